@@ -1,0 +1,76 @@
+"""Compressed embeddings for Keras recommenders, from training to a proven file on the phone.
+
+Nothing is imported before it is used: what only reads files (`memcom rank`) never loads
+TensorFlow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memcom_tf.layers import (
+        METHODS,
+        CompressedEmbedding,
+        DoubleHashedEmbedding,
+        FullEmbedding,
+        HashedEmbedding,
+        HashWeightedEmbedding,
+        LowRankEmbedding,
+        MEmComEmbedding,
+        MultiLayerEmbedding,
+        QuotientRemainderEmbedding,
+        TruncatedEmbedding,
+    )
+    from memcom_tf.vocabulary import Vocabulary
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Vocabulary": "memcom_tf.vocabulary",
+    **dict.fromkeys(
+        (
+            "METHODS",
+            "CompressedEmbedding",
+            "DoubleHashedEmbedding",
+            "FullEmbedding",
+            "HashedEmbedding",
+            "HashWeightedEmbedding",
+            "LowRankEmbedding",
+            "MEmComEmbedding",
+            "MultiLayerEmbedding",
+            "QuotientRemainderEmbedding",
+            "TruncatedEmbedding",
+        ),
+        "memcom_tf.layers",
+    ),
+}
+_MODULES = ("converters", "datasets", "evaluation", "layers", "models", "ops")
+
+__all__ = [
+    "METHODS",
+    "CompressedEmbedding",
+    "DoubleHashedEmbedding",
+    "FullEmbedding",
+    "HashWeightedEmbedding",
+    "HashedEmbedding",
+    "LowRankEmbedding",
+    "MEmComEmbedding",
+    "MultiLayerEmbedding",
+    "QuotientRemainderEmbedding",
+    "TruncatedEmbedding",
+    "Vocabulary",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

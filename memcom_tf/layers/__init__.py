@@ -1,0 +1,28 @@
+"""Layers that replace `keras.layers.Embedding` and hold a fraction of its memory."""
+
+from memcom_tf.layers.base import METHODS, CompressedEmbedding, Table, register_method
+from memcom_tf.layers.double_hashed import DoubleHashedEmbedding
+from memcom_tf.layers.full import FullEmbedding
+from memcom_tf.layers.hash_weighted import HashWeightedEmbedding
+from memcom_tf.layers.hashed import HashedEmbedding
+from memcom_tf.layers.low_rank import LowRankEmbedding
+from memcom_tf.layers.memcom import MEmComEmbedding
+from memcom_tf.layers.multi_layer import MultiLayerEmbedding
+from memcom_tf.layers.quotient_remainder import QuotientRemainderEmbedding
+from memcom_tf.layers.truncated import TruncatedEmbedding
+
+__all__ = [
+    "METHODS",
+    "CompressedEmbedding",
+    "DoubleHashedEmbedding",
+    "FullEmbedding",
+    "HashWeightedEmbedding",
+    "HashedEmbedding",
+    "LowRankEmbedding",
+    "MEmComEmbedding",
+    "MultiLayerEmbedding",
+    "QuotientRemainderEmbedding",
+    "Table",
+    "TruncatedEmbedding",
+    "register_method",
+]

@@ -1,0 +1,431 @@
+"""The contract of a compressed embedding: a method declares, this class does the rest once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self, TypeVar
+
+import numpy as np
+import tensorflow as tf
+
+from memcom_tf._keras import is_keras_3, keras
+from memcom_tf.errors import invalid
+from memcom_tf.initializers import FactorInitializer, with_own_seed
+from memcom_tf.ops import reference
+from memcom_tf.ops.interface import Array, Ops, TableValue
+
+Storage = Literal["int8_per_row", "int8_per_table", "int16_per_table", "float32"]
+Tables = dict[str, TableValue]
+
+METHODS: dict[str, type[CompressedEmbedding]] = {}
+"""Every registered method by class name, in the order of registration."""
+
+_REFERENCE = reference.ReferenceOps()
+
+
+@dataclass(frozen=True)
+class Table:
+    """One stored table of a method.
+
+    Attributes:
+        name: Name of the variable, and key of the table in `lookup`.
+        rows: Number of rows.
+        width: Length of a row.
+        initializer: Initial values; None takes the layer's `embeddings_initializer`, moved so
+            that the composed vector has its variance (see `terms` and `factors`).
+        terms: A vector is the sum of that many products ...
+        factors: ... of that many independent tables.
+        storage: How the converter may store it: integers with a scale per row or one for the
+            table, or floats.
+    """
+
+    name: str
+    rows: int
+    width: int
+    initializer: Any = None
+    terms: int = 1
+    factors: int = 1
+    storage: Storage = "int8_per_row"
+
+    @property
+    def parameters(self) -> int:
+        """Number of values."""
+        return self.rows * self.width
+
+    @property
+    def holds_vectors(self) -> bool:
+        """Whether rows are parts of vectors, which are regularized, not scalars of an id."""
+        return self.initializer is None
+
+
+@dataclass(frozen=True)
+class _Substitute:
+    layer: CompressedEmbedding
+    ops: Ops
+    tables: Tables
+
+
+Method = TypeVar("Method", bound="type[CompressedEmbedding]")
+
+
+def register_method(cls: Method) -> Method:
+    """Class decorator: enters a method into `METHODS` and into Keras' serialization registry."""
+    METHODS[cls.__name__] = cls
+    return keras.saving.register_keras_serializable("memcom_tf")(cls)  # type: ignore[no-any-return]
+
+
+def check_positive(**values: int) -> None:
+    """Requires positive integers.
+
+    Raises:
+        ValueError: Naming the first argument that is not one.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise invalid(f"`{name}` must be a positive integer.", **{name: value})
+
+
+def check_num_buckets(num_buckets: int, input_dim: int) -> None:
+    """Requires `1 <= num_buckets <= input_dim`.
+
+    Raises:
+        ValueError: Naming both.
+    """
+    check_positive(num_buckets=num_buckets)
+    if num_buckets > input_dim:
+        raise invalid(
+            "`num_buckets` must be at most `input_dim`.",
+            "Use FullEmbedding for a row an id.",
+            num_buckets=num_buckets,
+            input_dim=input_dim,
+        )
+
+
+class CompressedEmbedding(keras.layers.Layer):
+    """Base class of the layers that replace `keras.layers.Embedding`.
+
+    A method declares `tables` and `lookup`; where it is cheap also `lookup_scores`, where another
+    thing ships than was trained also `ships_as` and `fold`, and its size by `size_argument` and
+    `size_range`. `lookup`, `lookup_scores` and `fold` are pure functions of named tables, so that
+    the same lines run as the Keras layer, as the NumPy oracle and as the graph over int8 tables
+    that the converter writes.
+
+    Args:
+        input_dim: Size of the vocabulary, largest id + 1.
+        output_dim: Width of an embedding.
+        embeddings_initializer: Initializer of the composed vectors: they have the variance that
+            it would give a plain table, however they are composed.
+        embeddings_regularizer: Regularizer of every table that holds parts of vectors; scalars
+            of an id (MEmCom's multiplier) are left out.
+        embeddings_constraint: Constraint on the same tables.
+        mask_zero: Whether id 0 is padding: masked in the output, left out by `combiner`.
+        combiner: None returns a vector for every id; "sum", "mean" and "sqrtn" pool the last
+            axis of the ids, as `keras_rs.layers.EmbedReduce` does (1-D ids are not pooled).
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
+
+    Call arguments:
+        inputs: Dense ids of any shape, or ragged `[b, (L)]` ids; integers.
+        weights: Weight of every id in its bag, of the ids' shape; only with `combiner`.
+
+    Returns of a call:
+        `inputs.shape + [output_dim]`, without the last axis of the ids where it is pooled.
+
+    Raises:
+        ValueError: For arguments out of range, by name.
+        tf.errors.InvalidArgumentError: For an id outside `[0, input_dim)`, naming it, eagerly and
+            in graphs. XLA cannot raise: under `jit_compile=True` the whole output is NaN.
+    """
+
+    formula: ClassVar[str]
+    source: ClassVar[str]
+    __signature__: ClassVar[inspect.Signature]
+    variants: ClassVar[tuple[dict[str, Any], ...]] = ({},)
+    """Settings under which the method is tested and compared."""
+    size_argument: ClassVar[str | None] = None
+    """The argument by which `for_ratio` chooses the size."""
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        *,
+        combiner: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_positive(input_dim=input_dim, output_dim=output_dim)
+        if combiner is not None and combiner not in reference.COMBINERS:
+            raise invalid(
+                f"`combiner` must be None or one of {reference.COMBINERS}.", combiner=combiner
+            )
+        # Autocasting would convert whole tables at every step; `call` casts what it looked up.
+        super().__init__(**{"autocast": False, **kwargs})
+        self.input_dim = int(input_dim)
+        self.output_dim = int(output_dim)
+        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = keras.constraints.get(embeddings_constraint)
+        self.mask_zero = mask_zero
+        self.supports_masking = mask_zero
+        self.combiner = combiner
+        self._substitute: _Substitute | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Shows a method's arguments behind the ones that it hands on through `*args`."""
+        super().__init_subclass__(**kwargs)
+        inherited = inspect.signature(CompressedEmbedding).parameters.values()
+        own = inspect.signature(cls.__init__).parameters.values()
+        named = {parameter.name: parameter for parameter in (*inherited, *own)}
+        cls.__signature__ = inspect.Signature(
+            sorted(
+                (p for p in named.values() if p.name != "self" and p.kind != p.VAR_POSITIONAL),
+                key=lambda parameter: parameter.kind,
+            )
+        )
+
+    # What a method declares.
+
+    def tables(self) -> tuple[Table, ...]:
+        """The stored tables."""
+        raise NotImplementedError
+
+    def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
+        """Vectors `ids.shape + [output_dim]` of ids, from the named tables `t`."""
+        raise NotImplementedError
+
+    def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
+        """Scores `[b, input_dim]` of queries `[b, output_dim]` against every vector."""
+        raise NotImplementedError
+
+    def ships_as(self) -> CompressedEmbedding:
+        """The layer that is exported in place of this one; itself unless a method folds."""
+        return self
+
+    def fold(self, t: Tables) -> Tables:
+        """Turns trained tables, as arrays, into those of `ships_as()`."""
+        return t
+
+    @classmethod
+    def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:
+        """Values of `size_argument` from the smallest to the largest model, sizes rising."""
+        return range(1, input_dim + 1)
+
+    # What every method gets.
+
+    def build(self, input_shape: Any = None) -> None:
+        """Creates the variables that `tables` declares."""
+        tables = self.tables()
+        self._variables_by_name = {}
+        uncast = {"autocast" if is_keras_3 else "experimental_autocast": False}
+        for index, table in enumerate(tables):
+            self._variables_by_name[table.name] = self.add_weight(
+                name=table.name,
+                shape=(table.rows, table.width),
+                initializer=self._initializer_of(table, index),
+                regularizer=self.embeddings_regularizer if table.holds_vectors else None,
+                constraint=self.embeddings_constraint if table.holds_vectors else None,
+                **uncast,
+            )
+        super().build(input_shape)
+
+    def _initializer_of(self, table: Table, index: int) -> Any:
+        if not table.holds_vectors:
+            return table.initializer
+        initializer = with_own_seed(self.embeddings_initializer, index)
+        if (table.rows, table.width) == (self.input_dim, self.output_dim):
+            return initializer
+        return FactorInitializer(
+            initializer,
+            (self.input_dim, self.output_dim),
+            terms=table.terms,
+            factors=table.factors,
+            signed=table.factors == 1 or index == 0,
+        )
+
+    def table_values(self) -> dict[str, np.ndarray]:
+        """The trained tables as float32 arrays, by name."""
+        if not self.built:
+            self.build(None)
+        return {
+            name: np.asarray(variable, np.float32)
+            for name, variable in self._variables_by_name.items()
+        }
+
+    @contextmanager
+    def substituted(self, layer: CompressedEmbedding, ops: Ops, tables: Tables) -> Iterator[None]:
+        """Computes with other tables, and operations that understand them, meanwhile.
+
+        This is how a model is traced, or evaluated, with the tables that ship.
+
+        Args:
+            layer: What `ships_as()` returned.
+            ops: Operations over `tables`.
+            tables: The tables by name. Ids are not checked.
+        """
+        self._substitute, before = _Substitute(layer, ops, tables), self._substitute
+        try:
+            yield
+        finally:
+            self._substitute = before
+
+    def _source(self) -> tuple[CompressedEmbedding, Ops, Tables]:
+        if self._substitute is not None:
+            return self._substitute.layer, self._substitute.ops, self._substitute.tables
+        tables = {
+            name: variable if isinstance(variable, tf.Variable) else variable.value
+            for name, variable in self._variables_by_name.items()
+        }
+        return self, _REFERENCE, tables
+
+    def call(self, inputs: Array, weights: Array | None = None) -> Array:
+        """Looks up, and pools where a `combiner` is set."""
+        ids = reference.as_ids(inputs, self.input_dim)
+        if weights is not None and self.combiner is None:
+            raise invalid("`weights` are for pooling.", "Set `combiner`.", combiner=None)
+        if isinstance(ids, tf.RaggedTensor):
+            vectors = ids.with_flat_values(self._vectors(ids.flat_values))
+        else:
+            vectors = self._vectors(ids)
+        if self.combiner is None:
+            return vectors
+        return self._pool(ids, vectors, weights)
+
+    def _vectors(self, ids: Array) -> Array:
+        layer, ops, tables = self._source()
+        if self._substitute is not None:
+            return tf.cast(layer.lookup(ops, ids, tables), self.compute_dtype)
+        ids, any_outside = reference.check_ids(ids, self.input_dim)
+        vectors = reference.poison(layer.lookup(ops, ids, tables), any_outside)
+        return tf.cast(vectors, self.compute_dtype)
+
+    def _pool(self, ids: Array, vectors: Array, weights: Array | None) -> Array:
+        assert self.combiner is not None
+        if weights is not None:
+            if not isinstance(weights, tf.RaggedTensor):
+                weights = tf.convert_to_tensor(weights)
+            if isinstance(weights, tf.RaggedTensor) != isinstance(ids, tf.RaggedTensor):
+                raise invalid("`weights` must be ragged exactly where the ids are.")
+            if not ids.shape.is_compatible_with(weights.shape):
+                raise invalid(
+                    "`weights` must have the shape of the ids.",
+                    ids=tuple(ids.shape),
+                    weights=tuple(weights.shape),
+                )
+            weights = tf.cast(weights, self.compute_dtype)
+        if ids.shape.rank == 1 and not isinstance(ids, tf.RaggedTensor):
+            # One id a bag: its weight matters to the sum and cancels in the others.
+            return vectors * weights[:, None] if weights is not None and (
+                self.combiner == "sum"
+            ) else vectors
+        if self.mask_zero:
+            known = tf.cast(ids != 0, self.compute_dtype)
+            weights = known if weights is None else weights * known
+        return reference.combine(vectors, weights, self.combiner)
+
+    def score_all(self, query: Array) -> Array:
+        """Scores of the whole vocabulary, without building the dense table.
+
+        `scores[b, i] = sum_d query[b, d] * vector(i)[d]`. The same table then serves as the input
+        and as the (tied) output side of a model.
+
+        Args:
+            query: `[b, output_dim]` floats.
+
+        Returns:
+            `[b, input_dim]` in the layer's compute dtype.
+        """
+        if not self.built:
+            self.build(None)
+        layer, ops, tables = self._source()
+        scores = layer.lookup_scores(ops, tf.cast(query, self.variable_dtype), tables)
+        return tf.cast(scores, self.compute_dtype)
+
+    def compute_mask(self, inputs: Array, mask: Any = None) -> Array | None:
+        """The mask of padding, where `mask_zero` is set and nothing was pooled."""
+        if not self.mask_zero or self.combiner is not None or isinstance(inputs, tf.RaggedTensor):
+            return None
+        return inputs != 0
+
+    def compute_output_shape(self, inputs_shape: Any, weights_shape: Any = None) -> tuple[Any, ...]:
+        """The shape of what `call` returns."""
+        shape = tuple(inputs_shape)
+        if self.combiner is not None and len(shape) > 1:
+            shape = shape[:-1]
+        return (*shape, self.output_dim)
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of values that are trained."""
+        return sum(table.parameters for table in self.tables())
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of the trained tables in the layer's variable dtype."""
+        return self.num_parameters * tf.as_dtype(self.variable_dtype).size
+
+    @property
+    def compression_ratio(self) -> float:
+        """`input_dim * output_dim` over the number of values that ship."""
+        return self.input_dim * self.output_dim / self.ships_as().num_parameters
+
+    @classmethod
+    def for_ratio(cls, input_dim: int, output_dim: int, ratio: float, **kwargs: Any) -> Self:
+        """The largest layer that is at least `ratio` times smaller than a plain embedding.
+
+        Args:
+            input_dim: Size of the vocabulary.
+            output_dim: Width of an embedding.
+            ratio: Wanted `compression_ratio`, 1 or more.
+            **kwargs: Further arguments of the layer.
+
+        Returns:
+            A layer of the class. Its ratio is the wanted one up to the step of its size.
+
+        Raises:
+            ValueError: If `ratio` is below 1 or above what the method can reach, which is named.
+        """
+        check_positive(input_dim=input_dim, output_dim=output_dim)
+        if not ratio >= 1:
+            raise invalid("`ratio` must be 1 or more.", ratio=ratio)
+
+        def sized(size: int) -> Self:
+            argument = {cls.size_argument: size} if cls.size_argument else {}
+            return cls(input_dim, output_dim, **argument, **kwargs)
+
+        sizes = cls.size_range(input_dim, output_dim, **kwargs)
+        smallest = sized(sizes[0])
+        if smallest.compression_ratio < ratio:
+            raise invalid(
+                f"`ratio` must be at most {smallest.compression_ratio:.6g} for {cls.__name__} "
+                f"with input_dim={input_dim}, output_dim={output_dim}.",
+                "Choose a smaller ratio or another method.",
+                ratio=ratio,
+                **kwargs,
+            )
+        low, high = 0, len(sizes)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if sized(sizes[middle]).compression_ratio >= ratio:
+                low = middle
+            else:
+                high = middle
+        return sized(sizes[low])
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "input_dim": self.input_dim,
+            "output_dim": self.output_dim,
+            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
+            "embeddings_regularizer": keras.regularizers.serialize(self.embeddings_regularizer),
+            "embeddings_constraint": keras.constraints.serialize(self.embeddings_constraint),
+            "mask_zero": self.mask_zero,
+            "combiner": self.combiner,
+        }

@@ -1,0 +1,42 @@
+"""A plain embedding table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memcom_tf.layers.base import CompressedEmbedding, Table, Tables, register_method
+from memcom_tf.ops.interface import Array, Ops
+
+
+@register_method
+class FullEmbedding(CompressedEmbedding):
+    """One row an id: `vector(i) = E[i]`, `E` of shape `[input_dim, output_dim]`.
+
+    The baseline that the other methods are measured against. It is `keras.layers.Embedding` with
+    a `combiner`, `score_all` and checked ids.
+
+    Args:
+        *args: `input_dim`, `output_dim` and what follows them in `CompressedEmbedding`.
+        **kwargs: The same by keyword.
+
+    Example:
+        >>> layer = FullEmbedding(input_dim=1000, output_dim=8, combiner="mean")
+        >>> tuple(layer(np.array([[1, 2, 3], [4, 5, 6]])).shape)
+        (2, 8)
+    """
+
+    formula = "E[i]"
+    source = "baseline"
+
+    def tables(self) -> tuple[Table, ...]:
+        return (Table("embeddings", self.input_dim, self.output_dim),)
+
+    def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
+        return xp.gather(t["embeddings"], ids)
+
+    def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
+        return xp.scores(query, t["embeddings"])
+
+    @classmethod
+    def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:
+        return range(1)

@@ -1,0 +1,117 @@
+"""Quotient-remainder: two small tables, indexed by the two digits of the id."""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import Any
+
+from memcom_tf.errors import invalid
+from memcom_tf.layers.base import (
+    CompressedEmbedding,
+    Table,
+    Tables,
+    check_num_buckets,
+    register_method,
+)
+from memcom_tf.ops.interface import Array, Ops
+
+OPERATIONS = ("mult", "add", "concat")
+
+
+@register_method
+class QuotientRemainderEmbedding(CompressedEmbedding):
+    """Complementary partitions: `vector(i) = R[i mod m] op Q[i div m]`.
+
+    `R` has `num_buckets` rows and `Q` has `ceil(input_dim / num_buckets)`; both use the same `m`,
+    so that no two ids share both rows. `op` is the elementwise product, the sum, or the
+    concatenation of two halves. The operation happens before pooling.
+
+    Source: Shi et al., Compositional embeddings using complementary partitions, KDD 2020,
+    arXiv:1909.02107.
+
+    Args:
+        *args: `input_dim`, `output_dim` and what follows them in `CompressedEmbedding`.
+        num_buckets: Rows of the remainder table, `m`.
+        operation: "mult", "add" or "concat".
+        **kwargs: The same by keyword.
+
+    Raises:
+        ValueError: If `num_buckets` is not in `[1, input_dim]` or the operation unknown.
+
+    Example:
+        >>> layer = QuotientRemainderEmbedding(10_000, 64, num_buckets=100, operation="add")
+        >>> layer.num_parameters == (100 + 100) * 64
+        True
+    """
+
+    formula = "R[i mod m] op Q[i div m]"
+    source = "arXiv:1909.02107"
+    variants = tuple({"operation": operation} for operation in OPERATIONS)
+    size_argument = "num_buckets"
+
+    def __init__(
+        self,
+        *args: Any,
+        num_buckets: int,
+        operation: str = "mult",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        check_num_buckets(num_buckets, self.input_dim)
+        if operation not in OPERATIONS:
+            raise invalid(f"`operation` must be one of {OPERATIONS}.", operation=operation)
+        if operation == "concat" and self.output_dim < 2:
+            raise invalid(
+                "`output_dim` must be at least 2 to be concatenated.", output_dim=self.output_dim
+            )
+        self.num_buckets = int(num_buckets)
+        self.operation = operation
+
+    @property
+    def num_quotients(self) -> int:
+        """Rows of the quotient table."""
+        return -(-self.input_dim // self.num_buckets)
+
+    def tables(self) -> tuple[Table, ...]:
+        widths = (self.output_dim, self.output_dim)
+        if self.operation == "concat":
+            widths = (self.output_dim - self.output_dim // 2, self.output_dim // 2)
+        terms = 2 if self.operation == "add" else 1
+        factors = 2 if self.operation == "mult" else 1
+        return (
+            Table("remainder", self.num_buckets, widths[0], terms=terms, factors=factors),
+            Table("quotient", self.num_quotients, widths[1], terms=terms, factors=factors),
+        )
+
+    def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
+        remainder = xp.gather(t["remainder"], ids % self.num_buckets)
+        quotient = xp.gather(t["quotient"], ids // self.num_buckets)
+        if self.operation == "concat":
+            return xp.concat([remainder, quotient])
+        return remainder + quotient if self.operation == "add" else remainder * quotient
+
+    def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
+        if self.operation == "mult":
+            quotients = xp.gather(t["quotient"], xp.arange(self.num_quotients))
+            scores = xp.scores(query[:, None, :] * quotients[None, :, :], t["remainder"])
+        else:
+            for_remainder, for_quotient = query, query
+            if self.operation == "concat":
+                half = self.output_dim - self.output_dim // 2
+                for_remainder, for_quotient = query[:, :half], query[:, half:]
+            scores = (
+                xp.scores(for_quotient, t["quotient"])[:, :, None]
+                + xp.scores(for_remainder, t["remainder"])[:, None, :]
+            )
+        return xp.reshape(scores, (-1, self.num_quotients * self.num_buckets))[:, : self.input_dim]
+
+    @classmethod
+    def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:
+        return range(max(1, isqrt(input_dim)), input_dim + 1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_buckets": self.num_buckets,
+            "operation": self.operation,
+        }

@@ -1,0 +1,74 @@
+"""Hash functions of integer ids that a phone's runtime can compute with int32 alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import isqrt
+
+from memcom_tf.errors import invalid
+from memcom_tf.ops.interface import Array
+
+_GOLDEN = 0.6180339887498949
+
+
+@cache
+def _next_prime(n: int) -> int:
+    while any(n % divisor == 0 for divisor in range(2, int(n**0.5) + 1)):
+        n += 1
+    return n
+
+
+def _times(a: int, x: Array, p: int) -> Array:
+    """`a x mod p` for `a <= sqrt(p)` and `0 <= x < p`, never leaving `(-p, p)` on the way."""
+    q, r = p // a, p % a
+    return (a * (x % q) - r * (x // q)) % p
+
+
+@dataclass(frozen=True)
+class UniversalHash:
+    """A member of Carter and Wegman's family: `h(i) = ((a i + b) mod p) mod m`.
+
+    `p` is the smallest prime that is not below `max(input_dim, num_buckets)`. The product is
+    taken by Schrage's method, `a i mod p = a (i mod q) - r (i div q)` with `q = p div a` and
+    `r = p mod a`, on the two digits of `a` in base `floor(sqrt(p))`. It never leaves int32: the
+    same lines are exact in TensorFlow, in NumPy and on runtimes without 64-bit arithmetic.
+
+    Sources: L. Carter, M. Wegman: Universal classes of hash functions, 1979. L. Schrage: A more
+    portable Fortran random number generator, 1979.
+
+    Attributes:
+        input_dim: Number of ids, at most 2^29.
+        num_buckets: Number of values, `m`.
+        index: Which function of the family; different indices are independent functions.
+
+    Example:
+        >>> import numpy as np
+        >>> UniversalHash(input_dim=100, num_buckets=10, index=0)(np.arange(5))
+        array([6, 7, 8, 0, 1])
+    """
+
+    input_dim: int
+    num_buckets: int
+    index: int
+
+    def __post_init__(self) -> None:
+        if self.input_dim > 2**29:
+            raise invalid(
+                "A hashed vocabulary must have at most 2^29 ids.",
+                "Use a method that divides ids, such as QuotientRemainderEmbedding.",
+                input_dim=self.input_dim,
+            )
+
+    def __call__(self, ids: Array) -> Array:
+        """Buckets in `[0, num_buckets)` of integer ids, of the ids' shape and dtype."""
+        p = _next_prime(max(self.input_dim, self.num_buckets, 11))
+        base = isqrt(p)
+        # Multiples of the golden ratio spread over (0, 1) as evenly as numbers can.
+        a = 1 + int((base * base - 1) * ((self.index + 1) * _GOLDEN % 1.0))
+        b = int(p * ((self.index + 3) * _GOLDEN % 1.0))
+        high, low = divmod(a, base)
+        product = _times(low, ids, p) if low else 0
+        if high:
+            product = product + _times(high, _times(base, ids, p), p)
+        return ((product + b) % p) % self.num_buckets

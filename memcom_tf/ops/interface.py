@@ -1,0 +1,49 @@
+"""What a method may use to compute: the namespace `xp` that `lookup` and `lookup_scores` get."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+Array = Any
+"""A tensor, an array or whatever else an implementation of `Ops` computes with."""
+
+TableValue = Any
+"""A stored table: a variable, an array, or a quantized table. Only `Ops` looks inside."""
+
+
+class Ops(Protocol):
+    """The operations beside `+ - * // %`, slicing and `None`-indexing that methods use.
+
+    A table is opaque to a method: it is read through `gather`, `values`, `matmul` and `scores`
+    alone, so that the same lines run over float variables, arrays and int8 tables.
+    """
+
+    def gather(self, table: TableValue, rows: Array) -> Array:
+        """Rows of a table: `[n, d]` at `rows` of any shape gives `rows.shape + [d]`."""
+
+    def values(self, table: TableValue) -> Array:
+        """Every row of a table, as values to compute with; for narrow tables only."""
+
+    def matmul(self, x: Array, table: TableValue) -> Array:
+        """`x @ table`: `[..., r]` and `[r, d]` give `[..., d]`."""
+
+    def scores(self, query: Array, table: TableValue) -> Array:
+        """`query @ table^T`: `[..., d]` and `[n, d]` give `[..., n]`."""
+
+    def concat(self, parts: list[Array]) -> Array:
+        """Joins along the last axis."""
+
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """Reshapes, one dimension may be -1."""
+
+    def tile(self, x: Array, count: int) -> Array:
+        """Repeats `[b, n]` along the last axis to `[b, count * n]`."""
+
+    def take(self, x: Array, columns: Array) -> Array:
+        """Columns of `x`: `[b, n]` at `columns [v]` gives `[b, v]`."""
+
+    def minimum(self, x: Array, limit: int) -> Array:
+        """The smaller of each element and `limit`."""
+
+    def arange(self, n: int) -> Array:
+        """The int32 ids `0 ... n - 1`."""

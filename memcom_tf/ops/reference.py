@@ -1,0 +1,161 @@
+"""The maths in plain TensorFlow: the specification, and what runs where nothing faster does."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from memcom_tf.errors import invalid, message
+from memcom_tf.ops.interface import Array, TableValue
+
+COMBINERS = ("sum", "mean", "sqrtn")
+
+
+class ReferenceOps:
+    """`memcom_tf.ops.interface.Ops` over TensorFlow tensors and variables."""
+
+    def gather(self, table: TableValue, rows: Array) -> Array:
+        return tf.gather(table, rows)
+
+    def values(self, table: TableValue) -> Array:
+        return tf.convert_to_tensor(table)
+
+    def matmul(self, x: Array, table: TableValue) -> Array:
+        return tf.tensordot(x, table, axes=1)
+
+    def scores(self, query: Array, table: TableValue) -> Array:
+        return tf.tensordot(query, table, axes=[[-1], [1]])
+
+    def concat(self, parts: list[Array]) -> Array:
+        return tf.concat(parts, axis=-1)
+
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return tf.reshape(x, shape)
+
+    def tile(self, x: Array, count: int) -> Array:
+        return tf.tile(x, [1, count])
+
+    def take(self, x: Array, columns: Array) -> Array:
+        return tf.gather(x, columns, axis=1)
+
+    def minimum(self, x: Array, limit: int) -> Array:
+        return tf.minimum(x, tf.constant(limit, x.dtype))
+
+    def arange(self, n: int) -> Array:
+        return tf.range(n, dtype=tf.int32)
+
+
+def as_ids(ids: Array, input_dim: int) -> Array:
+    """Casts ids to int32 or int64 without losing any.
+
+    Args:
+        ids: Dense or ragged tensor of any integer type, or of floats, which Keras' inputs are by
+            default.
+        input_dim: Size of the vocabulary.
+
+    Returns:
+        The ids as int32 or int64.
+
+    Raises:
+        ValueError: For floats that cannot count to `input_dim` (float32 is exact to 2^24).
+        TypeError: For sparse tensors, strings and booleans.
+    """
+    if isinstance(ids, tf.SparseTensor):
+        raise TypeError(
+            "Ids must be dense or ragged. Received: a SparseTensor. "
+            "Convert it with tf.RaggedTensor.from_sparse."
+        )
+    if not isinstance(ids, tf.RaggedTensor):
+        ids = tf.convert_to_tensor(ids)
+    if ids.dtype in (tf.int32, tf.int64):
+        return ids
+    if ids.dtype.is_floating:
+        exact = {tf.float64: 2**53, tf.float32: 2**24, tf.float16: 2**11, tf.bfloat16: 2**8}
+        if input_dim - 1 > exact[ids.dtype]:
+            raise invalid(
+                f"Ids of a vocabulary of {input_dim} must be integers: {ids.dtype.name} is exact "
+                f"only to {exact[ids.dtype]}.",
+                "Pass int32 or int64, and give keras.Input dtype='int32'.",
+                dtype=ids.dtype.name,
+            )
+    elif not ids.dtype.is_integer:
+        raise TypeError(
+            f"Ids must be integers. Received: dtype={ids.dtype.name}. Map items to ids with "
+            "memcom_tf.Vocabulary."
+        )
+    wide = ids.dtype in (tf.uint32, tf.uint64, tf.float64)
+    return tf.cast(ids, tf.int64 if wide else tf.int32)
+
+
+def check_ids(ids: Array, input_dim: int) -> tuple[Array, Array]:
+    """Requires `0 <= ids < input_dim`, and names the first id that is not.
+
+    XLA drops assertions, therefore the second result: `poison` it into what was looked up.
+
+    Args:
+        ids: int32 or int64 tensor of any shape.
+        input_dim: Size of the vocabulary.
+
+    Returns:
+        The ids, tied to the assertion, and a boolean scalar: whether any id is out of range.
+
+    Raises:
+        tf.errors.InvalidArgumentError: Eagerly and in graphs, when an id is out of range.
+    """
+    outside = (ids < 0) | (ids >= tf.cast(input_dim, ids.dtype))
+    any_outside = tf.reduce_any(outside)
+    must = f"Ids must be in [0, {input_dim}), the vocabulary."
+    if tf.executing_eagerly():
+        if any_outside:
+            first = int(tf.boolean_mask(ids, outside)[0])
+            raise tf.errors.InvalidArgumentError(
+                None, None, message(must, "Map items to ids with memcom_tf.Vocabulary.", id=first)
+            )
+        return ids, any_outside
+    first = tf.argmax(tf.cast(tf.reshape(outside, [-1]), tf.int32), output_type=tf.int32)
+    # The slice keeps the message computable when there are no ids at all.
+    offending = tf.reshape(ids, [-1])[first : first + 1]
+    check = tf.debugging.Assert(tf.logical_not(any_outside), [f"{must} Received: id =", offending])
+    with tf.control_dependencies([check]):
+        ids = tf.identity(ids)
+    return ids, any_outside
+
+
+def poison(values: Array, any_outside: Array) -> Array:
+    """Turns everything into NaN if an id was out of range: what XLA does instead of raising."""
+    return tf.cond(any_outside, lambda: values * float("nan"), lambda: values)
+
+
+def combine(vectors: Array, weights: Array | None, combiner: str) -> Array:
+    """Pools the vectors of a bag.
+
+    With vectors `x_l` and weights `w_l` (1 without weights): sum `s = sum_l w_l x_l`, mean
+    `s / sum_l w_l`, sqrtn `s / sqrt(sum_l w_l^2)`; 0 where the divisor is 0. The semantics are
+    those of `keras_rs.layers.EmbedReduce`.
+
+    Args:
+        vectors: `[..., L, d]`, or ragged `[b, (L), d]`.
+        weights: `[..., L]` or ragged like the vectors, or None.
+        combiner: "sum", "mean" or "sqrtn".
+
+    Returns:
+        `[..., d]`, dense.
+    """
+    if isinstance(vectors, tf.RaggedTensor):
+        flat = vectors.flat_values
+        flat_weights = tf.ones_like(flat[:, 0]) if weights is None else weights.flat_values
+        total = tf.reduce_sum(vectors.with_flat_values(flat * flat_weights[:, None]), axis=1)
+        weights = vectors.with_flat_values(flat_weights)
+    elif weights is None:
+        total = tf.reduce_sum(vectors, axis=-2)
+        weights = tf.ones_like(vectors[..., 0])
+    else:
+        # One pass over the vectors instead of a product of their size and a sum.
+        total = tf.linalg.matmul(vectors, weights[..., None], transpose_a=True)[..., 0]
+    if combiner == "sum":
+        return total
+    axis = 1 if isinstance(weights, tf.RaggedTensor) else -1
+    if combiner == "mean":
+        divisor = tf.reduce_sum(weights, axis=axis)
+    else:
+        divisor = tf.sqrt(tf.reduce_sum(weights * weights, axis=axis))
+    return tf.math.divide_no_nan(total, divisor[..., None])

@@ -1,0 +1,256 @@
+"""What a Keras user relies on: signature, config, saving, gradients, initial values, sizes."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from memcom_tf._keras import is_keras_3, keras
+from memcom_tf.layers import METHODS
+from memcom_tf.ops.numpy_ops import NumpyOps
+from tests.contract.methods import INPUT_DIM, OUTPUT_DIM, Case, every_method
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_leading_arguments_are_those_of_keras_embedding(method):
+    theirs = list(inspect.signature(keras.layers.Embedding.__init__).parameters.values())[1:]
+    ours = [
+        parameter
+        for parameter in inspect.signature(method).parameters.values()
+        if parameter.kind == parameter.POSITIONAL_OR_KEYWORD
+    ]
+    defaults = {parameter.name: parameter.default for parameter in theirs}
+    assert {p.name: p.default for p in ours}.items() <= defaults.items()
+    if is_keras_3:  # tf_keras has activity_regularizer in between
+        assert [p.name for p in ours] == [p.name for p in theirs[: len(ours)]]
+
+
+@every_method
+def test_config_holds_every_argument_and_documented_defaults(case: Case):
+    layer = case.layer()
+    config = layer.get_config()
+    for parameter in inspect.signature(case.method).parameters.values():
+        if parameter.kind == parameter.VAR_KEYWORD:
+            continue
+        assert parameter.name in config
+        plain = parameter.default is None or isinstance(parameter.default, bool | int | float | str)
+        if plain and parameter.name not in (*case.variant, case.method.size_argument):
+            if not parameter.name.endswith("_initializer") and parameter.name != "inner_dim":
+                assert config[parameter.name] == parameter.default
+    assert case.method.from_config(config).get_config() == config
+
+
+@every_method
+def test_save_and_load(case: Case, tmp_path):
+    inputs = keras.Input((4,), dtype="int32")
+    model = keras.Model(inputs, case.layer(combiner="mean", mask_zero=True, name="item")(inputs))
+    ids = np.arange(8).reshape(2, 4)
+    path = str(tmp_path / "model.keras")
+    model.save(path)
+    np.testing.assert_array_equal(keras.models.load_model(path)(ids), model(ids))
+    again = keras.models.model_from_json(model.to_json())
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again(ids), model(ids))
+
+
+@every_method
+def test_saved_model_runs_without_this_package(case: Case, tmp_path):
+    inputs = keras.Input((4,), dtype="int32")
+    model = keras.Model(inputs, case.layer(combiner="sum")(inputs))
+    model.export(str(tmp_path / "saved"))
+    ids = tf.constant([[1, 2, 3, 4]])
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    np.testing.assert_allclose(loaded.serve(ids), model(ids), rtol=1e-5)
+
+
+@every_method
+@pytest.mark.parametrize("combiner", [None, "mean"])
+def test_a_gradient_reaches_every_table(case: Case, combiner):
+    """And it is the numerical one: central differences of the NumPy oracle."""
+    layer = case.trained(combiner=combiner)
+    ids = np.array([[1, 1, 229], [0, 100, 5]])
+    rng = np.random.default_rng(3)
+    target = rng.normal(size=layer(ids).shape).astype(np.float32)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(ids) * target)
+    gradients = tape.gradient(loss, layer.trainable_variables)
+    tables = {name: value.astype(np.float64) for name, value in layer.table_values().items()}
+
+    def oracle_loss():
+        vectors = layer.lookup(NumpyOps(), ids, tables)
+        return float(((vectors.mean(1) if combiner else vectors) * target).sum())
+
+    for (_, table), gradient in zip(tables.items(), gradients, strict=True):
+        gradient = np.asarray(tf.convert_to_tensor(gradient))
+        assert np.abs(gradient).max() > 0
+        largest = np.unravel_index(np.abs(gradient).argmax(), table.shape)
+        for position in (largest, (0, 0), tuple(size - 1 for size in table.shape)):
+            kept = table[position]
+            table[position] = kept + 1e-4
+            upper = oracle_loss()
+            table[position] = kept - 1e-4
+            lower = oracle_loss()
+            table[position] = kept
+            assert gradient[position] == pytest.approx((upper - lower) / 2e-4, rel=1e-3, abs=1e-5)
+
+
+@every_method
+def test_training_lowers_the_loss_and_is_reproducible(case: Case):
+    def train():
+        keras.utils.set_random_seed(5)
+        inputs = keras.Input((3,), dtype="int32")
+        pooled = case.layer(combiner="mean")(inputs)
+        model = keras.Model(inputs, keras.layers.Dense(1)(pooled))
+        model.compile(keras.optimizers.Adam(0.01), "mse")
+        rng = np.random.default_rng(0)
+        ids = rng.integers(0, INPUT_DIM, (256, 3))
+        targets = (ids[:, :1] % 2).astype(np.float32)
+        return model.fit(ids, targets, epochs=4, verbose=0, shuffle=False).history["loss"]
+
+    first, second = train(), train()
+    assert first == second
+    assert first[-1] < first[0]
+
+
+@every_method
+@pytest.mark.parametrize(
+    "initializer",
+    ["uniform", "glorot_uniform", "he_normal", "random_normal", "truncated_normal"],
+)
+def test_composed_vectors_have_the_variance_of_a_plain_embedding(case: Case, initializer):
+    shape = (4000, 32)
+    plain = np.asarray(keras.initializers.get(initializer)(shape))
+    ratio = 1 if case.method.size_argument is None else 2
+    layer = case.method.for_ratio(
+        *shape, ratio=ratio, embeddings_initializer=initializer, **case.variant
+    )
+    vectors = np.asarray(layer(np.arange(shape[0])))
+    assert vectors.std() == pytest.approx(plain.std(), rel=0.12)
+    # A table of two rows has the sample mean of two rows; all-positive tables have 1 and more.
+    assert abs(vectors.mean()) < 0.3 * plain.std()
+
+
+@every_method
+@pytest.mark.parametrize("value", [0.25, -0.25])
+def test_a_constant_initializer_gives_constant_vectors(case: Case, value):
+    layer = case.layer(embeddings_initializer=keras.initializers.Constant(value))
+    np.testing.assert_allclose(layer(np.arange(INPUT_DIM)), value, rtol=1e-4)
+
+
+@every_method
+@pytest.mark.parametrize("seed", [None, 3])
+def test_two_tables_never_share_their_initial_values(case: Case, seed):
+    initializer = keras.initializers.RandomUniform(-0.1, 0.1, seed=seed)
+    layer = case.layer(embeddings_initializer=initializer)
+    layer.build(None)
+    drawn = [
+        layer.table_values()[table.name].ravel()
+        for table in layer.tables()
+        if table.holds_vectors
+    ]
+    for index, one in enumerate(drawn):
+        for other in drawn[:index]:
+            shared = min(one.size, other.size)
+            assert abs(np.corrcoef(one[:shared], other[:shared])[0, 1]) < 0.3
+
+
+@every_method
+def test_same_seed_same_values(case: Case):
+    def draw(seed):
+        layer = case.layer(embeddings_initializer=keras.initializers.RandomNormal(seed=seed))
+        return np.asarray(layer(np.arange(INPUT_DIM)))
+
+    np.testing.assert_array_equal(draw(1), draw(1))
+    assert not np.array_equal(draw(1), draw(2))
+
+
+@every_method
+def test_regularizer_and_constraint_reach_the_tables_of_vectors_alone(case: Case):
+    layer = case.trained(
+        embeddings_regularizer=keras.regularizers.L2(0.5),
+        embeddings_constraint=keras.constraints.MaxNorm(1.0, axis=1),
+    )
+    holders = [table for table in layer.tables() if table.holds_vectors]
+    expected = sum(0.5 * (layer.table_values()[table.name] ** 2).sum() for table in holders)
+    assert float(sum(layer.losses)) == pytest.approx(expected, rel=1e-4)
+    constrained = [v for v in layer.trainable_variables if v.constraint is not None]
+    assert len(constrained) == len(holders)
+
+
+@every_method
+def test_folded_tables_look_up_alike(case: Case):
+    layer = case.trained()
+    shipped = layer.ships_as()
+    folded = layer.fold(layer.table_values())
+    assert {table.name: (table.rows, table.width) for table in shipped.tables()} == {
+        name: value.shape for name, value in folded.items()
+    }
+    ids = np.arange(INPUT_DIM)
+    after = shipped.lookup(NumpyOps(), ids, folded)
+    np.testing.assert_allclose(layer(ids), after, rtol=1e-4, atol=1e-5)
+
+
+@every_method
+def test_sizes_are_those_of_the_variables(case: Case):
+    layer = case.layer()
+    layer.build(None)
+    assert layer.num_parameters == sum(int(np.prod(v.shape)) for v in layer.variables)
+    assert layer.parameter_bytes == 4 * layer.num_parameters
+    shipped = sum(value.size for value in layer.fold(layer.table_values()).values())
+    assert layer.compression_ratio == pytest.approx(INPUT_DIM * OUTPUT_DIM / shipped)
+
+
+@every_method
+@pytest.mark.parametrize("ratio", [1.5, 2, 5, 10, 16])
+def test_for_ratio_is_the_largest_that_is_small_enough(case: Case, ratio):
+    shape = (20_000, 64)
+    argument = case.method.size_argument
+    if argument is None:
+        with pytest.raises(ValueError, match=r"at most 1 for .*ratio="):
+            case.method.for_ratio(*shape, ratio=ratio, **case.variant)
+        return
+    layer = case.method.for_ratio(*shape, ratio=ratio, **case.variant)
+    assert layer.compression_ratio >= ratio
+    sizes = case.method.size_range(*shape, **case.variant)
+    size = layer.get_config()[argument]
+    if size < sizes[-1]:
+        step = case.method(*shape, **{argument: size + 1}, **case.variant)
+        assert step.compression_ratio < ratio
+        if argument != "rank":  # whose steps are whole columns
+            assert layer.compression_ratio == pytest.approx(ratio, rel=0.02)
+
+
+@every_method
+def test_an_impossible_ratio_names_the_largest(case: Case):
+    with pytest.raises(ValueError, match=r"`ratio` must be at most [\d.]+ for .*Received: ratio="):
+        case.method.for_ratio(INPUT_DIM, OUTPUT_DIM, ratio=1e6, **case.variant)
+    with pytest.raises(ValueError, match="`ratio` must be 1 or more"):
+        case.method.for_ratio(INPUT_DIM, OUTPUT_DIM, ratio=0.5, **case.variant)
+
+
+@every_method
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"input_dim": 0}, "`input_dim` must be a positive integer"),
+        ({"output_dim": 2.5}, "`output_dim` must be a positive integer"),
+        ({"combiner": "max"}, "`combiner` must be None or one of"),
+    ],
+)
+def test_wrong_arguments_are_named(case: Case, wrong, words):
+    config = {**case.layer().get_config(), **wrong}
+    with pytest.raises(ValueError, match=words):
+        case.method(**config)
+
+
+@every_method
+def test_every_size_is_validated(case: Case):
+    argument = case.method.size_argument
+    if argument is None:
+        return
+    for wrong in (0, -1, 1.5):
+        with pytest.raises(ValueError, match=f"`{argument}` must be a positive integer"):
+            case.method(INPUT_DIM, OUTPUT_DIM, **{argument: wrong}, **case.variant)

@@ -1,0 +1,186 @@
+"""What is looked up: shapes, dtypes, ids, pooling, and equality with the NumPy oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memcom_tf._keras import is_keras_3, keras
+from memcom_tf.ops.numpy_ops import NumpyOps
+from tests.contract.methods import INPUT_DIM, OUTPUT_DIM, Case, every_method
+
+NUMPY = NumpyOps()
+
+
+def oracle(layer, ids):
+    return layer.lookup(NUMPY, np.asarray(ids), layer.table_values())
+
+
+@every_method
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "float32"])
+@pytest.mark.parametrize("shape", [(), (5,), (3, 4), (2, 3, 4), (0,), (0, 3)])
+def test_shape_and_values_as_the_oracle(case: Case, dtype, shape):
+    layer = case.trained()
+    ids = np.random.default_rng(0).integers(0, INPUT_DIM, shape).astype(dtype)
+    vectors = layer(ids)
+    twin = keras.layers.Embedding(INPUT_DIM, OUTPUT_DIM)(ids)
+    assert vectors.shape == twin.shape
+    assert vectors.dtype == twin.dtype
+    expected = oracle(layer, ids.astype("int64"))
+    np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
+
+
+@every_method
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_any_size_equals_the_oracle(case: Case, data):
+    input_dim = data.draw(st.integers(2, 400))
+    output_dim = data.draw(st.integers(2, 9))
+    sizes = case.method.size_range(input_dim, output_dim, **case.variant)
+    size = data.draw(st.sampled_from(sizes))
+    argument = {case.method.size_argument: size} if case.method.size_argument else {}
+    layer = case.method(input_dim, output_dim, **argument, **case.variant)
+    ids = np.arange(input_dim)
+    np.testing.assert_allclose(layer(ids), oracle(layer, ids), rtol=1e-5, atol=1e-6)
+    query = np.ones((1, output_dim), np.float32)
+    scores = np.asarray(layer.score_all(query))
+    np.testing.assert_allclose(scores[0], np.asarray(layer(ids)).sum(-1), rtol=1e-4, atol=1e-5)
+
+
+@every_method
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_ids_beyond_float32_are_exact(case: Case, dtype):
+    input_dim = 2**24 + 40
+    layer = case.method.for_ratio(
+        input_dim, 2, ratio=1 if case.method.size_argument is None else 1.001, **case.variant
+    ) if case.method.__name__ not in ("MEmComEmbedding", "HashWeightedEmbedding") else (
+        case.method(input_dim, 2, num_buckets=1000, **case.variant)
+    )
+    tail = np.arange(input_dim - 40, input_dim, dtype=dtype)
+    layer.build(None)
+    rng = np.random.default_rng(0)
+    tables = {
+        table.name: rng.random((table.rows, table.width), np.float32) for table in layer.tables()
+    }
+    from memcom_tf.ops.reference import ReferenceOps
+
+    with layer.substituted(layer, ReferenceOps(), tables):
+        vectors = np.asarray(layer(tail))
+    wide = layer.lookup(NUMPY, tail.astype(np.int64), tables)
+    np.testing.assert_allclose(vectors, wide, rtol=1e-5)
+
+
+@every_method
+def test_out_of_range_ids_are_named(case: Case):
+    layer = case.layer()
+    for bad in (INPUT_DIM, -1):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rf"\[0, {INPUT_DIM}\).*id={bad}"):
+            layer(np.array([[1, bad]]))
+        graph = tf.function(lambda ids, layer=layer: layer(ids))
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rf"\[0, {INPUT_DIM}\).*{bad}"):
+            graph(tf.constant([[1, bad]]))
+
+
+@every_method
+def test_xla_computes_the_same_and_poisons_out_of_range_ids(case: Case):
+    layer = case.trained()
+    compiled = tf.function(lambda ids: layer(ids), jit_compile=True)
+    ids = np.arange(12).reshape(3, 4)
+    np.testing.assert_allclose(compiled(ids), layer(ids), rtol=1e-5, atol=1e-6)
+    assert np.isnan(compiled(np.full((3, 4), INPUT_DIM))).all()
+
+
+@every_method
+def test_ragged(case: Case):
+    layer = case.trained()
+    ids = tf.ragged.constant([[1, 2, 229], [], [0]])
+    vectors = layer(ids)
+    assert isinstance(vectors, tf.RaggedTensor)
+    np.testing.assert_allclose(
+        vectors.flat_values, oracle(layer, [1, 2, 229, 0]), rtol=1e-5, atol=1e-6
+    )
+
+
+def pooled(vectors, weights, combiner):
+    total = (vectors * weights[..., None]).sum(-2)
+    divisor = {
+        "sum": np.ones(weights.shape[:-1]),
+        "mean": weights.sum(-1),
+        "sqrtn": np.sqrt((weights**2).sum(-1)),
+    }[combiner][..., None]
+    return np.divide(total, divisor, out=np.zeros_like(total), where=divisor != 0)
+
+
+@every_method
+@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
+def test_combiner(case: Case, combiner):
+    """Composition happens before pooling; masked, weighted, ragged and empty bags."""
+    layer = case.trained(combiner=combiner, mask_zero=True)
+    ids = np.array([[3, 0, 5], [0, 0, 0], [229, 228, 1]])
+    weights = np.array([[0.5, 2, 3], [1, 1, 1], [0, 1, 0.25]], np.float32)
+    vectors = oracle(layer, ids)
+    known = (ids != 0).astype(np.float32)
+    np.testing.assert_allclose(layer(ids), pooled(vectors, known, combiner), rtol=1e-4, atol=1e-5)
+    weighted = pooled(vectors, known * weights, combiner)
+    np.testing.assert_allclose(layer(ids, weights), weighted, rtol=1e-4, atol=1e-5)
+
+    ragged_ids = tf.ragged.constant([[3, 5], [], [229, 228, 1]], dtype=tf.int64)
+    ragged_weights = tf.ragged.constant([[0.5, 3], [], [0, 1, 0.25]])
+    np.testing.assert_allclose(layer(ragged_ids, ragged_weights), weighted, rtol=1e-4, atol=1e-5)
+    unweighted = pooled(vectors, known, combiner)
+    np.testing.assert_allclose(layer(ragged_ids), unweighted, rtol=1e-4, atol=1e-5)
+
+
+@every_method
+def test_mask_zero(case: Case):
+    layer = case.layer(mask_zero=True)
+    np.testing.assert_array_equal(
+        layer.compute_mask(tf.constant([[0, 1]])), np.array([[False, True]])
+    )
+    assert case.layer().compute_mask(tf.constant([[0, 1]])) is None
+    assert case.layer(mask_zero=True, combiner="sum").compute_mask(tf.constant([[0, 1]])) is None
+
+
+@every_method
+def test_mixed_precision(case: Case):
+    layer = case.layer(dtype="mixed_float16", combiner="sum")
+    vectors = layer(np.array([[1, 2]]), np.array([[1.0, 0.5]]))
+    assert vectors.dtype == tf.float16
+    assert layer.score_all(np.ones((1, OUTPUT_DIM))).dtype == tf.float16
+    assert all(tf.as_dtype(variable.dtype) == tf.float32 for variable in layer.variables)
+
+
+@every_method
+def test_scores_of_the_whole_vocabulary(case: Case):
+    layer = case.trained()
+    query = np.random.default_rng(1).normal(size=(3, OUTPUT_DIM)).astype(np.float32)
+    expected = query @ oracle(layer, np.arange(INPUT_DIM)).T
+    np.testing.assert_allclose(layer.score_all(query), expected, rtol=1e-4, atol=1e-4)
+    by_oracle = layer.lookup_scores(NUMPY, query, layer.table_values())
+    np.testing.assert_allclose(by_oracle, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(not is_keras_3, reason="keras-rs runs on Keras 3")
+@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
+def test_the_combiner_is_that_of_keras_rs(combiner):
+    import keras_rs
+
+    from memcom_tf.layers import FullEmbedding
+
+    ours = FullEmbedding(INPUT_DIM, OUTPUT_DIM, combiner=combiner)
+    theirs = keras_rs.layers.EmbedReduce(INPUT_DIM, OUTPUT_DIM, combiner=combiner)
+    theirs.build((None, None))
+    ours.build(None)
+    theirs.embeddings.assign(ours.table_values()["embeddings"])
+    rng = np.random.default_rng(0)
+    for shape in [(4,), (4, 3), (2, 4, 3)]:
+        ids = rng.integers(0, INPUT_DIM, shape)
+        weights = rng.random(shape).astype(np.float32)
+        if len(shape) < 3:
+            np.testing.assert_allclose(ours(ids), theirs(ids), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(ours(ids, weights), theirs(ids, weights), rtol=1e-5, atol=1e-6)
+    ragged = tf.ragged.constant([[3, 5], [], [229, 228, 1]])
+    np.testing.assert_allclose(ours(ragged), theirs(ragged), rtol=1e-5, atol=1e-6)
