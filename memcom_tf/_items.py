@@ -177,6 +177,6 @@ def left_aligned(
 
 def factorize(values: Sequence[Item]) -> tuple[list[Item], npt.NDArray[np.int64]]:
     """Returns the distinct values in rising order, and for each value its place among them."""
-    distinct: list[Any] = sorted(set(values))  # type: ignore[type-var]
+    distinct: list[Any] = sorted(set(values))
     place = {value: index for index, value in enumerate(distinct)}
     return distinct, np.fromiter(map(place.__getitem__, values), np.int64, len(values))

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
-from itertools import chain, compress
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from memcom_tf import _vocabulary_parts as parts
 from memcom_tf._files import write_atomically
-from memcom_tf._items import IdArray, Item, as_column, as_items, kind_of, left_aligned, nearest
+from memcom_tf._items import IdArray, as_column, as_items, left_aligned
+from memcom_tf._vocabulary_parts import Details, Order, OutOfVocabulary
+from memcom_tf._vocabulary_state import VocabularyState
 from memcom_tf.errors import invalid
+
+__all__ = ["PADDING_ID", "SHARED_ID", "Details", "Order", "OutOfVocabulary", "Vocabulary"]
 
 PADDING_ID = 0
 SHARED_ID = 1
-OutOfVocabulary: TypeAlias = Literal["error", "drop", "share"]
-Order: TypeAlias = Literal["given", "frequency"]
-Details: TypeAlias = Mapping[str, Mapping[Any, str]]
-"""Detail name -> item -> text, e.g. `{"title": {50: "Star Wars (1977)"}}`."""
-
-_FORMAT = "memcom_tf.vocabulary"
-_FORMAT_VERSION = 1
 
 
-class Vocabulary:
+class Vocabulary(VocabularyState):
     """Items and their ids, immutable.
 
     Id 0 is padding. Under `out_of_vocabulary="share"` id 1 stands for every unknown item. The
@@ -59,35 +55,6 @@ class Vocabulary:
         >>> vocabulary.input_dim, vocabulary.detail("title", 1).item()
         (3, 'Green tea')
     """
-
-    def __init__(
-        self,
-        items: Iterable[Item],
-        *,
-        counts: Iterable[int] | None = None,
-        order: Order = "given",
-        out_of_vocabulary: OutOfVocabulary = "error",
-        details: Details | None = None,
-    ) -> None:
-        values, _, kind = as_column(items, "items")
-        if kind is None:
-            raise invalid("`items` must not be empty.", "Pass at least one item.", items=values)
-        _one_of("order", order, Order)
-        _one_of("out_of_vocabulary", out_of_vocabulary, OutOfVocabulary)
-        self._kind = kind
-        self._items: tuple[Any, ...] = tuple(values)
-        self._order = order
-        self._policy = out_of_vocabulary
-        self._index = {item: self.first_id + i for i, item in enumerate(self._items)}
-        if len(self._index) < len(self._items):
-            repeated = [item for item, count in Counter(self._items).items() if count > 1]
-            raise invalid(
-                "`items` must be distinct.", "Pass each item once.", repeated=repeated[:5]
-            )
-        self._counts = None if counts is None else _checked_counts(counts, len(values), order)
-        self._details = {
-            str(name): _column(name, texts, self._items) for name, texts in (details or {}).items()
-        }
 
     @classmethod
     def from_counts(
@@ -121,25 +88,10 @@ class Vocabulary:
             >>> list(Vocabulary.from_counts({"b": 1, "a": 1, "c": 7}))
             ['c', 'a', 'b']
         """
-        if max_size is not None and max_size < 1:
-            raise invalid("`max_size` must be positive.", "Pass None for all.", max_size=max_size)
-        items = as_column(counts.keys(), "counts").values
-        number = dict(zip(items, _checked_counts(counts.values(), len(items), "given"), strict=True))
-        kept = [item for item in items if number[item] >= min_count]
-        if items and not kept:
-            most = max(number.values())
-            raise invalid(
-                "`min_count` must leave at least one item.",
-                f"The most frequent item occurred {most} times: pass at most that.",
-                min_count=min_count,
-            )
-        ranked = sorted(kept, key=lambda item: (-number[item], item))[:max_size]
-        if order == "given":
-            chosen = set(ranked)
-            ranked = [item for item in kept if item in chosen]
+        chosen = parts.choose(counts, order, min_count, max_size)
         return cls(
-            ranked,
-            counts=[number[item] for item in ranked],
+            chosen.keys(),
+            counts=chosen.values(),
             order=order,
             out_of_vocabulary=out_of_vocabulary,
             details=details,
@@ -190,66 +142,207 @@ class Vocabulary:
             details=details,
         )
 
-    @property
-    def first_id(self) -> int:
-        """The id of the first item: 2 if unknown items share id 1, else 1."""
-        return 2 if self._policy == "share" else 1
+    def ids(self, items: object) -> IdArray:
+        """Returns the ids of items.
 
-    @property
-    def input_dim(self) -> int:
-        """The number of ids, the reserved ones included."""
-        return self.first_id + len(self._items)
+        Args:
+            items: One item, a list, nested lists of equal length, an array or a Series.
 
-    @property
-    def order(self) -> Order:
-        """The name of the rule by which ids were given."""
-        return self._order
+        Returns:
+            The ids, of the shape of `items`: int32 where `input_dim` fits, else int64. A scalar
+            gives an array of shape ().
 
-    @property
-    def out_of_vocabulary(self) -> OutOfVocabulary:
-        """What `ids` does with an unknown item."""
-        return self._policy
+        Raises:
+            ValueError: If a value is missing or of another kind than the vocabulary's items, or
+                if an item is unknown and `out_of_vocabulary` is "error".
 
-    @property
-    def counts(self) -> npt.NDArray[np.int64] | None:
-        """[len(self)] how often each item occurred, in the order of the ids; None if unknown."""
-        return None if self._counts is None else np.array(self._counts, np.int64)
+        Example:
+            >>> Vocabulary([50, 7], out_of_vocabulary="share").ids([[7, 50], [1, 7]])
+            array([[3, 2],
+                   [1, 3]], dtype=int32)
+        """
+        values, shape, kind = as_items(items, "items")
+        if kind not in (None, self._kind):
+            raise invalid(
+                f"`items` must be {self._kind.__name__}, as the items of this vocabulary.",
+                f"Convert them with {self._kind.__name__}().",
+                first=values[0],
+            )
+        unknown = SHARED_ID if self._policy == "share" else PADDING_ID
+        look_up = self._index.get
+        found = np.fromiter((look_up(value, unknown) for value in values), np.int64, len(values))
+        if self._policy == "error" and not found.all():
+            raise parts.unknown_items([values[i] for i in np.flatnonzero(found == 0)], self._items)
+        if self.input_dim - 1 <= np.iinfo(np.int32).max:
+            return found.astype(np.int32).reshape(shape)
+        return found.reshape(shape)
 
-    @property
-    def details(self) -> tuple[str, ...]:
-        """The names of the details."""
-        return tuple(self._details)
+    def items(self, ids: npt.ArrayLike) -> npt.NDArray[np.object_]:
+        """Returns the items of ids, the inverse of `ids`.
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) of all that decides which id an item gets: items, order, policy."""
-        decisive = json.dumps([self._items, self._order, self._policy])
-        return hashlib.sha256(decisive.encode("ascii")).hexdigest()
+        Args:
+            ids: Integers in [0, input_dim), of any shape.
 
-    @cached_property
-    def _item_of_id(self) -> npt.NDArray[np.object_]:
-        return _objects([*[None] * self.first_id, *self._items])
+        Returns:
+            The items, of the shape of `ids`; None for the padding and the shared id.
 
-    def __len__(self) -> int:
-        return len(self._items)
+        Raises:
+            ValueError: If `ids` are no integers or out of range.
 
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._items)
+        Example:
+            >>> Vocabulary(["tea", "milk"]).items([[1, 2], [2, 0]]).tolist()
+            [['tea', 'milk'], ['milk', None]]
+        """
+        return parts.take(self._item_of_id, ids)
 
-    def __contains__(self, item: object) -> bool:
-        # The kind is asked for since True == 1 and 1.0 == 1, to a dict too.
-        return kind_of(type(item)) is self._kind and item in self._index
+    def detail(self, name: str, ids: npt.ArrayLike) -> npt.NDArray[np.object_]:
+        """Returns one detail of ids, such as their titles.
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Vocabulary):
-            return NotImplemented
-        return self._content() == other._content()
+        Args:
+            name: One of `details`.
+            ids: Integers in [0, input_dim), of any shape.
 
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
+        Returns:
+            The texts, of the shape of `ids`; "" where there is none.
 
-    def __repr__(self) -> str:
-        return (
-            f"<Vocabulary: {len(self)} items, input_dim={self.input_dim}, order={self._order!r}, "
-            f"out_of_vocabulary={self._policy!r}, details={list(self._details)}>"
-        )
+        Raises:
+            ValueError: If the vocabulary has no such detail, or as `items`.
+
+        Example:
+            >>> Vocabulary([50], details={"title": {50: "Star Wars"}}).detail("title", [1, 0])
+            array(['Star Wars', ''], dtype=object)
+        """
+        return parts.take(parts.objects([*[""] * self.first_id, *self._texts(name)]), ids)
+
+    def pad(self, histories: Sequence[Iterable[Any]], length: int) -> IdArray:
+        """Returns the ids of histories of different lengths, in rows of one length.
+
+        Args:
+            histories: [n] histories, each with its items in time order.
+            length: The number of columns.
+
+        Returns:
+            [n, length] ids: of each history the most recent `length` items in time order, then
+            zeros. Under "drop" unknown items are left out before that.
+
+        Raises:
+            ValueError: If `length` is not positive, or as `ids`.
+
+        Example:
+            >>> Vocabulary(["a", "b", "c"]).pad([["a", "b", "c"], ["b"]], 2)
+            array([[2, 3],
+                   [2, 0]], dtype=int32)
+        """
+        if length < 1:
+            raise invalid("`length` must be positive.", "Pass the history length.", length=length)
+        text = next((row for row in histories if isinstance(row, str)), None)
+        if text is not None:
+            raise invalid("Each history must be a list.", "Pass one list a user.", history=text)
+        rows = [list(row) for row in histories]
+        ids = self.ids(list(chain.from_iterable(rows)))
+        kept = np.concatenate([[0], np.cumsum(ids != PADDING_ID)])
+        splits = kept[np.cumsum([0, *map(len, rows)])].astype(np.int64)
+        return left_aligned(ids[ids != PADDING_ID], splits[:-1], splits[1:], length)
+
+    def find(self, text: str, detail: str = "title", limit: int = 5) -> int:
+        """Finds the one item that a text names, the case aside.
+
+        Args:
+            text: The whole detail, or a part of it that no other item has.
+            detail: The detail to look in.
+            limit: How many names an error lists at most.
+
+        Returns:
+            The id.
+
+        Raises:
+            ValueError: If the text names no item (lists the nearest) or several (lists them).
+
+        Example:
+            >>> titles = {50: "Star Wars (1977)", 7: "Twelve Monkeys (1995)"}
+            >>> Vocabulary([50, 7], details={"title": titles}).find("monkeys")
+            2
+        """
+        return self.first_id + parts.find(text, detail, self._texts(detail), self._items, limit)
+
+    def to_json(self) -> str:
+        """Returns the vocabulary as JSON, in ASCII.
+
+        Example:
+            >>> vocabulary = Vocabulary(["tea"])
+            >>> Vocabulary.from_json(vocabulary.to_json()) == vocabulary
+            True
+        """
+        head = {"format": parts.FORMAT, "format_version": parts.FORMAT_VERSION}
+        return json.dumps({**head, "fingerprint": self.fingerprint, **self._content()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Vocabulary:
+        """Reads what `to_json` returned.
+
+        Args:
+            text: The JSON.
+
+        Returns:
+            The vocabulary, equal to the one saved.
+
+        Raises:
+            ValueError: If the text is no vocabulary, is damaged, or was written by a later
+                version of this package.
+
+        Example:
+            >>> list(Vocabulary.from_json(Vocabulary(["tea", "milk"]).to_json()))
+            ['tea', 'milk']
+        """
+        content = parts.parse(text)
+        fingerprint = content.pop("fingerprint")
+        items, details = content["items"], content["details"]
+        try:
+            content["details"] = {
+                name: dict(zip(items, column, strict=True)) for name, column in details.items()
+            }
+            vocabulary = cls(**content)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise parts.damaged(str(error)) from error
+        if vocabulary.fingerprint != fingerprint:
+            raise parts.damaged("the fingerprint does not fit the items")
+        return vocabulary
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes `to_json()` to a file, in one step: a reader sees the old file or the new.
+
+        Args:
+            path: The file; its folder must exist.
+
+        Raises:
+            OSError: If it cannot be written.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     Vocabulary(["tea"]).save(pathlib.Path(folder) / "vocabulary.json")
+            ...     list(Vocabulary.load(pathlib.Path(folder) / "vocabulary.json"))
+            ['tea']
+        """
+        write_atomically(path, self.to_json().encode("ascii"))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
+        """Reads a file that `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The vocabulary, equal to the one saved.
+
+        Raises:
+            OSError: If the file cannot be read.
+            ValueError: As `from_json`; names the file.
+        """
+        try:
+            return cls.from_json(Path(path).read_bytes().decode("utf-8"))
+        except ValueError as error:
+            raise invalid(
+                "The file must hold a vocabulary saved by memcom_tf.", str(error), path=str(path)
+            ) from error

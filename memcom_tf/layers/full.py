@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from memcom_tf.layers.base import CompressedEmbedding, Table, Tables, register_method
+from memcom_tf.layers.base import (
+    CompressedEmbedding,
+    Storage,
+    Table,
+    Tables,
+    register_method,
+)
 from memcom_tf.ops.interface import Array, Ops
 
 
@@ -29,7 +35,9 @@ class FullEmbedding(CompressedEmbedding):
     source = "baseline"
 
     def tables(self) -> tuple[Table, ...]:
-        return (Table("embeddings", self.input_dim, self.output_dim),)
+        # Beside four values or fewer, a scale for each row would outweigh the saved bits.
+        storage: Storage = "int8_per_row" if self.output_dim > 4 else "int16_per_table"
+        return (Table("embeddings", self.input_dim, self.output_dim, storage=storage),)
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
         return xp.gather(t["embeddings"], ids)

@@ -1,0 +1,152 @@
+"""The functions of a file: what is traced over quantized tables and becomes a signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from memcom_tf.converters.graph_ops import QuantizedOps
+from memcom_tf.converters.quantize import ShippedEmbedding
+from memcom_tf.converters.top_k import LOWEST, top_k_of_groups
+from memcom_tf.errors import invalid
+from memcom_tf.models import NextItemRanker
+from memcom_tf.ops.interface import Array, Ops
+
+Signatures = dict[str, Callable[..., Any]]
+
+
+@contextmanager
+def shipped_tables(shipped: Sequence[ShippedEmbedding], ops: Ops) -> Iterator[None]:
+    """Lets a model compute with what ships: quantized tables, in a graph of portable operators."""
+    with ExitStack() as stack:
+        for embedding in shipped:
+            stack.enter_context(
+                embedding.trained.substituted(embedding.layer, ops, embedding.tables)
+            )
+        yield
+
+
+@contextmanager
+def dequantized_tables(shipped: Sequence[ShippedEmbedding], ops: Ops) -> Iterator[None]:
+    """Lets a model compute with the float values of what ships: the reference of a file."""
+    with ExitStack() as stack:
+        for embedding in shipped:
+            stack.enter_context(
+                embedding.trained.substituted(embedding.layer, ops, embedding.dequantized())
+            )
+        yield
+
+
+def _unknown_zero(ids: Array) -> Array:
+    """0, since ids are not negative; but the converter does not know that."""
+    return tf.minimum(tf.reduce_min(ids), 0)
+
+
+def _embed(
+    trained: Any, shipped: Sequence[ShippedEmbedding]
+) -> Callable[..., dict[str, Array]]:
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="ids")])
+    def embed(ids: Array) -> dict[str, Array]:
+        combiner, trained.combiner = trained.combiner, None
+        try:
+            with shipped_tables(shipped, QuantizedOps(_unknown_zero(ids))):
+                return {"vectors": tf.cast(trained(ids), tf.float32)}
+        finally:
+            trained.combiner = combiner
+
+    return embed
+
+
+def ranker_signatures(
+    model: NextItemRanker, shipped: Sequence[ShippedEmbedding], k: int
+) -> Signatures:
+    """`rank`, `score` and `embed` of a ranker.
+
+    - `rank(history [1, L]) -> ids [k], scores [k]`: the best items, those of the history left
+      out. Candidates are found by 8-bit scores of the whole catalogue, with room for those that
+      fall out, and are then scored as `score` does.
+    - `score(history [1, L], candidates [n]) -> scores [n]`.
+    - `embed(ids [n]) -> vectors [n, d]`: the vectors of the history's table, and with an untied
+      model `embed_output` those of the scored table.
+
+    Args:
+        model: The trained ranker.
+        shipped: Its embeddings, folded and quantized.
+        k: Length of the ranked list.
+
+    Returns:
+        Functions by name.
+
+    Raises:
+        ValueError: If the catalogue holds fewer than `k` items beside a full history.
+    """
+    length = model.history_length
+    reserved = 1 if model.vocabulary is None else model.vocabulary.first_id
+    items = model.item_embedding.input_dim - reserved
+    if k < 1 or k + length > items:
+        raise invalid(
+            f"`k` must be in [1, {items - length}]: {items} items less a history of {length}.",
+            k=k,
+        )
+    # Room for the history and for neighbours that 8 bits of the query put in the wrong order.
+    num_candidates = min(items, k + length + max(16, k))
+    history_spec = tf.TensorSpec([1, length], tf.int32, name="history")
+
+    @tf.function(input_signature=[history_spec])
+    def rank(history: Array) -> dict[str, Array]:
+        with shipped_tables(shipped, QuantizedOps(_unknown_zero(history))):
+            query = model.query(history)
+            everything = model.score_all(query)[0, reserved:]
+            candidates = top_k_of_groups(everything, num_candidates) + reserved
+            scores = model.score(query, candidates)[0]
+        chosen = tf.reduce_any(candidates[:, None] == history, axis=1)
+        best = tf.math.top_k(tf.where(chosen, LOWEST, scores), k)
+        return {"ids": tf.gather(candidates, best.indices), "scores": best.values}
+
+    @tf.function(
+        input_signature=[history_spec, tf.TensorSpec([None], tf.int32, name="candidates")]
+    )
+    def score(history: Array, candidates: Array) -> dict[str, Array]:
+        with shipped_tables(shipped, QuantizedOps(_unknown_zero(history))):
+            return {"scores": model.score(model.query(history), candidates)[0]}
+
+    signatures = {"rank": rank, "score": score, "embed": _embed(model.item_embedding, shipped)}
+    if model.output_embedding is not None:
+        signatures["embed_output"] = _embed(model.output_embedding, shipped)
+    return signatures
+
+
+def model_signatures(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatures:
+    """`serving_default` of any Keras model, and `embed` of its tables.
+
+    `embed` is named `embed_<layer>` where there are several tables.
+    """
+    specs = [
+        tf.TensorSpec(tensor.shape, tensor.dtype, name=_input_name(tensor))
+        for tensor in model.inputs
+    ]
+
+    @tf.function(input_signature=specs)
+    def serving_default(*inputs: Array) -> dict[str, Array]:
+        integers = [x for x in inputs if x.dtype.is_integer] or [tf.zeros([1], tf.int32)]
+        zero = tf.cast(_unknown_zero(integers[0]), tf.int32)
+        packed = tf.nest.pack_sequence_as(model.input, list(inputs))
+        with shipped_tables(shipped, QuantizedOps(zero)):
+            outputs = model(packed, training=False)
+        if isinstance(outputs, dict):
+            return outputs
+        flat = tf.nest.flatten(outputs)
+        return {f"output_{index}": output for index, output in enumerate(flat)}
+
+    signatures: Signatures = {"serving_default": serving_default}
+    for embedding in shipped:
+        name = "embed" if len(shipped) == 1 else f"embed_{embedding.trained.name}"
+        signatures[name] = _embed(embedding.trained, shipped)
+    return signatures
+
+
+def _input_name(tensor: Any) -> str:
+    return str(tensor.name).split(":")[0].replace("/", "_")

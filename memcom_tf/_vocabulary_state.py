@@ -1,0 +1,134 @@
+"""The state of a vocabulary: items, their ids, and what else is known of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from memcom_tf import _vocabulary_parts as parts
+from memcom_tf._items import Item, as_column, kind_of
+from memcom_tf._vocabulary_parts import Details, Order, OutOfVocabulary
+from memcom_tf.errors import invalid
+
+
+class VocabularyState:
+    """What `Vocabulary` holds; its arguments and errors are described there."""
+
+    def __init__(
+        self,
+        items: Iterable[Item],
+        *,
+        counts: Iterable[int] | None = None,
+        order: Order = "given",
+        out_of_vocabulary: OutOfVocabulary = "error",
+        details: Details | None = None,
+    ) -> None:
+        values, _, kind = as_column(items, "items")
+        if kind is None:
+            raise invalid("`items` must not be empty.", "Pass at least one item.", items=values)
+        parts.one_of("order", order, Order)
+        parts.one_of("out_of_vocabulary", out_of_vocabulary, OutOfVocabulary)
+        self._kind = kind
+        self._items: tuple[Any, ...] = tuple(values)
+        self._order = order
+        self._policy = out_of_vocabulary
+        self._index = {item: self.first_id + i for i, item in enumerate(self._items)}
+        if len(self._index) < len(self._items):
+            repeated = [item for item, count in Counter(self._items).items() if count > 1]
+            raise invalid(
+                "`items` must be distinct.", "Pass each item once.", repeated=repeated[:5]
+            )
+        self._counts = None if counts is None else parts.checked_counts(counts, len(values), order)
+        self._details = {
+            str(name): parts.detail_column(name, texts, self._items)
+            for name, texts in (details or {}).items()
+        }
+
+    @property
+    def first_id(self) -> int:
+        """The id of the first item: 2 if unknown items share id 1, else 1."""
+        return 2 if self._policy == "share" else 1
+
+    @property
+    def input_dim(self) -> int:
+        """The number of ids, the reserved ones included."""
+        return self.first_id + len(self._items)
+
+    @property
+    def order(self) -> Order:
+        """The name of the rule by which ids were given."""
+        return self._order
+
+    @property
+    def out_of_vocabulary(self) -> OutOfVocabulary:
+        """What `ids` does with an unknown item."""
+        return self._policy
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64] | None:
+        """[len(self)] how often each item occurred, in the order of the ids; None if unknown."""
+        return None if self._counts is None else np.array(self._counts, np.int64)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """The names of the details."""
+        return tuple(self._details)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of all that decides which id an item gets: items, order, policy."""
+        decisive = json.dumps([self._items, self._order, self._policy])
+        return hashlib.sha256(decisive.encode("ascii")).hexdigest()
+
+    @cached_property
+    def _item_of_id(self) -> npt.NDArray[np.object_]:
+        return parts.objects([*[None] * self.first_id, *self._items])
+
+    def _texts(self, name: str) -> tuple[str, ...]:
+        if name not in self._details:
+            raise invalid(
+                "The detail must be one of the vocabulary's.",
+                f"It has {list(self._details)}.",
+                detail=name,
+            )
+        return self._details[name]
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "items": self._items,
+            "counts": self._counts,
+            "order": self._order,
+            "out_of_vocabulary": self._policy,
+            "details": self._details,
+        }
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def __contains__(self, item: object) -> bool:
+        # The kind is asked for since True == 1 and 1.0 == 1, to a dict too.
+        return kind_of(type(item)) is self._kind and item in self._index
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, VocabularyState):
+            return NotImplemented
+        return bool(self._content() == other._content())
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Vocabulary: {len(self)} items, input_dim={self.input_dim}, order={self._order!r}, "
+            f"out_of_vocabulary={self._policy!r}, details={list(self._details)}>"
+        )

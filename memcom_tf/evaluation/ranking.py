@@ -1,0 +1,129 @@
+"""From a model to the metrics: by its scores of all items, or by its ranked lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from memcom_tf._items import IdArray
+from memcom_tf.errors import invalid
+from memcom_tf.evaluation.metrics import ranking_metrics, ranks_from_lists, ranks_from_scores
+from memcom_tf.evaluation.protocol import Examples
+
+
+def rank_examples(
+    score: Callable[[IdArray], Any], examples: Examples, *, batch_size: int = 512
+) -> npt.NDArray[np.float64]:
+    """Returns the rank that a model's scores give to the target of each example.
+
+    The ids in the example's history and the reserved ids are left out, and ties count against
+    the target: see `ranks_from_scores`.
+
+    Args:
+        score: Takes histories [b, L] and returns scores [b, v] of all ids, as anything that
+            `numpy.asarray` takes. Ids from `v` on must not occur in the examples.
+        examples: The examples.
+        batch_size: The largest b; the last batch may be smaller.
+
+    Returns:
+        [n] ranks from 1, float64.
+
+    Raises:
+        ValueError: If there is no example, `batch_size` is not positive, or as
+            `ranks_from_scores`.
+
+    Example:
+        >>> examples = Examples(np.array([[1, 0]]), np.array([3]), np.array([7]))
+        >>> rank_examples(lambda history: [[0.0, 0.9, 0.5, 0.7]], examples)
+        array([1.])
+    """
+    if batch_size < 1:
+        raise invalid("`batch_size` must be positive.", "Default: 512.", batch_size=batch_size)
+    _not_empty(examples)
+    ranks = []
+    for low in range(0, len(examples), batch_size):
+        history = examples.history[low : low + batch_size]
+        target = examples.target[low : low + batch_size]
+        scores = np.asarray(score(history))
+        ranks.append(ranks_from_scores(scores, history, target, reserved=examples.reserved))
+    return np.concatenate(ranks)
+
+
+def evaluate_ranking(
+    score: Callable[[IdArray], Any], examples: Examples, *, k: int = 10, batch_size: int = 512
+) -> dict[str, float]:
+    """Returns the metrics of a model that scores all items.
+
+    The metrics are those of `ranking_metrics` of the ranks of `rank_examples`.
+
+    Args:
+        score: Takes histories [b, L] and returns scores [b, v] of all ids.
+        examples: The examples.
+        k: The length of the ranked list.
+        batch_size: The largest b.
+
+    Returns:
+        The means under "ndcg@{k}", "recall@{k}" and "mrr".
+
+    Raises:
+        ValueError: As `rank_examples` and `ranking_metrics`.
+
+    Example:
+        >>> examples = Examples(np.array([[1, 0]]), np.array([3]), np.array([7]))
+        >>> evaluate_ranking(lambda history: [[0.0, 0.9, 0.5, 0.7]], examples, k=1)
+        {'ndcg@1': 1.0, 'recall@1': 1.0, 'mrr': 1.0}
+    """
+    return ranking_metrics(rank_examples(score, examples, batch_size=batch_size), k)
+
+
+def evaluate_lists(
+    rank: Callable[[IdArray], Any], examples: Examples, *, k: int = 10
+) -> dict[str, float]:
+    """Returns the metrics of a model that returns the best items only, as a phone runs it.
+
+    A list is judged as it is: ids of the history that the model did not leave out take places
+    in it. There is no "mrr", since a list does not tell the ranks beyond its end.
+
+    Args:
+        rank: Takes one history [L] and returns the ids of the best items, the best first: at
+            least k, padded with 0 where the model has fewer.
+        examples: The examples.
+        k: How many of each list count.
+
+    Returns:
+        The means under "ndcg@{k}" and "recall@{k}".
+
+    Raises:
+        ValueError: If there is no example, `k` is not positive, or a list is shorter than k or
+            has no integers.
+
+    Example:
+        >>> examples = Examples(np.array([[1, 0]]), np.array([3]), np.array([7]))
+        >>> evaluate_lists(lambda history: [2, 3, 4], examples, k=3)
+        {'ndcg@3': 0.6309297535714575, 'recall@3': 1.0}
+    """
+    if k < 1:
+        raise invalid("`k` must be positive.", "Pass the length of the ranked list.", k=k)
+    _not_empty(examples)
+    lists = []
+    for history in examples.history:
+        ranked = np.asarray(rank(history))
+        if ranked.ndim != 1 or len(ranked) < k:
+            raise invalid(
+                "`rank` must return one list of at least k ids.",
+                "Pass a smaller `k`, or pad the list with 0.",
+                k=k,
+                shape=ranked.shape,
+            )
+        lists.append(ranked[:k])
+    metrics = ranking_metrics(ranks_from_lists(np.stack(lists), examples.target), k)
+    del metrics["mrr"]
+    return metrics
+
+
+def _not_empty(examples: Examples) -> None:
+    if not len(examples):
+        raise invalid("There must be examples.", "Pass at least one.", examples=0)

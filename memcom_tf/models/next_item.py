@@ -1,0 +1,288 @@
+"""A next-item ranker: history in, scores of the catalogue out. The shape that phones use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import tensorflow as tf
+
+from memcom_tf._keras import keras
+from memcom_tf.errors import invalid
+from memcom_tf.layers.base import CompressedEmbedding, check_positive
+from memcom_tf.layers.full import FullEmbedding
+from memcom_tf.ops.reference import combine
+from memcom_tf.vocabulary import PADDING_ID, Vocabulary
+
+_VOCABULARY_FILE = "vocabulary.json"
+
+
+@keras.saving.register_keras_serializable("memcom_tf")
+class NextItemRanker(keras.Model):
+    """Ranks items by what a user chose before.
+
+    `query = tower(pool(item_embedding(history)))`,
+    `score(i) = query . output_embedding(i) + item_bias[i]`. The pool is a mean, weighted by
+    learned weights of recency; the tower is dense layers, with the pool added to its output where
+    `residual` is set. Trained by `fit(history, target)` with the cross-entropy of the softmax
+    over the catalogue, or over `num_negatives` uniformly sampled items and the target.
+
+    Args:
+        item_embedding: Table of the history's items, any `CompressedEmbedding` with
+            `combiner=None`.
+        history_length: Items of the history that are seen, `L`.
+        output_embedding: Table of the scored items; None ties it to `item_embedding`.
+        hidden_units: Widths of the tower's hidden layers; a linear layer of the embedding's width
+            follows. None leaves the tower out.
+        activation: Activation of the hidden layers.
+        residual: Whether the pooled vector is added to the tower's output.
+        recency_weights: Whether the pool weighs the last item differently from the first.
+        dropout: Rate of dropout on the pooled vector.
+        item_dropout: Rate at which items of a history are left out in training.
+        item_bias: Whether items have a bias, which learns popularity.
+        num_negatives: Items sampled for the softmax; None takes the whole catalogue.
+        vocabulary: The `Vocabulary` that gave the ids; saved with the model, it lets the
+            exported file rank by title.
+        **kwargs: Arguments of `keras.Model`.
+
+    Call arguments:
+        inputs: Histories `[b, history_length]`: ids in order of time, then zeros.
+
+    Returns of a call:
+        Scores `[b, input_dim]` of all ids; those of padding mean nothing.
+
+    Raises:
+        ValueError: If an embedding pools, sizes do not match, or a rate is out of range.
+
+    Example:
+        >>> from memcom_tf.layers import MEmComEmbedding
+        >>> ranker = NextItemRanker(MEmComEmbedding(1000, 16, num_buckets=100), history_length=5)
+        >>> tuple(ranker(np.array([[3, 8, 11, 0, 0]])).shape)
+        (1, 1000)
+    """
+
+    def __init__(
+        self,
+        item_embedding: CompressedEmbedding,
+        *,
+        history_length: int,
+        output_embedding: CompressedEmbedding | None = None,
+        hidden_units: Sequence[int] | None = (64,),
+        activation: str = "relu",
+        residual: bool = True,
+        recency_weights: bool = True,
+        dropout: float = 0.0,
+        item_dropout: float = 0.0,
+        item_bias: bool = True,
+        num_negatives: int | None = None,
+        vocabulary: Vocabulary | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_positive(history_length=history_length)
+        if num_negatives is not None:
+            check_positive(num_negatives=num_negatives)
+        for embedding in (item_embedding, output_embedding):
+            if embedding is not None and embedding.combiner is not None:
+                raise invalid(
+                    "The ranker pools by itself: `combiner` of its embeddings must be None.",
+                    combiner=embedding.combiner,
+                )
+        if output_embedding is not None:
+            _check_same("input_dim", item_embedding, output_embedding)
+            _check_same("output_dim", item_embedding, output_embedding)
+        if vocabulary is not None and vocabulary.input_dim != item_embedding.input_dim:
+            raise invalid(
+                "`input_dim` of the embedding must be that of the vocabulary.",
+                input_dim=item_embedding.input_dim,
+                vocabulary_input_dim=vocabulary.input_dim,
+            )
+        self.item_embedding = item_embedding
+        self.history_length = int(history_length)
+        self.output_embedding = output_embedding
+        self.hidden_units = None if hidden_units is None else tuple(hidden_units)
+        self.activation = activation
+        self.residual = residual
+        self.recency_weights = recency_weights
+        self.dropout = dropout
+        self.item_dropout = item_dropout
+        self.item_bias = item_bias
+        self.num_negatives = num_negatives
+        self.vocabulary = vocabulary
+        self._drop = keras.layers.Dropout(dropout)
+        self._drop_items = keras.layers.Dropout(item_dropout)
+        width = item_embedding.output_dim
+        self._tower = []
+        if self.hidden_units is not None:
+            self._tower = [
+                *(keras.layers.Dense(units, activation) for units in self.hidden_units),
+                keras.layers.Dense(width),
+            ]
+        self._item_bias = None
+        if item_bias:
+            self._item_bias = FullEmbedding(item_embedding.input_dim, 1, "zeros", name="item_bias")
+        self._loss_mean = keras.metrics.Mean(name="loss")
+
+    @property
+    def scored_embedding(self) -> CompressedEmbedding:
+        """The table of the output side."""
+        return self.output_embedding or self.item_embedding
+
+    @property
+    def embeddings(self) -> list[CompressedEmbedding]:
+        """Every table of the model: of the history, of the scored items, of their biases."""
+        tables = (self.item_embedding, self.output_embedding, self._item_bias)
+        return [table for table in tables if table is not None]
+
+    def build(self, input_shape: Any = None) -> None:
+        """Creates the variables."""
+        for embedding in self.embeddings:
+            if not embedding.built:
+                embedding.build(None)
+        width = self.item_embedding.output_dim
+        for dense in self._tower:
+            dense.build((None, width))
+            width = dense.units
+        if self.recency_weights:
+            # Softmax-like: the weight is exp of the variable, so that it stays positive.
+            self._recency = self.add_weight(
+                name="recency", shape=(self.history_length,), initializer="zeros"
+            )
+        keras.layers.Layer.build(self, input_shape)
+
+    def query(self, history: Any, training: bool = False) -> Any:
+        """Query vectors `[b, output_dim]` of histories `[b, history_length]`."""
+        history = tf.convert_to_tensor(history)
+        known = tf.cast(history != PADDING_ID, self.compute_dtype)
+        weights = self._drop_items(known, training=training)
+        if self.recency_weights:
+            position = tf.range(self.history_length, dtype=tf.float32)
+            count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1, keepdims=True)
+            age = tf.cast(tf.maximum(count - 1.0 - position, 0.0), tf.int32)
+            recency = tf.exp(tf.convert_to_tensor(self._recency))
+            weights = weights * tf.cast(tf.gather(recency, age), weights.dtype)
+        pooled = combine(self.item_embedding(history), weights, "mean")
+        query = pooled = self._drop(pooled, training=training)
+        for dense in self._tower:
+            query = dense(query)
+        return query + pooled if self.residual and self._tower else query
+
+    def score(self, query: Any, candidates: Any) -> Any:
+        """Scores of candidates: queries `[b, d]` and ids `[n]` give `[b, n]`."""
+        scores = tf.matmul(query, self.scored_embedding(candidates), transpose_b=True)
+        if self._item_bias is not None:
+            scores = scores + self._item_bias(candidates)[:, 0]
+        return scores
+
+    def score_all(self, query: Any) -> Any:
+        """Scores of the whole catalogue: queries `[b, d]` give `[b, input_dim]`."""
+        scores = self.scored_embedding.score_all(query)
+        if self._item_bias is not None:
+            scores = scores + self._item_bias.score_all(tf.ones([1, 1], scores.dtype))
+        return scores
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Scores of the whole catalogue."""
+        return self.score_all(self.query(inputs, training))
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step on `(history, target)`."""
+        history, target = data[:2]
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(self._cross_entropy(history, target))
+            total = loss + sum(self.losses) if self.losses else loss
+            scaled = self.optimizer.scale_loss(total) if self._scales_loss else total
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self._loss_mean.update_state(loss)
+        return {"loss": self._loss_mean.result()}
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """The loss on `(history, target)`."""
+        history, target = data[:2]
+        self._loss_mean.update_state(tf.reduce_mean(self._cross_entropy(history, target, False)))
+        return {"loss": self._loss_mean.result()}
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The running mean of the loss, which Keras resets at every epoch."""
+        return [self._loss_mean]
+
+    @property
+    def _scales_loss(self) -> bool:
+        return hasattr(self.optimizer, "scale_loss")
+
+    def _cross_entropy(self, history: Any, target: Any, training: bool = True) -> Any:
+        if self.num_negatives is None or not training:
+            logits = tf.cast(self(history, training=training), tf.float32)
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=logits)
+        query = self.query(history, training)
+        target = tf.cast(target, tf.int32)
+        items = self.item_embedding.input_dim
+        negatives = tf.random.uniform([self.num_negatives], 1, items, tf.int32)
+        vectors = self.scored_embedding(target)
+        positive = tf.reduce_sum(query * vectors, axis=1, keepdims=True)
+        if self._item_bias is not None:
+            positive = positive + self._item_bias(target)
+        # Each negative stands for the items it was drawn from; a drawn target does not count.
+        correction = float(np.log((items - 1) / self.num_negatives))
+        negative = tf.cast(self.score(query, negatives), tf.float32) + correction
+        negative = tf.where(negatives[None] == target[:, None], -1e9, negative)
+        logits = tf.concat([tf.cast(positive, tf.float32), negative], axis=1)
+        return tf.reduce_logsumexp(logits, axis=1) - logits[:, 0]
+
+    def save_assets(self, dir_path: str) -> None:
+        """Writes the vocabulary into the saved model; Keras calls this."""
+        if self.vocabulary is not None:
+            self.vocabulary.save(Path(dir_path) / _VOCABULARY_FILE)
+
+    def load_assets(self, dir_path: str) -> None:
+        """Reads the vocabulary from the saved model; Keras calls this."""
+        path = Path(dir_path) / _VOCABULARY_FILE
+        if path.exists():
+            self.vocabulary = Vocabulary.load(path)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments; the vocabulary is saved beside them."""
+        serialize = keras.saving.serialize_keras_object
+        output = self.output_embedding
+        return {
+            "name": self.name,
+            "item_embedding": serialize(self.item_embedding),
+            "history_length": self.history_length,
+            "output_embedding": None if output is None else serialize(output),
+            "hidden_units": None if self.hidden_units is None else list(self.hidden_units),
+            "activation": self.activation,
+            "residual": self.residual,
+            "recency_weights": self.recency_weights,
+            "dropout": self.dropout,
+            "item_dropout": self.item_dropout,
+            "item_bias": self.item_bias,
+            "num_negatives": self.num_negatives,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """Makes a ranker from `get_config()`."""
+        config = dict(config)
+        for name in ("item_embedding", "output_embedding"):
+            if isinstance(config[name], dict):
+                config[name] = keras.saving.deserialize_keras_object(
+                    config[name], custom_objects=custom_objects
+                )
+        return cls(**config)
+
+
+def _check_same(
+    attribute: str, item_embedding: CompressedEmbedding, output_embedding: CompressedEmbedding
+) -> None:
+    received = getattr(item_embedding, attribute), getattr(output_embedding, attribute)
+    if received[0] != received[1]:
+        raise invalid(
+            f"`{attribute}` of both embeddings must be the same.",
+            item_embedding=received[0],
+            output_embedding=received[1],
+        )

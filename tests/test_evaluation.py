@@ -1,0 +1,280 @@
+"""The protocol, the metrics (against two other implementations) and the evaluation of models."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memcom_tf.datasets import Interactions, movielens_100k
+from memcom_tf.evaluation import (
+    Examples,
+    evaluate_lists,
+    evaluate_ranking,
+    leave_last_out,
+    rank_examples,
+    ranking_metrics,
+    ranks_from_lists,
+    ranks_from_scores,
+    standard_error,
+)
+from memcom_tf.vocabulary import Vocabulary
+
+
+def named(split, examples):
+    """Examples as (user, history, target) in the items' own names."""
+    items = split.vocabulary.items
+    return [
+        (user, [item for item in items(history).tolist() if item is not None], items(target).item())
+        for user, history, target in zip(
+            examples.user.tolist(), examples.history, examples.target, strict=True
+        )
+    ]
+
+
+def test_protocol_by_hand():
+    log = Interactions(
+        user=["b", "a", "a", "a", "a", "c", "c"],
+        item=[9, 4, 2, 3, 1, 3, 9],
+        time=[1, 7, 2, 3, 3, 5, 4],
+        details={"title": {4: "four"}},
+    )
+    split = leave_last_out(log, history_length=2)
+    # a in time order, the tie 3, 1 in the order of the rows: 2, 3, 1, 4.
+    assert named(split, split.train) == [("a", [2], 3), ("c", [9], 3)]
+    assert named(split, split.validation) == [("a", [2, 3], 1)]
+    assert named(split, split.test) == [("a", [3, 1], 4)]
+    assert split.dropped == {"validation": 0, "test": 0}
+    # Training interactions: 2, 3 of a; 9 of b; 9, 3 of c. 1 and 4 are known, without a count.
+    assert list(split.vocabulary) == [3, 9, 2, 1, 4]
+    assert split.vocabulary.counts.tolist() == [2, 2, 1, 0, 0]
+    assert split.vocabulary.detail("title", split.vocabulary.ids(4)).item() == "four"
+    assert split.test.history.dtype == split.vocabulary.ids(4).dtype
+
+
+def test_padding_is_at_the_end():
+    split = leave_last_out(Interactions(user=[1] * 4, item=[5, 6, 7, 8]), history_length=5)
+    assert split.test.history[0, 3:].tolist() == [0, 0]
+    assert split.vocabulary.items(split.test.history[0, :3]).tolist() == [5, 6, 7]
+
+
+def test_repeated_items_stay_and_unrankable_targets_are_counted():
+    log = Interactions(user=[1] * 4 + [2] * 4, item=[5, 5, 6, 5, 5, 6, 5, 7])
+    split = leave_last_out(log)
+    assert named(split, split.train) == [(1, [5], 5), (2, [5], 6)]
+    assert named(split, split.validation) == [(1, [5, 5], 6)]
+    assert named(split, split.test) == [(2, [5, 6, 5], 7)]
+    assert split.dropped == {"validation": 1, "test": 1}
+    # Only what the model sees counts: with one item of history 1's last target can be ranked.
+    assert leave_last_out(log, history_length=1).dropped == {"validation": 0, "test": 0}
+
+
+@pytest.mark.parametrize("policy", ["drop", "share"])
+def test_a_given_vocabulary_that_lacks_items(policy):
+    log = Interactions(user=[1] * 5 + [2] * 3, item=[5, 99, 6, 7, 8, 5, 6, 99])
+    vocabulary = Vocabulary([5, 6, 7, 8], out_of_vocabulary=policy)
+    split = leave_last_out(log, vocabulary=vocabulary, history_length=4)
+    assert split.vocabulary is vocabulary
+    first = vocabulary.first_id
+    expected = [1, 2, 3, 0] if policy == "drop" else [2, 1, 3, 4]
+    assert split.test.history.tolist() == [expected]
+    assert split.test.target.tolist() == [first + 3]
+    assert split.test.reserved == first
+    assert split.dropped == {"validation": 0, "test": 1}
+    assert split.train.target.tolist() == [first + 1]
+    with pytest.raises(ValueError, match="must be that of the `vocabulary` passed"):
+        other = "share" if policy == "drop" else "drop"
+        leave_last_out(log, vocabulary=vocabulary, out_of_vocabulary=other)
+    with pytest.raises(ValueError, match=r"unknown=\[99\]"):
+        leave_last_out(log, vocabulary=Vocabulary([5, 6, 7, 8]))
+
+
+interactions = st.lists(
+    st.tuples(st.integers(0, 4), st.sampled_from("abcdef"), st.integers(0, 5)), min_size=1
+)
+
+
+@given(interactions, st.integers(1, 4), st.booleans())
+def test_protocol_is_that_of_a_loop(rows, length, timed):
+    users, items, times = zip(*rows, strict=True)
+    log = Interactions(user=users, item=items, time=times if timed else None)
+    split = leave_last_out(log, history_length=length)
+    train, validation, test = [], [], []
+    for user in sorted(set(users)):
+        mine = [row for row in rows if row[0] == user]
+        if timed:
+            mine.sort(key=lambda row: row[2])
+        own = [row[1] for row in mine]
+        end = len(own) - 2 if len(own) >= 3 else len(own)
+        train += [(user, own[max(0, t - length) : t], own[t]) for t in range(1, end)]
+        for t, part in ((end, validation), (end + 1, test)):
+            if t < len(own) and own[t] not in own[max(0, t - length) : t]:
+                part.append((user, own[max(0, t - length) : t], own[t]))
+    assert named(split, split.train) == train
+    assert named(split, split.validation) == validation
+    assert named(split, split.test) == test
+
+
+def test_real_data():
+    log = movielens_100k()
+    split = leave_last_out(log)
+    assert len(split.train) == 100_000 - 3 * 943
+    assert len(split.validation) == len(split.test) == 943
+    assert split.dropped == {"validation": 0, "test": 0}
+    assert split.train.history.shape == (97_171, 50)
+    assert split.vocabulary.input_dim == 1683
+    assert split.vocabulary.counts.sum() == 100_000 - 2 * 943
+
+
+def test_ranks_from_scores_by_hand():
+    scores = np.array([[9.0, 0.1, 0.9, 0.5, 0.5, 0.2]])
+    assert ranks_from_scores(scores, [[0, 0]], [3]) == [3], "a tie counts against the target"
+    assert ranks_from_scores(scores, [[2, 0]], [3]) == [2], "the history is left out"
+    assert ranks_from_scores(scores, [[2, 4]], [3]) == [1]
+    assert ranks_from_scores(scores, [[2, 2]], [3]) == [2], "once, though it occurs twice"
+    assert ranks_from_scores(scores, [[0]], [2]) == [1], "padding is no candidate"
+    assert ranks_from_scores([[9, 9, 1, 2]], [[1]], [3], reserved=2) == [1]
+    assert ranks_from_scores(np.zeros((1, 6)), [[1, 0]], [3]) == [4], "constant: the last rank"
+    assert ranks_from_scores(np.zeros((0, 6)), np.zeros((0, 2), int), []).shape == (0,)
+
+
+def test_ranks_from_lists_by_hand():
+    ranks = ranks_from_lists([[5, 2, 0], [5, 2, 5], [5, 5, 1]], [2, 7, 5])
+    assert ranks.tolist() == [2.0, np.inf, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([[0, 1, np.nan]], [[0]], [1]), r"must not be NaN. Received: example=0, id=2"),
+        (([[0, 1, 2]], [[1]], [1]), "must not be in its history.*example=0, target=1"),
+        (([[0, 1, 2]], [[0]], [3]), "`target` must be ids from 1 to 2. Received: example=0, id=3"),
+        (([[0, 1, 2]], [[0]], [0]), "`target` must be ids from 1"),
+        (([[0, 1, 2]], [[3]], [1]), "`history` must be ids from 0 to 2"),
+        (([[0, 1, 2]], [[-1]], [1]), "`history` must be ids from 0"),
+        (([[0, 1, 2]], [0], [1]), "`history` must be integers in 2 dimensions"),
+        (([[0, 1, 2]], [[0.5]], [1]), "`history` must be integers"),
+        (([[0, 1, 2]], [[0], [0]], [1]), r"`scores` must be \[n, v\]"),
+        (([0, 1, 2], [[0]], [1]), r"`scores` must be \[n, v\]"),
+    ],
+)
+def test_ranks_from_scores_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ranks_from_scores(*arguments)
+
+
+def test_metrics_refuse():
+    for ranks, k, message in [
+        ([1], 0, "`k` must be positive. Received: k=0"),
+        ([], 1, r"`ranks` must be \[n\]"),
+        ([[1]], 1, r"`ranks` must be \[n\]"),
+        ([0.5], 1, "at least 1. Received: rank="),
+        ([np.nan], 1, "at least 1"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            ranking_metrics(ranks, k)
+        with pytest.raises(ValueError, match=message):
+            standard_error(ranks, k)
+    with pytest.raises(ValueError, match="at least two"):
+        standard_error([1], 1)
+    with pytest.raises(ValueError, match="must be positive"):
+        ranks_from_scores([[0, 1]], [[0]], [1], reserved=0)
+    with pytest.raises(ValueError, match=r"`ranked_ids` must be \[n, K\]"):
+        ranks_from_lists([[1]], [1, 2])
+    with pytest.raises(ValueError, match="`target` must be ids from 1"):
+        ranks_from_lists([[0]], [0])
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_metrics_agree_with_scikit_learn(k):
+    from sklearn.metrics import ndcg_score, top_k_accuracy_score
+
+    generator = np.random.default_rng(k)
+    scores = generator.permuted(np.arange(20 * 30).reshape(20, 30), axis=1)
+    target = generator.integers(1, 30, 20)
+    metrics = ranking_metrics(ranks_from_scores(scores, np.zeros((20, 1), int), target), k)
+    truth = np.eye(30)[target]
+    assert metrics[f"ndcg@{k}"] == pytest.approx(ndcg_score(truth[:, 1:], scores[:, 1:], k=k))
+    recall = top_k_accuracy_score(target, scores[:, 1:], k=k, labels=np.arange(1, 30))
+    assert metrics[f"recall@{k}"] == pytest.approx(recall)
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_metrics_agree_with_keras_rs(k):
+    keras_rs = pytest.importorskip("keras_rs")
+    generator = np.random.default_rng(k)
+    scores = generator.permuted(np.arange(20 * 30.0).reshape(20, 30), axis=1).astype("float32")
+    target = generator.integers(1, 30, 20)
+    ranks = ranks_from_scores(scores, np.zeros((20, 1), int), target)
+    truth = np.eye(30, dtype="float32")[target]
+    for name, metric in [
+        (f"ndcg@{k}", keras_rs.metrics.NDCG(k=k)),
+        (f"recall@{k}", keras_rs.metrics.RecallAtK(k=k)),
+    ]:
+        metric.update_state(truth[:, 1:], scores[:, 1:])
+        assert ranking_metrics(ranks, k)[name] == pytest.approx(float(metric.result()), abs=1e-5)
+    metric = keras_rs.metrics.MeanReciprocalRank()
+    metric.update_state(truth[:, 1:], scores[:, 1:])
+    assert ranking_metrics(ranks, k)["mrr"] == pytest.approx(float(metric.result()), abs=1e-5)
+
+
+def test_standard_error_is_that_of_the_mean():
+    assert standard_error([1, 20], 10) == 0.5, "n - 1, not n"
+    generator = np.random.default_rng(0)
+    ranks = generator.integers(1, 20, 400)
+    means = [ranking_metrics(generator.choice(ranks, 400), 10)["ndcg@10"] for _ in range(2000)]
+    assert standard_error(ranks, 10) == pytest.approx(np.std(means), rel=0.06)
+
+
+@pytest.fixture
+def examples():
+    generator = np.random.default_rng(3)
+    history = generator.integers(5, 40, (23, 4))
+    return Examples(history, generator.integers(2, 5, 23), np.arange(23), reserved=2)
+
+
+def table(history):
+    """Scores that depend on the history alone."""
+    return np.sin(np.outer(history.sum(axis=1), np.arange(1, 41))).astype(np.float32)
+
+
+def test_evaluation_does_not_depend_on_the_batch(examples):
+    expected = evaluate_ranking(table, examples)
+    assert expected == evaluate_ranking(table, examples, batch_size=7)
+    assert expected == ranking_metrics(rank_examples(table, examples, batch_size=1), 10)
+    sizes = []
+    evaluate_ranking(lambda h: (sizes.append(len(h)), table(h).tolist())[1], examples, batch_size=9)
+    assert sizes == [9, 9, 5]
+
+
+def test_lists_and_scores_give_the_same(examples):
+    def rank(history):
+        scores = table(history[None])[0]
+        scores[[0, 1, *history]] = -np.inf
+        return np.argsort(-scores)[:12]
+
+    by_scores = evaluate_ranking(table, examples, k=10)
+    assert evaluate_lists(rank, examples, k=10) == {
+        name: by_scores[name] for name in ("ndcg@10", "recall@10")
+    }
+
+
+def test_evaluation_refuses(examples):
+    empty = Examples(examples.history[:0], examples.target[:0], examples.user[:0])
+    for call in (
+        lambda: evaluate_ranking(table, empty),
+        lambda: evaluate_lists(lambda _: [1], empty, k=1),
+    ):
+        with pytest.raises(ValueError, match="There must be examples"):
+            call()
+    with pytest.raises(ValueError, match="`batch_size` must be positive"):
+        evaluate_ranking(table, examples, batch_size=0)
+    with pytest.raises(ValueError, match="`k` must be positive"):
+        evaluate_lists(lambda _: [1], examples, k=0)
+    with pytest.raises(ValueError, match="at least k ids"):
+        evaluate_lists(lambda _: [1, 2], examples, k=3)
+    with pytest.raises(ValueError, match=r"`scores` must be \[n, v\]"):
+        evaluate_ranking(lambda history: table(history)[:-1], examples)
+    with pytest.raises(ValueError, match=r"`history` must be \[n, L\]"):
+        Examples(examples.history, examples.target[:-1], examples.user)
+    with pytest.raises(ValueError, match="`history_length` must be positive"):
+        leave_last_out(Interactions(user=[1], item=[1]), history_length=0)
