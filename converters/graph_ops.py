@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from memcom_tf.converters.quantize import QuantizedTable
 from memcom_tf.ops.interface import Array
+from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
 
 
@@ -25,6 +26,8 @@ class QuantizedOps(ReferenceOps):
         self.zero = zero
 
     def gather(self, table: QuantizedTable, rows: Array) -> Array:
+        if not isinstance(table, QuantizedTable):  # computed on the way
+            return tf.gather(table, rows)
         values = tf.gather(tf.constant(table.data), rows)
         if table.data.dtype == "float32":
             return values
@@ -67,6 +70,13 @@ class QuantizedOps(ReferenceOps):
         high = tf.range(-(-n // step), dtype=tf.int32) * step + self.zero
         grid = high[:, None] + tf.range(step, dtype=tf.int32)[None]
         return tf.reshape(grid, [-1])[:n]
+
+    def extremes(self, table: QuantizedTable, num_buckets: int) -> tuple[Array, Array]:
+        found = NumpyOps().extremes(table.data, num_buckets)
+        lowest, highest = (
+            tf.cast(self._unfolded(extreme), tf.float32) * table.scale[0, 0] for extreme in found
+        )
+        return lowest, highest
 
     def _unfolded(self, constant: Array) -> Array:
         """A constant that the converter takes for a value it cannot know."""

@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from memcom_tf.converters.graph_ops import QuantizedOps
 from memcom_tf.converters.quantize import ShippedEmbedding
-from memcom_tf.converters.top_k import LOWEST, top_k_of_groups
+from memcom_tf.converters.top_k import top_k_of_groups
 from memcom_tf.errors import invalid
 from memcom_tf.models import NextItemRanker
-from memcom_tf.ops.interface import Array, Ops
+from memcom_tf.ops.interface import LOWEST, Array, Ops
 
 Signatures = dict[str, Callable[..., Any]]
 
@@ -92,17 +92,22 @@ def ranker_signatures(
             k=k,
         )
     # Room for the history and for neighbours that 8 bits of the query put in the wrong order.
-    num_candidates = min(items, k + length + max(16, k))
+    num_candidates = min(items, k + length + max(16, k)) + reserved
     history_spec = tf.TensorSpec([1, length], tf.int32, name="history")
 
     @tf.function(input_signature=[history_spec])
     def rank(history: Array) -> dict[str, Array]:
         with shipped_tables(shipped, QuantizedOps(_unknown_zero(history))):
             query = model.query(history)
-            everything = model.score_all(query)[0, reserved:]
-            candidates = top_k_of_groups(everything, num_candidates) + reserved
-            scores = model.score(query, candidates)[0]
-        chosen = tf.reduce_any(candidates[:, None] == history, axis=1)
+            candidates = None
+            if not model.item_bias:
+                candidates = model.scored_embedding.find_top_k(query, num_candidates)
+            if candidates is None:
+                everything = tf.reshape(model.score_all(query), [-1])
+                candidates = top_k_of_groups(everything, num_candidates)
+            scores = tf.reshape(model.score(query, candidates), [-1])
+        chosen = tf.reduce_any(tf.expand_dims(candidates, 1) == history, axis=1)
+        chosen |= candidates < reserved
         best = tf.math.top_k(tf.where(chosen, LOWEST, scores), k)
         return {"ids": tf.gather(candidates, best.indices), "scores": best.values}
 
@@ -111,7 +116,8 @@ def ranker_signatures(
     )
     def score(history: Array, candidates: Array) -> dict[str, Array]:
         with shipped_tables(shipped, QuantizedOps(_unknown_zero(history))):
-            return {"scores": model.score(model.query(history), candidates)[0]}
+            scores = model.score(model.query(history), candidates)
+            return {"scores": tf.reshape(scores, [-1])}
 
     signatures = {"rank": rank, "score": score, "embed": _embed(model.item_embedding, shipped)}
     if model.output_embedding is not None:

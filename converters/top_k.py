@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from memcom_tf.ops.interface import Array
-
-LOWEST = -3.0e38
-"""Below every score, and finite, so that it survives a multiplication by 0."""
-
+from memcom_tf.ops.interface import LOWEST, Array
 
 def top_k_of_groups(scores: Array, k: int) -> Array:
     """Positions of the `k` largest values, by way of groups.

@@ -203,6 +203,13 @@ class CompressedEmbedding(keras.layers.Layer):
         """Scores `[b, input_dim]` of queries `[b, output_dim]` against every vector."""
         raise NotImplementedError
 
+    def lookup_top_k(self, xp: Ops, query: Array, k: int, t: Tables) -> Array | None:
+        """The `k` best ids `[k]` of one query `[1, output_dim]`, without scoring all of them.
+
+        None, the default, where that takes all scores.
+        """
+        return None
+
     def ships_as(self) -> CompressedEmbedding:
         """The layer that is exported in place of this one; itself unless a method folds."""
         return self
@@ -345,6 +352,19 @@ class CompressedEmbedding(keras.layers.Layer):
         layer, ops, tables = self._source()
         scores = layer.lookup_scores(ops, tf.cast(query, self.variable_dtype), tables)
         return tf.cast(scores, self.compute_dtype)
+
+    def find_top_k(self, query: Array, k: int) -> Array | None:
+        """The `k` ids with the largest scores for one query, without scoring the vocabulary.
+
+        Args:
+            query: `[1, output_dim]` floats.
+            k: How many ids.
+
+        Returns:
+            `[k]` ids by falling score, exact; None where the method needs all scores for that.
+        """
+        layer, ops, tables = self._source()
+        return layer.lookup_top_k(ops, tf.cast(query, self.variable_dtype), k, tables)
 
     def compute_mask(self, inputs: Array, mask: Any = None) -> Array | None:
         """The mask of padding, where `mask_zero` is set and nothing was pooled."""

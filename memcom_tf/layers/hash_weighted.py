@@ -67,24 +67,30 @@ class HashWeightedEmbedding(CompressedEmbedding):
             Table(f"hashed_{index}", self.num_buckets, self.output_dim, terms=k)
             for index in range(k)
         ]
-        importance = Table(
-            "importance", self.input_dim, k, initializer="ones", storage="int16_per_table"
-        )
-        return (*shared, importance)
+        importance = [
+            Table(
+                f"importance_{index}",
+                self.input_dim,
+                1,
+                initializer="ones",
+                storage="int16_per_table",
+            )
+            for index in range(k)
+        ]
+        return (*shared, *importance)
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
-        importance = xp.gather(t["importance"], ids)
         vectors = [
-            xp.gather(t[f"hashed_{k}"], hash_ids(ids)) * importance[..., k : k + 1]
+            xp.gather(t[f"hashed_{k}"], hash_ids(ids)) * xp.gather(t[f"importance_{k}"], ids)
             for k, hash_ids in enumerate(self._hashes)
         ]
         return sum(vectors[1:], start=vectors[0])
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         ids = xp.arange(self.input_dim)
-        importance = xp.values(t["importance"])
         scores = [
-            xp.take(xp.scores(query, t[f"hashed_{k}"]), hash_ids(ids)) * importance[:, k]
+            xp.take(xp.scores(query, t[f"hashed_{k}"]), hash_ids(ids))
+            * xp.reshape(xp.values(t[f"importance_{k}"]), (-1,))
             for k, hash_ids in enumerate(self._hashes)
         ]
         return sum(scores[1:], start=scores[0])

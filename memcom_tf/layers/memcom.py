@@ -15,7 +15,7 @@ from memcom_tf.layers.base import (
     check_num_buckets,
     register_method,
 )
-from memcom_tf.ops.interface import Array, Ops
+from memcom_tf.ops.interface import LOWEST, Array, Ops
 
 
 @register_method
@@ -105,14 +105,35 @@ class MEmComEmbedding(CompressedEmbedding):
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         rate = self.multiplier_learning_rate
-        per_bucket = xp.scores(query, t["shared"])
-        repeats = -(-self.input_dim // self.num_buckets)
-        scores = xp.tile(per_bucket, repeats)[:, : self.input_dim]
-        scores = scores * (xp.values(t["multiplier"])[:, 0] * rate)
+        scores = xp.tile(xp.scores(query, t["shared"]), self._ids_per_bucket)
+        scores = scores[:, : self.input_dim] * xp.reshape(xp.values(t["multiplier"]), (-1,))
         if self.bias:
             ones = np.ones((self.output_dim, 1), np.float32)
-            scores = scores + xp.matmul(query, ones) * (xp.values(t["bias"])[:, 0] * rate)
-        return scores
+            scores = scores + xp.matmul(query, ones) * xp.reshape(xp.values(t["bias"]), (-1,))
+        return scores * rate
+
+    def lookup_top_k(self, xp: Ops, query: Array, k: int, t: Tables) -> Array | None:
+        """The `k` best ids in `O(m output_dim + k input_dim / m)`, exactly.
+
+        With `s = U q`, the best id of bucket `j` scores `max(s_j max V, s_j min V)` over its ids.
+        This bound is attained, so the `k` best ids lie in the `k` buckets with the largest
+        bounds. With a bias the bound is not attained, and all scores are needed.
+        """
+        if self.bias or k >= self.num_buckets:
+            return None
+        scores = xp.reshape(xp.scores(query, t["shared"]), (-1,))
+        lowest, highest = xp.extremes(t["multiplier"], self.num_buckets)
+        buckets = xp.top_k(xp.maximum(scores * lowest, scores * highest), k)
+        steps = xp.arange(self._ids_per_bucket) * self.num_buckets
+        ids = xp.reshape(xp.reshape(buckets, (1, -1)) + xp.reshape(steps, (-1, 1)), (-1,))
+        multipliers = xp.gather(t["multiplier"], xp.minimum(ids, self.input_dim - 1))
+        of_buckets = xp.gather(scores, ids % self.num_buckets)
+        products = of_buckets * xp.reshape(multipliers, (-1,))
+        return xp.gather(ids, xp.top_k(xp.where(ids < self.input_dim, products, LOWEST), k))
+
+    @property
+    def _ids_per_bucket(self) -> int:
+        return -(-self.input_dim // self.num_buckets)
 
     def ships_as(self) -> MEmComEmbedding:
         return self.from_config({**self.get_config(), "multiplier_learning_rate": 1.0})

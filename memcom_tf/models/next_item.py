@@ -173,7 +173,7 @@ class NextItemRanker(keras.Model):
         """Scores of candidates: queries `[b, d]` and ids `[n]` give `[b, n]`."""
         scores = tf.matmul(query, self.scored_embedding(candidates), transpose_b=True)
         if self._item_bias is not None:
-            scores = scores + self._item_bias(candidates)[:, 0]
+            scores = scores + tf.squeeze(self._item_bias(candidates), -1)
         return scores
 
     def score_all(self, query: Any) -> Any:

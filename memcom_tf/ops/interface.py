@@ -11,6 +11,10 @@ TableValue = Any
 """A stored table: a variable, an array, or a quantized table. Only `Ops` looks inside."""
 
 
+LOWEST = -3.0e38
+"""Below every score, and finite, so that it survives a multiplication by 0."""
+
+
 class Ops(Protocol):
     """The operations beside `+ - * // %`, slicing and `None`-indexing that methods use.
 
@@ -47,3 +51,15 @@ class Ops(Protocol):
 
     def arange(self, n: int) -> Array:
         """The int32 ids `0 ... n - 1`."""
+
+    def maximum(self, x: Array, y: Array) -> Array:
+        """The larger of two elements, elementwise."""
+
+    def where(self, condition: Array, x: Array, otherwise: float) -> Array:
+        """`x` where the condition holds, else the constant."""
+
+    def top_k(self, x: Array, k: int) -> Array:
+        """Positions `[k]` of the `k` largest of `x [n]`, by falling value."""
+
+    def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
+        """Smallest and largest value `[m]` of a table `[n, 1]` over the rows `i` of one `i mod m`."""

@@ -39,3 +39,20 @@ class NumpyOps:
 
     def arange(self, n: int) -> Array:
         return np.arange(n, dtype=np.int32)
+
+    def maximum(self, x: Array, y: Array) -> Array:
+        return np.maximum(x, y)
+
+    def where(self, condition: Array, x: Array, otherwise: float) -> Array:
+        return np.where(condition, x, otherwise)
+
+    def top_k(self, x: Array, k: int) -> Array:
+        return np.argsort(-x, kind="stable")[:k]
+
+    def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
+        column = table[:, 0]
+        missing = -len(column) % num_buckets
+        # A bucket without a last row gets its first one again.
+        again = column[np.arange(len(column), len(column) + missing) % num_buckets]
+        grid = np.concatenate([column, again]).reshape(-1, num_buckets)
+        return grid.min(axis=0), grid.max(axis=0)

@@ -43,6 +43,23 @@ class ReferenceOps:
     def arange(self, n: int) -> Array:
         return tf.range(n, dtype=tf.int32)
 
+    def maximum(self, x: Array, y: Array) -> Array:
+        return tf.maximum(x, y)
+
+    def where(self, condition: Array, x: Array, otherwise: float) -> Array:
+        return tf.where(condition, x, tf.constant(otherwise, x.dtype))
+
+    def top_k(self, x: Array, k: int) -> Array:
+        return tf.math.top_k(x, k).indices
+
+    def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
+        column = tf.reshape(table, [-1])
+        buckets = tf.range(tf.size(column)) % num_buckets
+        return (
+            tf.math.unsorted_segment_min(column, buckets, num_buckets),
+            tf.math.unsorted_segment_max(column, buckets, num_buckets),
+        )
+
 
 def as_ids(ids: Array, input_dim: int) -> Array:
     """Casts ids to int32 or int64 without losing any.
@@ -150,7 +167,8 @@ def combine(vectors: Array, weights: Array | None, combiner: str) -> Array:
         weights = tf.ones_like(vectors[..., 0])
     else:
         # One pass over the vectors instead of a product of their size and a sum.
-        total = tf.linalg.matmul(vectors, weights[..., None], transpose_a=True)[..., 0]
+        column = tf.expand_dims(weights, -1)
+        total = tf.squeeze(tf.linalg.matmul(vectors, column, transpose_a=True), -1)
     if combiner == "sum":
         return total
     axis = 1 if isinstance(weights, tf.RaggedTensor) else -1
@@ -158,4 +176,4 @@ def combine(vectors: Array, weights: Array | None, combiner: str) -> Array:
         divisor = tf.reduce_sum(weights, axis=axis)
     else:
         divisor = tf.sqrt(tf.reduce_sum(weights * weights, axis=axis))
-    return tf.math.divide_no_nan(total, divisor[..., None])
+    return tf.math.divide_no_nan(total, tf.expand_dims(divisor, -1))

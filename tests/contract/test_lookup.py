@@ -184,3 +184,22 @@ def test_the_combiner_is_that_of_keras_rs(combiner):
         np.testing.assert_allclose(ours(ids, weights), theirs(ids, weights), rtol=1e-5, atol=1e-6)
     ragged = tf.ragged.constant([[3, 5], [], [229, 228, 1]])
     np.testing.assert_allclose(ours(ragged), theirs(ragged), rtol=1e-5, atol=1e-6)
+
+
+@every_method
+@pytest.mark.parametrize("k", [1, 5, 40])
+def test_the_best_ids_are_exact_where_a_method_finds_them(case: Case, k):
+    layer = case.trained()
+    rng = np.random.default_rng(11)
+    for _ in range(20):
+        query = rng.normal(size=(1, OUTPUT_DIM)).astype(np.float32)
+        found = layer.find_top_k(query, k)
+        by_oracle = layer.lookup_top_k(NUMPY, query, k, layer.table_values())
+        assert (found is None) == (by_oracle is None)
+        if found is None:
+            continue
+        scores = np.asarray(layer.score_all(query))[0]
+        expected = -np.sort(-scores)[:k]
+        np.testing.assert_allclose(scores[np.asarray(found)], expected, rtol=1e-5)
+        np.testing.assert_allclose(scores[by_oracle], expected, rtol=1e-5)
+        assert len(set(np.asarray(found))) == k
