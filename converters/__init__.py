@@ -1,0 +1,28 @@
+"""From a trained Keras model to a proven `.tflite` file."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memcom_tf.converters.conversion import Conversion, convert
+    from memcom_tf.converters.runtime import CompressedModelFile
+    from memcom_tf.converters.verification import Verification, verify
+
+# Imported when used: reading a file needs no TensorFlow.
+_HOMES = {
+    "Conversion": "conversion",
+    "convert": "conversion",
+    "CompressedModelFile": "runtime",
+    "Verification": "verification",
+    "verify": "verification",
+}
+
+__all__ = ["CompressedModelFile", "Conversion", "Verification", "convert", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -53,9 +53,13 @@ class QuantizedOps(ReferenceOps):
         return _reshape_like(product, x)
 
     def scores(self, query: Array, table: QuantizedTable) -> Array:
-        flat = tf.reshape(query, [-1, query.shape[-1]])
+        # Passed through GATHER, or the converter would multiply the table, as floats, with
+        # whatever constant the query was multiplied with before.
+        flat = tf.gather(tf.reshape(query, [1, -1, query.shape[-1]]), self.zero)
         if table.data.shape[1] == 1:
-            return _reshape_like(flat * self.values(table)[:, 0], query)
+            return _reshape_like(flat * tf.reshape(self.values(table), [-1]), query)
+        if table.data.dtype == "float32":
+            return _reshape_like(tf.matmul(flat, table.data, transpose_b=True), query)
         if table.data.dtype != "int8":
             return _reshape_like(tf.matmul(flat, self.values(table), transpose_b=True), query)
         # The float twin of the integers; `tflite.finish` puts them back.

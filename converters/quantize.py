@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from memcom_tf.layers.base import CompressedEmbedding, Storage, Table
+
+Weights = Literal["int8", "float32"]
+"""How tables are stored: as their method declares, int8 and int16, or as floats."""
 
 _LARGEST = {"int8": 127, "int16": 32767}
 
@@ -120,11 +124,12 @@ class ShippedEmbedding:
         return {name: table.dequantized() for name, table in self.tables.items()}
 
 
-def ship(trained: CompressedEmbedding) -> ShippedEmbedding:
-    """Folds and quantizes the tables of a trained layer."""
+def ship(trained: CompressedEmbedding, weights: Weights = "int8") -> ShippedEmbedding:
+    """Folds the tables of a trained layer, and stores them as they declare or as float32."""
     layer = trained.ships_as()
     folded = trained.fold(trained.table_values())
-    tables = {
-        table.name: quantize_table(table, folded[table.name]) for table in layer.tables()
-    }
+    declared = layer.tables()
+    if weights == "float32":
+        declared = tuple(replace(table, storage="float32") for table in declared)
+    tables = {table.name: quantize_table(table, folded[table.name]) for table in declared}
     return ShippedEmbedding(trained, layer, tables)

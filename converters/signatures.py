@@ -60,6 +60,25 @@ def _embed(
     return embed
 
 
+def _embed_each(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatures:
+    embeddings = [embedding.trained for embedding in shipped]
+    return {
+        name: _embed(embedding, shipped)
+        for name, embedding in zip(vector_signatures(model, embeddings), embeddings, strict=True)
+        if name is not None
+    }
+
+
+def vector_signatures(model: Any, embeddings: Sequence[Any]) -> list[str | None]:
+    """Name of the signature that returns the vectors of each embedding; None where none does."""
+    if isinstance(model, NextItemRanker):
+        names = {id(model.item_embedding): "embed", id(model.output_embedding): "embed_output"}
+        return [names.get(id(embedding)) for embedding in embeddings]
+    if len(embeddings) == 1:
+        return ["embed"]
+    return [f"embed_{embedding.name}" for embedding in embeddings]
+
+
 def ranker_signatures(
     model: NextItemRanker, shipped: Sequence[ShippedEmbedding], k: int
 ) -> Signatures:
@@ -119,10 +138,7 @@ def ranker_signatures(
             scores = model.score(model.query(history), candidates)
             return {"scores": tf.reshape(scores, [-1])}
 
-    signatures = {"rank": rank, "score": score, "embed": _embed(model.item_embedding, shipped)}
-    if model.output_embedding is not None:
-        signatures["embed_output"] = _embed(model.output_embedding, shipped)
-    return signatures
+    return {"rank": rank, "score": score, **_embed_each(model, shipped)}
 
 
 def model_signatures(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatures:
@@ -147,11 +163,7 @@ def model_signatures(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatu
         flat = tf.nest.flatten(outputs)
         return {f"output_{index}": output for index, output in enumerate(flat)}
 
-    signatures: Signatures = {"serving_default": serving_default}
-    for embedding in shipped:
-        name = "embed" if len(shipped) == 1 else f"embed_{embedding.trained.name}"
-        signatures[name] = _embed(embedding.trained, shipped)
-    return signatures
+    return {"serving_default": serving_default, **_embed_each(model, shipped)}
 
 
 def _input_name(tensor: Any) -> str:

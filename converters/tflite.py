@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
@@ -13,6 +14,9 @@ from ai_edge_litert import schema_py_generated as schema
 from memcom_tf.converters.quantize import QuantizedTable
 
 _IDENTIFIER = b"TFL3"
+_SMALL = 64
+"""Values of a table that may as well be floats."""
+_MIN_RUNTIME_VERSION = b"min_runtime_version"
 
 
 def convert_signatures(signatures: dict[str, Callable[..., Any]], model: Any) -> bytes:
@@ -80,11 +84,32 @@ def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
             weights.quantization.zeroPoint = np.zeros(1, np.int64)
             operator.builtinOptions.asymmetricQuantizeInputs = False
             operator.opcodeIndex = _operator_code(model, code.builtinCode, version=3)
-        _drop_inner_names(graph)
-    _drop_metadata(model, keep=b"min_runtime_version")
+        _trim(graph)
+    _drop_metadata(model, keep=_MIN_RUNTIME_VERSION)
     _drop_unused_buffers(model)
     _require_integers(model, tables)
     return _pack(model)
+
+
+def scores_in_integers(content: bytes) -> bool:
+    """Whether a finished graph multiplies a float query with an int8 table."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    return any(
+        graph.tensors[operator.inputs[1]].type == schema.TensorType.INT8
+        for graph in model.subgraphs
+        for operator in graph.operators
+        if model.operatorCodes[operator.opcodeIndex].builtinCode
+        == schema.BuiltinOperator.FULLY_CONNECTED
+    )
+
+
+def runtime_version(content: bytes) -> str:
+    """The oldest TensorFlow Lite that runs a file, as the converter recorded it."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for entry in model.metadata or []:
+        if entry.name == _MIN_RUNTIME_VERSION:
+            return bytes(model.buffers[entry.buffer].data).rstrip(b"\0").decode()
+    return "unknown"
 
 
 def _content(model: Any, tensor: Any) -> bytes:
@@ -92,11 +117,14 @@ def _content(model: Any, tensor: Any) -> bytes:
     return b"" if data is None else np.asarray(data).tobytes()
 
 
-def _drop_inner_names(graph: Any) -> None:
+def _trim(graph: Any) -> None:
+    """Drops what no runtime reads: names of inner tensors, and quantization that says nothing."""
     outside = {*graph.inputs, *graph.outputs}
     for index, tensor in enumerate(graph.tensors):
         if index not in outside:
             tensor.name = None
+        if tensor.quantization is not None and tensor.quantization.scale is None:
+            tensor.quantization = None
 
 
 def _drop_metadata(model: Any, keep: bytes) -> None:
@@ -104,20 +132,29 @@ def _drop_metadata(model: Any, keep: bytes) -> None:
 
 
 def _require_integers(model: Any, tables: Sequence[QuantizedTable]) -> None:
-    largest = {table.data.size: table for table in tables if table.data.dtype != np.float32}
+    """Looks for a table among the float constants, up to factors of its rows."""
+    integers = [t for t in tables if t.data.dtype != np.float32 and t.data.size >= _SMALL]
+    shapes = {table.data.shape for table in integers}
     for graph in model.subgraphs:
         for tensor in graph.tensors:
-            size = len(_content(model, tensor)) // 4
-            if tensor.type == schema.TensorType.FLOAT32 and size > 64 and size in largest:
-                table = largest[size]
-                if np.array_equal(
-                    np.frombuffer(_content(model, tensor), np.float32),
-                    table.dequantized().ravel(),
+            shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
+            content = _content(model, tensor)
+            if tensor.type != schema.TensorType.FLOAT32 or shape not in shapes or not content:
+                continue
+            found = _rows_scaled(np.frombuffer(content, np.float32).reshape(shape))
+            for table in integers:
+                if table.data.shape == shape and np.allclose(
+                    found, _rows_scaled(table.dequantized()), atol=1e-4
                 ):
                     raise RuntimeError(
                         f"Table {table.name!r} must stay integer in the file, but the TensorFlow "
                         "Lite converter stored it as floats. Please report the model."
                     )
+
+
+def _rows_scaled(values: np.ndarray) -> np.ndarray:
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    return np.abs(values) / np.where(largest == 0, 1, largest)
 
 
 def _buffers_by_content(model: Any) -> dict[bytes, int]:
@@ -151,16 +188,21 @@ def _operator_code(model: Any, builtin: int, version: int) -> int:
 
 
 def _drop_unused_buffers(model: Any) -> None:
-    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
-    used |= {metadata.buffer for metadata in model.metadata or []}
-    for index, buffer in enumerate(model.buffers):
-        if index not in used:
-            buffer.data = None
+    tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
+    used = {tensor.buffer for tensor in tensors} | {entry.buffer for entry in model.metadata}
+    kept = [0] + [
+        index
+        for index, buffer in enumerate(model.buffers)
+        if index in used and index > 0 and buffer.data is not None
+    ]
+    # Buffer 0 is the empty one, which all tensors without constant data may share.
+    numbers = {before: after for after, before in enumerate(kept)}
+    for owner in (*tensors, *model.metadata):
+        owner.buffer = numbers.get(owner.buffer, 0)
+    model.buffers = [model.buffers[index] for index in kept]
 
 
 def _pack(model: Any) -> bytes:
-    import flatbuffers
-
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())

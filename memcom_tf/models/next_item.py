@@ -19,14 +19,23 @@ from memcom_tf.vocabulary import PADDING_ID, Vocabulary
 _VOCABULARY_FILE = "vocabulary.json"
 
 
+_RECENCY_RATE = 5.0
+"""Learning rate of the recency weights relative to the tables'; the variable is scaled by it."""
+_RECENCY_SLOPE = 0.1
+"""What an item loses in the log of its weight at the start, for each item that followed it."""
+
+
+def _recency_at_start(shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    return tf.cast(-_RECENCY_SLOPE / _RECENCY_RATE * tf.range(shape[0], dtype=tf.float32), dtype or tf.float32)
+
+
 @keras.saving.register_keras_serializable("memcom_tf")
 class NextItemRanker(keras.Model):
     """Ranks items by what a user chose before.
 
-    `query = tower(pool(item_embedding(history)))`,
-    `score(i) = query . output_embedding(i) + item_bias[i]`. The pool is a mean, weighted by
-    learned weights of recency; the tower is dense layers, with the pool added to its output where
-    `residual` is set. Trained by `fit(history, target)` with the cross-entropy of the softmax
+    `score(i) = query . output_embedding(i) + item_bias[i]`, where the query is the history's
+    mean, weighted by a learned softmax over recency, plus the last item under a learned gate,
+    plus what a tower of dense layers makes of that sum. Trained by `fit(history, target)` with the cross-entropy of the softmax
     over the catalogue, or over `num_negatives` uniformly sampled items and the target.
 
     Args:
@@ -34,12 +43,10 @@ class NextItemRanker(keras.Model):
             `combiner=None`.
         history_length: Items of the history that are seen, `L`.
         output_embedding: Table of the scored items; None ties it to `item_embedding`.
-        hidden_units: Widths of the tower's hidden layers; a linear layer of the embedding's width
-            follows. None leaves the tower out.
+        hidden_units: Widths of the tower's hidden layers; a linear layer of the embedding's
+            width, which starts at zero, follows. Empty leaves the tower out.
         activation: Activation of the hidden layers.
-        residual: Whether the pooled vector is added to the tower's output.
-        recency_weights: Whether the pool weighs the last item differently from the first.
-        dropout: Rate of dropout on the pooled vector.
+        dropout: Rate of dropout on the query before the tower.
         item_dropout: Rate at which items of a history are left out in training.
         item_bias: Whether items have a bias, which learns popularity.
         num_negatives: Items sampled for the softmax; None takes the whole catalogue.
@@ -69,10 +76,8 @@ class NextItemRanker(keras.Model):
         *,
         history_length: int,
         output_embedding: CompressedEmbedding | None = None,
-        hidden_units: Sequence[int] | None = (64,),
+        hidden_units: Sequence[int] = (),
         activation: str = "relu",
-        residual: bool = True,
-        recency_weights: bool = True,
         dropout: float = 0.0,
         item_dropout: float = 0.0,
         item_bias: bool = True,
@@ -102,10 +107,8 @@ class NextItemRanker(keras.Model):
         self.item_embedding = item_embedding
         self.history_length = int(history_length)
         self.output_embedding = output_embedding
-        self.hidden_units = None if hidden_units is None else tuple(hidden_units)
+        self.hidden_units = tuple(hidden_units)
         self.activation = activation
-        self.residual = residual
-        self.recency_weights = recency_weights
         self.dropout = dropout
         self.item_dropout = item_dropout
         self.item_bias = item_bias
@@ -114,12 +117,9 @@ class NextItemRanker(keras.Model):
         self._drop = keras.layers.Dropout(dropout)
         self._drop_items = keras.layers.Dropout(item_dropout)
         width = item_embedding.output_dim
-        self._tower = []
-        if self.hidden_units is not None:
-            self._tower = [
-                *(keras.layers.Dense(units, activation) for units in self.hidden_units),
-                keras.layers.Dense(width),
-            ]
+        self._tower = [keras.layers.Dense(units, activation) for units in self.hidden_units]
+        if self._tower:
+            self._tower.append(keras.layers.Dense(width, kernel_initializer="zeros"))
         self._item_bias = None
         if item_bias:
             self._item_bias = FullEmbedding(item_embedding.input_dim, 1, "zeros", name="item_bias")
@@ -145,29 +145,38 @@ class NextItemRanker(keras.Model):
         for dense in self._tower:
             dense.build((None, width))
             width = dense.units
-        if self.recency_weights:
-            # Softmax-like: the weight is exp of the variable, so that it stays positive.
-            self._recency = self.add_weight(
-                name="recency", shape=(self.history_length,), initializer="zeros"
-            )
+        self._recency = self.add_weight(
+            name="recency", shape=(self.history_length,), initializer=_recency_at_start
+        )
+        self._last_item_gate = self.add_weight(
+            name="last_item_gate",
+            shape=(self.item_embedding.output_dim,),
+            initializer=keras.initializers.Constant(0.5),
+        )
+        self._scale = self.add_weight(name="scale", shape=(), initializer="ones")
         keras.layers.Layer.build(self, input_shape)
 
     def query(self, history: Any, training: bool = False) -> Any:
         """Query vectors `[b, output_dim]` of histories `[b, history_length]`."""
         history = tf.convert_to_tensor(history)
-        known = tf.cast(history != PADDING_ID, self.compute_dtype)
-        weights = self._drop_items(known, training=training)
-        if self.recency_weights:
-            position = tf.range(self.history_length, dtype=tf.float32)
-            count = tf.reduce_sum(tf.cast(known, tf.float32), axis=1, keepdims=True)
-            age = tf.cast(tf.maximum(count - 1.0 - position, 0.0), tf.int32)
-            recency = tf.exp(tf.convert_to_tensor(self._recency))
-            weights = weights * tf.cast(tf.gather(recency, age), weights.dtype)
-        pooled = combine(self.item_embedding(history), weights, "mean")
-        query = pooled = self._drop(pooled, training=training)
+        dtype = self.compute_dtype
+        known = tf.cast(history != PADDING_ID, tf.float32)
+        # Age counts back from the last item: 0, 1, 2, ...; negative in the padding.
+        last = tf.reduce_sum(known, axis=1, keepdims=True) - 1.0
+        age = last - tf.range(self.history_length, dtype=tf.float32)
+        logits = _RECENCY_RATE * tf.convert_to_tensor(self._recency)
+        weights = tf.gather(tf.exp(tf.cast(logits, tf.float32)), tf.nn.relu(tf.cast(age, tf.int32)))
+        weights = tf.cast(self._drop_items(weights * known, training=training), dtype)
+        is_last = tf.cast(tf.cast(age == 0.0, tf.float32) * known, dtype)
+        vectors = self.item_embedding(history)
+        gate = tf.cast(tf.convert_to_tensor(self._last_item_gate), dtype)
+        query = combine(vectors, weights, "mean") + gate * combine(vectors, is_last, "sum")
+        query = tf.cast(tf.convert_to_tensor(self._scale), dtype) * query
+        query = self._drop(query, training=training)
+        hidden = query
         for dense in self._tower:
-            query = dense(query)
-        return query + pooled if self.residual and self._tower else query
+            hidden = dense(hidden)
+        return query + hidden if self._tower else query
 
     def score(self, query: Any, candidates: Any) -> Any:
         """Scores of candidates: queries `[b, d]` and ids `[n]` give `[b, n]`."""
@@ -254,10 +263,8 @@ class NextItemRanker(keras.Model):
             "item_embedding": serialize(self.item_embedding),
             "history_length": self.history_length,
             "output_embedding": None if output is None else serialize(output),
-            "hidden_units": None if self.hidden_units is None else list(self.hidden_units),
+            "hidden_units": list(self.hidden_units),
             "activation": self.activation,
-            "residual": self.residual,
-            "recency_weights": self.recency_weights,
             "dropout": self.dropout,
             "item_dropout": self.item_dropout,
             "item_bias": self.item_bias,

@@ -1,0 +1,126 @@
+"""What a file carries beside the graph: a description and the vocabulary, as zip members.
+
+A `.tflite` file may have bytes behind the flatbuffer; a zip archive is read from its end. So one
+file is both: runtimes load the graph, and `unzip` or `zipfile` list the members, which are stored
+uncompressed so that an app can map them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memcom_tf.errors import invalid
+from memcom_tf.vocabulary import Vocabulary
+
+DESCRIPTION = "memcom.json"
+VOCABULARY = "vocabulary.json"
+FORMAT = "memcom_tf.model"
+FORMAT_VERSION = 1
+
+_IDENTIFIER = b"TFL3"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # a file's bytes depend on its content alone
+_LARGEST_MEMBER = 2**31
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The members of a file.
+
+    Attributes:
+        description: What the converter wrote about the file.
+        vocabulary: The vocabulary, or None where the model had none.
+        graph_bytes: Size of the flatbuffer before the members.
+    """
+
+    description: dict[str, Any]
+    vocabulary: Vocabulary | None
+    graph_bytes: int
+
+
+def append_members(
+    graph: bytes, description: dict[str, Any], vocabulary: Vocabulary | None
+) -> bytes:
+    """Appends the description, and the vocabulary where there is one, to a flatbuffer."""
+    described = {"format": FORMAT, "format_version": FORMAT_VERSION, **description}
+    members = {DESCRIPTION: json.dumps(described, indent=1)}
+    if vocabulary is not None:
+        members[VOCABULARY] = vocabulary.to_json()
+    buffer = io.BytesIO(graph)
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
+        for name, text in members.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), text.encode())
+    return buffer.getvalue()
+
+
+def read_archive(path: str | os.PathLike[str]) -> Archive:
+    """Reads the members of a file that `memcom convert` wrote.
+
+    Args:
+        path: The `.tflite` file.
+
+    Returns:
+        Its description and vocabulary.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not a TensorFlow Lite file, is cut off, is not from this
+            converter, or is from a later version of it.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head[4:] != _IDENTIFIER:
+        raise invalid("The file must be a TensorFlow Lite file.", path=str(path))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename: info for info in archive.infolist()}
+            if DESCRIPTION not in members:
+                raise _foreign(path)
+            texts = {
+                name: _member(archive, members[name])
+                for name in (DESCRIPTION, VOCABULARY)
+                if name in members
+            }
+            start = min(info.header_offset for info in members.values())
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise _foreign(path) from error
+    description = _description(texts[DESCRIPTION], path)
+    vocabulary = Vocabulary.from_json(texts[VOCABULARY]) if VOCABULARY in texts else None
+    return Archive(description, vocabulary, start)
+
+
+def _foreign(path: Path) -> ValueError:
+    return invalid(
+        "The file must be whole and written by `memcom convert`: its description is missing.",
+        "Convert the model again, or copy the file again.",
+        path=str(path),
+    )
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    stored = info.compress_type == zipfile.ZIP_STORED and info.file_size <= _LARGEST_MEMBER
+    if not stored:
+        raise zipfile.BadZipFile(f"{info.filename} is not stored")
+    return archive.read(info).decode("utf-8", errors="replace")
+
+
+def _description(text: str, path: Path) -> dict[str, Any]:
+    try:
+        description = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _foreign(path) from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise _foreign(path)
+    if description.get("format_version") != FORMAT_VERSION:
+        raise invalid(
+            f"The file must have format version {FORMAT_VERSION}.",
+            "Update memcom_tf.",
+            format_version=description.get("format_version"),
+        )
+    return description

@@ -1,0 +1,66 @@
+"""Reports and verifications as tables on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from memcom_tf.converters.verification import Verification
+
+
+def show_report(report: dict[str, Any], console: Console | None = None) -> None:
+    """Prints what a file holds."""
+    console = console or Console()
+    console.print(
+        f"[bold]{report['name']}[/bold]: {report['file_bytes']:,} bytes, of which graph and tables "
+        f"{report['graph_bytes']:,}; vocabulary and description "
+        f"{report['file_bytes'] - report['graph_bytes']:,}"
+    )
+    dense = 4 * report["uncompressed_parameters"]
+    console.print(
+        f"Ratio {dense / report['graph_bytes']:.1f} against the float32 parameters of the "
+        f"uncompressed model ({dense:,} bytes), {4 * report['parameters'] / report['graph_bytes']:.1f} "
+        f"against this model's own in float32"
+    )
+    console.print(
+        f"Runs on TensorFlow Lite {report['min_runtime_version']} and later; "
+        f"signatures: {', '.join(report['signatures'])}"
+    )
+    table = Table("table", "stored as")
+    for name in ("rows", "width", "data", "scales", "float32"):
+        table.add_column(name, justify="right")
+    for embedding in report["embeddings"]:
+        for stored in embedding["tables"]:
+            sizes = ("rows", "width", "data_bytes", "scale_bytes", "float32_bytes")
+            table.add_row(
+                f"{embedding['name']}/{stored['name']}",
+                stored["storage"].replace("_", " "),
+                *(f"{stored[size]:,}" for size in sizes),
+            )
+    console.print(table)
+    for embedding in report["embeddings"]:
+        if "share_not_unique" in embedding:
+            console.print(
+                f"{embedding['name']} ({embedding['method']}): "
+                f"{embedding['share_not_unique']:.2%} of the ids share their vector with another "
+                f"id, {embedding['share_not_unique_trained']:.2%} before quantization"
+            )
+
+
+def show_verification(verification: Verification, console: Console | None = None) -> None:
+    """Prints what was compared, with bounds where there are any."""
+    console = console or Console()
+    table = Table("comparison of the file with the model")
+    for name in ("value", "bound", ""):
+        table.add_column(name, justify="right")
+    for check in verification.checks:
+        bounded = check.bound is not None
+        outcome = ("[green]ok[/green]" if check.passed else "[red]FAILED[/red]") if bounded else ""
+        bound = f"{check.bound:.3g}" if bounded else ""
+        table.add_row(check.name, f"{check.value:.4g}", bound, outcome)
+    console.print(table)
+    if not verification.passed:
+        console.print("[red]The file does not equal the model.[/red]")

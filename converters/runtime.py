@@ -1,0 +1,137 @@
+"""A converted file on the LiteRT runtime. Needs ai-edge-litert and NumPy; never TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memcom_tf.converters.archive import Archive, read_archive
+from memcom_tf.errors import invalid
+from memcom_tf.vocabulary import Vocabulary
+
+
+class CompressedModelFile:
+    """A file of `memcom convert`, loaded.
+
+    Args:
+        path: The `.tflite` file.
+        num_threads: Threads of the runtime.
+
+    Raises:
+        ImportError: If ai-edge-litert is not installed.
+        ValueError: If the file is foreign, cut off or damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], num_threads: int = 1) -> None:
+        self.path = Path(path)
+        self.archive: Archive = read_archive(path)
+        self._interpreter = _interpreter(self.path, num_threads)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the converter wrote about the file."""
+        return self.archive.description
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The description with the sizes of the file."""
+        sizes = {
+            "file_bytes": self.path.stat().st_size,
+            "graph_bytes": self.archive.graph_bytes,
+        }
+        return {**self.description, **sizes}
+
+    @cached_property
+    def signatures(self) -> dict[str, dict[str, list[str]]]:
+        """Names of the inputs and outputs of every signature."""
+        found: dict[str, dict[str, list[str]]] = self._interpreter.get_signature_list()
+        return found
+
+    def run(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
+        """Runs a signature.
+
+        Args:
+            signature: Its name.
+            **inputs: Arrays by name; int32 ids.
+
+        Returns:
+            Arrays by name.
+
+        Raises:
+            ValueError: If the file has no such signature, or the runtime refuses the input, as
+                it does for ids outside the tables.
+        """
+        if signature not in self.signatures:
+            raise invalid(
+                f"The signature must be one of {sorted(self.signatures)}.", signature=signature
+            )
+        try:
+            outputs = self._runner(signature)(**inputs)
+        except RuntimeError as error:
+            raise invalid(f"The runtime must accept the input: {error}.") from error
+        return {name: np.asarray(values) for name, values in outputs.items()}
+
+    def _runner(self, signature: str) -> Any:
+        return self._interpreter.get_signature_runner(signature)
+
+    # A ranker.
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary that gave the ids.
+
+        Raises:
+            ValueError: If the model was converted without one.
+        """
+        if self.archive.vocabulary is None:
+            raise invalid(
+                "The file must hold a vocabulary.",
+                "Give the ranker its `vocabulary` before it is converted.",
+                path=str(self.path),
+            )
+        return self.archive.vocabulary
+
+    def history_row(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The input `history [1, L]`: the last `L` ids in order of time, then zeros."""
+        length = self._ranker("history_length")
+        row = np.zeros((1, length), np.int32)
+        recent = np.asarray(ids, np.int64)
+        recent = recent[recent != 0][-length:]
+        row[0, : len(recent)] = recent
+        return row
+
+    def rank(self, ids: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The best items after a history of ids: ids `[k]` and scores `[k]`."""
+        output = self.run("rank", history=self.history_row(ids))
+        return output["ids"], output["scores"]
+
+    def _ranker(self, key: str) -> int:
+        if self.description.get("kind") != "ranker":
+            raise invalid(
+                "The file must hold a ranker.",
+                "Convert a memcom_tf.models.NextItemRanker.",
+                kind=self.description.get("kind"),
+            )
+        return int(self.description[key])
+
+
+def _interpreter(path: Path, num_threads: int) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            'Running a file needs LiteRT. Install it with: pip install "memcom_tf[convert]"'
+        ) from error
+    try:
+        return Interpreter(model_path=str(path), num_threads=num_threads)
+    except (RuntimeError, ValueError) as error:
+        raise invalid(
+            f"The file must be readable by the LiteRT runtime, which says: {error}.",
+            "Convert the model again, or copy the file again.",
+            path=str(path),
+        ) from error
