@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from memcom_tf.converters.conversion import Conversion, convert
-    from memcom_tf.converters.runtime import CompressedModelFile
-    from memcom_tf.converters.verification import Verification, verify
+    from .conversion import Conversion, convert
+    from .runtime import CompressedModelFile
+    from .verification import Verification, verify
 
 # Imported when used: reading a file needs no TensorFlow.
 _HOMES = {

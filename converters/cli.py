@@ -161,7 +161,7 @@ def _convert(options: argparse.Namespace) -> int:
             message("The folder of the output must exist.", "", path=str(output.parent))
         )
     model = _load_model(options)
-    from memcom_tf.converters.conversion import convert
+    from .conversion import convert
 
     conversion = convert(
         model,
@@ -171,7 +171,7 @@ def _convert(options: argparse.Namespace) -> int:
         examples=_load_examples(options.examples),
     )
     conversion.save(output, overwrite=options.force)
-    from memcom_tf.converters.display import show_report, show_verification
+    from .display import show_report, show_verification
 
     show_report(conversion.report)
     if conversion.verification is None:
@@ -183,8 +183,8 @@ def _convert(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     _require_file(options.file)
     model = _load_model(options)
-    from memcom_tf.converters.display import show_verification
-    from memcom_tf.converters.verification import verify
+    from .display import show_verification
+    from .verification import verify
 
     verification = verify(model, options.file, examples=_load_examples(options.examples))
     show_verification(verification)
@@ -193,7 +193,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _inspect(options: argparse.Namespace) -> int:
     _require_file(options.file)
-    from memcom_tf.converters.runtime import CompressedModelFile
+    from .runtime import CompressedModelFile
 
     file = CompressedModelFile(options.file)
     if options.json:
@@ -201,7 +201,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
         print(json.dumps(file.report, indent=1))
     else:
-        from memcom_tf.converters.display import show_report
+        from .display import show_report
 
         show_report(file.report)
     return _DONE
@@ -209,7 +209,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _rank(options: argparse.Namespace) -> int:
     _require_file(options.file)
-    from memcom_tf.converters.runtime import CompressedModelFile
+    from .runtime import CompressedModelFile
 
     file = CompressedModelFile(options.file)
     vocabulary = file.vocabulary

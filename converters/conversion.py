@@ -13,21 +13,22 @@ import numpy as np
 import memcom_tf
 from memcom_tf._files import write_atomically
 from memcom_tf._keras import keras
-from memcom_tf.converters.archive import append_members
-from memcom_tf.converters.quantize import ShippedEmbedding, Weights, ship
-from memcom_tf.converters.report import describe_embedding
-from memcom_tf.converters.signatures import model_signatures, ranker_signatures
-from memcom_tf.converters.tflite import (
+from memcom_tf.errors import invalid
+from memcom_tf.evaluation import Examples
+from memcom_tf.layers.base import CompressedEmbedding
+from memcom_tf.models import NextItemRanker
+
+from .archive import append_members
+from .quantize import ShippedEmbedding, Weights, ship
+from .report import describe_embedding
+from .signatures import model_signatures, ranker_signatures
+from .tflite import (
     convert_signatures,
     finish,
     runtime_version,
     scores_in_integers,
 )
-from memcom_tf.converters.verification import Verification, verify_content
-from memcom_tf.errors import invalid
-from memcom_tf.evaluation import Examples
-from memcom_tf.layers.base import CompressedEmbedding
-from memcom_tf.models import NextItemRanker
+from .verification import Verification, verify_content
 
 
 @dataclass(frozen=True)

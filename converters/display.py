@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from memcom_tf.converters.verification import Verification
+    from .verification import Verification
 
 
 def show_report(report: dict[str, Any], console: Console | None = None) -> None:
@@ -19,11 +19,11 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
         f"{report['graph_bytes']:,}; vocabulary and description "
         f"{report['file_bytes'] - report['graph_bytes']:,}"
     )
-    dense = 4 * report["uncompressed_parameters"]
+    dense, own = 4 * report["uncompressed_parameters"], 4 * report["parameters"]
     console.print(
-        f"Ratio {dense / report['graph_bytes']:.1f} against the float32 parameters of the "
-        f"uncompressed model ({dense:,} bytes), {4 * report['parameters'] / report['graph_bytes']:.1f} "
-        f"against this model's own in float32"
+        f"{dense / report['graph_bytes']:.1f} times smaller than the float32 parameters of the "
+        f"uncompressed model ({dense:,} bytes), {own / report['graph_bytes']:.1f} times smaller "
+        f"than this model's own ({own:,} bytes)"
     )
     console.print(
         f"Runs on TensorFlow Lite {report['min_runtime_version']} and later; "

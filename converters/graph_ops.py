@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from memcom_tf.converters.quantize import QuantizedTable
 from memcom_tf.ops.interface import Array
 from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
+
+from .quantize import QuantizedTable
 
 
 class QuantizedOps(ReferenceOps):
@@ -31,8 +32,10 @@ class QuantizedOps(ReferenceOps):
         values = tf.gather(tf.constant(table.data), rows)
         if table.data.dtype == "float32":
             return values
-        scale = tf.gather(tf.constant(table.scale), rows) if table.scaled_by_row else (
-            tf.constant(table.scale[0, 0])
+        scale = (
+            tf.gather(tf.constant(table.scale), rows)
+            if table.scaled_by_row
+            else (tf.constant(table.scale[0, 0]))
         )
         return tf.cast(values, tf.float32) * scale
 

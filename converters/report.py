@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.converters.quantize import QuantizedTable, ShippedEmbedding
 from memcom_tf.ops.numpy_ops import NumpyOps
+
+from .quantize import QuantizedTable, ShippedEmbedding
 
 _NUMPY = NumpyOps()
 _ROWS_AT_A_TIME = 2**16

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.converters.archive import Archive, read_archive
 from memcom_tf.errors import invalid
 from memcom_tf.vocabulary import Vocabulary
+
+from .archive import Archive, read_archive
 
 
 class CompressedModelFile:

@@ -8,12 +8,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from memcom_tf.converters.graph_ops import QuantizedOps
-from memcom_tf.converters.quantize import ShippedEmbedding
-from memcom_tf.converters.top_k import top_k_of_groups
 from memcom_tf.errors import invalid
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.interface import LOWEST, Array, Ops
+
+from .graph_ops import QuantizedOps
+from .quantize import ShippedEmbedding
+from .top_k import top_k_of_groups
 
 Signatures = dict[str, Callable[..., Any]]
 
@@ -45,9 +46,7 @@ def _unknown_zero(ids: Array) -> Array:
     return tf.minimum(tf.reduce_min(ids), 0)
 
 
-def _embed(
-    trained: Any, shipped: Sequence[ShippedEmbedding]
-) -> Callable[..., dict[str, Array]]:
+def _embed(trained: Any, shipped: Sequence[ShippedEmbedding]) -> Callable[..., dict[str, Array]]:
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="ids")])
     def embed(ids: Array) -> dict[str, Array]:
         combiner, trained.combiner = trained.combiner, None
@@ -130,9 +129,7 @@ def ranker_signatures(
         best = tf.math.top_k(tf.where(chosen, LOWEST, scores), k)
         return {"ids": tf.gather(candidates, best.indices), "scores": best.values}
 
-    @tf.function(
-        input_signature=[history_spec, tf.TensorSpec([None], tf.int32, name="candidates")]
-    )
+    @tf.function(input_signature=[history_spec, tf.TensorSpec([None], tf.int32, name="candidates")])
     def score(history: Array, candidates: Array) -> dict[str, Array]:
         with shipped_tables(shipped, QuantizedOps(_unknown_zero(history))):
             scores = model.score(model.query(history), candidates)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import flatbuffers
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from memcom_tf.converters.quantize import QuantizedTable
+from .quantize import QuantizedTable
 
 _IDENTIFIER = b"TFL3"
 _SMALL = 64
@@ -19,7 +19,7 @@ _SMALL = 64
 _MIN_RUNTIME_VERSION = b"min_runtime_version"
 
 
-def convert_signatures(signatures: dict[str, Callable[..., Any]], model: Any) -> bytes:
+def convert_signatures(signatures: dict[str, Any], model: Any) -> bytes:
     """Converts functions of a model to one file, float where the functions are.
 
     Args:
@@ -64,9 +64,7 @@ def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
         RuntimeError: If a table is left as floats, which would undo the compression.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    twins = {
-        table.score_twin.tobytes(): table for table in tables if table.data.dtype == np.int8
-    }
+    twins = {table.score_twin.tobytes(): table for table in tables if table.data.dtype == np.int8}
     shared = _buffers_by_content(model)
     for graph in model.subgraphs:
         for operator in graph.operators:
@@ -153,7 +151,8 @@ def _require_integers(model: Any, tables: Sequence[QuantizedTable]) -> None:
 
 
 def _rows_scaled(values: np.ndarray) -> np.ndarray:
-    largest = np.abs(values).max(axis=1, keepdims=True)
+    """Magnitudes relative to the largest of the row, of the table where a row is one value."""
+    largest = np.abs(values).max(axis=1 if values.shape[1] > 1 else None, keepdims=True)
     return np.abs(values) / np.where(largest == 0, 1, largest)
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from memcom_tf.ops.interface import LOWEST, Array
 
+
 def top_k_of_groups(scores: Array, k: int) -> Array:
     """Positions of the `k` largest values, by way of groups.
 

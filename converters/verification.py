@@ -9,21 +9,22 @@ measured, not bounded.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from memcom_tf.converters.bounds import embedding_ball
-from memcom_tf.converters.quantize import ShippedEmbedding, ship
-from memcom_tf.converters.runtime import CompressedModelFile
-from memcom_tf.converters.signatures import dequantized_tables, vector_signatures
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation import Examples, evaluate_lists, evaluate_ranking
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.reference import ReferenceOps
+
+from .bounds import embedding_ball
+from .quantize import ShippedEmbedding, ship
+from .runtime import CompressedModelFile
+from .signatures import dequantized_tables, vector_signatures
 
 _NUM_HISTORIES = 64
 _NUM_IDS = 1000
@@ -93,7 +94,7 @@ def verify(model: Any, path: str | Path, *, examples: Examples | None = None) ->
         ValueError: If the file is foreign or damaged, or was converted from another model's
             shapes.
     """
-    from memcom_tf.converters.conversion import find_embeddings
+    from .conversion import find_embeddings
 
     file = CompressedModelFile(path)
     weights = file.description["weights"]
@@ -111,9 +112,7 @@ def verify(model: Any, path: str | Path, *, examples: Examples | None = None) ->
     return verification
 
 
-def verify_content(
-    model: Any, content: bytes, *, examples: Examples | None = None
-) -> Verification:
+def verify_content(model: Any, content: bytes, *, examples: Examples | None = None) -> Verification:
     """`verify` of the bytes of a file."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "model.tflite"
@@ -124,7 +123,7 @@ def verify_content(
 def _same_shapes(
     model: Any, file: CompressedModelFile, shipped: Sequence[ShippedEmbedding]
 ) -> None:
-    def shapes(described: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def shapes(described: Iterable[Any]) -> list[tuple[Any, ...]]:
         return [tuple(entry) for entry in described]
 
     ours = shapes(

@@ -35,7 +35,7 @@ def with_own_seed(initializer: Initializer, index: int) -> Initializer:
         return initializer
     if config["seed"] is not None:
         config["seed"] = (config["seed"] + index * _SEED_STEP) % 2**31
-    return type(initializer).from_config(config)  # type: ignore[attr-defined, no-any-return]
+    return type(initializer).from_config(config)  # type: ignore[attr-defined]
 
 
 def _depends_on_shape(initializer: Initializer) -> bool:
@@ -52,10 +52,12 @@ def moments(initializer: Initializer, shape: Sequence[int]) -> tuple[float, floa
     if _depends_on_shape(initializer):
         fans = {"fan_in": rows, "fan_out": width, "fan_avg": (rows + width) / 2}
         fan = fans[initializer.mode]  # type: ignore[attr-defined]
-        return 0.0, float(np.sqrt(initializer.scale / max(1.0, fan))  # type: ignore[attr-defined]
+        return 0.0, float(
+            np.sqrt(initializer.scale / max(1.0, fan))  # type: ignore[attr-defined]
         )
-    probe = with_own_seed(initializer, -1)((max(1, _SAMPLE // width), width), dtype="float32")
-    values = np.asarray(probe, np.float64)
+    with tf.init_scope():  # Keras also builds inside of graphs
+        probe = with_own_seed(initializer, -1)((max(1, _SAMPLE // width), width), dtype="float32")
+        values = np.asarray(probe, np.float64)
     mean, std = float(values.mean()), float(values.std())
     # A mean within four standard errors of zero is the sample's, not the distribution's.
     return (0.0 if abs(mean) < 4 * std / np.sqrt(values.size) else mean), std

@@ -1,5 +1,9 @@
 """Evaluation of rankings: one protocol, its metrics, and the way from a model to them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from memcom_tf.evaluation.metrics import (
     ranking_metrics,
     ranks_from_lists,
@@ -9,8 +13,12 @@ from memcom_tf.evaluation.metrics import (
 from memcom_tf.evaluation.protocol import Examples, Split, leave_last_out
 from memcom_tf.evaluation.ranking import evaluate_lists, evaluate_ranking, rank_examples
 
+if TYPE_CHECKING:
+    from memcom_tf.evaluation.callback import RankingValidation
+
 __all__ = [
     "Examples",
+    "RankingValidation",
     "Split",
     "evaluate_lists",
     "evaluate_ranking",
@@ -21,3 +29,11 @@ __all__ = [
     "ranks_from_scores",
     "standard_error",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RankingValidation":  # the one that needs TensorFlow
+        from memcom_tf.evaluation.callback import RankingValidation
+
+        return RankingValidation
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -74,7 +74,7 @@ Method = TypeVar("Method", bound="type[CompressedEmbedding]")
 def register_method(cls: Method) -> Method:
     """Class decorator: enters a method into `METHODS` and into Keras' serialization registry."""
     METHODS[cls.__name__] = cls
-    return keras.saving.register_keras_serializable("memcom_tf")(cls)  # type: ignore[no-any-return]
+    return keras.saving.register_keras_serializable("memcom_tf")(cls)
 
 
 def check_positive(**values: int) -> None:
@@ -327,9 +327,11 @@ class CompressedEmbedding(keras.layers.Layer):
             weights = tf.cast(weights, self.compute_dtype)
         if ids.shape.rank == 1 and not isinstance(ids, tf.RaggedTensor):
             # One id a bag: its weight matters to the sum and cancels in the others.
-            return vectors * weights[:, None] if weights is not None and (
-                self.combiner == "sum"
-            ) else vectors
+            return (
+                vectors * weights[:, None]
+                if weights is not None and (self.combiner == "sum")
+                else vectors
+            )
         if self.mask_zero:
             known = tf.cast(ids != 0, self.compute_dtype)
             weights = known if weights is None else weights * known
@@ -395,7 +397,7 @@ class CompressedEmbedding(keras.layers.Layer):
         return self.input_dim * self.output_dim / self.ships_as().num_parameters
 
     @classmethod
-    def for_ratio(cls, input_dim: int, output_dim: int, ratio: float, **kwargs: Any) -> Self:
+    def for_ratio(cls, input_dim: int, output_dim: int, ratio: float, **kwargs: Any) -> Any:
         """The largest layer that is at least `ratio` times smaller than a plain embedding.
 
         Args:
@@ -414,9 +416,9 @@ class CompressedEmbedding(keras.layers.Layer):
         if not ratio >= 1:
             raise invalid("`ratio` must be 1 or more.", ratio=ratio)
 
-        def sized(size: int) -> Self:
+        def sized(size: int) -> CompressedEmbedding:
             argument = {cls.size_argument: size} if cls.size_argument else {}
-            return cls(input_dim, output_dim, **argument, **kwargs)
+            return cls(**{"input_dim": input_dim, "output_dim": output_dim, **argument, **kwargs})
 
         sizes = cls.size_range(input_dim, output_dim, **kwargs)
         smallest = sized(sizes[0])

@@ -56,8 +56,7 @@ class DoubleHashedEmbedding(CompressedEmbedding):
 
     def tables(self) -> tuple[Table, ...]:
         return tuple(
-            Table(f"hashed_{index}", self.num_buckets, self.output_dim, terms=2)
-            for index in (0, 1)
+            Table(f"hashed_{index}", self.num_buckets, self.output_dim, terms=2) for index in (0, 1)
         )
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:

@@ -26,7 +26,9 @@ _RECENCY_SLOPE = 0.1
 
 
 def _recency_at_start(shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
-    return tf.cast(-_RECENCY_SLOPE / _RECENCY_RATE * tf.range(shape[0], dtype=tf.float32), dtype or tf.float32)
+    return tf.cast(
+        -_RECENCY_SLOPE / _RECENCY_RATE * tf.range(shape[0], dtype=tf.float32), dtype or tf.float32
+    )
 
 
 @keras.saving.register_keras_serializable("memcom_tf")
@@ -35,8 +37,9 @@ class NextItemRanker(keras.Model):
 
     `score(i) = query . output_embedding(i) + item_bias[i]`, where the query is the history's
     mean, weighted by a learned softmax over recency, plus the last item under a learned gate,
-    plus what a tower of dense layers makes of that sum. Trained by `fit(history, target)` with the cross-entropy of the softmax
-    over the catalogue, or over `num_negatives` uniformly sampled items and the target.
+    plus what a tower of dense layers makes of that sum. Trained by `fit(history, target)` with
+    the cross-entropy of the softmax over the catalogue, or over `num_negatives` uniformly sampled
+    items and the target.
 
     Args:
         item_embedding: Table of the history's items, any `CompressedEmbedding` with

@@ -62,4 +62,4 @@ class Ops(Protocol):
         """Positions `[k]` of the `k` largest of `x [n]`, by falling value."""
 
     def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
-        """Smallest and largest value `[m]` of a table `[n, 1]` over the rows `i` of one `i mod m`."""
+        """Smallest and largest value `[m]` of a table `[n, 1]` among the rows of one `i mod m`."""

@@ -54,10 +54,12 @@ def test_any_size_equals_the_oracle(case: Case, data):
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_ids_beyond_float32_are_exact(case: Case, dtype):
     input_dim = 2**24 + 40
-    layer = case.method.for_ratio(
-        input_dim, 2, ratio=1 if case.method.size_argument is None else 1.001, **case.variant
-    ) if case.method.__name__ not in ("MEmComEmbedding", "HashWeightedEmbedding") else (
-        case.method(input_dim, 2, num_buckets=1000, **case.variant)
+    layer = (
+        case.method.for_ratio(
+            input_dim, 2, ratio=1 if case.method.size_argument is None else 1.001, **case.variant
+        )
+        if case.method.__name__ not in ("MEmComEmbedding", "HashWeightedEmbedding")
+        else (case.method(input_dim, 2, num_buckets=1000, **case.variant))
     )
     tail = np.arange(input_dim - 40, input_dim, dtype=dtype)
     layer.build(None)
