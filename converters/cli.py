@@ -76,7 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     rank = commands.add_parser("rank", help="rank the catalogue with a .tflite file alone")
     rank.add_argument("file", type=Path, metavar="MODEL.tflite")
     rank.add_argument(
-        "--history", nargs="+", required=True, metavar="TITLE", help="titles, in order of time"
+        "--history",
+        nargs="+",
+        required=True,
+        metavar="TITLE",
+        help="titles or items, in order of time",
     )
     rank.add_argument("-k", type=int, default=None, help="rows to print (all of the list)")
     rank.set_defaults(run=_rank)
@@ -237,9 +241,10 @@ def _require_file(path: Path) -> None:
 
 
 def _id_of(vocabulary: Any, text: str) -> int:
-    if "title" in vocabulary.details:
+    numeric = text.lstrip("-").isdigit() and text not in vocabulary
+    item = int(text) if numeric else text
+    if "title" in vocabulary.details and item not in vocabulary:
         return int(vocabulary.find(text))
-    item = int(text) if text.lstrip("-").isdigit() and text not in vocabulary else text
     return int(vocabulary.ids(item))
 
 

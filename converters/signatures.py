@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.interface import LOWEST, Array, Ops
@@ -144,7 +145,7 @@ def model_signatures(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatu
     `embed` is named `embed_<layer>` where there are several tables.
     """
     specs = [
-        tf.TensorSpec(tensor.shape, tensor.dtype, name=_input_name(tensor))
+        tf.TensorSpec(tensor.shape, tensor.dtype, name=input_name(tensor))
         for tensor in model.inputs
     ]
 
@@ -152,9 +153,8 @@ def model_signatures(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatu
     def serving_default(*inputs: Array) -> dict[str, Array]:
         integers = [x for x in inputs if x.dtype.is_integer] or [tf.zeros([1], tf.int32)]
         zero = tf.cast(_unknown_zero(integers[0]), tf.int32)
-        packed = tf.nest.pack_sequence_as(model.input, list(inputs))
         with shipped_tables(shipped, QuantizedOps(zero)):
-            outputs = model(packed, training=False)
+            outputs = model(packed_inputs(model, inputs), training=False)
         if isinstance(outputs, dict):
             return outputs
         flat = tf.nest.flatten(outputs)
@@ -163,5 +163,13 @@ def model_signatures(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatu
     return {"serving_default": serving_default, **_embed_each(model, shipped)}
 
 
-def _input_name(tensor: Any) -> str:
+def input_name(tensor: Any) -> str:
+    """Name of a model's input in `serving_default`."""
     return str(tensor.name).split(":")[0].replace("/", "_")
+
+
+def packed_inputs(model: Any, inputs: Sequence[Array]) -> Any:
+    """Tensors in the order of `model.inputs`, in the structure that the model is called with."""
+    if isinstance(model, keras.Sequential):
+        return inputs[0]
+    return tf.nest.pack_sequence_as(model.input, list(inputs))

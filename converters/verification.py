@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation import Examples, evaluate_lists, evaluate_ranking
@@ -24,7 +25,7 @@ from memcom_tf.ops.reference import ReferenceOps
 from .bounds import embedding_ball
 from .quantize import ShippedEmbedding, ship
 from .runtime import CompressedModelFile
-from .signatures import dequantized_tables, vector_signatures
+from .signatures import dequantized_tables, input_name, packed_inputs, vector_signatures
 
 _NUM_HISTORIES = 64
 _NUM_IDS = 1000
@@ -240,12 +241,10 @@ def _verify_outputs(
         dtype = np.dtype(str(getattr(tensor.dtype, "name", tensor.dtype)))
         integers = np.issubdtype(dtype, np.integer)
         drawn = rng.integers(0, smallest, shape) if integers else rng.normal(size=shape)
-        inputs[str(tensor.name).split(":")[0].replace("/", "_")] = drawn.astype(dtype)
+        inputs[input_name(tensor)] = drawn.astype(dtype)
     if set(inputs) != set(names):
         raise invalid("The inputs of the file must be the model's.", model=list(inputs), file=names)
-    import tensorflow as tf
-
-    packed = tf.nest.pack_sequence_as(model.input, [tf.constant(x) for x in inputs.values()])
+    packed = packed_inputs(model, [tf.constant(x) for x in inputs.values()])
     original = tf.nest.flatten(model(packed, training=False))
     with dequantized_tables(shipped, ReferenceOps()):
         reference = tf.nest.flatten(model(packed, training=False))

@@ -1,0 +1,79 @@
+"""The README is run: its Python, its commands, its tables."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memcom_tf._keras import is_keras_3
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+
+
+def commands(program: str) -> list[str]:
+    lines = "\n".join(text for kind, text in BLOCKS if kind == "console").splitlines()
+    return [line.split("#")[0].strip() for line in lines if line.startswith(program)]
+
+
+def test_every_block_is_of_a_kind_that_is_run():
+    assert {kind for kind, _ in BLOCKS} <= {"python", "console"}
+    known = ("make ", "pip install ", "memcom ")
+    lines = "\n".join(text for kind, text in BLOCKS if kind == "console").splitlines()
+    assert all(line.startswith(known) for line in lines if line)
+
+
+@pytest.mark.skipif(not is_keras_3, reason="the README imports keras")
+def test_python_and_memcom_run_as_printed(tmp_path):
+    program = "\n".join(text for kind, text in BLOCKS if kind == "python")
+    script = tmp_path / "readme.py"
+    script.write_text(program)
+    run = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "bytes, ratio 16" in run.stdout
+    assert "Film " in run.stdout
+    for command in commands("memcom"):
+        words = [sys.executable, "-m", "memcom_tf.converters.cli", *shlex.split(command)[1:]]
+        run = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, f"{command}\n{run.stderr}"
+        assert run.stdout
+
+
+def test_make_targets_exist():
+    for command in commands("make"):
+        subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_extras_exist():
+    setup = (ROOT / "setup.cfg").read_text()
+    for command in commands("pip"):
+        for extra in re.findall(r"\[(\w+)\]", command):
+            assert f"\n{extra} =\n" in setup
+
+
+def test_the_method_table_is_current():
+    from benchmarks.method_table import END, START, method_table
+
+    assert START + method_table() + END in README
+
+
+def test_the_results_are_those_of_the_benchmark():
+    results = (ROOT / "benchmarks" / "results" / "movielens.md").read_text()
+    rows = [line for line in results.splitlines() if line.startswith("|")]
+    assert rows
+    assert all(row in README for row in rows)
+
+
+def test_the_map_names_what_is_there():
+    section = README.split("## Where things are")[1].split("##")[0]
+    for first in re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE):
+        for name in re.findall(r"`([\w./]+)`", first):
+            assert (ROOT / name).exists() or (ROOT / "memcom_tf" / name).exists(), name
