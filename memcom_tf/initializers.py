@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
+from memcom_tf.tables import Table
 
 Initializer = Callable[..., Any]
 
@@ -109,3 +110,32 @@ class FactorInitializer:
         drawn = self.initializer(shape, dtype=dtype, **kwargs)
         scale = t / own_std if own_std > 0 else 0.0
         return a + scale * (tf.convert_to_tensor(drawn) - own_mean)
+
+
+def initializer_of(
+    table: Table, index: int, initializer: Initializer, composed_shape: tuple[int, int]
+) -> Any:
+    """The initial values of one of a layer's tables.
+
+    Args:
+        table: The declaration of the table.
+        index: Its position in the layer.
+        initializer: What the user chose for the whole embedding.
+        composed_shape: `(input_dim, output_dim)`.
+
+    Returns:
+        The table's own initializer where it declares one; else the user's, moved as
+        `FactorInitializer` describes. A plain table gets it as it is.
+    """
+    if not table.holds_vectors:
+        return table.initializer
+    initializer = with_own_seed(initializer, index)
+    if (table.rows, table.width) == composed_shape:
+        return initializer
+    return FactorInitializer(
+        initializer,
+        composed_shape,
+        terms=table.terms,
+        factors=table.factors,
+        signed=table.factors == 1 or index == 0,
+    )

@@ -1,6 +1,6 @@
 """Layers that replace `keras.layers.Embedding` and hold a fraction of its memory."""
 
-from memcom_tf.layers.base import METHODS, CompressedEmbedding, Table, register_method
+from memcom_tf.layers.base import METHODS, CompressedEmbedding, register_method
 from memcom_tf.layers.double_hashed import DoubleHashedEmbedding
 from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.layers.hash_weighted import HashWeightedEmbedding
@@ -10,6 +10,7 @@ from memcom_tf.layers.memcom import MEmComEmbedding
 from memcom_tf.layers.multi_layer import MultiLayerEmbedding
 from memcom_tf.layers.quotient_remainder import QuotientRemainderEmbedding
 from memcom_tf.layers.truncated import TruncatedEmbedding
+from memcom_tf.tables import Table
 
 __all__ = [
     "METHODS",

@@ -6,59 +6,22 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.errors import invalid
-from memcom_tf.initializers import FactorInitializer, with_own_seed
+from memcom_tf.initializers import initializer_of
 from memcom_tf.ops import reference
-from memcom_tf.ops.interface import Array, Ops, TableValue
-
-Storage = Literal["int8_per_row", "int8_per_table", "int16_per_table", "float32"]
-Tables = dict[str, TableValue]
+from memcom_tf.ops.interface import Array, Ops
+from memcom_tf.tables import Table, Tables, check_positive
 
 METHODS: dict[str, type[CompressedEmbedding]] = {}
 """Every registered method by class name, in the order of registration."""
 
 _REFERENCE = reference.ReferenceOps()
-
-
-@dataclass(frozen=True)
-class Table:
-    """One stored table of a method.
-
-    Attributes:
-        name: Name of the variable, and key of the table in `lookup`.
-        rows: Number of rows.
-        width: Length of a row.
-        initializer: Initial values; None takes the layer's `embeddings_initializer`, moved so
-            that the composed vector has its variance (see `terms` and `factors`).
-        terms: A vector is the sum of that many products ...
-        factors: ... of that many independent tables.
-        storage: How the converter may store it: integers with a scale per row or one for the
-            table, or floats.
-    """
-
-    name: str
-    rows: int
-    width: int
-    initializer: Any = None
-    terms: int = 1
-    factors: int = 1
-    storage: Storage = "int8_per_row"
-
-    @property
-    def parameters(self) -> int:
-        """Number of values."""
-        return self.rows * self.width
-
-    @property
-    def holds_vectors(self) -> bool:
-        """Whether rows are parts of vectors, which are regularized, not scalars of an id."""
-        return self.initializer is None
 
 
 @dataclass(frozen=True)
@@ -75,33 +38,6 @@ def register_method(cls: Method) -> Method:
     """Class decorator: enters a method into `METHODS` and into Keras' serialization registry."""
     METHODS[cls.__name__] = cls
     return keras.saving.register_keras_serializable("memcom_tf")(cls)
-
-
-def check_positive(**values: int) -> None:
-    """Requires positive integers.
-
-    Raises:
-        ValueError: Naming the first argument that is not one.
-    """
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise invalid(f"`{name}` must be a positive integer.", **{name: value})
-
-
-def check_num_buckets(num_buckets: int, input_dim: int) -> None:
-    """Requires `1 <= num_buckets <= input_dim`.
-
-    Raises:
-        ValueError: Naming both.
-    """
-    check_positive(num_buckets=num_buckets)
-    if num_buckets > input_dim:
-        raise invalid(
-            "`num_buckets` must be at most `input_dim`.",
-            "Use FullEmbedding for a row an id.",
-            num_buckets=num_buckets,
-            input_dim=input_dim,
-        )
 
 
 class CompressedEmbedding(keras.layers.Layer):
@@ -234,26 +170,14 @@ class CompressedEmbedding(keras.layers.Layer):
             self._variables_by_name[table.name] = self.add_weight(
                 name=table.name,
                 shape=(table.rows, table.width),
-                initializer=self._initializer_of(table, index),
+                initializer=initializer_of(
+                    table, index, self.embeddings_initializer, (self.input_dim, self.output_dim)
+                ),
                 regularizer=self.embeddings_regularizer if table.holds_vectors else None,
                 constraint=self.embeddings_constraint if table.holds_vectors else None,
                 **uncast,
             )
         super().build(input_shape)
-
-    def _initializer_of(self, table: Table, index: int) -> Any:
-        if not table.holds_vectors:
-            return table.initializer
-        initializer = with_own_seed(self.embeddings_initializer, index)
-        if (table.rows, table.width) == (self.input_dim, self.output_dim):
-            return initializer
-        return FactorInitializer(
-            initializer,
-            (self.input_dim, self.output_dim),
-            terms=table.terms,
-            factors=table.factors,
-            signed=table.factors == 1 or index == 0,
-        )
 
     def table_values(self) -> dict[str, np.ndarray]:
         """The trained tables as float32 arrays, by name."""

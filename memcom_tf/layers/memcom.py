@@ -8,14 +8,9 @@ import numpy as np
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
-from memcom_tf.layers.base import (
-    CompressedEmbedding,
-    Table,
-    Tables,
-    check_num_buckets,
-    register_method,
-)
+from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import LOWEST, Array, Ops
+from memcom_tf.tables import Table, Tables, check_num_buckets
 
 
 @register_method

@@ -6,15 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.layers.base import (
-    CompressedEmbedding,
-    Table,
-    Tables,
-    check_positive,
-    register_method,
-)
+from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.ops.interface import Array, Ops
+from memcom_tf.tables import Table, Tables, check_positive
 
 
 @register_method

@@ -6,14 +6,9 @@ from math import isqrt
 from typing import Any
 
 from memcom_tf.errors import invalid
-from memcom_tf.layers.base import (
-    CompressedEmbedding,
-    Table,
-    Tables,
-    check_num_buckets,
-    register_method,
-)
+from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
+from memcom_tf.tables import Table, Tables, check_num_buckets
 
 OPERATIONS = ("mult", "add", "concat")
 

@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
-from memcom_tf.layers.base import CompressedEmbedding, check_positive
+from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.ops.reference import combine
+from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
 
 _VOCABULARY_FILE = "vocabulary.json"
