@@ -27,27 +27,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Vocabulary": "memcom_tf.vocabulary",
-    **dict.fromkeys(
-        (
-            "METHODS",
-            "CompressedEmbedding",
-            "DoubleHashedEmbedding",
-            "FullEmbedding",
-            "HashedEmbedding",
-            "HashWeightedEmbedding",
-            "LowRankEmbedding",
-            "MEmComEmbedding",
-            "MultiLayerEmbedding",
-            "QuotientRemainderEmbedding",
-            "TruncatedEmbedding",
-        ),
-        "memcom_tf.layers",
-    ),
-}
-_MODULES = ("converters", "datasets", "evaluation", "layers", "models", "ops")
-
 __all__ = [
     "METHODS",
     "CompressedEmbedding",
@@ -62,6 +41,9 @@ __all__ = [
     "TruncatedEmbedding",
     "Vocabulary",
 ]
+
+_HOMES = {**dict.fromkeys(__all__, "memcom_tf.layers"), "Vocabulary": "memcom_tf.vocabulary"}
+_MODULES = ("converters", "datasets", "evaluation", "layers", "models", "ops")
 
 
 def __getattr__(name: str) -> Any:

@@ -32,8 +32,9 @@ class MEmComEmbedding(CompressedEmbedding):
         bias: Whether there is a `W`.
         multiplier_initializer: Initial values of `V`.
         multiplier_learning_rate: Learning rate of `V` and `W` relative to that of `U`, under
-            optimizers that do not see the scale of a gradient (Adam and its kin). The variables
-            hold `V / multiplier_learning_rate`, as equalized learning rates do. Weight decay
+            optimizers that do not see the scale of a gradient (Adam and its kin); there 10 is
+            worth trying, and was better than 1 on MovieLens 100K. The variables hold
+            `V / multiplier_learning_rate`, as equalized learning rates do. Weight decay
             belongs on `U` alone: `AdamW(...).exclude_from_weight_decay(var_names=["multiplier",
             "bias"])`.
         **kwargs: The same by keyword.
