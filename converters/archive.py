@@ -11,6 +11,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ FORMAT_VERSION = 1
 _IDENTIFIER = b"TFL3"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a file's bytes depend on its content alone
 _LARGEST_MEMBER = 2**31
+_CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,16 @@ class Archive:
 def append_members(
     graph: bytes, description: dict[str, Any], vocabulary: Vocabulary | None
 ) -> bytes:
-    """Appends the description, and the vocabulary where there is one, to a flatbuffer."""
-    described = {"format": FORMAT, "format_version": FORMAT_VERSION, **description}
+    """Appends the description, and the vocabulary where there is one, to a flatbuffer.
+
+    The description gets the checksum of the flatbuffer: the members have theirs from the zip.
+    """
+    described = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        **description,
+        "graph_crc32": zlib.crc32(graph),
+    }
     members = {DESCRIPTION: json.dumps(described, indent=1)}
     if vocabulary is not None:
         members[VOCABULARY] = vocabulary.to_json()
@@ -69,8 +79,8 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is not a TensorFlow Lite file, is cut off, is not from this
-            converter, or is from a later version of it.
+        ValueError: If the file is not a TensorFlow Lite file, is cut off or damaged, is not from
+            this converter, or is from a later version of it.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -88,10 +98,21 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
                 if name in members
             }
             start = min(info.header_offset for info in members.values())
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, EOFError, RuntimeError, OSError, UnicodeDecodeError) as error:
         raise _foreign(path) from error
     description = _description(texts[DESCRIPTION], path)
     vocabulary = Vocabulary.from_json(texts[VOCABULARY]) if VOCABULARY in texts else None
+    fingerprint = None if vocabulary is None else vocabulary.fingerprint
+    for name, found in (
+        ("graph_crc32", _crc32(path, start)),
+        ("vocabulary_fingerprint", fingerprint),
+    ):
+        if description.get(name) != found:
+            raise invalid(
+                f"The file must be undamaged: its `{name}` differs.",
+                "Convert the model again, or copy the file again.",
+                path=str(path),
+            )
     return Archive(description, vocabulary, start)
 
 
@@ -108,6 +129,16 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
     if not stored:
         raise zipfile.BadZipFile(f"{info.filename} is not stored")
     return archive.read(info).decode("utf-8", errors="replace")
+
+
+def _crc32(path: Path, size: int) -> int:
+    """The checksum of the first `size` bytes."""
+    checksum = 0
+    with path.open("rb") as file:
+        while size > 0 and (chunk := file.read(min(size, _CHUNK))):
+            checksum = zlib.crc32(chunk, checksum)
+            size -= len(chunk)
+    return checksum
 
 
 def _description(text: str, path: Path) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from memcom_tf.ops.interface import Ops
 
-from .quantize import QuantizedTable, ShippedEmbedding
+from .fold import ShippedEmbedding
+from .quantize import QuantizedTable
 
 _ROUNDING = 2.0**-23
 """Relative error of a float32 operation, with room for one more rounding inside a fused one."""

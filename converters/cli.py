@@ -9,6 +9,7 @@ import argparse
 import importlib
 import os
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has seen enough (`memcom rank ... | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _DONE
-    except (ValueError, TypeError, ImportError, OSError) as error:
-        print(f"memcom: error: {error}", file=sys.stderr)
+    except _bad_input_errors() as error:
+        print(f"memcom: error: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
+
+
+def _bad_input_errors() -> tuple[type[Exception], ...]:
+    """What bad input raises; of TensorFlow, which the phone's side never loads, OpError."""
+    tensorflow = sys.modules.get("tensorflow")
+    of_tensorflow = () if tensorflow is None else (tensorflow.errors.OpError,)
+    return (ValueError, TypeError, ImportError, OSError, *of_tensorflow)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,33 +133,42 @@ def _load_model(options: argparse.Namespace) -> Any:
         return keras.models.load_model(
             options.model, compile=False, safe_mode=not options.allow_unsafe_deserialization
         )
-    except (ValueError, TypeError, OSError, KeyError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    # Keras lets through whatever the zip, HDF5 and JSON readers and the layers raise.
+    except Exception as error:
+        # What names the layer stands behind what names the model, and before its whole config.
+        inner = str(error).rpartition("Exception encountered: ")[2].strip() or repr(error)
+        reason = inner.splitlines()[0].partition(" Full object config")[0]
         raise ValueError(
             message(
                 f"The model must be loadable by Keras {keras.__version__}, which says: {reason}",
-                "Layers of your own are loaded with --import MODULE; a model that tf_keras saved "
-                "needs TF_USE_LEGACY_KERAS=1.",
+                "Layers of your own are loaded with --import MODULE, Lambda layers with "
+                "--allow-unsafe-deserialization; a model that tf_keras saved needs "
+                "TF_USE_LEGACY_KERAS=1.",
                 path=str(options.model),
             )
         ) from error
 
 
-def _load_examples(path: Path | None) -> Any:
+def _load_examples(path: Path | None, model: Any) -> Any:
     if path is None:
         return None
     import numpy as np
 
     from memcom_tf.evaluation import Examples
 
-    with np.load(path) as arrays:
-        missing = {"history", "target"} - set(arrays)
-        if missing:
-            raise ValueError(
-                message("The examples must hold `history` and `target`.", "", found=list(arrays))
+    _require_file(path)
+    try:
+        with np.load(path) as arrays:
+            history, target = arrays["history"], arrays["target"]
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            message(
+                "The examples must be an .npz file of `history` and `target`.", "", path=str(path)
             )
-        target = arrays["target"]
-        return Examples(arrays["history"], target, np.arange(len(target)))
+        ) from error
+    vocabulary = getattr(model, "vocabulary", None)
+    reserved = 1 if vocabulary is None else vocabulary.first_id
+    return Examples(history, target, np.arange(len(target)), reserved)
 
 
 def _convert(options: argparse.Namespace) -> int:
@@ -172,16 +189,18 @@ def _convert(options: argparse.Namespace) -> int:
         k=options.k,
         weights=options.weights,
         verify=not options.no_verify,
-        examples=_load_examples(options.examples),
+        examples=_load_examples(options.examples, model),
     )
-    conversion.save(output, overwrite=options.force)
     from .display import show_report, show_verification
 
+    if conversion.verification is not None:
+        show_verification(conversion.verification)
+        if not conversion.verification.passed:
+            print(f"memcom: {output} was not written", file=sys.stderr)
+            return _FAILED
+    conversion.save(output, overwrite=options.force)
     show_report(conversion.report)
-    if conversion.verification is None:
-        return _DONE
-    show_verification(conversion.verification)
-    return _DONE if conversion.verification.passed else _FAILED
+    return _DONE
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -190,7 +209,7 @@ def _verify(options: argparse.Namespace) -> int:
     from .display import show_verification
     from .verification import verify
 
-    verification = verify(model, options.file, examples=_load_examples(options.examples))
+    verification = verify(model, options.file, examples=_load_examples(options.examples, model))
     show_verification(verification)
     return _DONE if verification.passed else _FAILED
 

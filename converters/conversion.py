@@ -11,15 +11,14 @@ from typing import Any, get_args
 import numpy as np
 
 import memcom_tf
-from memcom_tf._files import write_atomically
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation import Examples
-from memcom_tf.layers.base import CompressedEmbedding
+from memcom_tf.files import write_atomically
 from memcom_tf.models import NextItemRanker
 
 from .archive import append_members
-from .quantize import ShippedEmbedding, Weights, ship
+from .fold import ShippedEmbedding, Weights, find_embeddings, ship
 from .report import describe_embedding
 from .signatures import model_signatures, ranker_signatures
 from .tflite import (
@@ -63,16 +62,6 @@ class Conversion:
         write_atomically(path, self.content)
 
 
-def find_embeddings(model: Any) -> list[CompressedEmbedding]:
-    """Every compressed embedding of a model, each once, in the order of the model."""
-    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else [model]
-    found: list[CompressedEmbedding] = []
-    for layer in layers:
-        if isinstance(layer, CompressedEmbedding) and all(layer is not other for other in found):
-            found.append(layer)
-    return found
-
-
 def convert(
     model: Any,
     *,
@@ -89,7 +78,8 @@ def convert(
     `embed`; any other functional or sequential model `serving_default` and `embed`.
 
     Args:
-        model: A built Keras model with at least one embedding of `memcom_tf.layers`.
+        model: A built Keras model with at least one embedding of `memcom_tf.layers`. The
+            vocabulary in its attribute `vocabulary`, where it has one, goes into the file.
         k: Length of the list of `rank`.
         weights: "int8" stores tables as described, "float32" as they are, for comparisons.
         verify: Whether the file is run on LiteRT and compared with the model.
@@ -100,8 +90,8 @@ def convert(
 
     Raises:
         TypeError: If `model` is not a Keras model.
-        ValueError: If it holds no compressed embedding, is not built, or cannot be expressed in
-            builtin operators.
+        ValueError: If it holds no compressed embedding, is not built, computes in half precision,
+            or cannot be expressed in builtin operators.
 
     Example:
         >>> from memcom_tf import MEmComEmbedding
@@ -127,19 +117,28 @@ def convert(
             "uncompressed table.",
             model=model.name,
         )
+    if not isinstance(model, NextItemRanker) and not getattr(model, "inputs", None):
+        raise invalid(
+            "The model must know its inputs.",
+            "Convert its functional or sequential parts, each on its own.",
+            model=model.name,
+        )
     if not model.built or not all(embedding.built for embedding in embeddings):
         raise invalid("The model must be built.", "Call it once on data.", model=model.name)
+    for part in [model, *embeddings]:
+        if part.compute_dtype in ("float16", "bfloat16"):
+            raise invalid(
+                "The model must compute in float32, as the runtime does.",
+                "Build it again under that policy, and copy the weights with `set_weights`: those "
+                "of a mixed policy are float32 already.",
+                layer=part.name,
+                compute_dtype=part.compute_dtype,
+            )
     shipped = [ship(embedding, weights) for embedding in embeddings]
     if isinstance(model, NextItemRanker):
         signatures = ranker_signatures(model, shipped, k)
-    elif getattr(model, "inputs", None):
-        signatures = model_signatures(model, shipped)
     else:
-        raise invalid(
-            "The model must know its inputs.",
-            "Build it as a functional or sequential model.",
-            model=model.name,
-        )
+        signatures = model_signatures(model, shipped)
     stored = [table for embedding in shipped for table in embedding.tables.values()]
     graph = finish(convert_signatures(signatures, model), stored)
     description = _describe(model, shipped, list(signatures), k, weights) | {
@@ -159,6 +158,7 @@ def _describe(
     parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     compressed = sum(embedding.trained.num_parameters for embedding in shipped)
     dense = sum(embedding["input_dim"] * embedding["output_dim"] for embedding in described)
+    vocabulary = getattr(model, "vocabulary", None)
     description = {
         "producer": f"memcom_tf {memcom_tf.__version__}",
         "name": model.name,
@@ -168,13 +168,12 @@ def _describe(
         "parameters": parameters,
         "uncompressed_parameters": parameters - compressed + dense,
         "embeddings": described,
+        "vocabulary_fingerprint": None if vocabulary is None else vocabulary.fingerprint,
     }
     if isinstance(model, NextItemRanker):
-        vocabulary = model.vocabulary
         description |= {
             "k": k,
             "history_length": model.history_length,
             "reserved_ids": 1 if vocabulary is None else vocabulary.first_id,
-            "vocabulary_fingerprint": None if vocabulary is None else vocabulary.fingerprint,
         }
     return description

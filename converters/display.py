@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 def show_report(report: dict[str, Any], console: Console | None = None) -> None:
     """Prints what a file holds."""
     console = console or Console()
+    tables = sum(embedding["bytes"] for embedding in report["embeddings"])
     console.print(
-        f"[bold]{report['name']}[/bold]: {report['file_bytes']:,} bytes, of which graph and tables "
-        f"{report['graph_bytes']:,}; vocabulary and description "
-        f"{report['file_bytes'] - report['graph_bytes']:,}"
+        f"[bold]{report['name']}[/bold]: graph {report['graph_bytes']:,} bytes, of which tables "
+        f"{tables:,}; vocabulary and description {report['file_bytes'] - report['graph_bytes']:,}; "
+        f"file {report['file_bytes']:,}"
     )
     dense, own = 4 * report["uncompressed_parameters"], 4 * report["parameters"]
     console.print(
@@ -29,7 +31,8 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
         f"Runs on TensorFlow Lite {report['min_runtime_version']} and later; "
         f"signatures: {', '.join(report['signatures'])}"
     )
-    table = Table("table", "stored as")
+    table = Table("table", "stored as", box=SIMPLE, pad_edge=False)
+    table.columns[0].overflow = "fold"
     for name in ("rows", "width", "data", "scales", "float32"):
         table.add_column(name, justify="right")
     for embedding in report["embeddings"]:
@@ -53,7 +56,7 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
 def show_verification(verification: Verification, console: Console | None = None) -> None:
     """Prints what was compared, with bounds where there are any."""
     console = console or Console()
-    table = Table("comparison of the file with the model")
+    table = Table("comparison of the file with the model", box=SIMPLE, pad_edge=False)
     for name in ("value", "bound", ""):
         table.add_column(name, justify="right")
     for check in verification.checks:

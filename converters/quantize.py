@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 
-from memcom_tf.layers.base import CompressedEmbedding, Storage, Table
-
-Weights = Literal["int8", "float32"]
-"""How tables are stored: as their method declares, int8 and int16, or as floats."""
+from memcom_tf.tables import Storage, Table
 
 _LARGEST = {"int8": 127, "int16": 32767}
 
@@ -103,33 +99,3 @@ def quantize_table(table: Table, values: np.ndarray) -> QuantizedTable:
     scale[scale == 0] = 1.0
     data = np.clip(np.rint(values / scale), -_LARGEST[kind], _LARGEST[kind]).astype(kind)
     return QuantizedTable(table.name, table.storage, data, scale)
-
-
-@dataclass(frozen=True)
-class ShippedEmbedding:
-    """What is exported of an embedding layer.
-
-    Attributes:
-        trained: The layer of the model.
-        layer: The layer that computes with the stored tables, `trained.ships_as()`.
-        tables: The stored tables by name.
-    """
-
-    trained: CompressedEmbedding
-    layer: CompressedEmbedding
-    tables: dict[str, QuantizedTable]
-
-    def dequantized(self) -> dict[str, np.ndarray]:
-        """The float32 values of the stored tables."""
-        return {name: table.dequantized() for name, table in self.tables.items()}
-
-
-def ship(trained: CompressedEmbedding, weights: Weights = "int8") -> ShippedEmbedding:
-    """Folds the tables of a trained layer, and stores them as they declare or as float32."""
-    layer = trained.ships_as()
-    folded = trained.fold(trained.table_values())
-    declared = layer.tables()
-    if weights == "float32":
-        declared = tuple(replace(table, storage="float32") for table in declared)
-    tables = {table.name: quantize_table(table, folded[table.name]) for table in declared}
-    return ShippedEmbedding(trained, layer, tables)

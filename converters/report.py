@@ -8,7 +8,8 @@ import numpy as np
 
 from memcom_tf.ops.numpy_ops import NumpyOps
 
-from .quantize import QuantizedTable, ShippedEmbedding
+from .fold import ShippedEmbedding
+from .quantize import QuantizedTable
 
 _NUMPY = NumpyOps()
 _ROWS_AT_A_TIME = 2**16

@@ -92,16 +92,28 @@ class CompressedModelFile:
         if self.archive.vocabulary is None:
             raise invalid(
                 "The file must hold a vocabulary.",
-                "Give the ranker its `vocabulary` before it is converted.",
+                "Set the attribute `vocabulary` of the model before it is converted.",
                 path=str(self.path),
             )
         return self.archive.vocabulary
 
     def history_row(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
-        """The input `history [1, L]`: the last `L` ids in order of time, then zeros."""
+        """The input `history [1, L]`: the last `L` ids in order of time, then zeros.
+
+        Raises:
+            ValueError: If the file holds no ranker, or an id is not in its catalogue.
+        """
         length = self._ranker("history_length")
         row = np.zeros((1, length), np.int32)
         recent = np.asarray(ids, np.int64)
+        items = self.description["embeddings"][0]["input_dim"]
+        outside = recent[(recent < 0) | (recent >= items)]
+        if len(outside):
+            raise invalid(
+                f"Ids must be in [0, {items}), the vocabulary.",
+                "Map items to ids with the file's `vocabulary`.",
+                id=int(outside[0]),
+            )
         recent = recent[recent != 0][-length:]
         row[0, : len(recent)] = recent
         return row

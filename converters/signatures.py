@@ -13,8 +13,8 @@ from memcom_tf.errors import invalid
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.interface import LOWEST, Array, Ops
 
+from .fold import ShippedEmbedding
 from .graph_ops import QuantizedOps
-from .quantize import ShippedEmbedding
 from .top_k import top_k_of_groups
 
 Signatures = dict[str, Callable[..., Any]]
@@ -44,7 +44,7 @@ def dequantized_tables(shipped: Sequence[ShippedEmbedding], ops: Ops) -> Iterato
 
 def _unknown_zero(ids: Array) -> Array:
     """0, since ids are not negative; but the converter does not know that."""
-    return tf.minimum(tf.reduce_min(ids), 0)
+    return tf.minimum(tf.reduce_min(ids), tf.constant(0, ids.dtype))
 
 
 def _embed(trained: Any, shipped: Sequence[ShippedEmbedding]) -> Callable[..., dict[str, Array]]:
@@ -151,16 +151,22 @@ def model_signatures(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatu
 
     @tf.function(input_signature=specs)
     def serving_default(*inputs: Array) -> dict[str, Array]:
-        integers = [x for x in inputs if x.dtype.is_integer] or [tf.zeros([1], tf.int32)]
+        integers = [x for x in inputs if x.dtype.is_integer] or [tf.abs(inputs[0])]
         zero = tf.cast(_unknown_zero(integers[0]), tf.int32)
         with shipped_tables(shipped, QuantizedOps(zero)):
             outputs = model(packed_inputs(model, inputs), training=False)
         if isinstance(outputs, dict):
             return outputs
         flat = tf.nest.flatten(outputs)
-        return {f"output_{index}": output for index, output in enumerate(flat)}
+        return dict(zip(output_names(len(flat)), flat, strict=True))
 
     return {"serving_default": serving_default, **_embed_each(model, shipped)}
+
+
+def output_names(count: int) -> list[str]:
+    """Names of the outputs of a model that has none, `output_0` and so on, sorted."""
+    digits = len(str(count - 1))
+    return [f"output_{index:0{digits}d}" for index in range(count)]
 
 
 def input_name(tensor: Any) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
+from memcom_tf.errors import invalid
+
 from .quantize import QuantizedTable
 
 _IDENTIFIER = b"TFL3"
@@ -28,6 +30,9 @@ def convert_signatures(signatures: dict[str, Any], model: Any) -> bytes:
 
     Returns:
         A flatbuffer with one signature for each function.
+
+    Raises:
+        ValueError: If the functions cannot be expressed in builtin operators.
     """
     module = tf.Module()
     # The SavedModel must own what the functions capture.
@@ -43,7 +48,17 @@ def convert_signatures(signatures: dict[str, Any], model: Any) -> bytes:
             directory, signature_keys=list(signatures)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        return bytes(converter.convert())
+        try:
+            return bytes(converter.convert())
+        # Its own errors have no public name, and derive from nothing else.
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise invalid(
+                "The model must be expressible in the builtin operators of TensorFlow Lite, whose "
+                f"converter says: {reason}",
+                "Replace the layer it names.",
+                model=model.name,
+            ) from error
 
 
 def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:

@@ -9,7 +9,7 @@ measured, not bounded.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.reference import ReferenceOps
 
 from .bounds import embedding_ball
-from .quantize import ShippedEmbedding, ship
+from .fold import ShippedEmbedding, find_embeddings, ship
 from .runtime import CompressedModelFile
 from .signatures import dequantized_tables, input_name, packed_inputs, vector_signatures
 
@@ -92,16 +92,14 @@ def verify(model: Any, path: str | Path, *, examples: Examples | None = None) ->
         The comparisons; `passed` says whether all bounds hold.
 
     Raises:
-        ValueError: If the file is foreign or damaged, or was converted from another model's
-            shapes.
+        ValueError: If the file is foreign or damaged, or was converted from a model of other
+            shapes or with another vocabulary.
     """
-    from .conversion import find_embeddings
-
     file = CompressedModelFile(path)
     weights = file.description["weights"]
     shipped = [ship(embedding, weights) for embedding in find_embeddings(model)]
     verification = Verification()
-    _same_shapes(model, file, shipped)
+    _require_same_model(model, file, shipped)
     names = vector_signatures(model, [embedding.trained for embedding in shipped])
     for embedding, name in zip(shipped, names, strict=True):
         if name is not None:
@@ -121,25 +119,35 @@ def verify_content(model: Any, content: bytes, *, examples: Examples | None = No
         return verify(model, path, examples=examples)
 
 
-def _same_shapes(
+def _require_same_model(
     model: Any, file: CompressedModelFile, shipped: Sequence[ShippedEmbedding]
 ) -> None:
-    def shapes(described: Iterable[Any]) -> list[tuple[Any, ...]]:
-        return [tuple(entry) for entry in described]
-
-    ours = shapes(
-        [type(e.trained).__name__, e.layer.input_dim, e.layer.output_dim] for e in shipped
-    )
-    theirs = shapes(
-        [e["method"], e["input_dim"], e["output_dim"]] for e in file.description["embeddings"]
-    )
-    if ours != theirs:
-        raise invalid(
-            "The file must have been converted from this model: its embeddings differ.",
-            "Convert the model again.",
-            model=ours,
-            file=theirs,
-        )
+    theirs = file.description
+    ours: dict[str, Any] = {
+        "kind": "ranker" if isinstance(model, NextItemRanker) else "model",
+        "embeddings": [
+            {
+                "method": type(embedding.trained).__name__,
+                "input_dim": embedding.layer.input_dim,
+                "output_dim": embedding.layer.output_dim,
+            }
+            for embedding in shipped
+        ],
+    }
+    if isinstance(model, NextItemRanker):
+        ours["history_length"] = model.history_length
+        ours["vocabulary_fingerprint"] = model.vocabulary and model.vocabulary.fingerprint
+    keys = ("method", "input_dim", "output_dim")
+    embeddings = [{key: described[key] for key in keys} for described in theirs["embeddings"]]
+    for name, value in ours.items():
+        found = embeddings if name == "embeddings" else theirs.get(name)
+        if value != found:
+            raise invalid(
+                f"The file must have been converted from this model: its `{name}` differs.",
+                "Convert the model again.",
+                model=value,
+                file=found,
+            )
 
 
 def sample_ids(input_dim: int, rng: np.random.Generator) -> np.ndarray:
@@ -199,23 +207,26 @@ def _verify_ranker(
     tolerance = _FLOAT_TOLERANCE * max(1.0, np.abs(reference[:, reserved:]).max())
     candidates = sample_ids(model.item_embedding.input_dim, np.random.default_rng(2))
     candidates = candidates[candidates >= reserved]
-    score_rounding = list_rounding = list_gap = score_error = 0.0
+    # Kept by np.maximum, which does not lose a NaN as max() does.
+    score_rounding = list_rounding = list_gap = score_error = np.float64(0.0)
     overlaps = []
     for row, history in enumerate(histories):
         scores = file.run("score", history=history[None], candidates=candidates)["scores"]
-        score_rounding = max(score_rounding, np.abs(scores - reference[row, candidates]).max())
-        score_error = max(score_error, np.abs(scores - original[row, candidates]).max())
+        score_rounding = np.maximum(
+            score_rounding, np.abs(scores - reference[row, candidates]).max()
+        )
+        score_error = np.maximum(score_error, np.abs(scores - original[row, candidates]).max())
         ids, values = file.rank(history)
         for scored in (reference, original):
             scored[row, :reserved] = -np.inf
             scored[row, history] = -np.inf
-        list_rounding = max(list_rounding, np.abs(values - reference[row, ids]).max())
+        list_rounding = np.maximum(list_rounding, np.abs(values - reference[row, ids]).max())
         best = -np.sort(-reference[row])[:k]
-        list_gap = max(list_gap, float((best - values).max()))
+        list_gap = np.maximum(list_gap, np.abs(best - values).max())
         overlaps.append(len(set(ids) & set(np.argsort(-original[row], kind="stable")[:k])) / k)
     verification.bounded("scores against the file's own values", score_rounding, tolerance)
     verification.bounded("scores of the ranked list", list_rounding, tolerance)
-    verification.bounded("ranked list below the exact list by", max(list_gap, 0.0), tolerance)
+    verification.bounded("ranked list below the exact list by", list_gap, tolerance)
     verification.measured("largest score error against the model", score_error)
     verification.measured(f"share of the model's top {k} in the list", float(np.mean(overlaps)))
     if examples is not None:
@@ -240,7 +251,9 @@ def _verify_outputs(
         shape = [4 if size is None else size for size in tensor.shape]
         dtype = np.dtype(str(getattr(tensor.dtype, "name", tensor.dtype)))
         integers = np.issubdtype(dtype, np.integer)
-        drawn = rng.integers(0, smallest, shape) if integers else rng.normal(size=shape)
+        # Floats may be ids as well: 0 to 3 are some of every table.
+        high = smallest if integers else min(smallest, 4)
+        drawn = rng.integers(0, high, shape) if integers else rng.uniform(0, high, shape)
         inputs[input_name(tensor)] = drawn.astype(dtype)
     if set(inputs) != set(names):
         raise invalid("The inputs of the file must be the model's.", model=list(inputs), file=names)

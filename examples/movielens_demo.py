@@ -21,13 +21,13 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from memcom_tf.converters import CompressedModelFile, convert
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from memcom_tf import FullEmbedding, MEmComEmbedding
 from memcom_tf._keras import keras
+from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.datasets import movielens_100k
 from memcom_tf.evaluation import (
     RankingValidation,

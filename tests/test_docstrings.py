@@ -6,11 +6,11 @@ import doctest
 import importlib
 import pkgutil
 
-import memcom_tf.converters
 import numpy as np
 import pytest
 
 import memcom_tf
+import memcom_tf.converters
 
 MODULES = sorted(
     module.name

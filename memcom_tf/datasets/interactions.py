@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memcom_tf._items import as_column, is_missing
 from memcom_tf.errors import invalid, message
+from memcom_tf.vocabulary.items import as_column, is_missing
 
 _READERS = (".csv", ".tsv", ".parquet", ".npz")
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memcom_tf._items import IdArray, factorize, left_aligned
 from memcom_tf.datasets.interactions import Interactions
 from memcom_tf.errors import invalid
 from memcom_tf.vocabulary import OutOfVocabulary, Vocabulary
+from memcom_tf.vocabulary.items import IdArray, factorize, left_aligned
 
 _MIN_INTERACTIONS = 3
 

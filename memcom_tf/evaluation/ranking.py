@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memcom_tf._items import IdArray
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.metrics import ranking_metrics, ranks_from_lists, ranks_from_scores
 from memcom_tf.evaluation.protocol import Examples
+from memcom_tf.vocabulary.items import IdArray
 
 
 def rank_examples(

@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memcom_tf import _vocabulary_parts as parts
-from memcom_tf._files import write_atomically
-from memcom_tf._items import IdArray, as_column, as_items, left_aligned
-from memcom_tf._vocabulary_parts import Details, Order, OutOfVocabulary
-from memcom_tf._vocabulary_state import VocabularyState
 from memcom_tf.errors import invalid
-
-__all__ = ["PADDING_ID", "SHARED_ID", "Details", "Order", "OutOfVocabulary", "Vocabulary"]
+from memcom_tf.files import write_atomically
+from memcom_tf.vocabulary import parts
+from memcom_tf.vocabulary.items import IdArray, as_column, as_items, left_aligned
+from memcom_tf.vocabulary.parts import Details, Order, OutOfVocabulary
+from memcom_tf.vocabulary.state import VocabularyState
 
 PADDING_ID = 0
 SHARED_ID = 1

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memcom_tf import _vocabulary_parts as parts
-from memcom_tf._items import Item, as_column, kind_of
-from memcom_tf._vocabulary_parts import Details, Order, OutOfVocabulary
 from memcom_tf.errors import invalid
+from memcom_tf.vocabulary import parts
+from memcom_tf.vocabulary.items import Item, as_column, kind_of
+from memcom_tf.vocabulary.parts import Details, Order, OutOfVocabulary
 
 
 class VocabularyState:

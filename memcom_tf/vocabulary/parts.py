@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from memcom_tf._items import Item, as_column, kind_of, nearest
 from memcom_tf.errors import invalid
+from memcom_tf.vocabulary.items import Item, as_column, kind_of, nearest
 
 OutOfVocabulary: TypeAlias = Literal["error", "drop", "share"]
 Order: TypeAlias = Literal["given", "frequency"]
