@@ -154,17 +154,15 @@ def test_it_learns(settings):
     history, target = next_of_last()
     examples = Examples(history, target, np.arange(len(target)))
     before = model.evaluate(history, target, verbose=0)
-    losses = model.fit(history, target, batch_size=32, epochs=8, verbose=0).history["loss"]
+    losses = model.fit(history, target, batch_size=32, epochs=6, verbose=0).history["loss"]
     after = model.evaluate(history, target, verbose=0)
     before, after = (x["loss"] if isinstance(x, dict) else x for x in (before, after))
-    print(before, losses[0], losses[-1], after)
     assert before == pytest.approx(np.log(ITEMS), rel=0.1)
-    assert losses[-1] < 0.75 * losses[0]
-    assert after < 0.75 * before
+    assert losses[-1] < 0.6 * losses[0]
+    assert after < 0.7 * before
     # Better than guessing, by a lot.
     recall = evaluate_ranking(model.predict_on_batch, examples, k=5)["recall@5"]
-    print(recall)
-    assert recall > 0.4
+    assert recall > 0.8
 
 
 def test_training_is_reproducible():
