@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,9 +225,12 @@ def show_ranking(console: Console, path: Path, split: Split, user: int) -> None:
         table.add_row(str(position + 1), before, proposed[position])
     console.print(table)
     console.print(f"What this user watched next: {watched_next}")
+    titles = list(file.vocabulary.detail("title", np.arange(file.vocabulary.input_dim)))
+    clear = [title for title in watched if titles.count(title) == 1]  # remakes share a title
+    program = Path(os.path.relpath(Path(sys.executable).with_name("memcom")))
+    command = [str(program), "rank", str(path), "--history", *clear[1::-1], "-k", "10"]
     console.print("Try:", style="bold")
-    first, second = (title.replace('"', r"\"") for title in watched[1::-1])
-    console.print(f'  memcom rank {path} --history "{first}" "{second}" -k 10', soft_wrap=True)
+    console.print(f"  {shlex.join(command)}", soft_wrap=True, highlight=False)
 
 
 def main() -> None:

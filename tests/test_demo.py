@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -65,4 +66,7 @@ def test_files_plot_and_next_command_are_there(demo):
         assert (output / name).stat().st_size > 1000
     assert "watched last" in printed
     (command,) = (line for line in printed.splitlines() if "memcom rank" in line)
-    assert '--history "' in command
+    words = shlex.split(command)
+    ranked = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ranked.returncode == 0, ranked.stderr
+    assert len(ranked.stdout.splitlines()) == 10
