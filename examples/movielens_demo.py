@@ -159,7 +159,10 @@ def latency(file: CompressedModelFile, histories: np.ndarray) -> float:
 def show_table(console: Console, models: list[dict[str, Any]]) -> None:
     """Prints the comparison."""
     table = Table(
-        box=SIMPLE, pad_edge=False, title="MovieLens 100K, all films ranked, history left out"
+        box=SIMPLE,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        title="MovieLens 100K, all films ranked, history left out",
     )
     table.add_column("file", no_wrap=True)
     for column in (
@@ -201,7 +204,7 @@ def plot(models: list[dict[str, Any]], path: Path) -> None:
         axes.annotate(
             model["name"], (kilobytes, quality), (7, 4), textcoords="offset points", fontsize=9
         )
-    axes.set(xscale="log", xlim=(40, 1000), ylabel="test nDCG@10 from the file")
+    axes.set(xscale="log", xlim=(40, 1600), ylabel="test nDCG@10 from the file")
     axes.set_xlabel("graph and tables, kB")
     axes.set_xticks([50, 100, 200, 500, 1000], ["50", "100", "200", "500", "1000"])
     axes.minorticks_off()
