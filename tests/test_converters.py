@@ -114,6 +114,7 @@ def test_values_are_within_half_a_step(storage):
 def test_zeros_stay_zeros(storage):
     table = stored([[0, 0], [1, -2]], storage)
     np.testing.assert_array_equal(table.dequantized()[0], 0)
+    assert (table.scale > 0).all()
     np.testing.assert_array_equal(stored(np.zeros((2, 3)), storage).dequantized(), 0)
 
 
@@ -173,7 +174,8 @@ def test_top_k_of_groups_is_exact(data):
     k = data.draw(st.one_of(st.integers(1, min(n, 12)), st.integers(max(1, n - 2), n)))
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     with_ties = data.draw(st.booleans())
-    scores = (rng.integers(-3, 3, n) if with_ties else rng.normal(size=n)).astype(np.float32)
+    scores = rng.integers(-3, 3, n) if with_ties else rng.normal(size=n)
+    scores = (scores + data.draw(st.sampled_from([-10, 0]))).astype(np.float32)
     positions = np.asarray(top_k_of_groups(tf.constant(scores), k))
     np.testing.assert_array_equal(scores[positions], -np.sort(-scores)[:k])
     assert len(set(positions)) == k
@@ -363,6 +365,41 @@ def test_float_inputs_may_be_ids():
     conversion = convert(with_values(model))
     assert conversion.verification.passed
     assert conversion.verification.value("embed: largest error of a vector") > 0
+
+
+@keras.saving.register_keras_serializable("test_converters")
+class Tied(keras.layers.Layer):
+    """Scores of all ids against a table that another layer looks up in."""
+
+    def __init__(self, table, **kwargs):
+        super().__init__(**kwargs)
+        self.table = table
+
+    def call(self, query):
+        return self.table.score_all(query)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_a_functional_model_may_score_the_whole_vocabulary(dtype, tmp_path):
+    """The table is there once, whatever the ids are, and the scores are those of 8 bits."""
+    inputs = keras.Input((3,), dtype=dtype)
+    table = MEmComEmbedding(700, 8, num_buckets=100, combiner="mean")
+    model = with_values(keras.Model(inputs, Tied(table)(table(inputs))))
+    conversion = convert(model)
+    assert conversion.verification.passed
+    assert conversion.report["scores_in_integers"]
+    for stored_table in ship(table).tables.values():
+        assert conversion.content.count(stored_table.data.tobytes()) == 1
+        assert stored_table.dequantized().tobytes() not in conversion.content
+    ids = np.array([[1, 699, 5]])
+    file = saved(conversion, tmp_path)
+    found = file.run("serving_default", **{name: ids.astype(dtype) for name in names(file)})
+    expected = np.asarray(model(ids))
+    np.testing.assert_allclose(found["output_0"], expected, atol=0.03 * np.abs(expected).max())
+
+
+def names(file) -> list[str]:
+    return file.signatures["serving_default"]["inputs"]
 
 
 def test_structured_inputs_outputs_and_a_shared_table(folder):

@@ -287,19 +287,20 @@ VOCABULARY = Vocabulary(
 )
 
 
+SETTINGS = {
+    "hidden_units": (6, 5),
+    "activation": "tanh",
+    "dropout": 0.1,
+    "item_dropout": 0.2,
+    "item_bias": False,
+    "num_negatives": 11,
+    "name": "shop",
+}
+
+
 def every_setting():
-    return ranker(
-        memcom(bias=True),
-        output_embedding=HashedEmbedding(ITEMS, WIDTH, num_buckets=9),
-        hidden_units=(6, 5),
-        activation="tanh",
-        dropout=0.1,
-        item_dropout=0.2,
-        item_bias=False,
-        num_negatives=11,
-        vocabulary=VOCABULARY,
-        name="shop",
-    )
+    output = HashedEmbedding(ITEMS, WIDTH, num_buckets=9)
+    return ranker(memcom(bias=True), output_embedding=output, vocabulary=VOCABULARY, **SETTINGS)
 
 
 @pytest.mark.parametrize("make", [ranker, every_setting])
@@ -311,7 +312,8 @@ def test_saved_and_loaded_it_is_the_same(make, tmp_path):
     np.testing.assert_array_equal(loaded(HISTORY), model(HISTORY))
     assert loaded.vocabulary == model.vocabulary
     assert loaded.get_config() == model.get_config()
-    assert loaded.name == model.name
+    for name in SETTINGS:
+        assert getattr(loaded, name) == getattr(model, name)
     # And it goes on training.
     loaded.compile(keras.optimizers.Adam(0.01))
     loaded.fit(*next_of_last(64), verbose=0)

@@ -152,6 +152,11 @@ def test_beside_declared_scales_and_factors_no_constant_is_large(export: Export)
     for content in declared:  # once, as the report counts them
         assert floats.count(content) == 1
         floats.remove(content)
+    # The file holds nothing that no tensor uses.
+    buffers = schema.ModelT.InitFromPackedBuf(export.graph, 0).buffers
+    stored = sum(len(buffer.data) for buffer in buffers if buffer.data is not None)
+    used = sum(len(data) for constants_of_type in found.values() for data in constants_of_type)
+    assert used <= stored <= used + 16  # the metadata names a version
     # The learned gate is as wide as a vector; a small factor may be there transposed, too.
     assert max(map(len, floats)) <= max(4 * OUTPUT_DIM, *map(len, factors), 0)
     assert max(len(data) for data in found[schema.TensorType.INT32]) <= 4 * 2 * INPUT_DIM**0.5
