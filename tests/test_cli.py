@@ -253,7 +253,7 @@ def test_own_layers_are_imported(folder, tmp_path, run_here):
 
 def test_code_in_a_model_runs_only_when_allowed(folder, tmp_path, run_here):
     words = ["convert", folder / "lambda.keras", "-o", "model.tflite"]
-    message = error_of(memcom(*words, cwd=tmp_path), tmp_path)
+    message = error_of(run_here(*words, cwd=tmp_path), tmp_path)
     assert "Lambda" in message
     assert "--allow-unsafe-deserialization" in message
     done = run_here(*words, "--allow-unsafe-deserialization", cwd=tmp_path)

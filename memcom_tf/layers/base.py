@@ -251,11 +251,9 @@ class CompressedEmbedding(keras.layers.Layer):
             weights = tf.cast(weights, self.compute_dtype)
         if ids.shape.rank == 1 and not isinstance(ids, tf.RaggedTensor):
             # One id a bag: its weight matters to the sum and cancels in the others.
-            return (
-                vectors * weights[:, None]
-                if weights is not None and (self.combiner == "sum")
-                else vectors
-            )
+            if weights is None or self.combiner != "sum":
+                return vectors
+            return vectors * weights[:, None]
         if self.mask_zero:
             known = tf.cast(ids != 0, self.compute_dtype)
             weights = known if weights is None else weights * known
