@@ -137,7 +137,9 @@ class MEmComEmbedding(CompressedEmbedding):
     def fold(self, t: Tables) -> Tables:
         """Scales every shared row to max-abs 1 and lets the multipliers absorb the factor.
 
-        One scale for the whole int8 table is then as exact as one a row, and costs nothing.
+        One scale for the whole int8 table is then as exact as one a row, and costs nothing, as
+        long as the rows' largest values differ by less than about a hundredfold: beyond that the
+        16 bits of the multipliers no longer resolve the ids of the smallest rows.
         """
         largest = np.abs(t["shared"]).max(axis=1, keepdims=True)
         largest[largest == 0] = 1.0
