@@ -247,6 +247,8 @@ def _rank(options: argparse.Namespace) -> int:
                 k=options.k,
             )
         )
+    # A part of a title is enough to name a film: say which one was understood.
+    print(f"After: {'; '.join(_names(vocabulary, history))}", file=sys.stderr)
     names = _names(vocabulary, ids[:count])
     width = max(map(len, names))
     for position, (name, score) in enumerate(zip(names, scores, strict=False), start=1):

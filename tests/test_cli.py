@@ -193,6 +193,7 @@ def test_rank_by_title_or_item(folder, tmp_path, history):
     assert done.returncode == 0, done.stderr
     ids, scores = CompressedModelFile(folder / "model.tflite").rank([4, 5])
     titles = list(TITLES.values())
+    assert f"After: {titles[3]}; {titles[4]}\n" in done.stderr  # also for parts of titles
     rows = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
     assert [place for place, _ in rows] == ["1", "2", "3"]
     for (_, row), item, score in zip(rows, ids, scores, strict=False):
