@@ -6,31 +6,61 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: demo test lint test-keras3 test-tf-keras bench clean
+.PHONY: demo test lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/movielens_demo.py --output build/demo
 
-test: lint test-keras3 test-tf-keras
+test: lint test-cc test-keras3 test-tf-keras
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+FIND_COMPILER := $(BIN)/python -c "from memcom_tf.ops.build import find_compiler; print(*find_compiler())"
+KERNELS_TEST := -std=c++17 -O1 -g -pthread -fno-sanitize-recover=all -Wall -Wextra -Werror -Wno-psabi \
+	-Imemcom_tf/ops/cc tests/cc/kernels_test.cc
+
+# Without a C++ compiler training runs on plain TensorFlow ops: nothing to test, and no failure.
+test-cc: $(INSTALLED)
+	@if $(FIND_COMPILER) >/dev/null 2>&1 || test -n "$$CXX"; then \
+		$(MAKE) --no-print-directory test-cc-found; \
+	else \
+		echo "No C++ compiler on PATH: the fused ops are not tested."; \
+	fi
+
+test-cc-found: $(INSTALLED)
+	$(BIN)/clang-format --dry-run --Werror $(wildcard memcom_tf/ops/cc/* tests/cc/*)
+	mkdir -p build
+	$$($(FIND_COMPILER)) -fsanitize=address,undefined $(KERNELS_TEST) -o build/kernels_test
+	build/kernels_test
+	CXX="$$($(FIND_COMPILER)) -Werror" $(BIN)/memcom build-ops
+
+test-cc-thread: $(INSTALLED)
+	mkdir -p build
+	$$($(FIND_COMPILER)) -fsanitize=thread $(KERNELS_TEST) -o build/kernels_test_thread
+	build/kernels_test_thread
+
 test-keras3: $(INSTALLED) data
 	$(PYTEST) -n 2
 
 # The layers, the ranker and the converter run on tf_keras too, in a process of its own.
 test-tf-keras: $(INSTALLED)
-	TF_USE_LEGACY_KERAS=1 $(PYTEST) -n 2 tests/contract tests/test_ranker.py
+	TF_USE_LEGACY_KERAS=1 $(PYTEST) -n 2 tests/contract tests/test_ranker.py tests/test_optimizers.py
 
 .PHONY: data
 data: $(INSTALLED)
 	$(BIN)/python -m memcom_tf.datasets
 
+# Every published figure: quality and bytes first, then the speed of training, about ten minutes
+# each, on a machine that does nothing else. `--quick --json OUT` gives a first idea of each.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.movielens
+	$(BIN)/python -m benchmarks.training_step
+	$(BIN)/python -m benchmarks.vocabulary_scaling
+	$(BIN)/python -m benchmarks.lookup_kernels
+	$(BIN)/python -m benchmarks.training_parity
 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f'memcom_tf needs Python 3.11 or later, and {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=...')"

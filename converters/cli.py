@@ -1,14 +1,16 @@
-"""The command `memcom`: convert, verify, inspect, rank.
+"""The command `memcom`: convert, verify, inspect, rank, build-ops, doctor.
 
-Exit codes: 0 done, 1 verification failed, 2 usage or bad input.
+Exit codes: 0 done, 1 verification or building failed, 2 usage or bad input.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
+import dataclasses
+import importlib.util
 import os
 import sys
+import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,6 +94,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     rank.add_argument("-k", type=int, default=None, help="rows to print (all of the list)")
     rank.set_defaults(run=_rank)
+
+    build_ops = commands.add_parser("build-ops", help="compile the fused C++ ops of training")
+    build_ops.add_argument("--force", action="store_true", help="also if they are in the cache")
+    build_ops.set_defaults(run=_build_ops)
+
+    doctor = commands.add_parser("doctor", help="show which ops training runs on, and why")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(run=_doctor)
     return parser
 
 
@@ -254,6 +264,41 @@ def _rank(options: argparse.Namespace) -> int:
     for position, (name, score) in enumerate(zip(names, scores, strict=False), start=1):
         print(f"{position:3d}  {name:{width}s}  {score:8.3f}")
     return _DONE
+
+
+def _build_ops(options: argparse.Namespace) -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow  # noqa: F401  its seconds are not those of building
+
+    from memcom_tf.ops import build, selection
+
+    start = time.perf_counter()
+    try:
+        path = build.build(options.force, temporary=False)
+        with selection.use("native"):
+            selection.library()
+    except RuntimeError as error:
+        print(f"memcom: error: {error}", file=sys.stderr)
+        return _FAILED
+    print(f"{path} ({time.perf_counter() - start:.1f} s)")
+    return _DONE
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from memcom_tf.ops import selection
+
+    status = selection.status()
+    # It must tell what is missing where rich is missing too.
+    if options.json or importlib.util.find_spec("rich") is None:
+        import json
+
+        print(json.dumps(dataclasses.asdict(status), indent=1))
+    else:
+        from .display import show_status
+
+        show_status(status)
+    return _FAILED if status.implementation == "none" else _DONE
 
 
 def _require_file(path: Path) -> None:

@@ -1,14 +1,18 @@
-"""Reports and verifications as tables on the terminal."""
+"""Reports, verifications and the status of the ops as tables on the terminal."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
+    from memcom_tf.ops.selection import Status
+
     from .verification import Verification
 
 
@@ -67,3 +71,16 @@ def show_verification(verification: Verification, console: Console | None = None
     console.print(table)
     if not verification.passed:
         console.print("[red]The file does not equal the model.[/red]")
+
+
+def show_status(status: Status, console: Console | None = None) -> None:
+    """Prints which ops training runs on, and what that follows from."""
+    console = console or Console()
+    table = Table("training runs on", status.implementation, box=SIMPLE, pad_edge=False)
+    table.columns[1].overflow = "fold"
+    for name, value in asdict(status).items():
+        if name != "implementation":
+            # Text, not markup: a compiler's lines may hold brackets.
+            shown = {True: "yes", False: "no"}.get(value, value)
+            table.add_row(name.replace("_", " "), Text(shown))
+    console.print(table)

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _HOMES = {**dict.fromkeys(__all__, "memcom_tf.layers"), "Vocabulary": "memcom_tf.vocabulary"}
-_MODULES = ("converters", "datasets", "evaluation", "layers", "models", "ops")
+_MODULES = ("converters", "datasets", "evaluation", "layers", "models", "ops", "optimizers")
 
 
 def __getattr__(name: str) -> Any:

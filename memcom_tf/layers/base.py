@@ -14,8 +14,9 @@ import tensorflow as tf
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.errors import invalid
 from memcom_tf.initializers import initializer_of
-from memcom_tf.ops import reference
+from memcom_tf.ops import reference, selection
 from memcom_tf.ops.interface import Array, Ops
+from memcom_tf.ops.program import NotFusableError, Program, program_of
 from memcom_tf.tables import Table, Tables, check_positive
 
 METHODS: dict[str, type[CompressedEmbedding]] = {}
@@ -65,6 +66,9 @@ class CompressedEmbedding(keras.layers.Layer):
     Call arguments:
         inputs: Dense ids of any shape, or ragged `[b, (L)]` ids; integers.
         weights: Weight of every id in its bag, of the ids' shape; only with `combiner`.
+        training: Whether this is a step of training, which Keras says by itself. Training runs
+            on the fused ops where they can be had (`memcom doctor`), inference, which is what
+            gets exported, on plain ones. A recording `tf.GradientTape` is training as well.
 
     Returns of a call:
         `inputs.shape + [output_dim]`, without the last axis of the ids where it is pooled.
@@ -110,7 +114,9 @@ class CompressedEmbedding(keras.layers.Layer):
         self.mask_zero = mask_zero
         self.supports_masking = mask_zero
         self.combiner = combiner
+        self._variables_by_name: dict[str, Any] = {}
         self._substitute: _Substitute | None = None
+        self._program: Program | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Shows a method's arguments behind the ones that it hands on through `*args`."""
@@ -208,24 +214,56 @@ class CompressedEmbedding(keras.layers.Layer):
     def _source(self) -> tuple[CompressedEmbedding, Ops, Tables]:
         if self._substitute is not None:
             return self._substitute.layer, self._substitute.ops, self._substitute.tables
-        tables = {
+        return self, _REFERENCE, self._tf_variables()
+
+    @property
+    def supports_jit(self) -> bool:
+        """Whether XLA may compile the model: not where the fused ops train this layer."""
+        tables = self._variables_by_name.values()
+        return self._may_be_compiled and not selection.uses_native(tables, training=True)
+
+    @supports_jit.setter
+    def supports_jit(self, value: bool) -> None:
+        self._may_be_compiled = value
+
+    def _tf_variables(self) -> Tables:
+        return {
             name: variable if isinstance(variable, tf.Variable) else variable.value
             for name, variable in self._variables_by_name.items()
         }
-        return self, _REFERENCE, tables
 
-    def call(self, inputs: Array, weights: Array | None = None) -> Array:
+    def call(self, inputs: Array, weights: Array | None = None, training: Any = None) -> Array:
         """Looks up, and pools where a `combiner` is set."""
         ids = reference.as_ids(inputs, self.input_dim)
-        if weights is not None and self.combiner is None:
-            raise invalid("`weights` are for pooling.", "Set `combiner`.", combiner=None)
-        if isinstance(ids, tf.RaggedTensor):
-            vectors = ids.with_flat_values(self._vectors(ids.flat_values))
-        else:
-            vectors = self._vectors(ids)
-        if self.combiner is None:
+        if weights is not None:
+            weights = self._as_weights(weights, ids)
+        if ids.shape.rank == 1 and not isinstance(ids, tf.RaggedTensor):
+            # One id a bag: its weight matters to the sum and cancels in the others.
+            vectors = self._look_up(ids, None, None, training)
+            if weights is None or self.combiner != "sum":
+                return vectors
+            return vectors * weights[:, None]
+        return self._look_up(ids, weights, self.combiner, training)
+
+    def _look_up(
+        self, ids: Array, weights: Array | None, combiner: str | None, training: Any
+    ) -> Array:
+        if self._substitute is None and (program := self._fused_program(training)):
+            from memcom_tf.ops import native
+
+            tables = self._tf_variables()
+            vectors = native.look_up(program, tables, ids, weights, combiner, self.mask_zero)
+            return tf.cast(vectors, self.compute_dtype)
+        ragged = isinstance(ids, tf.RaggedTensor)
+        vectors = self._vectors(ids.flat_values if ragged else ids)
+        if ragged:
+            vectors = ids.with_flat_values(vectors)
+        if combiner is None:
             return vectors
-        return self._pool(ids, vectors, weights)
+        if self.mask_zero:
+            known = tf.cast(ids != 0, self.compute_dtype)
+            weights = known if weights is None else weights * known
+        return reference.combine(vectors, weights, combiner)
 
     def _vectors(self, ids: Array) -> Array:
         layer, ops, tables = self._source()
@@ -235,29 +273,36 @@ class CompressedEmbedding(keras.layers.Layer):
         vectors = reference.poison(layer.lookup(ops, ids, tables), any_outside)
         return tf.cast(vectors, self.compute_dtype)
 
-    def _pool(self, ids: Array, vectors: Array, weights: Array | None) -> Array:
-        assert self.combiner is not None
-        if weights is not None:
-            if not isinstance(weights, tf.RaggedTensor):
-                weights = tf.convert_to_tensor(weights)
-            if isinstance(weights, tf.RaggedTensor) != isinstance(ids, tf.RaggedTensor):
-                raise invalid("`weights` must be ragged exactly where the ids are.")
-            if not ids.shape.is_compatible_with(weights.shape):
-                raise invalid(
-                    "`weights` must have the shape of the ids.",
-                    ids=tuple(ids.shape),
-                    weights=tuple(weights.shape),
+    @tf.autograph.experimental.do_not_convert
+    def _fused_program(self, training: Any) -> Program | None:
+        """What the fused ops run, where it is they who run."""
+        if not selection.uses_native(self._variables_by_name.values(), training=training):
+            return None
+        if self._program is None:
+            try:
+                self._program = program_of(self)
+            except NotFusableError as error:
+                selection.warn_once(
+                    type(self).__name__,
+                    f"{type(self).__name__} trains with plain TensorFlow ops, as its `lookup` is "
+                    f"not one for the fused ops: {error}.",
                 )
-            weights = tf.cast(weights, self.compute_dtype)
-        if ids.shape.rank == 1 and not isinstance(ids, tf.RaggedTensor):
-            # One id a bag: its weight matters to the sum and cancels in the others.
-            if weights is None or self.combiner != "sum":
-                return vectors
-            return vectors * weights[:, None]
-        if self.mask_zero:
-            known = tf.cast(ids != 0, self.compute_dtype)
-            weights = known if weights is None else weights * known
-        return reference.combine(vectors, weights, self.combiner)
+        return self._program
+
+    def _as_weights(self, weights: Array, ids: Array) -> Array:
+        if self.combiner is None:
+            raise invalid("`weights` are for pooling.", "Set `combiner`.", combiner=None)
+        if not isinstance(weights, tf.RaggedTensor):
+            weights = tf.convert_to_tensor(weights)
+        if isinstance(weights, tf.RaggedTensor) != isinstance(ids, tf.RaggedTensor):
+            raise invalid("`weights` must be ragged exactly where the ids are.")
+        if not ids.shape.is_compatible_with(weights.shape):
+            raise invalid(
+                "`weights` must have the shape of the ids.",
+                ids=tuple(ids.shape),
+                weights=tuple(weights.shape),
+            )
+        return tf.cast(weights, self.compute_dtype)
 
     def score_all(self, query: Array) -> Array:
         """Scores of the whole vocabulary, without building the dense table.

@@ -24,12 +24,16 @@ class Case(NamedTuple):
 
     def trained(self, **kwargs: Any) -> CompressedEmbedding:
         """A layer whose tables all hold distinct values, as after training."""
-        layer = self.layer(**kwargs)
-        layer.build(None)
-        rng = np.random.default_rng(7)
-        for variable in layer.trainable_variables:
-            variable.assign(rng.normal(0.3, 0.5, variable.shape))
-        return layer
+        return fill(self.layer(**kwargs))
+
+
+def fill(layer: CompressedEmbedding) -> CompressedEmbedding:
+    """Gives every table distinct values."""
+    layer.build(None)
+    rng = np.random.default_rng(7)
+    for variable in layer.trainable_variables:
+        variable.assign(rng.normal(0.3, 0.5, variable.shape))
+    return layer
 
 
 CASES = [Case(method, variant) for method in METHODS.values() for variant in method.variants]

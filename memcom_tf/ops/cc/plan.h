@@ -1,0 +1,326 @@
+// Which positions belong to which id, and which ids to which row: sorted, so that every row of a
+// gradient is summed by one thread in one order. No TensorFlow.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lookup.h"
+#include "program.h"
+
+namespace memcom {
+
+inline int bits_for(uint64_t count) {  // that hold 0 ... count - 1
+  int bits = 0;
+  while (bits < 64 && (uint64_t{1} << bits) < count) bits++;
+  return bits;
+}
+
+// Sorts by the `key_bits` bits above `shift`, keeping the order of equal keys. Buffers are handed
+// in because fresh ones would cost page faults in every step.
+inline void radix_sort(std::vector<uint64_t>* items, std::vector<uint64_t>* buffer, int shift,
+                       int key_bits) {
+  constexpr int kMaxDigit = 11;
+  const size_t n = items->size();
+  const int passes = (key_bits + kMaxDigit - 1) / kMaxDigit;
+  if (passes == 0 || n < 2) return;
+  const int digit = (key_bits + passes - 1) / passes;
+  const uint64_t mask = (uint64_t{1} << digit) - 1;
+  const size_t buckets = size_t{1} << digit;
+  std::vector<uint32_t> counts(passes * buckets, 0);
+  uint64_t* from = items->data();
+  for (size_t i = 0; i < n; i++) {
+    uint64_t key = from[i] >> shift;
+    for (int pass = 0; pass < passes; pass++, key >>= digit)
+      counts[pass * buckets + (key & mask)]++;
+  }
+  buffer->resize(n);
+  uint64_t* to = buffer->data();
+  for (int pass = 0; pass < passes; pass++) {
+    uint32_t* count = &counts[pass * buckets];
+    uint32_t before = 0;
+    for (size_t bucket = 0; bucket < buckets; bucket++) {
+      const uint32_t here = count[bucket];
+      count[bucket] = before;
+      before += here;
+    }
+    const int low = shift + pass * digit;
+    for (size_t i = 0; i < n; i++) to[count[(from[i] >> low) & mask]++] = from[i];
+    std::swap(from, to);
+  }
+  if (passes & 1) items->swap(*buffer);
+}
+
+// One factor of one term: what a table's gradient sums over.
+struct Derivative {
+  const Term* term;
+  bool by_wide;
+  int by;  // the factor's number among the wide or the narrow ones
+};
+
+// The gradient of one table, and of the tables with a row an id that are computed beside it.
+struct Pass {
+  int table;
+  std::vector<int> gathers;                            // of that table
+  std::vector<int> riders;                             // gathers of other tables, each by the id
+  std::vector<std::vector<Derivative>> derivatives{};  // of `gathers`, then of `riders`
+  std::vector<int> read{};                             // gathers whose rows the derivatives need
+};
+
+inline void find_derivatives(const Program& program, Pass* pass) {
+  std::vector<bool> read(program.gathers.size(), false);
+  const auto add = [&](int gather) {
+    pass->derivatives.emplace_back();
+    for (const Term& term : program.terms) {
+      const auto factors = [&](const int* of_term, int count, bool wide) {
+        for (int f = 0; f < count; f++) {
+          if (of_term[f] != gather) continue;
+          pass->derivatives.back().push_back({&term, wide, f});
+          for (int o = 0; o < term.num_wide; o++)
+            if (!wide || o != f) read[term.wide[o]] = true;
+          for (int o = 0; o < term.num_narrow; o++)
+            if (wide || o != f) read[term.narrow[o]] = true;
+        }
+      };
+      factors(term.wide, term.num_wide, true);
+      factors(term.narrow, term.num_narrow, false);
+    }
+  };
+  for (const int gather : pass->gathers) add(gather);
+  for (const int rider : pass->riders) add(rider);
+  for (size_t g = 0; g < read.size(); g++)
+    if (read[g]) pass->read.push_back((int)g);
+}
+
+// Every table in exactly one pass, as its own or as a rider.
+inline std::vector<Pass> passes_of(const Program& program) {
+  std::vector<std::vector<int>> gathers(program.num_tables);
+  for (size_t g = 0; g < program.gathers.size(); g++)
+    gathers[program.gathers[g].table].push_back((int)g);
+  const auto by_id = [&](int table) {
+    return gathers[table].size() == 1 && program.gathers[gathers[table][0]].of_id;
+  };
+  const auto width = [&](int table) { return program.gathers[gathers[table][0]].width; };
+  std::vector<Pass> passes;
+  int widest = -1;
+  for (int table = 0; table < program.num_tables; table++) {
+    if (gathers[table].empty()) continue;
+    if (!by_id(table)) passes.push_back({table, gathers[table], {}});
+    if (widest < 0 || width(table) > width(widest)) widest = table;
+  }
+  if (passes.empty()) passes.push_back({widest, gathers[widest], {}});
+  for (int table = 0; table < program.num_tables; table++) {
+    if (gathers[table].empty() || !by_id(table) || table == passes[0].table) continue;
+    const int rider = gathers[table][0];
+    Pass* owner = &passes[0];
+    for (Pass& pass : passes)
+      for (const Term& term : program.terms) {
+        bool has_rider = false, has_table = false;
+        const auto look = [&](const int* factors, int count) {
+          for (int f = 0; f < count; f++) {
+            has_rider |= factors[f] == rider;
+            has_table |= program.gathers[factors[f]].table == pass.table;
+          }
+        };
+        look(term.wide, term.num_wide);
+        look(term.narrow, term.num_narrow);
+        if (has_rider && has_table) owner = &pass;
+      }
+    owner->riders.push_back(rider);
+  }
+  // The widest first: the order of ids suits it.
+  std::stable_sort(passes.begin(), passes.end(),
+                   [&](const Pass& a, const Pass& b) { return width(a.table) > width(b.table); });
+  for (Pass& pass : passes) find_derivatives(program, &pass);
+  return passes;
+}
+
+// Whether every table can be changed while the gradients are computed: no gradient needs a row
+// that belongs to another pass, or to another row of its own.
+inline bool updates_in_place(const Program& program) {
+  const std::vector<Pass> passes = passes_of(program);
+  std::vector<int> owner(program.num_tables, -1);  // the pass of a table
+  for (size_t p = 0; p < passes.size(); p++) {
+    if (passes[p].gathers.size() != 1) return false;
+    owner[passes[p].table] = (int)p;
+    for (const int rider : passes[p].riders) owner[program.gathers[rider].table] = (int)p;
+  }
+  for (const Term& term : program.terms) {
+    int pass = -1;
+    const auto fits = [&](const int* factors, int count) {
+      for (int f = 0; f < count; f++) {
+        const int of_factor = owner[program.gathers[factors[f]].table];
+        if (pass >= 0 && of_factor != pass) return false;
+        pass = of_factor;
+      }
+      return true;
+    };
+    if (!fits(term.wide, term.num_wide) || !fits(term.narrow, term.num_narrow)) return false;
+  }
+  return true;
+}
+
+// Positions sorted by id. Ids are ordered so that those of one row of the first pass's table
+// follow each other, where the row is the remainder of the id; else they rise.
+struct Plan {
+  std::vector<uint64_t> items, buffer;
+  int payload_bits = 0;
+  std::vector<uint32_t> start;             // of each unique id among the items, and the end
+  std::vector<std::vector<int64_t>> rows;  // of each gather, for each unique id
+  std::vector<float> bag_factors;          // empty where sums are not divided
+  std::vector<uint32_t> bag_of;            // of each position; empty where items hold the bag
+
+  int64_t num_ids() const { return (int64_t)start.size() - 1; }
+  MEMCOM_INLINE uint64_t payload(size_t i) const {
+    return items[i] & ((uint64_t{1} << payload_bits) - 1);
+  }
+};
+
+// A table's rows in the order of its pass.
+struct Groups {
+  std::vector<uint64_t> entries;  // unique id * number of gathers + gather, row by row
+  std::vector<uint32_t> start;    // of each row among the entries, and the end
+  std::vector<int64_t> row;
+  int64_t count() const { return (int64_t)row.size(); }
+  MEMCOM_INLINE int64_t id_of(int64_t entry, int64_t gathers) const {
+    return (int64_t)(gathers == 1 ? entries[entry] : entries[entry] / gathers);
+  }
+};
+
+// How ids become the keys that they are sorted by: as they are, or with the digits to a base
+// exchanged, so that ids of equal remainder follow each other.
+struct IdKeys {
+  int64_t base = 0, quotients = 1;  // base 0: as they are
+  double by_base = 0.0, by_quotients = 0.0;
+
+  IdKeys(const Program& program, const Pass& first) {
+    if (first.gathers.size() != 1) return;
+    base = program.gathers[first.gathers[0]].id_mod;
+    if (base == 0) return;
+    quotients = (program.input_dim + base - 1) / base;
+    by_base = 1.0 / (double)base;
+    by_quotients = 1.0 / (double)quotients;
+    if (base > kLargestInteger / quotients) base = 0;
+  }
+  int64_t count(int64_t input_dim) const { return base ? base * quotients : input_dim; }
+  void encode(int64_t* ids, int64_t n) const {
+    if (base) exchange_digits(ids, n, base, by_base, quotients);
+  }
+  MEMCOM_INLINE int64_t id_of(int64_t key) const {
+    if (base == 0) return key;
+    const int64_t remainder = floor_divide(key, quotients, by_quotients);
+    return (key - remainder * quotients) * base + remainder;
+  }
+};
+
+// Cuts sorted items where the bits above `shift` change. Returns the number of runs.
+inline size_t find_runs(const std::vector<uint64_t>& items, int shift,
+                        std::vector<uint32_t>* start) {
+  const size_t n = items.size();
+  start->resize(n + 1);
+  size_t runs = 0;
+  uint64_t before = ~uint64_t{0};  // above every key
+  for (size_t i = 0; i < n; i++) {
+    const uint64_t key = items[i] >> shift;
+    (*start)[runs] = (uint32_t)i;  // stays if the key is new, is written again if not
+    runs += key != before;
+    before = key;
+  }
+  (*start)[runs] = (uint32_t)n;
+  start->resize(runs + 1);
+  return runs;
+}
+
+// Sorts a batch. Returns why it cannot be done, or nothing.
+template <class T>
+std::string make_plan(const Lookup<T>& x, const Pass& first, Plan* plan) {
+  const Program& program = *x.program;
+  const int64_t n = x.ids.count;
+  const IdKeys keys(program, first);
+  const int key_bits = bits_for(keys.count(program.input_dim));
+  plan->payload_bits = std::max(1, bits_for(x.weights ? n : x.bags.count));
+  if (key_bits + plan->payload_bits > 64 || n >= (int64_t{1} << 32) - 1)
+    return "the batch has too many ids for a vocabulary of " + std::to_string(program.input_dim);
+  const bool divides = x.combiner == Combiner::kMean || x.combiner == Combiner::kSqrtn;
+  plan->bag_of.resize(x.weights ? n : 0);
+  plan->bag_factors.resize(divides ? x.bags.count : 0);
+  const bool plain = !x.weights && !x.mask_zero;
+  plan->items.resize(n);
+  uint64_t* item = plan->items.data();
+  // The keys of a chunk at a time, and their bags beside them.
+  int64_t keys_of_chunk[kChunk], chunk = 0;
+  for (int64_t bag = 0, p = 0; bag < x.bags.count; bag++) {
+    const int64_t end = x.bags.begin(bag + 1);
+    float sum = 0.0f, sum_of_squares = 0.0f;
+    for (; p < end; p++) {
+      if (p == chunk) {
+        const int64_t m = std::min<int64_t>(kChunk, n - chunk);
+        x.ids.read(chunk, m, keys_of_chunk);
+        keys.encode(keys_of_chunk, m);
+        chunk += m;
+      }
+      const uint64_t key = (uint64_t)keys_of_chunk[p & (kChunk - 1)];
+      if (x.mask_zero && key == 0) continue;  // id 0 has key 0
+      if (!plain) {
+        const float weight = x.weights ? x.weights[p] : 1.0f;
+        sum += weight;
+        sum_of_squares += weight * weight;
+        if (x.weights) plan->bag_of[p] = (uint32_t)bag;
+      }
+      *item++ = (key << plan->payload_bits) | (uint64_t)(x.weights ? p : bag);
+    }
+    if (plain) sum = sum_of_squares = (float)(end - x.bags.begin(bag));
+    if (divides) plan->bag_factors[bag] = bag_factor(x.combiner, sum, sum_of_squares);
+  }
+  plan->items.resize(item - plan->items.data());
+  radix_sort(&plan->items, &plan->buffer, plan->payload_bits, key_bits);
+  const int64_t ids = (int64_t)find_runs(plan->items, plan->payload_bits, &plan->start);
+  plan->rows.resize(program.gathers.size());
+  for (auto& rows : plan->rows) rows.resize(ids);
+  Slots slots;
+  for (int64_t chunk = 0; chunk < ids; chunk += kChunk) {
+    const int64_t m = std::min<int64_t>(kChunk, ids - chunk);
+    for (int64_t i = 0; i < m; i++)
+      slots.value[0][i] =
+          keys.id_of((int64_t)(plan->items[plan->start[chunk + i]] >> plan->payload_bits));
+    compute_indices(program, &slots, m);
+    for (size_t g = 0; g < program.gathers.size(); g++) {
+      const int64_t* from = slots.value[program.gathers[g].slot];
+      std::copy(from, from + m, plan->rows[g].data() + chunk);
+    }
+  }
+  return "";
+}
+
+// Groups the unique ids by the rows of a pass's table.
+inline std::string make_groups(const Program& program, const Pass& pass, const Plan& plan,
+                               std::vector<uint64_t>* buffer, Groups* groups) {
+  const int64_t ids = plan.num_ids(), gathers = (int64_t)pass.gathers.size();
+  const int64_t rows_of_table = program.gathers[pass.gathers[0]].rows;
+  const int entry_bits = std::max(1, bits_for((uint64_t)(ids * gathers)));
+  const int row_bits = bits_for((uint64_t)rows_of_table);
+  if (entry_bits + row_bits > 64) return "the batch has too many ids for its tables";
+  std::vector<uint64_t>& items = groups->entries;
+  items.resize(ids * gathers);
+  uint64_t before = 0;
+  bool rising = true;
+  for (int64_t id = 0, i = 0; id < ids; id++)
+    for (int64_t g = 0; g < gathers; g++, i++) {
+      const uint64_t row = (uint64_t)plan.rows[pass.gathers[g]][id];
+      rising &= row >= before;
+      before = row;
+      items[i] = (row << entry_bits) | (uint64_t)i;
+    }
+  if (!rising) radix_sort(&items, buffer, entry_bits, row_bits);
+  const size_t rows = find_runs(items, entry_bits, &groups->start);
+  groups->row.resize(rows);
+  for (size_t r = 0; r < rows; r++) groups->row[r] = items[groups->start[r]] >> entry_bits;
+  const uint64_t mask = (uint64_t{1} << entry_bits) - 1;
+  for (uint64_t& item : items) item &= mask;
+  return "";
+}
+
+}  // namespace memcom

@@ -1,0 +1,385 @@
+"""Which implementation of the lookups runs: the fused C++ ops, or plain TensorFlow ops.
+
+The graphs of inference are what gets exported, so they are made of plain ops, which every runtime
+has. The fused ops serve training, on the CPU. Where they cannot, a warning says why, once.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import subprocess
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from memcom_tf.errors import invalid, message
+from memcom_tf.ops import build
+
+MODES = ("auto", "native", "reference")
+MODE_VARIABLE = "MEMCOM_TF_OPS"
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class _Choice(NamedTuple):
+    mode: str
+    in_inference: bool = False
+    source: str = "use()"
+
+
+_chosen: ContextVar[_Choice | None] = ContextVar("memcom_tf_ops", default=None)
+
+
+@functools.cache
+def _unconverted(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    import tensorflow as tf
+
+    return tf.autograph.experimental.do_not_convert(function)
+
+
+def _as_written(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Keeps AutoGraph out, which would rewrite the compiler's call and all else below."""
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return _unconverted(function)(*args, **kwargs)
+
+    return call
+
+
+@contextmanager
+def use(mode: str, *, in_inference: bool = False) -> Iterator[None]:
+    """Chooses the implementation of the lookups within a `with`, over `MEMCOM_TF_OPS`.
+
+    A `tf.function` is made of what was chosen when it was traced, and stays so; `compile` a Keras
+    model anew to have it traced anew.
+
+    Args:
+        mode: "auto": the fused ops, or plain ones, after a warning, where the fused ops cannot be
+            built. "native": where they cannot be built, an error. "reference": plain ops.
+        in_inference: Take the fused ops outside of training too, also in a SavedModel, which can
+            then be loaded only where the library of the ops has been.
+
+    Yields:
+        None.
+
+    Raises:
+        ValueError: For another mode, and for `in_inference` with "reference".
+
+    Example:
+        >>> from memcom_tf.ops import use
+        >>> from memcom_tf.layers import MEmComEmbedding
+        >>> layer = MEmComEmbedding(1000, 8, num_buckets=100)
+        >>> with use("reference"):
+        ...     vectors = layer(np.array([[1, 2, 3]]), training=True)
+        >>> vectors.shape
+        TensorShape([1, 3, 8])
+    """
+    if mode not in MODES:
+        raise invalid(f"`mode` must be one of {MODES}.", mode=mode)
+    if in_inference and mode == "reference":
+        raise invalid(
+            "`in_inference` must be False where `mode` is 'reference', which has no fused ops.",
+            "Use 'auto' or 'native'.",
+            in_inference=in_inference,
+        )
+    token = _chosen.set(_Choice(mode, in_inference))
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+@_as_written
+def library() -> Any | None:
+    """Returns the module of the fused ops, which the first call compiles and loads.
+
+    Returns:
+        The module, or None in the mode "reference", and in "auto" where there is no library; a
+        warning then says why, once.
+
+    Raises:
+        RuntimeError: In the mode "native" where there is no library, with the reason.
+        ValueError: If `MEMCOM_TF_OPS` is no mode.
+    """
+    mode = _choice().mode
+    if mode == "reference":
+        return None
+    outcome = _load_once()
+    if outcome.error is None:
+        return outcome.module
+    if mode == "native":
+        raise RuntimeError(
+            message(
+                "The fused ops must be there in the mode 'native'.",
+                f"Run `memcom doctor`. They are not, because: {outcome.error}",
+            )
+        ) from outcome.error
+    warn_once(
+        "library",
+        "memcom_tf trains with plain TensorFlow ops, which are slower, as its C++ ops cannot be "
+        f"built or loaded. Run `memcom doctor`, or set {MODE_VARIABLE}=reference if that is what "
+        f"you want. The reason: {outcome.error}",
+    )
+    return None
+
+
+def loaded() -> Any | None:
+    """Returns the module of the fused ops if it has been loaded, whatever the mode is now.
+
+    Gradients and updates of what has run as a fused op need it, be it behind the `with`.
+    """
+    return None if _outcome is None else _outcome.module
+
+
+@_as_written
+def uses_native(variables: Iterable[Any], *, training: Any = None) -> bool:
+    """Whether a lookup in these tables is to run as a fused op, here and now.
+
+    Args:
+        variables: The tables, Keras' or TensorFlow's variables.
+        training: The `training` argument of `call`. A tensor says nothing while it is traced.
+
+    Returns:
+        True in training, that is if `training` is true or a `tf.GradientTape` records, or
+        wherever `use(..., in_inference=True)` asks for it. False for a SavedModel that is being
+        written, under XLA, and for variables that are distributed or not on the CPU.
+
+    Raises:
+        RuntimeError: In the mode "native" where there is no library.
+        ValueError: If `MEMCOM_TF_OPS` is no mode.
+    """
+    import tensorflow as tf
+
+    choice = _choice()
+    if choice.mode == "reference":
+        return False
+    try:
+        internals = _internals()
+    except ImportError:
+        # `library` says so: without them it is of no use.
+        return library() is not None
+    if not choice.in_inference:
+        # Not `tf.is_tensor`, which takes 20 microseconds.
+        told = not isinstance(training, tf.Tensor | tf.Variable) and bool(training)
+        # In a save context tf_keras traces every layer with training=True too.
+        if not (told or internals.could_possibly_record()) or internals.in_save_context():
+            return False
+    if not tf.executing_eagerly() and internals.in_xla_context(internals.default_graph()):
+        warn_once(
+            "xla",
+            "memcom_tf runs plain TensorFlow ops where XLA compiles, for which its C++ ops are "
+            "not made. Compile the model with jit_compile=False to train with them.",
+        )
+        return False
+    for variable in variables:
+        # A Keras variable holds TensorFlow's as `value`, which there is a method.
+        value = getattr(variable, "value", None)
+        held = variable if value is None or callable(value) else value
+        if isinstance(held, tf.Tensor):
+            # It stands for the variable while Keras infers shapes.
+            return False
+        if obstacle := _obstacle(held, internals.plain_variables):
+            warn_once(
+                "variable",
+                "memcom_tf runs plain TensorFlow ops, as its C++ ops need tables that are plain "
+                f"variables on this machine's CPU, and {variable.name!r} {obstacle}. Create the "
+                "layer under tf.device('CPU') and outside of a tf.distribute strategy, or set "
+                f"{MODE_VARIABLE}=reference if this is what you want.",
+            )
+            return False
+    return library() is not None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `memcom doctor` shows."""
+
+    implementation: str
+    """What trains: "native", "reference", or "none" where the mode "native" cannot be had."""
+    reason: str
+    action: str
+    mode: str
+    mode_from: str
+    library: str
+    built: bool
+    compiler: str
+    compiler_version: str
+    tensorflow: str
+    keras: str
+    python: str
+    machine: str
+
+
+def status() -> Status:
+    """Tells which implementation trains, and why, after compiling and loading the library.
+
+    Returns:
+        The status; nothing is compiled in the mode "reference".
+
+    Raises:
+        ValueError: If `MEMCOM_TF_OPS` is no mode.
+    """
+    import tensorflow as tf
+
+    from memcom_tf._keras import keras
+
+    choice = _choice()
+    action = ""
+    path = build.library_path()
+    if choice.mode == "reference":
+        implementation, reason = "reference", f"asked for by {choice.source}"
+    else:
+        outcome = _load_once()
+        path = outcome.path or path
+        if outcome.error is None:
+            implementation, reason = "native", "the library was loaded"
+        else:
+            implementation = "none" if choice.mode == "native" else "reference"
+            reason = str(outcome.error)
+            action = (
+                "Do as the reason says, then run `memcom build-ops`; "
+                f"or set {MODE_VARIABLE}=reference to train with plain TensorFlow ops."
+            )
+    try:
+        compiler = build.find_compiler()
+        name, version = " ".join(compiler), _version_of(compiler)
+    except build.BuildError as error:
+        name, version = "none", str(error)
+    return Status(
+        implementation=implementation,
+        reason=reason,
+        action=action or "nothing to do",
+        mode=choice.mode,
+        mode_from=choice.source,
+        library=str(path),
+        built=build.is_built(path),
+        compiler=name,
+        compiler_version=version,
+        tensorflow=tf.version.VERSION,
+        keras=f"{keras.__name__} {keras.__version__}",
+        python=platform.python_version(),
+        machine=f"{platform.system()} {platform.machine()}",
+    )
+
+
+def _version_of(compiler: list[str]) -> str:
+    try:
+        done = subprocess.run(
+            [*compiler, "--version"], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"unknown: {error}"
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return lines[0] if lines else f"unknown: exit status {done.returncode}"
+
+
+def _choice() -> _Choice:
+    chosen = _chosen.get()
+    if chosen is not None:
+        return chosen
+    mode = os.environ.get(MODE_VARIABLE)
+    if not mode:
+        return _Choice("auto", source="default")
+    if mode not in MODES:
+        raise ValueError(
+            message(
+                f"The environment variable {MODE_VARIABLE} must be one of {MODES}.",
+                "Correct or unset it.",
+                **{MODE_VARIABLE: mode},
+            )
+        )
+    return _Choice(mode, source=MODE_VARIABLE)
+
+
+class _Outcome(NamedTuple):
+    module: Any
+    path: Path | None
+    error: Exception | None
+
+
+_outcome: _Outcome | None = None
+_loading = threading.Lock()
+
+
+def _load_once() -> _Outcome:
+    """Failures too are kept: a compiler that fails is not run at every trace."""
+    global _outcome
+    if _outcome is None:
+        with _loading:
+            if _outcome is None:
+                _outcome = _load()
+    return _outcome
+
+
+def _load() -> _Outcome:
+    import tensorflow as tf
+
+    path = None
+    try:
+        _internals()
+        path = build.build()
+        try:
+            module = tf.load_op_library(str(path))
+        except (tf.errors.OpError, RuntimeError, OSError):
+            # Whole, and yet not for this machine: its libc may be older than where it was built.
+            path = build.build(force=True)
+            module = tf.load_op_library(str(path))
+    except (tf.errors.OpError, RuntimeError, OSError, ImportError) as error:
+        return _Outcome(None, path, error)
+    return _Outcome(module, path, None)
+
+
+_warned: set[str] = set()
+
+
+def warn_once(kind: str, text: str) -> None:
+    """Warns of something the first time that it is met in a process."""
+    if kind not in _warned:
+        _warned.add(kind)
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+class _Internals(NamedTuple):
+    """What TensorFlow's public interface does not tell."""
+
+    could_possibly_record: Callable[[], bool]
+    in_save_context: Callable[[], bool]
+    in_xla_context: Callable[[Any], bool]
+    default_graph: Callable[[], Any]
+    plain_variables: tuple[Any, ...]
+
+
+@functools.cache
+def _internals() -> _Internals:
+    from tensorflow.python.eager.record import could_possibly_record
+    from tensorflow.python.framework.ops import get_default_graph
+    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+    from tensorflow.python.ops.resource_variable_ops import ResourceVariable, UninitializedVariable
+    from tensorflow.python.saved_model.save_context import in_save_context
+
+    return _Internals(
+        could_possibly_record,
+        in_save_context,
+        GraphOrParentsInXlaContext,
+        get_default_graph,
+        (ResourceVariable, UninitializedVariable),
+    )
+
+
+def _obstacle(variable: Any, plain_variables: tuple[Any, ...]) -> str:
+    if not isinstance(variable, plain_variables):
+        return f"is of type {type(variable).__name__}"
+    if variable.dtype.name not in ("float32", "bfloat16", "float16"):
+        return f"is {variable.dtype.name}"
+    device: str = variable.device
+    if device and not (device.startswith("/job:localhost/") and "/device:CPU:" in device):
+        return f"is on {device}"
+    return ""

@@ -1,0 +1,581 @@
+// The kernels against sums in double precision, over random programs, bags and widths, and
+// against hostile input. Built with sanitizers; needs no TensorFlow.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <random>
+#include <thread>
+#include <type_traits>
+
+#include "gradient.h"
+
+using namespace memcom;
+
+namespace {
+
+int failures = 0;
+std::mt19937 generator(1);
+
+void expect(bool holds, const char* what, int at) {
+  if (holds) return;
+  std::printf("FAILED: %s (case %d)\n", what, at);
+  failures++;
+}
+
+int64_t uniform(int64_t low, int64_t high) {
+  return std::uniform_int_distribution<int64_t>(low, high)(generator);
+}
+float normal() { return std::normal_distribution<float>(0.5f, 1.0f)(generator); }
+
+// An index in its own words, beside the code that the kernels read.
+struct Map {
+  char kind;
+  int64_t constant;
+  int64_t operator()(int64_t id) const {
+    switch (kind) {
+      case 'm':
+        return id % constant;
+      case 'd':
+        return id / constant;
+      case 'n':
+        return std::min(id, constant);
+      case 'h':  // subtracts first, so that the remainder of negative numbers is taken
+        return ((id * 3 - 50) % constant + constant) % constant;
+      default:
+        return id;
+    }
+  }
+};
+
+struct TestGather {
+  int table, slot;
+  int64_t width;
+  Map map;
+};
+struct TestTerm {
+  double constant;
+  int first_column;
+  int64_t width;
+  std::vector<int> factors;
+};
+
+template <class T>
+struct Case {
+  int64_t input_dim;
+  std::vector<int64_t> code, rows, widths;
+  std::vector<float> constants;
+  std::vector<TestGather> gathers;
+  std::vector<TestTerm> terms;
+  std::vector<std::vector<T>> tables;
+  std::vector<int64_t> wide_ids, splits;
+  std::vector<int32_t> narrow_ids;
+  std::vector<float> weights, gradient;
+  Program program;
+  std::vector<const T*> pointers;
+  Lookup<T> lookup;
+  int64_t num_bags, output_dim = 0;
+};
+
+// `mixed` lets tables meet in one product whose rows group the ids differently.
+template <class T>
+void fill_case(Case<T>* c, int64_t width, bool ragged, bool weighted, bool masked,
+               Combiner combiner, bool mixed) {
+  c->input_dim = uniform(1, 300);
+  std::vector<int64_t> instructions;
+  int num_instructions = 0;
+  std::vector<std::pair<Map, int>> maps = {{{'i', 0}, 0}};
+  const auto line = [&](std::initializer_list<int64_t> parts) {
+    instructions.insert(instructions.end(), parts);
+    num_instructions++;
+  };
+  const int64_t m = uniform(1, c->input_dim);
+  line({1, 0, 0, m}), maps.push_back({{'m', m}, 1});
+  line({2, 1, 0, m}), maps.push_back({{'d', m}, 2});
+  line({3, 4, 0, m - 1}), maps.push_back({{'n', m - 1}, 3});
+  line({4, 2, 0, 3}), line({4, 3, 4, -50}), line({4, 0, 4, m}), maps.push_back({{'h', m}, 4});
+  const auto rows_of = [&](const Map& map) {
+    int64_t largest = 0;
+    for (int64_t id = 0; id < c->input_dim; id++) largest = std::max(largest, map(id));
+    return map.kind == 'h' || map.kind == 'm' ? std::max(largest + 1, m) : largest + 1;
+  };
+  const auto add_table = [&](int64_t rows, int64_t table_width) {
+    c->rows.push_back(rows), c->widths.push_back(table_width);
+    std::vector<T> values(rows * table_width);
+    for (T& value : values) value = from_float<T>(normal());
+    c->tables.push_back(values);
+    return (int)c->tables.size() - 1;
+  };
+  std::vector<int64_t> segments;
+  const int num_segments = (int)uniform(1, 2);
+  segments.push_back(num_segments);
+  for (int s = 0; s < num_segments; s++) {
+    const int num_terms = (int)uniform(1, 2);
+    segments.push_back(width), segments.push_back(num_terms);
+    for (int t = 0; t < num_terms; t++) {
+      TestTerm term{uniform(1, 3) * 0.5, (int)c->output_dim, width, {}};
+      const int num_factors = (int)uniform(1, mixed ? 4 : 3);
+      for (int f = 0; f < num_factors; f++) {
+        // Unless mixed, one table groups the ids and the others have a row an id.
+        const auto& [map, slot] = maps[mixed || f == 0 ? uniform(0, 4) : 0];
+        const int64_t factor_width = uniform(0, 2) ? width : 1;
+        const bool again = mixed && !c->gathers.empty() && uniform(0, 4) == 0 &&
+                           c->rows[c->gathers.back().table] >= rows_of(map) &&
+                           c->gathers.back().width == factor_width;
+        const int table = again ? c->gathers.back().table : add_table(rows_of(map), factor_width);
+        c->gathers.push_back({table, slot, factor_width, map});
+        term.factors.push_back((int)c->gathers.size() - 1);
+      }
+      segments.push_back(num_factors);
+      segments.insert(segments.end(), term.factors.begin(), term.factors.end());
+      c->constants.push_back((float)term.constant);
+      c->terms.push_back(term);
+    }
+    c->output_dim += width;
+  }
+  c->code = {c->input_dim, num_instructions};
+  c->code.insert(c->code.end(), instructions.begin(), instructions.end());
+  c->code.push_back((int64_t)c->gathers.size());
+  for (const TestGather& g : c->gathers)
+    for (const int64_t part : {(int64_t)g.table, g.width, (int64_t)g.slot}) c->code.push_back(part);
+  c->code.insert(c->code.end(), segments.begin(), segments.end());
+
+  c->num_bags = uniform(0, 9);
+  c->splits = {0};
+  const int64_t size = combiner == Combiner::kNone ? 1 : uniform(0, 150);
+  for (int64_t b = 0; b < c->num_bags; b++)
+    c->splits.push_back(c->splits.back() + (ragged ? uniform(0, 90) : size));
+  for (int64_t i = 0; i < c->splits.back(); i++) {
+    const double u = uniform(0, 999) / 1000.0;
+    c->wide_ids.push_back((int64_t)(u * u * u * (double)c->input_dim));
+    c->narrow_ids.push_back((int32_t)c->wide_ids.back());
+    c->weights.push_back(normal());
+  }
+  for (int64_t i = 0; i < c->num_bags * c->output_dim; i++) c->gradient.push_back(normal());
+  for (const auto& table : c->tables) c->pointers.push_back(table.data());
+  Lookup<T>& x = c->lookup;
+  x.program = &c->program, x.tables = c->pointers.data();
+  const bool is_int64 = uniform(0, 1) == 1;
+  x.ids = {is_int64 ? (const void*)c->wide_ids.data() : (const void*)c->narrow_ids.data(), is_int64,
+           (int64_t)c->wide_ids.size()};
+  x.bags = {c->num_bags, size, ragged ? c->splits.data() : nullptr};
+  x.combiner = combiner, x.mask_zero = masked && combiner != Combiner::kNone;
+  x.weights = weighted && combiner != Combiner::kNone ? c->weights.data() : nullptr;
+}
+
+// What the kernels must give, and how much rounding may move it.
+template <class T>
+struct Oracle {
+  std::vector<double> out, out_size, weights, weights_size;
+  std::vector<std::map<int64_t, std::vector<double>>> tables, tables_size;
+
+  explicit Oracle(const Case<T>& c) : tables(c.tables.size()), tables_size(c.tables.size()) {
+    const Lookup<T>& x = c.lookup;
+    const int64_t d = c.output_dim;
+    out.assign(c.num_bags * d, 0), out_size = out;
+    weights.assign(c.wide_ids.size(), 0), weights_size = weights;
+    for (int64_t b = 0; b < c.num_bags; b++) {
+      double sum = 0, squares = 0;
+      const auto weight = [&](int64_t p) {
+        if (x.mask_zero && c.wide_ids[p] == 0) return 0.0;
+        return x.weights ? (double)x.weights[p] : 1.0;
+      };
+      for (int64_t p = c.splits[b]; p < c.splits[b + 1]; p++)
+        sum += weight(p), squares += weight(p) * weight(p);
+      double factor = 1;
+      if (x.combiner == Combiner::kMean) factor = sum == 0 ? 0 : 1 / sum;
+      if (x.combiner == Combiner::kSqrtn) factor = squares == 0 ? 0 : 1 / std::sqrt(squares);
+      double weighted = 0, weighted_size = 0;
+      for (int64_t p = c.splits[b]; p < c.splits[b + 1]; p++) {
+        if (x.mask_zero && c.wide_ids[p] == 0) continue;
+        const double w = weight(p) * factor;
+        for (const TestTerm& term : c.terms)
+          for (int64_t k = 0; k < term.width; k++) {
+            const double g = c.gradient[b * d + term.first_column + k];
+            const auto value = [&](int f) {
+              const TestGather& gather = c.gathers[term.factors[f]];
+              const int64_t row = gather.map(c.wide_ids[p]);
+              return (double)to_float(
+                  c.tables[gather.table][row * gather.width + (gather.width == 1 ? 0 : k)]);
+            };
+            double product = term.constant;
+            for (size_t f = 0; f < term.factors.size(); f++) product *= value((int)f);
+            out[b * d + term.first_column + k] += w * product;
+            out_size[b * d + term.first_column + k] += std::fabs(w * product);
+            weights[p] += g * product, weights_size[p] += std::fabs(g * product);
+            weighted += weight(p) * g * product;
+            weighted_size += std::fabs(weight(p) * g * product);
+            for (size_t f = 0; f < term.factors.size(); f++) {
+              double others = term.constant;
+              for (size_t o = 0; o < term.factors.size(); o++)
+                if (o != f) others *= value((int)o);
+              const TestGather& gather = c.gathers[term.factors[f]];
+              const int64_t row = gather.map(c.wide_ids[p]);
+              auto& sums = tables[gather.table][row];
+              auto& sizes = tables_size[gather.table][row];
+              sums.resize(gather.width), sizes.resize(gather.width);
+              const int64_t column = gather.width == 1 ? 0 : k;
+              sums[column] += w * g * others, sizes[column] += std::fabs(w * g * others);
+            }
+          }
+      }
+      if (x.combiner != Combiner::kMean && x.combiner != Combiner::kSqrtn) continue;
+      for (int64_t p = c.splits[b]; p < c.splits[b + 1]; p++) {
+        if (x.mask_zero && c.wide_ids[p] == 0) continue;
+        const double back = x.combiner == Combiner::kMean ? factor : factor * factor * weight(p);
+        weights[p] = (weights[p] - back * weighted) * factor;
+        weights_size[p] = (weights_size[p] + std::fabs(back) * weighted_size) * std::fabs(factor);
+      }
+    }
+  }
+};
+
+// A sum of n terms in float32 is off by at most about n eps of the sum of their sizes; what
+// stands here allows for the sums of weights that are divided by, too.
+bool near(double found, double expected, double size, double sums) {
+  return std::fabs(found - expected) <= 1e-6 * (20 + sums) * (size + 1e-6);
+}
+
+template <class T>
+void in_two_parts(int64_t n, T part) {
+  part(int64_t{0}, n / 2);
+  part(n / 2, n);
+}
+
+constexpr float kHyper[kMaxGathers][5] = {{.1f, .1f, .001f, 1e-3f, .01f}};
+
+// Each rule in place equals the rule on the slices: unique, and cut into duplicates.
+void check_updates(const Case<float>& c, const Plan& plan, const std::vector<Pass>& passes,
+                   const std::vector<Groups>& groups,
+                   const std::vector<std::vector<int64_t>>& indices,
+                   const std::vector<std::vector<float>>& values, int at) {
+  const char* const rules[] = {"adam", "adagrad", "rowwise_adagrad", "sgd", "momentum", "nesterov"};
+  RuleShape shape;
+  expect(rule_named(rules[at % 6], &shape), "rule", at);
+  expect(!rule_named("newton", &shape) && rule_named(rules[at % 6], &shape), "rule", at);
+  struct Copy {
+    std::vector<std::vector<float>> parts;
+    Updated<float> updated;
+  };
+  const auto copy_of = [&](size_t t) {
+    Copy copy;
+    copy.parts.push_back(c.tables[t]);
+    for (int s = 0; s < kMaxStates; s++)
+      copy.parts.emplace_back(shape.one_state_a_row ? c.rows[t] : c.tables[t].size(), 1.5f);
+    copy.updated = {copy.parts[0].data(), {copy.parts[1].data(), copy.parts[2].data()}, kHyper[0]};
+    return copy;
+  };
+  std::vector<Copy> in_place;
+  std::vector<const float*> pointers;
+  std::vector<Updated<float>> updated;
+  for (size_t t = 0; t < c.tables.size(); t++) in_place.push_back(copy_of(t));
+  for (auto& copy : in_place) {
+    pointers.push_back(copy.parts[0].data());
+    updated.push_back(
+        {copy.parts[0].data(), {copy.parts[1].data(), copy.parts[2].data()}, kHyper[0]});
+  }
+  Lookup<float> on_copies = c.lookup;
+  on_copies.tables = pointers.data();
+  const bool independent = updates_in_place(c.program);
+  if (independent) {
+    const UpdateTables<float> sink{shape.rule, updated.data()};
+    for (size_t p = 0; p < passes.size(); p++)
+      in_two_parts(groups[p].count(), [&](int64_t a, int64_t b) {
+        gradient_rows(on_copies, plan, passes[p], groups[p], c.gradient.data(), sink, a, b);
+      });
+  }
+  for (size_t t = 0; t < c.tables.size(); t++) {
+    const int64_t width = c.widths[t], count = (int64_t)indices[t].size();
+    Copy unique = copy_of(t);
+    Updated<float> target{
+        unique.parts[0].data(), {unique.parts[1].data(), unique.parts[2].data()}, kHyper[0]};
+    in_two_parts(count, [&](int64_t a, int64_t b) {
+      apply_unique(shape.rule, target, width, indices[t].data(), values[t].data(), count, a, b);
+    });
+    if (independent) expect(unique.parts == in_place[t].parts, "update in place", at);
+    // Every slice again as twice its half.
+    std::vector<int64_t> twice(indices[t]);
+    twice.insert(twice.end(), indices[t].begin(), indices[t].end());
+    std::vector<float> halves(values[t]);
+    for (float& value : halves) value *= 0.5f;
+    halves.insert(halves.end(), halves.begin(), halves.begin() + count * width);
+    Program rows;
+    const std::vector<int64_t> code = {c.rows[t], 0, 1, 0, width, 0, 1, width, 1, 1, 0};
+    expect(rows.parse(code, {1.0f}, 1).empty() && rows.bind({c.rows[t]}, {width}).empty(),
+           "rows as a program", at);
+    const Lookup<float> duplicates{
+        &rows, nullptr, {twice.data(), true, 2 * count}, {2 * count, 1, nullptr}, Combiner::kNone,
+        false, nullptr};
+    Plan slices_plan;
+    expect(make_plan(duplicates, passes_of(rows)[0], &slices_plan).empty(), "plan", at);
+    Copy summed = copy_of(t);
+    Updated<float> other{
+        summed.parts[0].data(), {summed.parts[1].data(), summed.parts[2].data()}, kHyper[0]};
+    in_two_parts(slices_plan.num_ids(), [&](int64_t a, int64_t b) {
+      apply_slices(shape.rule, other, width, slices_plan, halves.data(), a, b);
+    });
+    expect(unique.parts == summed.parts, "update by slices with duplicates", at);
+  }
+}
+
+template <class T>
+void check_case(Case<T>* c, int at) {
+  const std::string wrong = c->program.parse(c->code, c->constants, (int)c->tables.size());
+  expect(wrong.empty(), wrong.c_str(), at);
+  const std::string unbound = c->program.bind(c->rows, c->widths);
+  expect(unbound.empty(), unbound.c_str(), at);
+  if (!wrong.empty() || !unbound.empty()) return;
+  const Lookup<T>& x = c->lookup;
+  const Oracle<T> oracle(*c);
+  const double n = 200.0 * (double)c->output_dim / 8.0;
+  // Weights that nearly cancel make any mean ill-conditioned.
+  bool conditioned = true;
+  for (int64_t b = 0; b < c->num_bags && x.weights; b++) {
+    double sum = 0, size = 0;
+    for (int64_t p = c->splits[b]; p < c->splits[b + 1]; p++) {
+      const float weight = x.weight_of(p, c->wide_ids[p]);
+      sum += weight, size += std::fabs(weight);
+    }
+    conditioned &= size == 0 || std::fabs(sum) > 0.1 * size;
+  }
+  if (!conditioned) return;
+
+  std::vector<float> out(c->num_bags * c->output_dim, NAN);
+  in_two_parts(c->num_bags, [&](int64_t a, int64_t b) { look_up(x, a, b, out.data()); });
+  bool good = true;
+  for (size_t i = 0; i < out.size(); i++)
+    good &= near(out[i], oracle.out[i], oracle.out_size[i], n);
+  expect(good, "vectors", at);
+
+  std::vector<float> by_weights(c->wide_ids.size(), NAN);
+  in_two_parts(c->num_bags, [&](int64_t a, int64_t b) {
+    weights_gradient(x, c->gradient.data(), a, b, by_weights.data());
+  });
+  good = true;
+  for (size_t i = 0; i < by_weights.size(); i++)
+    good &= near(by_weights[i], oracle.weights[i], oracle.weights_size[i], n);
+  expect(good, "gradient of the weights", at);
+
+  Plan plan;
+  const std::vector<Pass> passes = passes_of(c->program);
+  expect(make_plan(x, passes[0], &plan).empty(), "plan", at);
+  const int64_t ids = plan.num_ids();
+  std::vector<std::vector<int64_t>> indices(c->tables.size());
+  std::vector<std::vector<T>> values(c->tables.size());
+  std::vector<Slices<T>> slices(c->tables.size());
+  std::vector<uint64_t> buffer;
+  std::vector<Groups> groups(passes.size());
+  std::vector<int> seen(c->tables.size(), 0);
+  const auto allocate = [&](int table, int64_t count) {
+    seen[table]++;
+    indices[table].assign(count, -1), values[table].resize(count * c->widths[table]);
+    slices[table] = {indices[table].data(), values[table].data()};
+  };
+  for (size_t p = 0; p < passes.size(); p++) {
+    expect(make_groups(c->program, passes[p], plan, &buffer, &groups[p]).empty(), "groups", at);
+    allocate(passes[p].table, groups[p].count());
+    for (const int rider : passes[p].riders) allocate(c->program.gathers[rider].table, ids);
+    const WriteSlices<T> sink{slices.data()};
+    in_two_parts(groups[p].count(), [&](int64_t a, int64_t b) {
+      gradient_rows(x, plan, passes[p], groups[p], c->gradient.data(), sink, a, b);
+    });
+  }
+  for (size_t t = 0; t < c->tables.size(); t++) {
+    expect(seen[t] == 1, "every table has one pass", at);
+    auto expected = oracle.tables[t];
+    good = indices[t].size() == expected.size();
+    for (size_t r = 0; r < indices[t].size(); r++) {
+      const auto found = expected.find(indices[t][r]);
+      if (found == expected.end()) {  // also when a row comes twice
+        good = false;
+        break;
+      }
+      for (int64_t k = 0; k < c->widths[t]; k++) {
+        const double size = oracle.tables_size[t].at(indices[t][r])[k];
+        const double half = sizeof(T) == 2 ? std::fabs(found->second[k]) / 128 + 1e-4 : 0;
+        good &= half > 0
+                    ? std::fabs(to_float(values[t][r * c->widths[t] + k]) - found->second[k]) <=
+                          half + 1e-6 * (20 + n) * size
+                    : near(to_float(values[t][r * c->widths[t] + k]), found->second[k], size, n);
+      }
+      expected.erase(found);
+    }
+    expect(good, "gradient of a table", at);
+  }
+  if constexpr (std::is_same_v<T, float>)
+    check_updates(*c, plan, passes, groups, indices, values, at);
+}
+
+template <class T>
+void random_cases(int count) {
+  const int64_t widths[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 129};
+  const Combiner combiners[] = {Combiner::kNone, Combiner::kSum, Combiner::kMean, Combiner::kSqrtn};
+  for (int at = 0; at < count; at++) {
+    const Combiner combiner = combiners[uniform(0, 3)];
+    Case<T> c;
+    fill_case(&c, widths[at % 15], combiner != Combiner::kNone && uniform(0, 1), uniform(0, 1),
+              uniform(0, 1), combiner, uniform(0, 1));
+    check_case(&c, at);
+  }
+}
+
+void hostile_programs(int count) {
+  Case<float> c;
+  fill_case(&c, 8, false, false, false, Combiner::kSum, true);
+  int refused = 0;
+  for (int at = 0; at < count; at++) {
+    std::vector<int64_t> code = c.code;
+    const int changes = (int)uniform(1, 3);
+    for (int i = 0; i < changes; i++) {
+      const int64_t values[] = {0,
+                                1,
+                                -1,
+                                15,
+                                16,
+                                17,
+                                64,
+                                1 << 20,
+                                INT64_MAX,
+                                INT64_MIN,
+                                kLargestInteger,
+                                uniform(-5, 300)};
+      code[uniform(0, (int64_t)code.size() - 1)] = values[uniform(0, 11)];
+    }
+    if (uniform(0, 3) == 0) code.resize(uniform(0, (int64_t)code.size()));
+    Program program;
+    if (!program.parse(code, c.constants, (int)c.tables.size()).empty() ||
+        !program.bind(c.rows, c.widths).empty()) {
+      refused++;
+      continue;
+    }
+    // What is accepted stays inside the tables for every id that is accepted.
+    if (program.output_dim > 4096) continue;
+    Lookup<float> x = c.lookup;
+    x.program = &program;
+    if (find_outside(x.ids, program.input_dim) >= 0) continue;
+    std::vector<float> out(c.num_bags * program.output_dim);
+    look_up(x, 0, c.num_bags, out.data());
+    std::vector<float> gradient(c.num_bags * program.output_dim, 1.0f);
+    Plan plan;
+    const std::vector<Pass> passes = passes_of(program);
+    expect(make_plan(x, passes[0], &plan).empty(), "plan of a changed program", at);
+  }
+  expect(refused > count / 4, "changed programs are refused", refused);
+}
+
+void hostile_ids() {
+  for (const int64_t bad : {int64_t{-1}, int64_t{100}, INT64_MIN, INT64_MAX, int64_t{1} << 32}) {
+    std::vector<int64_t> wide(70, 99);
+    wide[66] = bad;
+    expect(find_outside({wide.data(), true, 70}, 100) == 66, "an int64 id outside", (int)bad);
+    std::vector<int32_t> narrow(70, 99);
+    narrow[3] = bad == INT64_MIN ? INT32_MIN : bad == INT64_MAX ? INT32_MAX : bad == -1 ? -1 : 100;
+    expect(find_outside({narrow.data(), false, 70}, 100) == 3, "an int32 id outside", (int)bad);
+  }
+  const std::vector<int32_t> largest = {INT32_MAX, 0};
+  expect(find_outside({largest.data(), false, 2}, int64_t{1} << 40) == -1, "large vocabulary", 0);
+  const int64_t good[] = {0, 2, 2, 5}, falling[] = {0, 3, 2, 5}, late[] = {1, 2, 5};
+  expect(check_splits(good, 4, 5).empty(), "row splits", 0);
+  expect(!check_splits(good, 4, 6).empty() && !check_splits(falling, 4, 5).empty() &&
+             !check_splits(late, 3, 5).empty() && !check_splits(good, 0, 0).empty(),
+         "row splits that are wrong", 0);
+}
+
+// Integer division by a reciprocal is exact over its whole range.
+void divisions() {
+  for (int i = 0; i < 200000; i++) {
+    const int64_t divisor = uniform(1, int64_t{1} << uniform(0, 50));
+    int64_t x = uniform(-kLargestInteger, kLargestInteger);
+    if (i % 2) x = std::min(x / divisor * divisor + uniform(-1, 1), kLargestInteger);
+    int64_t expected = x / divisor - (x % divisor < 0);
+    if (floor_divide(x, divisor, 1.0 / (double)divisor) != expected)
+      return expect(false, "floor_divide", i);
+  }
+}
+
+// Every half-precision number survives, and rounding goes to the nearest, ties to even.
+void half_precision() {
+  for (uint32_t bits = 0; bits < 65536; bits++) {
+    const Float16 h{(uint16_t)bits};
+    const BFloat16 b{(uint16_t)bits};
+    const float x = to_float(h), y = to_float(b);
+    const bool same = (std::isnan(x) || from_float<Float16>(x).bits == h.bits) &&
+                      (std::isnan(y) || from_float<BFloat16>(y).bits == b.bits);
+    if (!same) return expect(false, "half precision round trip", (int)bits);
+    if (std::isnan(x) != ((bits & 0x7fff) > 0x7c00)) return expect(false, "NaN", (int)bits);
+    Float16 eight[8];
+    BFloat16 other[8];
+    for (int i = 0; i < 8; i++) eight[i] = h, other[i] = b;
+    const float at = load(eight)[3], at_other = load(other)[5];
+    if (bit_cast<uint32_t>(at) != bit_cast<uint32_t>(x) && !std::isnan(x))
+      return expect(false, "half precision, eight at a time", (int)bits);
+    if (bit_cast<uint32_t>(at_other) != bit_cast<uint32_t>(y) && !std::isnan(y))
+      return expect(false, "bfloat16, eight at a time", (int)bits);
+    if (bits < 0x7bff) {  // a positive number and the next one
+      const float next = to_float(Float16{(uint16_t)(bits + 1)}), half = x + (next - x) / 2;
+      const uint16_t even = bits & 1 ? (uint16_t)(bits + 1) : (uint16_t)bits;
+      if (from_float<Float16>(half).bits != even ||
+          from_float<Float16>(std::nextafter(half, 1e9f)).bits != bits + 1)
+        return expect(false, "half precision rounding", (int)bits);
+    }
+  }
+  expect(from_float<Float16>(65519.0f).bits == 0x7bff, "largest", 0);
+  expect(from_float<Float16>(65520.0f).bits == 0x7c00, "overflow", 0);
+}
+
+// Threads write disjoint rows of the same tables: the thread sanitizer watches.
+void threads() {
+  Case<float> c;
+  do {
+    c = Case<float>();
+    fill_case(&c, 16, false, false, false, Combiner::kMean, false);
+    c.program.parse(c.code, c.constants, (int)c.tables.size());
+    c.program.bind(c.rows, c.widths);
+  } while (passes_of(c.program).size() > 1 || c.num_bags < 4 || c.wide_ids.size() < 200);
+  c.lookup.program = &c.program, c.lookup.tables = c.pointers.data();
+  c.lookup.ids.data =
+      c.lookup.ids.is_int64 ? (const void*)c.wide_ids.data() : (const void*)c.narrow_ids.data();
+  c.lookup.bags.splits = nullptr;
+  const std::vector<Pass> passes = passes_of(c.program);
+  Plan plan;
+  Groups groups;
+  std::vector<uint64_t> buffer;
+  expect(make_plan(c.lookup, passes[0], &plan).empty(), "plan", 0);
+  expect(make_groups(c.program, passes[0], plan, &buffer, &groups).empty(), "groups", 0);
+  std::vector<std::vector<float>> states;
+  std::vector<Updated<float>> updated;
+  for (auto& table : c.tables) {
+    for (int s = 0; s < kMaxStates; s++) states.emplace_back(table.size(), 1.0f);
+    updated.push_back({table.data(),
+                       {states[states.size() - 2].data(), states[states.size() - 1].data()},
+                       kHyper[0]});
+  }
+  std::vector<float> out(c.num_bags * c.output_dim);
+  std::vector<std::thread> workers;
+  const auto run = [&](int64_t n, auto part) {
+    for (int64_t k = 0; k < 4; k++) workers.emplace_back([=] { part(n * k / 4, n * (k + 1) / 4); });
+    for (std::thread& worker : workers) worker.join();
+    workers.clear();
+  };
+  run(c.num_bags, [&](int64_t a, int64_t b) { look_up(c.lookup, a, b, out.data()); });
+  const UpdateTables<float> sink{Rule::kAdam, updated.data()};
+  run(groups.count(), [&](int64_t a, int64_t b) {
+    gradient_rows(c.lookup, plan, passes[0], groups, c.gradient.data(), sink, a, b);
+  });
+}
+
+}  // namespace
+
+int main() {
+  divisions();
+  half_precision();
+  hostile_ids();
+  hostile_programs(20000);
+  random_cases<float>(1500);
+  random_cases<BFloat16>(200);
+  random_cases<Float16>(200);
+  threads();
+  if (failures == 0) std::printf("kernels: every case holds\n");
+  return failures != 0;
+}
