@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 ROUNDS = 5
 _LINES_SHOWN = 40
+_LEAST_WIDTH = 120
 
 Result = dict[str, Any]
 Rounds = dict[str, list[Result]]
@@ -140,7 +141,9 @@ def digits(value: float) -> float:
 
 
 def spread(found: dict[str, float], unit: str = "") -> str:
-    """`median (min-max)` as text."""
+    """`median (min-max)` as text, the median alone of one round."""
+    if found["min"] == found["max"]:
+        return f"{found['median']:.3g}{unit}"
     return f"{found['median']:.3g}{unit} ({found['min']:.3g}-{found['max']:.3g})"
 
 
@@ -162,7 +165,9 @@ def publish(name: str, options: argparse.Namespace, document: Result, text: str)
     document = {"benchmark": name, "quick": options.quick, "rounds": options.rounds, **document}
     machine = ", ".join(f"{key} {_plain(value)}" for key, value in document["machine"].items())
     text = f"{text.rstrip()}\n\n{machine}\n"
-    Console().print(Markdown(text))
+    console = Console()
+    # Narrower, and it would cut figures off.
+    console.print(Markdown(text), width=max(console.width, _LEAST_WIDTH))
     figures = json.dumps(document, indent=1) + "\n"
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -171,11 +176,9 @@ def publish(name: str, options: argparse.Namespace, document: Result, text: str)
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{name}.json").write_text(figures)
         (RESULTS / f"{name}.md").write_text(text)
-        Console().print(f"Written: benchmarks/results/{name}.json and .md")
+        console.print(f"Written: benchmarks/results/{name}.json and .md")
     else:
-        Console().print(
-            "Not the settings of the published figures: benchmarks/results is as it was."
-        )
+        console.print("Not the settings of the published figures: benchmarks/results is as it was.")
 
 
 def _plain(value: Any) -> str:

@@ -164,8 +164,11 @@ void look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
   bool started = false;  // whether the bag has a sum in `out` already
   float sum = 0.0f, sum_of_squares = 0.0f;
   const int64_t end = x.bags.begin(last);
+  // Whole bags where they fit: a bag that is cut is summed in two parts.
+  const bool fits = !x.bags.splits && x.bags.size > 0 && x.bags.size <= kChunk;
+  const int64_t at_a_time = fits ? kChunk / x.bags.size * x.bags.size : kChunk;
   for (int64_t chunk = x.bags.begin(first); bag < last;) {
-    const int64_t n = std::min<int64_t>(kChunk, end - chunk);
+    const int64_t n = std::min<int64_t>(at_a_time, end - chunk);
     x.ids.read(chunk, n, slots.value[0]);
     compute_indices(program, &slots, n);
     prefetch_gathers(program, x.tables, slots, n);
@@ -189,13 +192,14 @@ void look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
                    row + term.first_column, scratch.data());
           written = term.first_column;
         }
-        for (int64_t i = from; i < to; i++) {
+        for (int64_t i = from; i < to && !unit_weights; i++) {
           sum += weights[i];
           sum_of_squares += weights[i] * weights[i];
         }
         started = true;
       }
       if (bag_end > chunk + n) break;
+      if (unit_weights) sum = sum_of_squares = (float)(bag_end - x.bags.begin(bag));
       if (!started)
         std::fill(row, row + width, 0.0f);
       else if (x.combiner == Combiner::kMean || x.combiner == Combiner::kSqrtn)

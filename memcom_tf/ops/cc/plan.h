@@ -209,10 +209,8 @@ struct IdKeys {
   void encode(int64_t* ids, int64_t n) const {
     if (base) exchange_digits(ids, n, base, by_base, quotients);
   }
-  MEMCOM_INLINE int64_t id_of(int64_t key) const {
-    if (base == 0) return key;
-    const int64_t remainder = floor_divide(key, quotients, by_quotients);
-    return (key - remainder * quotients) * base + remainder;
+  void decode(int64_t* keys, int64_t n) const {
+    if (base) restore_digits(keys, n, base, by_quotients, quotients);
   }
 };
 
@@ -284,8 +282,8 @@ std::string make_plan(const Lookup<T>& x, const Pass& first, Plan* plan) {
   for (int64_t chunk = 0; chunk < ids; chunk += kChunk) {
     const int64_t m = std::min<int64_t>(kChunk, ids - chunk);
     for (int64_t i = 0; i < m; i++)
-      slots.value[0][i] =
-          keys.id_of((int64_t)(plan->items[plan->start[chunk + i]] >> plan->payload_bits));
+      slots.value[0][i] = (int64_t)(plan->items[plan->start[chunk + i]] >> plan->payload_bits);
+    keys.decode(slots.value[0], m);
     compute_indices(program, &slots, m);
     for (size_t g = 0; g < program.gathers.size(); g++) {
       const int64_t* from = slots.value[program.gathers[g].slot];
