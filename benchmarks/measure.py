@@ -165,9 +165,9 @@ def publish(name: str, options: argparse.Namespace, document: Result, text: str)
     document = {"benchmark": name, "quick": options.quick, "rounds": options.rounds, **document}
     machine = ", ".join(f"{key} {_plain(value)}" for key, value in document["machine"].items())
     text = f"{text.rstrip()}\n\n{machine}\n"
-    console = Console()
     # Narrower, and it would cut figures off.
-    console.print(Markdown(text), width=max(console.width, _LEAST_WIDTH))
+    console = Console(width=max(Console().width, _LEAST_WIDTH))
+    console.print(Markdown(text))
     figures = json.dumps(document, indent=1) + "\n"
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -55,67 +55,98 @@ struct OfVector {
 
 // The sum over the positions of a unique id of weight * factor of the bag * gradient of the bag.
 template <class T>
-OfVector sum_over_positions(const Lookup<T>& x, const Plan& plan, const float* gradient, int64_t id,
-                            float* buffer) {
-  const int64_t width = x.program->output_dim;
-  const int64_t begin = plan.start[id], end = plan.start[id + 1];
-  const bool divides = !plan.bag_factors.empty();
-  int64_t bags[kChunk];
-  float coefficients[kChunk];
-  const auto read = [&](int64_t i, int64_t* bag, float* coefficient) {
-    const uint64_t payload = plan.payload(i);
-    *bag = (int64_t)(x.weights ? plan.bag_of[payload] : payload);
-    *coefficient = x.weights ? x.weights[payload] : 1.0f;
-    if (divides) *coefficient *= plan.bag_factors[*bag];
-  };
-  if (end - begin == 1) {
-    read(begin, bags, coefficients);
-    return {gradient + bags[0] * width, coefficients[0]};
-  }
-  for (int64_t i = begin; i < end; i += kChunk) {
-    const int64_t n = std::min<int64_t>(kChunk, end - i);
-    for (int64_t j = 0; j < n; j++) read(i + j, bags + j, coefficients + j);
-    sum_rows(gradient, width, bags, coefficients, n, i != begin, buffer);
-  }
-  return {buffer, 1.0f};
-}
+class PositionSums {
+ public:
+  PositionSums(const Lookup<T>& x, const Plan& plan, const float* gradient, float* buffer)
+      : x_(x), plan_(plan), gradient_(gradient), buffer_(buffer) {}
 
-// out (+)= the derivative of one term by one of its factors.
+  MEMCOM_INLINE OfVector of(int64_t id) const {
+    const int64_t begin = plan_.start[id], end = plan_.start[id + 1];
+    if (end - begin > 1) return sum(begin, end);
+    int64_t bag;
+    float coefficient;
+    read(begin, &bag, &coefficient);
+    return {gradient_ + bag * x_.program->output_dim, coefficient};
+  }
+
+ private:
+  MEMCOM_INLINE void read(int64_t i, int64_t* bag, float* coefficient) const {
+    const uint64_t payload = plan_.payload(i);
+    *bag = (int64_t)(x_.weights ? plan_.bag_of[payload] : payload);
+    *coefficient = x_.weights ? x_.weights[payload] : 1.0f;
+    if (!plan_.bag_factors.empty()) *coefficient *= plan_.bag_factors[*bag];
+  }
+  OfVector sum(int64_t begin, int64_t end) const {
+    int64_t bags[kChunk];
+    float coefficients[kChunk];
+    for (int64_t i = begin; i < end; i += kChunk) {
+      const int64_t n = std::min<int64_t>(kChunk, end - i);
+      for (int64_t j = 0; j < n; j++) read(i + j, bags + j, coefficients + j);
+      sum_rows(gradient_, x_.program->output_dim, bags, coefficients, n, i != begin, buffer_);
+    }
+    return {buffer_, 1.0f};
+  }
+
+  const Lookup<T>& x_;
+  const Plan& plan_;
+  const float* gradient_;
+  float* buffer_;
+};
+
+// A derivative with the rows of its other factors at hand.
 template <class T>
-void add_derivative(const Lookup<T>& x, const Plan& plan, const Derivative& derivative, int64_t id,
-                    const OfVector& of_vector, bool accumulate, float* out, float* scratch) {
-  const Program& program = *x.program;
-  const Term& term = *derivative.term;
-  const bool by_wide = derivative.by_wide;
-  const float* g = of_vector.values + term.first_column;
-  float coefficient = term.constant * of_vector.factor;
-  for (int f = 0; f < term.num_narrow; f++) {
-    if (!by_wide && f == derivative.by) continue;
-    const int gather = term.narrow[f];
-    coefficient *= to_float(x.tables[program.gathers[gather].table][plan.rows[gather][id]]);
+class BoundDerivative {
+ public:
+  BoundDerivative(const Lookup<T>& x, const Plan& plan, const Derivative& derivative)
+      : term_(*derivative.term), by_wide_(derivative.by_wide) {
+    const auto bind = [&](int gather) {
+      return Rows{x.tables[x.program->gathers[gather].table], plan.rows[gather].data()};
+    };
+    for (int f = 0; f < term_.num_narrow; f++)
+      if (by_wide_ || f != derivative.by) narrow_[num_narrow_++] = bind(term_.narrow[f]);
+    for (int f = 0; f < term_.num_wide; f++)
+      if (!by_wide_ || f != derivative.by) wide_[num_wide_++] = bind(term_.wide[f]);
   }
-  const T* others[kMaxFactors];
-  int count = 0;
-  for (int f = 0; f < term.num_wide; f++) {
-    if (by_wide && f == derivative.by) continue;
-    const int gather = term.wide[f];
-    others[count++] = x.tables[program.gathers[gather].table] + plan.rows[gather][id] * term.width;
+
+  // out (+)= the derivative, for a unique id.
+  MEMCOM_INLINE void add(int64_t id, const OfVector& of_vector, bool accumulate, float* out,
+                         float* scratch) const {
+    float coefficient = term_.constant * of_vector.factor;
+    for (int f = 0; f < num_narrow_; f++)
+      coefficient *= to_float(narrow_[f].table[narrow_[f].rows[id]]);
+    const float* g = of_vector.values + term_.first_column;
+    const int64_t width = term_.width;
+    // A narrow factor takes the dot product with the last of the wide ones.
+    const int multiplied = by_wide_ ? num_wide_ : num_wide_ - 1;
+    if (multiplied > 0) g = multiplied_by_others(multiplied, id, g, scratch);
+    if (by_wide_) {
+      add_scaled(out, g, coefficient, width, accumulate);
+    } else {
+      const Rows& last = wide_[num_wide_ - 1];
+      const float sum =
+          num_wide_ == 0 ? sum_of(g, width) : dot(g, last.table + last.rows[id] * width, width);
+      *out = (accumulate ? *out : 0.0f) + coefficient * sum;
+    }
   }
-  // A narrow factor takes the dot product with the last of the wide ones.
-  const int multiplied = by_wide ? count : count - 1;
-  for (int f = 0; f < multiplied; f++) {
-    if (f == 0) std::copy(g, g + term.width, scratch);
-    multiply_by(scratch, others[f], term.width);
+
+ private:
+  struct Rows {
+    const T* table;
+    const int64_t* rows;
+  };
+
+  const float* multiplied_by_others(int count, int64_t id, const float* g, float* scratch) const {
+    std::copy(g, g + term_.width, scratch);
+    for (int f = 0; f < count; f++)
+      multiply_by(scratch, wide_[f].table + wide_[f].rows[id] * term_.width, term_.width);
+    return scratch;
   }
-  const float* product = multiplied > 0 ? scratch : g;
-  if (by_wide) {
-    add_scaled(out, product, coefficient, term.width, accumulate);
-  } else {
-    const float sum =
-        count == 0 ? sum_of(g, term.width) : dot(product, others[count - 1], term.width);
-    *out = (accumulate ? *out : 0.0f) + coefficient * sum;
-  }
-}
+
+  const Term& term_;
+  const bool by_wide_;
+  int num_narrow_ = 0, num_wide_ = 0;
+  Rows narrow_[kMaxFactors] = {}, wide_[kMaxFactors + 1] = {};
+};
 
 // Rows [first, last) of a pass, and the rows of its riders.
 template <class T, class Sink>
@@ -133,6 +164,13 @@ void gradient_rows(const Lookup<T>& x, const Plan& plan, const Pass& pass, const
   float* const scratch = buffer + program.output_dim;
   float* const row_gradient = scratch + program.output_dim;
   float* const rider_gradients = row_gradient + width;
+  const PositionSums<T> sums(x, plan, gradient, buffer);
+  std::vector<std::vector<BoundDerivative<T>>> derivatives;
+  for (const auto& of_gather : pass.derivatives) {
+    derivatives.emplace_back();
+    for (const Derivative& derivative : of_gather)
+      derivatives.back().emplace_back(x, plan, derivative);
+  }
   const auto prefetch = [&](int64_t row) {
     sink.prefetch(pass.table, groups.row[row], width);
     const int64_t begin = groups.start[row];
@@ -157,17 +195,16 @@ void gradient_rows(const Lookup<T>& x, const Plan& plan, const Pass& pass, const
     for (int64_t e = groups.start[r]; e < groups.start[r + 1]; e++) {
       const int64_t id = groups.id_of(e, gathers);
       const size_t of_table = gathers == 1 ? 0 : groups.entries[e] - id * gathers;
-      const OfVector of_vector = sum_over_positions(x, plan, gradient, id, buffer);
-      for (const Derivative& derivative : pass.derivatives[of_table]) {
-        add_derivative(x, plan, derivative, id, of_vector, has_row, row_gradient, scratch);
+      const OfVector of_vector = sums.of(id);
+      for (const BoundDerivative<T>& derivative : derivatives[of_table]) {
+        derivative.add(id, of_vector, has_row, row_gradient, scratch);
         has_row = true;
       }
       // A rider is read for the row's gradient and beside other riders, therefore changed last.
       for (size_t k = 0; k < riders; k++) {
         bool has_rider = false;
-        for (const Derivative& derivative : pass.derivatives[gathers + k]) {
-          add_derivative(x, plan, derivative, id, of_vector, has_rider,
-                         rider_gradients + k * widest, scratch);
+        for (const BoundDerivative<T>& derivative : derivatives[gathers + k]) {
+          derivative.add(id, of_vector, has_rider, rider_gradients + k * widest, scratch);
           has_rider = true;
         }
       }

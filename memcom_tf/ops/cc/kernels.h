@@ -23,8 +23,8 @@ MEMCOM_KERNEL static void exchange_digits(int64_t* ids, int64_t n, int64_t base,
 }
 
 // And back.
-MEMCOM_KERNEL static void restore_digits(int64_t* keys, int64_t n, int64_t base, double by_quotients,
-                                         int64_t quotients) {
+MEMCOM_KERNEL static void restore_digits(int64_t* keys, int64_t n, int64_t base,
+                                         double by_quotients, int64_t quotients) {
   for (int64_t i = 0; i < n; i++) {
     const int64_t remainder = floor_divide(keys[i], quotients, by_quotients);
     keys[i] = (keys[i] - remainder * quotients) * base + remainder;
