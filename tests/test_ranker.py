@@ -12,6 +12,7 @@ from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.evaluation import Examples, RankingValidation, evaluate_ranking
 from memcom_tf.layers import FullEmbedding, HashedEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
+from memcom_tf.optimizers import LazyAdam
 
 ITEMS, WIDTH, LENGTH = 60, 8, 4
 
@@ -173,6 +174,15 @@ def test_training_is_reproducible():
         return model.fit(*next_of_last(128), epochs=2, verbose=0).history["loss"]
 
     assert train() == train()
+
+
+@pytest.mark.parametrize("num_negatives", [None, 5])
+@pytest.mark.parametrize("optimizer", [keras.optimizers.Adam, LazyAdam])
+def test_fit_builds_the_model(num_negatives, optimizer):
+    model = NextItemRanker(memcom(), history_length=LENGTH, num_negatives=num_negatives)
+    model.compile(optimizer(0.03))
+    losses = model.fit(*next_of_last(256), epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
 
 
 def test_every_weight_is_trained():

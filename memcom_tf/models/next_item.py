@@ -203,6 +203,7 @@ class NextItemRanker(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step on `(history, target)`."""
         history, target = data[:2]
+        self._build_once()
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(self._cross_entropy(history, target))
             total = loss + sum(self.losses) if self.losses else loss
@@ -216,8 +217,15 @@ class NextItemRanker(keras.Model):
     def test_step(self, data: Any) -> dict[str, Any]:
         """The loss on `(history, target)`."""
         history, target = data[:2]
+        self._build_once()
         self._loss_mean.update_state(tf.reduce_mean(self._cross_entropy(history, target, False)))
         return {"loss": self._loss_mean.result()}
+
+    def _build_once(self) -> None:
+        # The sampled softmax computes its loss without a call, which is where Keras would build.
+        if not self.built:
+            with tf.init_scope():
+                self.build((None, self.history_length))
 
     @property
     def metrics(self) -> list[Any]:

@@ -43,7 +43,10 @@ struct UpdateTables {
     prefetch_update(rule, tables[table], row, width);
   }
   void emit(int table, int64_t, int64_t row, int64_t width, const float* gradient) const {
-    update_row(rule, tables[table], row, width, gradient);
+    if (width == 1)  // not worth a call
+      lanes::update_row(rule, tables[table], row, 1, gradient);
+    else
+      update_row(rule, tables[table], row, width, gradient);
   }
 };
 

@@ -14,11 +14,13 @@ MEMCOM_KERNEL static void compute_indices(const Program& program, Slots* slots, 
 }
 
 // Of ids, to the keys in which ids of equal remainder follow each other.
-MEMCOM_KERNEL static void exchange_digits(int64_t* ids, int64_t n, int64_t base, double by_base,
-                                          int64_t quotients) {
+MEMCOM_KERNEL static void exchange_digits(const int64_t* ids, int64_t n, int64_t base,
+                                          double by_base, int64_t quotients, int64_t* keys,
+                                          int64_t* remainders) {
   for (int64_t i = 0; i < n; i++) {
     const int64_t quotient = floor_divide(ids[i], base, by_base);
-    ids[i] = (ids[i] - quotient * base) * quotients + quotient;
+    remainders[i] = ids[i] - quotient * base;
+    keys[i] = remainders[i] * quotients + quotient;
   }
 }
 

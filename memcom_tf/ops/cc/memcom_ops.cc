@@ -1,8 +1,13 @@
 // TensorFlow's side of the kernels: ops, shapes, variables and threads.
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include <algorithm>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -143,6 +148,29 @@ REGISTER_OP("Memcom>SparseUpdate")
 
 // ---- Variables, threads and memory.
 
+// Asks for huge pages below a table, once for each buffer. Rows are read at random: with small
+// pages most accesses miss the translation cache, which is dear in a virtual machine.
+void use_huge_pages(const Tensor& tensor) {
+#ifdef __linux__
+  constexpr uintptr_t kHugePage = uintptr_t{1} << 21;
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE, which the headers know since Linux 6.1
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(tensor.data());
+  const uintptr_t first = (begin + kHugePage - 1) & ~(kHugePage - 1);
+  const uintptr_t last = (begin + tensor.TotalBytes()) & ~(kHugePage - 1);
+  if (tensor.TotalBytes() < 2 * kHugePage || last <= first) return;
+  static std::mutex* const mutex = new std::mutex;
+  static std::set<std::pair<uintptr_t, uintptr_t>>* const asked =
+      new std::set<std::pair<uintptr_t, uintptr_t>>;
+  const std::lock_guard<std::mutex> lock(*mutex);
+  if (!asked->insert({first, last}).second) return;
+  // It is advice: a kernel that cannot follow it changes nothing.
+  madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  madvise(reinterpret_cast<void*>(first), last - first, kCollapse);
+#else
+  (void)tensor;
+#endif
+}
+
 // Variables under their locks, taken in one order so that two ops never wait for each other.
 class Variables {
  public:
@@ -179,6 +207,7 @@ class Variables {
         std::memcpy(copy.data(), tensor->data(), tensor->TotalBytes());
         *tensor = copy;
       }
+      if (for_writing) use_huge_pages(*tensor);
     }
   }
   ~Variables() {
@@ -271,8 +300,17 @@ constexpr DataType type_of() {
   return tensorflow::DataTypeToEnum<typename TypeOf<T>::type>::value;
 }
 
-// A step's cost for a row, in cycles: it decides how finely work is cut.
+// Costs in cycles, which decide how finely work is cut: of a row in a step, and of a part.
 constexpr int64_t kCostOfRow = 2000;
+constexpr int64_t kCostOfPart = 1000000;
+
+// Into how many parts a batch of so many ids is cut: a power of two.
+int64_t parts_for(OpKernelContext* c, int64_t ids) {
+  const int64_t threads = c->device()->tensorflow_cpu_worker_threads()->num_threads;
+  int64_t parts = 1;
+  while (2 * parts <= threads && ids >= 1024 * parts) parts *= 2;
+  return parts;
+}
 
 // ---- Kernels.
 
@@ -503,7 +541,7 @@ template <class T>
 absl::Status bind_update(const Variables& variables, const RuleShape& shape, size_t table,
                          size_t first_state, const float* hyper, Updated<T>* updated) {
   updated->values = static_cast<T*>(variables.tensor(table).data());
-  updated->hyper = hyper;
+  std::copy_n(hyper, shape.num_hyper, updated->hyper);
   for (int s = 0; s < shape.num_states; s++) {
     const Tensor& state = variables.tensor(first_state + s);
     const int64_t expected =
@@ -546,13 +584,35 @@ class LookupUpdateOp : public LookupKernel<T> {
                      bind_update(variables, shape_, t, (size_t)(tables + t * states),
                                  hyper.flat<float>().data() + t * shape_.num_hyper, &updated[t]));
     const UpdateTables<T> sink{shape_.rule, updated.data()};
-    OP_REQUIRES_OK(
-        c, this->for_each_pass(call, [&](const Pass& pass, const Plan& plan, const Groups& groups) {
-          shard(c, groups.count(), kCostOfRow, [&](int64_t first, int64_t last) {
-            gradient_rows(call.lookup, plan, pass, groups, gradient, sink, first, last);
-          });
-          return absl::OkStatus();
-        }));
+    const std::vector<Pass> passes = passes_of(call.program);
+    if (passes.size() > 1) {
+      OP_REQUIRES_OK(c, this->for_each_pass(call, [&](const Pass& pass, const Plan& plan,
+                                                      const Groups& groups) {
+        shard(c, groups.count(), kCostOfRow, [&](int64_t first, int64_t last) {
+          gradient_rows(call.lookup, plan, pass, groups, gradient, sink, first, last);
+        });
+        return absl::OkStatus();
+      }));
+      return;
+    }
+    // Each thread sorts its part of the rows, and updates them.
+    const int64_t parts = parts_for(c, call.lookup.ids.count);
+    std::vector<std::string> wrong(parts);
+    shard(c, parts, kCostOfPart, [&](int64_t first, int64_t last) {
+      for (int64_t part = first; part < last; part++) {
+        Workspaces::Lease workspace(Workspaces::shared());
+        if (workspace->groups.empty()) workspace->groups.resize(1);
+        Plan* const plan = &workspace->plan;
+        Groups* const groups = &workspace->groups[0];
+        wrong[part] = make_plan(call.lookup, passes[0], plan, {part, parts});
+        if (wrong[part].empty())
+          wrong[part] = make_groups(call.program, passes[0], *plan, &plan->buffer, groups);
+        if (wrong[part].empty())
+          gradient_rows(call.lookup, *plan, passes[0], *groups, gradient, sink, 0, groups->count());
+      }
+    });
+    // What is wrong is so with the sizes, which all parts have in common: nothing was updated.
+    OP_REQUIRES(c, wrong[0].empty(), InvalidArgument("A batch must be smaller: ", wrong[0], "."));
   }
 
  private:
@@ -604,12 +664,20 @@ class SparseUpdateOp : public OpKernel {
                 InvalidArgument("The table is too large: ", wrong));
     const Lookup<T> lookup{&program,        nullptr, ids,    {ids.count, 1, nullptr},
                            Combiner::kNone, false,   nullptr};
-    Workspaces::Lease workspace(Workspaces::shared());
-    const std::string too_large = make_plan(lookup, passes_of(program)[0], &workspace->plan);
-    OP_REQUIRES(c, too_large.empty(), InvalidArgument("A batch must be smaller: ", too_large));
-    shard(c, workspace->plan.num_ids(), width * 5 + 100, [&](int64_t first, int64_t last) {
-      apply_slices(shape_.rule, table, width, workspace->plan, gradient, first, last);
+    const Pass pass = passes_of(program)[0];
+    const int64_t parts = parts_for(c, ids.count);
+    std::vector<std::string> too_large(parts);
+    shard(c, parts, kCostOfPart, [&](int64_t first, int64_t last) {
+      for (int64_t part = first; part < last; part++) {
+        Workspaces::Lease workspace(Workspaces::shared());
+        too_large[part] = make_plan(lookup, pass, &workspace->plan, {part, parts});
+        if (too_large[part].empty())
+          apply_slices(shape_.rule, table, width, workspace->plan, gradient, 0,
+                       workspace->plan.num_ids());
+      }
     });
+    OP_REQUIRES(c, too_large[0].empty(),
+                InvalidArgument("A batch must be smaller: ", too_large[0], "."));
   }
 
  private:

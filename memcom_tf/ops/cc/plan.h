@@ -206,9 +206,6 @@ struct IdKeys {
     if (base > kLargestInteger / quotients) base = 0;
   }
   int64_t count(int64_t input_dim) const { return base ? base * quotients : input_dim; }
-  void encode(int64_t* ids, int64_t n) const {
-    if (base) exchange_digits(ids, n, base, by_base, quotients);
-  }
   void decode(int64_t* keys, int64_t n) const {
     if (base) restore_digits(keys, n, base, by_quotients, quotients);
   }
@@ -232,10 +229,21 @@ inline size_t find_runs(const std::vector<uint64_t>& items, int shift,
   return runs;
 }
 
-// Sorts a batch. Returns why it cannot be done, or nothing.
+// Every so many-th page of the first pass's table: threads plan and work on parts of a batch
+// without a word to each other. Low rows are the busy ones, so that halves would be uneven, and
+// single rows would make every thread translate the addresses of all pages.
+struct Part {
+  int64_t index = 0, count = 1;  // a power of two
+};
+
+// log2 of the rows of a page of 4096 bytes, or of the first power of two above.
+inline int rows_of_page(int64_t width) { return bits_for((4096 / 4 + width - 1) / width); }
+
+// Sorts a batch, or a part of it. Returns why it cannot be done, or nothing.
 template <class T>
-std::string make_plan(const Lookup<T>& x, const Pass& first, Plan* plan) {
+std::string make_plan(const Lookup<T>& x, const Pass& first, Plan* plan, const Part& part = {}) {
   const Program& program = *x.program;
+  const Gather& leader = program.gathers[first.gathers[0]];
   const int64_t n = x.ids.count;
   const IdKeys keys(program, first);
   const int key_bits = bits_for(keys.count(program.input_dim));
@@ -246,39 +254,54 @@ std::string make_plan(const Lookup<T>& x, const Pass& first, Plan* plan) {
   plan->bag_of.resize(x.weights ? n : 0);
   plan->bag_factors.resize(divides ? x.bags.count : 0);
   const bool plain = !x.weights && !x.mask_zero;
-  plan->items.resize(n);
+  plan->items.resize(n + 1);  // one more, as an item is written before it is kept
   uint64_t* item = plan->items.data();
-  // The keys of a chunk at a time, and their bags beside them.
-  int64_t keys_of_chunk[kChunk], chunk = 0;
-  for (int64_t bag = 0, p = 0; bag < x.bags.count; bag++) {
-    const int64_t end = x.bags.begin(bag + 1);
-    float sum = 0.0f, sum_of_squares = 0.0f;
-    for (; p < end; p++) {
-      if (p == chunk) {
-        const int64_t m = std::min<int64_t>(kChunk, n - chunk);
-        x.ids.read(chunk, m, keys_of_chunk);
-        keys.encode(keys_of_chunk, m);
-        chunk += m;
-      }
-      const uint64_t key = (uint64_t)keys_of_chunk[p & (kChunk - 1)];
-      if (x.mask_zero && key == 0) continue;  // id 0 has key 0
-      if (!plain) {
-        const float weight = x.weights ? x.weights[p] : 1.0f;
-        sum += weight;
-        sum_of_squares += weight * weight;
-        if (x.weights) plan->bag_of[p] = (uint32_t)bag;
-      }
-      *item++ = (key << plan->payload_bits) | (uint64_t)(x.weights ? p : bag);
+  Slots slots;
+  int64_t exchanged[kChunk], remainders[kChunk];
+  const int64_t* const keys_of_chunk = keys.base ? exchanged : slots.value[0];
+  const int64_t* const rows_of_chunk = keys.base ? remainders : slots.value[leader.slot];
+  const int page = rows_of_page(leader.width), shift = plan->payload_bits;
+  int64_t bag = 0, bag_end = x.bags.count ? x.bags.begin(1) : 0;
+  float sum = 0.0f, sum_of_squares = 0.0f;
+  const auto end_bags_before = [&](int64_t position) {
+    for (; bag < x.bags.count && bag_end <= position; bag++) {
+      if (plain) sum = sum_of_squares = (float)(bag_end - x.bags.begin(bag));
+      if (divides) plan->bag_factors[bag] = bag_factor(x.combiner, sum, sum_of_squares);
+      sum = sum_of_squares = 0.0f;
+      if (bag + 1 < x.bags.count) bag_end = x.bags.begin(bag + 2);
     }
-    if (plain) sum = sum_of_squares = (float)(end - x.bags.begin(bag));
-    if (divides) plan->bag_factors[bag] = bag_factor(x.combiner, sum, sum_of_squares);
+  };
+  for (int64_t chunk = 0; chunk < n; chunk += kChunk) {
+    const int64_t m = std::min<int64_t>(kChunk, n - chunk);
+    x.ids.read(chunk, m, slots.value[0]);
+    if (keys.base)
+      exchange_digits(slots.value[0], m, keys.base, keys.by_base, keys.quotients, exchanged,
+                      remainders);
+    else if (part.count > 1 && leader.slot != 0)
+      compute_indices(program, &slots, m);
+    for (int64_t i = 0; i < m;) {
+      end_bags_before(chunk + i);
+      const int64_t end = std::min(m, bag_end - chunk);
+      for (; i < end; i++) {
+        const int64_t p = chunk + i;
+        if (!plain) {
+          if (x.mask_zero && slots.value[0][i] == 0) continue;
+          const float weight = x.weights ? x.weights[p] : 1.0f;
+          sum += weight;
+          sum_of_squares += weight * weight;
+          if (x.weights) plan->bag_of[p] = (uint32_t)bag;
+        }
+        *item = ((uint64_t)keys_of_chunk[i] << shift) | (uint64_t)(x.weights ? p : bag);
+        item += ((rows_of_chunk[i] >> page) & (part.count - 1)) == part.index;
+      }
+    }
   }
+  end_bags_before(n);
   plan->items.resize(item - plan->items.data());
   radix_sort(&plan->items, &plan->buffer, plan->payload_bits, key_bits);
   const int64_t ids = (int64_t)find_runs(plan->items, plan->payload_bits, &plan->start);
   plan->rows.resize(program.gathers.size());
   for (auto& rows : plan->rows) rows.resize(ids);
-  Slots slots;
   for (int64_t chunk = 0; chunk < ids; chunk += kChunk) {
     const int64_t m = std::min<int64_t>(kChunk, ids - chunk);
     for (int64_t i = 0; i < m; i++)

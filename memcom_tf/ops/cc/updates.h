@@ -12,6 +12,7 @@ namespace memcom {
 enum class Rule { kAdam, kAdagrad, kRowwiseAdagrad, kSgd, kMomentum, kNesterov };
 
 constexpr int kMaxStates = 2;
+constexpr int kMaxHyper = 5;
 
 struct RuleShape {
   Rule rule;
@@ -43,7 +44,7 @@ template <class T>
 struct Updated {
   T* values;
   float* states[kMaxStates];
-  const float* hyper;  // as memcom_tf/optimizers lists them for the rule; the last is the decay
+  float hyper[kMaxHyper];  // as memcom_tf/optimizers lists them for the rule
 };
 
 MEMCOM_INLINE float square_root(float x) { return __builtin_sqrtf(x); }
@@ -69,49 +70,71 @@ MEMCOM_INLINE void write(T* p, const Floats& x) {
   store(p, x);
 }
 
-// One value or eight: V is float or Floats. `row_step` is for row-wise Adagrad.
-template <class V, class T>
-MEMCOM_INLINE void update_values(Rule rule, const float* hyper, float row_step, const float* g_at,
+// One value or eight: V is float or Floats. `step` is for row-wise Adagrad.
+template <Rule kRule, class V, class T>
+MEMCOM_INLINE void update_values(const float (&hyper)[kMaxHyper], float step, const float* g_at,
                                  T* value_at, float* state_at, float* second_state_at) {
   V g{}, value{}, state{}, second{};
   read(g_at, &g);
   read(value_at, &value);
-  switch (rule) {
-    case Rule::kAdam:
-      value -= value * hyper[4];
-      read(state_at, &state);
-      read(second_state_at, &second);
-      state += (g - state) * hyper[1];
-      second += (g * g - second) * hyper[2];
-      value -= state * hyper[0] / (square_root(second) + hyper[3]);
-      write(second_state_at, second);
-      break;
-    case Rule::kAdagrad:
-      value -= value * hyper[2];
-      read(state_at, &state);
-      state += g * g;
-      value -= g * hyper[0] / square_root(state + hyper[1]);
-      break;
-    case Rule::kRowwiseAdagrad:
-      value -= value * hyper[2];
-      value -= g * row_step;
-      write(value_at, value);
-      return;
-    case Rule::kSgd:
-      value -= value * hyper[1];
-      value -= g * hyper[0];
-      write(value_at, value);
-      return;
-    case Rule::kMomentum:
-    case Rule::kNesterov:
-      value -= value * hyper[2];
-      read(state_at, &state);
-      state = state * hyper[1] - g * hyper[0];
-      value += rule == Rule::kMomentum ? state : state * hyper[1] - g * hyper[0];
-      break;
+  if constexpr (kRule == Rule::kAdam) {
+    read(state_at, &state);
+    read(second_state_at, &second);
+    state += (g - state) * hyper[1];
+    second += (g * g - second) * hyper[2];
+    value -= value * hyper[4];
+    value -= state * hyper[0] / (square_root(second) + hyper[3]);
+    write(state_at, state);
+    write(second_state_at, second);
+  } else if constexpr (kRule == Rule::kAdagrad) {
+    read(state_at, &state);
+    state += g * g;
+    value -= value * hyper[2];
+    value -= g * hyper[0] / square_root(state + hyper[1]);
+    write(state_at, state);
+  } else if constexpr (kRule == Rule::kRowwiseAdagrad) {
+    value -= value * hyper[2];
+    value -= g * step;
+  } else if constexpr (kRule == Rule::kSgd) {
+    value -= value * hyper[1];
+    value -= g * hyper[0];
+  } else {
+    read(state_at, &state);
+    state = state * hyper[1] - g * hyper[0];
+    value -= value * hyper[2];
+    value += kRule == Rule::kMomentum ? state : state * hyper[1] - g * hyper[0];
+    write(state_at, state);
   }
-  write(state_at, state);
   write(value_at, value);
+}
+
+MEMCOM_INLINE float* at(float* states, int64_t i) { return states ? states + i : nullptr; }
+
+template <Rule kRule, class T>
+MEMCOM_INLINE void update_row_by(const Updated<T>& table, int64_t row, int64_t width,
+                                 const float* gradient) {
+  constexpr int kStates = kRule == Rule::kAdam ? 2 : kRule == Rule::kSgd ? 0 : 1;
+  // A copy that the stores below cannot change stays in registers.
+  float hyper[kMaxHyper];
+  for (int i = 0; i < kMaxHyper; i++) hyper[i] = table.hyper[i];
+  T* const values = table.values + row * width;
+  float* first = nullptr;
+  float* second = nullptr;
+  float step = 0.0f;
+  if constexpr (kRule == Rule::kRowwiseAdagrad) {
+    float* const accumulator = table.states[0] + row;
+    *accumulator += lanes::dot(gradient, gradient, width) / (float)width;
+    step = hyper[0] / square_root(*accumulator + hyper[1]);
+  } else {
+    if (kStates > 0) first = table.states[0] + row * width;
+    if (kStates > 1) second = table.states[1] + row * width;
+  }
+  int64_t i = 0;
+  for (; width - i >= kLanes; i += kLanes)
+    update_values<kRule, Floats>(hyper, step, gradient + i, values + i, at(first, i),
+                                 at(second, i));
+  for (; i < width; i++)
+    update_values<kRule, float>(hyper, step, gradient + i, values + i, at(first, i), at(second, i));
 }
 
 namespace lanes {
@@ -119,27 +142,20 @@ namespace lanes {
 template <class T>
 MEMCOM_INLINE void update_row(Rule rule, const Updated<T>& table, int64_t row, int64_t width,
                               const float* gradient) {
-  T* const values = table.values + row * width;
-  float row_step = 0.0f;
-  if (rule == Rule::kRowwiseAdagrad) {
-    float* const accumulator = table.states[0] + row;
-    const float sum = *accumulator + dot(gradient, gradient, width) / (float)width;
-    *accumulator = sum;
-    row_step = table.hyper[0] / square_root(sum + table.hyper[1]);
+  switch (rule) {
+    case Rule::kAdam:
+      return update_row_by<Rule::kAdam>(table, row, width, gradient);
+    case Rule::kAdagrad:
+      return update_row_by<Rule::kAdagrad>(table, row, width, gradient);
+    case Rule::kRowwiseAdagrad:
+      return update_row_by<Rule::kRowwiseAdagrad>(table, row, width, gradient);
+    case Rule::kSgd:
+      return update_row_by<Rule::kSgd>(table, row, width, gradient);
+    case Rule::kMomentum:
+      return update_row_by<Rule::kMomentum>(table, row, width, gradient);
+    case Rule::kNesterov:
+      return update_row_by<Rule::kNesterov>(table, row, width, gradient);
   }
-  // What a rule has no state for is not touched, and points to what is there.
-  float none[kLanes];
-  const bool has_state = rule != Rule::kRowwiseAdagrad && rule != Rule::kSgd;
-  const bool has_second = rule == Rule::kAdam;
-  float* const first = has_state ? table.states[0] + row * width : none;
-  float* const second = has_second ? table.states[1] + row * width : none;
-  int64_t i = 0;
-  for (; width - i >= kLanes; i += kLanes)
-    update_values<Floats>(rule, table.hyper, row_step, gradient + i, values + i,
-                          first + (has_state ? i : 0), second + (has_second ? i : 0));
-  for (; i < width; i++)
-    update_values<float>(rule, table.hyper, row_step, gradient + i, values + i,
-                         first + (has_state ? i : 0), second + (has_second ? i : 0));
 }
 
 }  // namespace lanes
