@@ -690,6 +690,9 @@ import tensorflow as tf
 
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from memcom_tf._keras import keras
+from memcom_tf.layers import MEmComEmbedding
+from memcom_tf.optimizers import LazyAdam
 from memcom_tf.optimizers.hooks import as_tf_variable
 from tests.test_optimizers import SETTINGS, embedding_model, examples, set_up, values_of
 
@@ -718,6 +721,21 @@ for name in ("adam", "rowwise", "nesterov"):
         np.testing.assert_array_equal(first.numpy(), second.numpy())
     moved = (np.asarray(model.trainable_variables[1]) != before[1]).any(axis=1)
     assert set(moved.nonzero()[0]) == set(ids.ravel())
+
+# A layer of ours trains on plain ops there, to the same end.
+results = []
+for strategy in (default, mirrored):
+    keras.utils.set_random_seed(1)
+    with strategy.scope():
+        layer = MEmComEmbedding(20, 4, num_buckets=7, combiner="mean")
+        model = keras.Sequential([keras.Input((6,), dtype="int32"), layer, keras.layers.Dense(1)])
+        model.compile(LazyAdam(0.05), "mse")
+    rng = np.random.default_rng(0)
+    ids, target = rng.integers(0, 20, (32, 6)), rng.normal(size=(32, 1))
+    model.fit(ids, target, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    results.append(values_of(model.trainable_variables))
+for one, two in zip(*results, strict=True):
+    np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-5)
 print("mirrored")
 """
 

@@ -126,8 +126,8 @@ class BoundDerivative {
       add_scaled(out, g, coefficient, width, accumulate);
     } else {
       const Rows& last = wide_[num_wide_ - 1];
-      const float sum =
-          num_wide_ == 0 ? sum_of(g, width) : dot(g, last.table + last.rows[id] * width, width);
+      const float sum = num_wide_ == 0 ? sum_of(g, width)
+                                       : dot(g, last.table + (int64_t)last.rows[id] * width, width);
       *out = (accumulate ? *out : 0.0f) + coefficient * sum;
     }
   }
@@ -135,13 +135,13 @@ class BoundDerivative {
  private:
   struct Rows {
     const T* table;
-    const int64_t* rows;
+    const uint32_t* rows;
   };
 
   const float* multiplied_by_others(int count, int64_t id, const float* g, float* scratch) const {
     std::copy(g, g + term_.width, scratch);
     for (int f = 0; f < count; f++)
-      multiply_by(scratch, wide_[f].table + wide_[f].rows[id] * term_.width, term_.width);
+      multiply_by(scratch, wide_[f].table + (int64_t)wide_[f].rows[id] * term_.width, term_.width);
     return scratch;
   }
 
@@ -184,7 +184,8 @@ void gradient_rows(const Lookup<T>& x, const Plan& plan, const Pass& pass, const
         const Gather& gather = program.gathers[g];
         // What is changed is prefetched by the sink, to be written.
         if (Sink::kChangesTables && (gather.of_id || gather.table == pass.table)) continue;
-        prefetch_row(x.tables[gather.table] + plan.rows[g][id] * gather.width, gather.width, false);
+        prefetch_row(x.tables[gather.table] + (int64_t)plan.rows[g][id] * gather.width,
+                     gather.width, false);
       }
       for (const int rider : pass.riders)
         sink.prefetch(program.gathers[rider].table, plan.rows[rider][id],
@@ -244,7 +245,7 @@ void apply_slices(Rule rule, const Updated<T>& table, int64_t width, const Plan&
   int64_t positions[kChunk];
   float ones[kChunk];
   std::fill(ones, ones + kChunk, 1.0f);
-  const int64_t* rows = plan.rows[0].data();
+  const uint32_t* rows = plan.rows[0].data();
   for (int64_t id = first; id < last; id++) {
     if (id + kAhead < plan.num_ids()) prefetch_update(rule, table, rows[id + kAhead], width);
     const int64_t end = plan.start[id + 1];

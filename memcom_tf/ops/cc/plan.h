@@ -168,10 +168,10 @@ inline bool updates_in_place(const Program& program) {
 struct Plan {
   std::vector<uint64_t> items, buffer;
   int payload_bits = 0;
-  std::vector<uint32_t> start;             // of each unique id among the items, and the end
-  std::vector<std::vector<int64_t>> rows;  // of each gather, for each unique id
-  std::vector<float> bag_factors;          // empty where sums are not divided
-  std::vector<uint32_t> bag_of;            // of each position; empty where items hold the bag
+  std::vector<uint32_t> start;              // of each unique id among the items, and the end
+  std::vector<std::vector<uint32_t>> rows;  // of each gather, for each unique id
+  std::vector<float> bag_factors;           // empty where sums are not divided
+  std::vector<uint32_t> bag_of;             // of each position; empty where items hold the bag
 
   int64_t num_ids() const { return (int64_t)start.size() - 1; }
   MEMCOM_INLINE uint64_t payload(size_t i) const {
@@ -181,11 +181,13 @@ struct Plan {
 
 // A table's rows in the order of its pass.
 struct Groups {
-  std::vector<uint64_t> entries;  // unique id * number of gathers + gather, row by row
+  bool in_order = false;          // entry i is unique id i
+  std::vector<uint64_t> entries;  // else: unique id * number of gathers + gather, row by row
   std::vector<uint32_t> start;    // of each row among the entries, and the end
   std::vector<int64_t> row;
   int64_t count() const { return (int64_t)row.size(); }
   MEMCOM_INLINE int64_t id_of(int64_t entry, int64_t gathers) const {
+    if (in_order) return entry;
     return (int64_t)(gathers == 1 ? entries[entry] : entries[entry] / gathers);
   }
 };
@@ -316,26 +318,40 @@ std::string make_plan(const Lookup<T>& x, const Pass& first, Plan* plan, const P
   return "";
 }
 
+// Groups unique ids whose rows rise already. False where they do not.
+inline bool group_in_order(const std::vector<uint32_t>& rows, Groups* groups) {
+  const size_t ids = rows.size();
+  groups->start.resize(ids + 1);
+  groups->row.resize(ids);
+  size_t count = 0;
+  for (size_t id = 0; id < ids; id++) {
+    if (id > 0 && rows[id] < rows[id - 1]) return false;
+    groups->start[count] = (uint32_t)id;  // stays if the row is new, is written again if not
+    groups->row[count] = rows[id];
+    count += id == 0 || rows[id] != rows[id - 1];
+  }
+  groups->start[count] = (uint32_t)ids;
+  groups->start.resize(count + 1);
+  groups->row.resize(count);
+  return true;
+}
+
 // Groups the unique ids by the rows of a pass's table.
 inline std::string make_groups(const Program& program, const Pass& pass, const Plan& plan,
                                std::vector<uint64_t>* buffer, Groups* groups) {
   const int64_t ids = plan.num_ids(), gathers = (int64_t)pass.gathers.size();
+  groups->in_order = gathers == 1 && group_in_order(plan.rows[pass.gathers[0]], groups);
+  if (groups->in_order) return "";
   const int64_t rows_of_table = program.gathers[pass.gathers[0]].rows;
   const int entry_bits = std::max(1, bits_for((uint64_t)(ids * gathers)));
   const int row_bits = bits_for((uint64_t)rows_of_table);
   if (entry_bits + row_bits > 64) return "the batch has too many ids for its tables";
   std::vector<uint64_t>& items = groups->entries;
   items.resize(ids * gathers);
-  uint64_t before = 0;
-  bool rising = true;
   for (int64_t id = 0, i = 0; id < ids; id++)
-    for (int64_t g = 0; g < gathers; g++, i++) {
-      const uint64_t row = (uint64_t)plan.rows[pass.gathers[g]][id];
-      rising &= row >= before;
-      before = row;
-      items[i] = (row << entry_bits) | (uint64_t)i;
-    }
-  if (!rising) radix_sort(&items, buffer, entry_bits, row_bits);
+    for (int64_t g = 0; g < gathers; g++, i++)
+      items[i] = ((uint64_t)plan.rows[pass.gathers[g]][id] << entry_bits) | (uint64_t)i;
+  radix_sort(&items, buffer, entry_bits, row_bits);
   const size_t rows = find_runs(items, entry_bits, &groups->start);
   groups->row.resize(rows);
   for (size_t r = 0; r < rows; r++) groups->row[r] = items[groups->start[r]] >> entry_bits;

@@ -218,6 +218,7 @@ inline std::string Program::bind(const std::vector<int64_t>& rows,
   // Gathers read what the last instruction left in a slot.
   for (const Gather& gather : gathers) {
     const Range& rows_read = range[gather.slot];
+    if (gather.rows > UINT32_MAX) return "tables must have fewer than 2^32 rows";
     if (rows_read.low < 0 || rows_read.high >= gather.rows)
       return "table " + std::to_string(gather.table) + " must have more than " +
              std::to_string(rows_read.high) + " rows";
