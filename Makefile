@@ -31,7 +31,7 @@ test-cc: $(INSTALLED)
 	fi
 
 test-cc-found: $(INSTALLED)
-	$(BIN)/clang-format --dry-run --Werror $(wildcard memcom_tf/ops/cc/* tests/cc/*)
+	$(BIN)/clang-format --dry-run --Werror $(wildcard memcom_tf/ops/cc/* tests/cc/* benchmarks/cc/*)
 	mkdir -p build
 	$$($(FIND_COMPILER)) -fsanitize=address,undefined $(KERNELS_TEST) -o build/kernels_test
 	build/kernels_test

@@ -76,18 +76,24 @@ class PositionSums {
   MEMCOM_INLINE void read(int64_t i, int64_t* bag, float* coefficient) const {
     const uint64_t payload = plan_.payload(i);
     *bag = (int64_t)(x_.weights ? plan_.bag_of[payload] : payload);
-    *coefficient = x_.weights ? x_.weights[payload] : 1.0f;
+    *coefficient = x_.weights ? x_.weights[payload] : plan_.factor;
     if (!plan_.bag_factors.empty()) *coefficient *= plan_.bag_factors[*bag];
   }
   OfVector sum(int64_t begin, int64_t end) const {
+    const int64_t width = x_.program->output_dim;
+    const bool alike = !x_.weights && plan_.bag_factors.empty();
     int64_t bags[kChunk];
     float coefficients[kChunk];
+    if (alike) std::fill_n(coefficients, std::min<int64_t>(kChunk, end - begin), 1.0f);
     for (int64_t i = begin; i < end; i += kChunk) {
       const int64_t n = std::min<int64_t>(kChunk, end - i);
-      for (int64_t j = 0; j < n; j++) read(i + j, bags + j, coefficients + j);
-      sum_rows(gradient_, x_.program->output_dim, bags, coefficients, n, i != begin, buffer_);
+      if (alike)
+        for (int64_t j = 0; j < n; j++) bags[j] = (int64_t)plan_.payload(i + j);
+      else
+        for (int64_t j = 0; j < n; j++) read(i + j, bags + j, coefficients + j);
+      sum_rows(gradient_, width, bags, coefficients, n, i != begin, buffer_);
     }
-    return {buffer_, 1.0f};
+    return {buffer_, alike ? plan_.factor : 1.0f};
   }
 
   const Lookup<T>& x_;

@@ -170,7 +170,8 @@ struct Plan {
   int payload_bits = 0;
   std::vector<uint32_t> start;              // of each unique id among the items, and the end
   std::vector<std::vector<uint32_t>> rows;  // of each gather, for each unique id
-  std::vector<float> bag_factors;           // empty where sums are not divided
+  float factor = 1.0f;                      // of every bag's sum, where all are divided alike
+  std::vector<float> bag_factors;           // else of each bag
   std::vector<uint32_t> bag_of;             // of each position; empty where items hold the bag
 
   int64_t num_ids() const { return (int64_t)start.size() - 1; }
@@ -252,10 +253,12 @@ std::string make_plan(const Lookup<T>& x, const Pass& first, Plan* plan, const P
   plan->payload_bits = std::max(1, bits_for(x.weights ? n : x.bags.count));
   if (key_bits + plan->payload_bits > 64 || n >= (int64_t{1} << 32) - 1)
     return "the batch has too many ids for a vocabulary of " + std::to_string(program.input_dim);
-  const bool divides = x.combiner == Combiner::kMean || x.combiner == Combiner::kSqrtn;
+  const bool plain = !x.weights && !x.mask_zero;
+  const bool alike = plain && !x.bags.splits;
+  const bool divides = !alike && (x.combiner == Combiner::kMean || x.combiner == Combiner::kSqrtn);
+  plan->factor = alike ? bag_factor(x.combiner, (float)x.bags.size, (float)x.bags.size) : 1.0f;
   plan->bag_of.resize(x.weights ? n : 0);
   plan->bag_factors.resize(divides ? x.bags.count : 0);
-  const bool plain = !x.weights && !x.mask_zero;
   plan->items.resize(n + 1);  // one more, as an item is written before it is kept
   uint64_t* item = plan->items.data();
   Slots slots;
