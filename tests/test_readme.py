@@ -72,6 +72,14 @@ def test_the_results_are_those_of_the_benchmark():
     assert all(row in README for row in rows)
 
 
+def test_the_training_times_are_those_of_the_benchmark():
+    results = (ROOT / "benchmarks" / "results" / "training_step.md").read_text()
+    table = results.split("## Targets")[0]
+    rows = [line for line in table.splitlines() if line.startswith("|")]
+    assert len(rows) > 10
+    assert all(row in README for row in rows)
+
+
 def test_the_map_names_what_is_there():
     section = README.split("## Where things are")[1].split("##")[0]
     for first in re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE):
