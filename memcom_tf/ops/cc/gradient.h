@@ -61,7 +61,23 @@ template <class T>
 class PositionSums {
  public:
   PositionSums(const Lookup<T>& x, const Plan& plan, const float* gradient, float* buffer)
-      : x_(x), plan_(plan), gradient_(gradient), buffer_(buffer) {}
+      : x_(x),
+        plan_(plan),
+        gradient_(gradient),
+        buffer_(buffer),
+        is_large_(x.bags.count * x.program->output_dim > kCachedValues) {}
+
+  // Of the first positions of a unique id, the rows of the gradient: random reads unless pooled.
+  MEMCOM_INLINE void prefetch(int64_t id) const {
+    if (!is_large_) return;
+    const int64_t begin = plan_.start[id];
+    const int64_t end = std::min<int64_t>(plan_.start[id + 1], begin + kPositionsAhead);
+    for (int64_t i = begin; i < end; i++) {
+      const uint64_t payload = plan_.payload(i);
+      const int64_t bag = (int64_t)(x_.weights ? plan_.bag_of[payload] : payload);
+      prefetch_row(gradient_ + bag * x_.program->output_dim, x_.program->output_dim, false);
+    }
+  }
 
   MEMCOM_INLINE OfVector of(int64_t id) const {
     const int64_t begin = plan_.start[id], end = plan_.start[id + 1];
@@ -73,6 +89,9 @@ class PositionSums {
   }
 
  private:
+  static constexpr int64_t kPositionsAhead = 4;
+  static constexpr int64_t kCachedValues = int64_t{1} << 18;  // 1 MB of floats stays in the cache
+
   MEMCOM_INLINE void read(int64_t i, int64_t* bag, float* coefficient) const {
     const uint64_t payload = plan_.payload(i);
     *bag = (int64_t)(x_.weights ? plan_.bag_of[payload] : payload);
@@ -91,6 +110,8 @@ class PositionSums {
         for (int64_t j = 0; j < n; j++) bags[j] = (int64_t)plan_.payload(i + j);
       else
         for (int64_t j = 0; j < n; j++) read(i + j, bags + j, coefficients + j);
+      for (int64_t j = 0; is_large_ && j < n; j++)
+        prefetch_row(gradient_ + bags[j] * width, width, false);
       sum_rows(gradient_, width, bags, coefficients, n, i != begin, buffer_);
     }
     return {buffer_, alike ? plan_.factor : 1.0f};
@@ -100,6 +121,7 @@ class PositionSums {
   const Plan& plan_;
   const float* gradient_;
   float* buffer_;
+  const bool is_large_;
 };
 
 // A derivative with the rows of its other factors at hand.
@@ -186,6 +208,7 @@ void gradient_rows(const Lookup<T>& x, const Plan& plan, const Pass& pass, const
     const int64_t end = std::min<int64_t>(groups.start[row + 1], begin + kEntriesAhead);
     for (int64_t e = begin; e < end; e++) {
       const int64_t id = groups.id_of(e, gathers);
+      sums.prefetch(id);
       for (const int g : pass.read) {
         const Gather& gather = program.gathers[g];
         // What is changed is prefetched by the sink, to be written.
