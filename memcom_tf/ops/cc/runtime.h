@@ -1,0 +1,244 @@
+// What the kernels need of TensorFlow: variables under their locks, memory, and threads.
+#pragma once
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "plan.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/resource_mgr.h"
+#include "tensorflow/core/framework/resource_var.h"
+#include "tensorflow/core/util/work_sharder.h"
+#include "updates.h"
+#include "vectors.h"
+
+namespace memcom {
+
+using tensorflow::DataType;
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+
+template <class... Parts>
+absl::Status InvalidArgument(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+// Asks for huge pages below a table, once for each buffer. Rows are read at random: with small
+// pages most accesses miss the translation cache, which is dear in a virtual machine.
+inline void use_huge_pages(const Tensor& tensor) {
+#ifdef __linux__
+  constexpr uintptr_t kHugePage = uintptr_t{1} << 21;
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE, which the headers know since Linux 6.1
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(tensor.data());
+  const uintptr_t first = (begin + kHugePage - 1) & ~(kHugePage - 1);
+  const uintptr_t last = (begin + tensor.TotalBytes()) & ~(kHugePage - 1);
+  if (tensor.TotalBytes() < 2 * kHugePage || last <= first) return;
+  static std::mutex* const mutex = new std::mutex;
+  static std::set<std::pair<uintptr_t, uintptr_t>>* const asked =
+      new std::set<std::pair<uintptr_t, uintptr_t>>;
+  const std::lock_guard<std::mutex> lock(*mutex);
+  if (!asked->insert({first, last}).second) return;
+  // It is advice: a kernel that cannot follow it changes nothing.
+  madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  madvise(reinterpret_cast<void*>(first), last - first, kCollapse);
+#else
+  (void)tensor;
+#endif
+}
+
+// Variables under their locks, taken in one order so that two ops never wait for each other.
+class Variables {
+ public:
+  // The first `tables` of the inputs are of the type, the others, an optimizer's state, are float.
+  Variables(OpKernelContext* c, const std::vector<int>& inputs, size_t tables, DataType dtype,
+            bool for_writing)
+      : for_writing_(for_writing) {
+    for (const int input : inputs) {
+      tensorflow::core::RefCountPtr<tensorflow::Var> variable;
+      status_ = LookupResource(c, HandleFromInput(c, input), &variable);
+      if (!status_.ok()) return;
+      variables_.push_back(std::move(variable));
+    }
+    for (const auto& variable : variables_) locked_.push_back(variable->mu());
+    std::sort(locked_.begin(), locked_.end());
+    locked_.erase(std::unique(locked_.begin(), locked_.end()), locked_.end());
+    for (auto* mutex : locked_) for_writing ? mutex->lock() : mutex->lock_shared();
+    for (size_t i = 0; i < variables_.size(); i++) {
+      const auto& variable = variables_[i];
+      Tensor* const tensor = variable->tensor();
+      const DataType expected = i < tables ? dtype : tensorflow::DT_FLOAT;
+      if (!variable->is_initialized || tensor->dtype() != expected || tensor->dims() < 1) {
+        status_ = absl::FailedPreconditionError(
+            absl::StrCat("A variable of the fused ops must be initialized, and ",
+                         tensorflow::DataTypeString(expected),
+                         ". Received: dtype=", tensorflow::DataTypeString(tensor->dtype()), "."));
+        return;
+      }
+      // Somebody still reads the buffer: it stays theirs.
+      if (for_writing && !variable->copy_on_read_mode.load() && !tensor->RefCountIsOne()) {
+        Tensor copy;
+        status_ = c->allocate_temp(expected, tensor->shape(), &copy);
+        if (!status_.ok()) return;
+        std::memcpy(copy.data(), tensor->data(), tensor->TotalBytes());
+        *tensor = copy;
+      }
+      if (for_writing) use_huge_pages(*tensor);
+    }
+  }
+  ~Variables() {
+    for (auto* mutex : locked_) for_writing_ ? mutex->unlock() : mutex->unlock_shared();
+  }
+  Variables(const Variables&) = delete;
+  Variables& operator=(const Variables&) = delete;
+
+  const absl::Status& status() const { return status_; }
+  const Tensor& tensor(size_t i) const { return *variables_[i]->tensor(); }
+  size_t count() const { return variables_.size(); }
+  int64_t rows(size_t i) const { return tensor(i).dim_size(0); }
+  int64_t width(size_t i) const {
+    const int64_t rows = this->rows(i);
+    return rows ? tensor(i).NumElements() / rows : 0;
+  }
+
+ private:
+  const bool for_writing_;
+  absl::Status status_;
+  std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>> variables_;
+  std::vector<decltype(std::declval<tensorflow::Var>().mu())> locked_;
+};
+
+inline void shard(OpKernelContext* c, int64_t count, int64_t cost,
+                  const std::function<void(int64_t, int64_t)>& work) {
+  const auto* workers = c->device()->tensorflow_cpu_worker_threads();
+  tensorflow::Shard(workers->num_threads, workers->workers, count, cost, work);
+}
+
+// Buffers that a step needs and the next step needs again: fresh ones would cost page faults.
+struct Workspace {
+  Plan plan;
+  std::vector<Groups> groups;
+};
+
+class Workspaces {
+ public:
+  class Lease {
+   public:
+    explicit Lease(Workspaces* from) : from_(from) {
+      const std::lock_guard<std::mutex> lock(from->mutex_);
+      if (from->idle_.empty()) {
+        workspace_ = std::make_unique<Workspace>();
+      } else {
+        workspace_ = std::move(from->idle_.back());
+        from->idle_.pop_back();
+      }
+    }
+    ~Lease() {
+      const std::lock_guard<std::mutex> lock(from_->mutex_);
+      from_->idle_.push_back(std::move(workspace_));
+    }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    Workspace* get() const { return workspace_.get(); }
+    Workspace* operator->() const { return get(); }
+
+   private:
+    Workspaces* from_;
+    std::unique_ptr<Workspace> workspace_;
+  };
+
+  static Workspaces* shared() {
+    static Workspaces* const workspaces = new Workspaces;
+    return workspaces;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Workspace>> idle_;
+};
+
+// TensorFlow's type for each of ours.
+template <class T>
+struct TypeOf;
+template <>
+struct TypeOf<float> {
+  typedef float type;
+};
+template <>
+struct TypeOf<BFloat16> {
+  typedef tensorflow::bfloat16 type;
+};
+template <>
+struct TypeOf<Float16> {
+  typedef Eigen::half type;
+};
+template <class T>
+constexpr DataType type_of() {
+  return tensorflow::DataTypeToEnum<typename TypeOf<T>::type>::value;
+}
+
+// Hands the parts of a batch of so many ids to threads. `run(part, workspace)` returns why it
+// cannot be done, which lies in the sizes that all parts have in common: then nothing was done.
+template <class Run>
+absl::Status for_each_part(OpKernelContext* c, int64_t ids, const Run& run) {
+  constexpr int64_t kCostOfPart = 1000000;
+  const int64_t threads = c->device()->tensorflow_cpu_worker_threads()->num_threads;
+  int64_t parts = 1;
+  while (2 * parts <= threads && ids >= 1024 * parts) parts *= 2;
+  std::vector<std::string> wrong(parts);
+  shard(c, parts, kCostOfPart, [&](int64_t first, int64_t last) {
+    for (int64_t part = first; part < last; part++) {
+      Workspaces::Lease workspace(Workspaces::shared());
+      wrong[part] = run(Part{part, parts}, workspace.get());
+    }
+  });
+  if (wrong[0].empty()) return absl::OkStatus();
+  return InvalidArgument("A batch must be smaller: ", wrong[0], ".");
+}
+
+inline absl::Status read_rule(OpKernelConstruction* c, RuleShape* shape, int tables) {
+  std::string name;
+  int states;
+  TF_RETURN_IF_ERROR(c->GetAttr("rule", &name));
+  TF_RETURN_IF_ERROR(c->GetAttr("S", &states));
+  if (!rule_named(name, shape))
+    return InvalidArgument("`rule` must be a rule of memcom_tf.optimizers. Received: rule=", name);
+  if (states != shape->num_states * tables)
+    return InvalidArgument("The rule ", name, " must get ", shape->num_states,
+                           " states a table. Received: ", states);
+  return absl::OkStatus();
+}
+
+// States and hyper-parameters of table `t` of `tables`, whose variable is number `table`.
+template <class T>
+absl::Status bind_update(const Variables& variables, const RuleShape& shape, size_t table,
+                         size_t first_state, const float* hyper, Updated<T>* updated) {
+  updated->values = static_cast<T*>(variables.tensor(table).data());
+  std::copy_n(hyper, shape.num_hyper, updated->hyper);
+  for (int s = 0; s < shape.num_states; s++) {
+    const Tensor& state = variables.tensor(first_state + s);
+    const int64_t expected =
+        shape.one_state_a_row ? variables.rows(table) : variables.tensor(table).NumElements();
+    if (state.NumElements() != expected)
+      return InvalidArgument("An optimizer's state must have ", expected,
+                             " values. Received: ", state.shape().DebugString());
+    updated->states[s] = static_cast<float*>(state.data());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace memcom
