@@ -47,7 +47,7 @@ test-keras3: $(INSTALLED) data
 
 # The layers, the ranker and the converter run on tf_keras too, in a process of its own.
 test-tf-keras: $(INSTALLED)
-	TF_USE_LEGACY_KERAS=1 $(PYTEST) -n 2 tests/contract tests/test_ranker.py tests/test_optimizers.py
+	TF_USE_LEGACY_KERAS=1 $(PYTEST) -n 2 tests/contract tests/test_ranker.py tests/optimizers
 
 .PHONY: data
 data: $(INSTALLED)
