@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from memcom_tf.cache import CACHE_VARIABLE, cache_root
 from memcom_tf.datasets.interactions import Interactions
 from memcom_tf.errors import message
 
@@ -20,7 +21,6 @@ _PACKAGE = "recbole==1.2.1"
 _WHEEL = "recbole-1.2.1-py3-none-any.whl"
 _WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
 _MEMBER = "recbole/dataset_example/ml-100k/ml-100k."
-_CACHE_VARIABLE = "MEMCOM_TF_CACHE"
 _TIMEOUT_SECONDS = 600
 
 
@@ -47,7 +47,7 @@ def movielens_100k(cache_dir: str | os.PathLike[str] | None = None) -> Interacti
 
     Args:
         cache_dir: The cache folder; None takes the environment variable MEMCOM_TF_CACHE, or
-            the user's cache folder where it is not set (needs platformdirs).
+            the user's cache folder where it is not set.
 
     Returns:
         The interactions in the data's own order: users and items as integers, times in seconds
@@ -56,7 +56,6 @@ def movielens_100k(cache_dir: str | os.PathLike[str] | None = None) -> Interacti
     Raises:
         DatasetUnavailableError: If the wheel cannot be downloaded, or is not the one expected;
             says how to provide it by hand.
-        ImportError: If platformdirs is needed and not installed.
 
     Example:
         >>> interactions = movielens_100k()
@@ -85,27 +84,11 @@ def wheel_path(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     Returns:
         The path.
 
-    Raises:
-        ImportError: If platformdirs is needed and not installed.
-
     Example:
-        >>> wheel_path("cache").as_posix()
-        'cache/movielens_100k/recbole-1.2.1-py3-none-any.whl'
+        >>> wheel_path("/cache").as_posix()
+        '/cache/movielens_100k/recbole-1.2.1-py3-none-any.whl'
     """
-    root = cache_dir or os.environ.get(_CACHE_VARIABLE)
-    if not root:
-        try:
-            from platformdirs import user_cache_dir
-        except ImportError as error:
-            raise ImportError(
-                message(
-                    "platformdirs must be installed to find the user's cache folder.",
-                    'Run: pip install "memcom_tf[demo]", or set ' + _CACHE_VARIABLE + ".",
-                    missing=error.name,
-                )
-            ) from error
-        root = user_cache_dir("memcom_tf")
-    return Path(root).expanduser() / "movielens_100k" / _WHEEL
+    return cache_root(cache_dir) / "movielens_100k" / _WHEEL
 
 
 def _sha256(path: Path) -> str:
@@ -115,7 +98,7 @@ def _sha256(path: Path) -> str:
 def _unavailable(must: str, path: Path, **received: object) -> DatasetUnavailableError:
     by_hand = (
         f"By hand: on a machine with network run `pip download --no-deps {_PACKAGE}`, and put "
-        f"{_WHEEL} at {path}; or set {_CACHE_VARIABLE} to a cache folder that has it under "
+        f"{_WHEEL} at {path}; or set {CACHE_VARIABLE} to a cache folder that has it under "
         f"movielens_100k/."
     )
     return DatasetUnavailableError(message(must, by_hand, **received))

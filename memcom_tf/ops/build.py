@@ -20,11 +20,11 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from memcom_tf.cache import CACHE_VARIABLE, cache_root
 from memcom_tf.errors import message
 from memcom_tf.files import write_atomically
 
 SOURCES = Path(__file__).with_name("cc")
-CACHE_VARIABLE = "MEMCOM_TF_CACHE"
 _MAIN = "memcom_ops.cc"
 _LIBRARY = "memcom_ops.so"
 _COMPILERS = ("g++", "clang++", "c++")
@@ -89,7 +89,7 @@ def library_path(sources: Path | None = None) -> Path:
     Returns:
         The path.
     """
-    return _cache_root() / "ops" / _key(sources or SOURCES) / _LIBRARY
+    return cache_root() / "ops" / _key(sources or SOURCES) / _LIBRARY
 
 
 def is_built(library: Path) -> bool:
@@ -283,15 +283,6 @@ def _key(sources: Path) -> str:
         add(text.encode())
     machine = f"{platform.system()}-{platform.machine()}".lower()
     return f"tensorflow-{version.VERSION}-{machine}-{digest.hexdigest()[:16]}"
-
-
-def _cache_root() -> Path:
-    root = os.environ.get(CACHE_VARIABLE)
-    if not root:
-        from platformdirs import user_cache_dir
-
-        root = user_cache_dir("memcom_tf")
-    return Path(os.path.abspath(os.path.expanduser(root)))
 
 
 def _is_private(folder: Path) -> bool:
