@@ -143,8 +143,13 @@ def digits(value: float) -> float:
 def spread(found: dict[str, float], unit: str = "") -> str:
     """`median (min-max)` as text, the median alone of one round."""
     if found["min"] == found["max"]:
-        return f"{found['median']:.3g}{unit}"
-    return f"{found['median']:.3g}{unit} ({found['min']:.3g}-{found['max']:.3g})"
+        return f"{_short(found['median'])}{unit}"
+    return f"{_short(found['median'])}{unit} ({_short(found['min'])}-{_short(found['max'])})"
+
+
+def _short(value: float) -> str:
+    """Three significant digits, and all digits before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

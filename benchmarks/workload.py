@@ -46,6 +46,12 @@ def draw_ids(
     return np.minimum(drawn.astype(np.int32), input_dim - 1)
 
 
+def distinct_ids(distribution: str, input_dim: int) -> int:
+    """The median number of different ids in a batch: the rows that a step reads and writes."""
+    batches = draw_ids(distribution, input_dim)
+    return int(np.median([len(np.unique(batch)) for batch in batches]))
+
+
 def draw_targets(num_batches: int = NUM_BATCHES, seed: int = 1) -> npt.NDArray[np.float32]:
     """What the model is to predict: noise, `[num_batches, BATCH_SIZE, OUTPUT_DIM]`."""
     shape = (num_batches, BATCH_SIZE, OUTPUT_DIM)
