@@ -12,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import is_keras_3, keras
-from memcom_tf.errors import invalid
+from memcom_tf.errors import invalid, message
 from memcom_tf.initializers import initializer_of
 from memcom_tf.ops import reference, selection
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.ops.program import NotFusableError, Program, program_of
+from memcom_tf.sizing import layer_for_ratio
 from memcom_tf.tables import Table, Tables, check_positive
 
 METHODS: dict[str, type[CompressedEmbedding]] = {}
@@ -121,9 +122,19 @@ class CompressedEmbedding(keras.layers.Layer):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Shows a method's arguments behind the ones that it hands on through `*args`."""
         super().__init_subclass__(**kwargs)
-        inherited = inspect.signature(CompressedEmbedding).parameters.values()
-        own = inspect.signature(cls.__init__).parameters.values()
-        named = {parameter.name: parameter for parameter in (*inherited, *own)}
+        inherited = inspect.signature(CompressedEmbedding).parameters
+        own = inspect.signature(cls.__init__).parameters
+        new = [p.name for p in own.values() if p.kind == p.POSITIONAL_OR_KEYWORD]
+        if new := [name for name in new if name not in ("self", *inherited)]:
+            raise TypeError(
+                message(
+                    f"A method's own arguments must be keyword-only, as {cls.__name__} is called "
+                    "with the arguments of every embedding first.",
+                    "Declare `def __init__(self, *args, size, **kwargs)`.",
+                    arguments=new,
+                )
+            )
+        named = {**inherited, **own}
         cls.__signature__ = inspect.Signature(
             sorted(
                 (p for p in named.values() if p.name != "self" and p.kind != p.VAR_POSITIONAL),
@@ -236,7 +247,9 @@ class CompressedEmbedding(keras.layers.Layer):
         """Looks up, and pools where a `combiner` is set."""
         ids = reference.as_ids(inputs, self.input_dim)
         if weights is not None:
-            weights = self._as_weights(weights, ids)
+            if self.combiner is None:
+                raise invalid("`weights` are for pooling.", "Set `combiner`.", combiner=None)
+            weights = reference.as_weights(weights, ids, self.compute_dtype)
         if ids.shape.rank == 1 and not isinstance(ids, tf.RaggedTensor):
             # One id a bag: its weight matters to the sum and cancels in the others.
             vectors = self._look_up(ids, None, None, training)
@@ -288,21 +301,6 @@ class CompressedEmbedding(keras.layers.Layer):
                     f"not one for the fused ops: {error}.",
                 )
         return self._program
-
-    def _as_weights(self, weights: Array, ids: Array) -> Array:
-        if self.combiner is None:
-            raise invalid("`weights` are for pooling.", "Set `combiner`.", combiner=None)
-        if not isinstance(weights, tf.RaggedTensor):
-            weights = tf.convert_to_tensor(weights)
-        if isinstance(weights, tf.RaggedTensor) != isinstance(ids, tf.RaggedTensor):
-            raise invalid("`weights` must be ragged exactly where the ids are.")
-        if not ids.shape.is_compatible_with(weights.shape):
-            raise invalid(
-                "`weights` must have the shape of the ids.",
-                ids=tuple(ids.shape),
-                weights=tuple(weights.shape),
-            )
-        return tf.cast(weights, self.compute_dtype)
 
     def score_all(self, query: Array) -> Array:
         """Scores of the whole vocabulary, without building the dense table.
@@ -379,32 +377,7 @@ class CompressedEmbedding(keras.layers.Layer):
         Raises:
             ValueError: If `ratio` is below 1 or above what the method can reach, which is named.
         """
-        check_positive(input_dim=input_dim, output_dim=output_dim)
-        if not ratio >= 1:
-            raise invalid("`ratio` must be 1 or more.", ratio=ratio)
-
-        def sized(size: int) -> CompressedEmbedding:
-            argument = {cls.size_argument: size} if cls.size_argument else {}
-            return cls(**{"input_dim": input_dim, "output_dim": output_dim, **argument, **kwargs})
-
-        sizes = cls.size_range(input_dim, output_dim, **kwargs)
-        smallest = sized(sizes[0])
-        if smallest.compression_ratio < ratio:
-            raise invalid(
-                f"`ratio` must be at most {smallest.compression_ratio:.6g} for {cls.__name__} "
-                f"with input_dim={input_dim}, output_dim={output_dim}.",
-                "Choose a smaller ratio or another method.",
-                ratio=ratio,
-                **kwargs,
-            )
-        low, high = 0, len(sizes)
-        while high - low > 1:
-            middle = (low + high) // 2
-            if sized(sizes[middle]).compression_ratio >= ratio:
-                low = middle
-            else:
-                high = middle
-        return sized(sizes[low])
+        return layer_for_ratio(cls, input_dim, output_dim, ratio, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

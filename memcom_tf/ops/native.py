@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.python.framework import auto_control_deps_utils
 from tensorflow.python.ops import resource_variable_ops
 
+from memcom_tf.errors import message
 from memcom_tf.ops import selection
 from memcom_tf.ops.interface import Array
 from memcom_tf.ops.program import Program
@@ -254,6 +255,18 @@ def _gradient_of_lookup(op: Any, gradient: Array) -> list[Any]:
     if op.get_attr("weighted") and not _is_skipped(op, lookup_gradient.num_tables + 2):
         weights = lookup_gradient.by_weights()
     return [*tables, None, None, weights]
+
+
+@tf.RegisterGradient("Memcom>LookupGradient")
+@tf.RegisterGradient("Memcom>LookupWeightsGradient")
+def _no_second_derivative(op: Any, *gradients: Array) -> Any:
+    raise NotImplementedError(
+        message(
+            "A derivative of a fused lookup's gradient is not implemented.",
+            "Compute the lookup on plain ops: `with memcom_tf.ops.use('reference'): ...`.",
+            op=op.type,
+        )
+    )
 
 
 def _is_skipped(op: Any, number: int) -> bool:

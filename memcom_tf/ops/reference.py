@@ -142,6 +142,33 @@ def poison(values: Array, any_outside: Array) -> Array:
     return tf.cond(any_outside, lambda: values * float("nan"), lambda: values)
 
 
+def as_weights(weights: Array, ids: Array, dtype: str) -> Array:
+    """Casts the weights of ids, and requires that there is one for each.
+
+    Args:
+        weights: Dense or ragged numbers, of the shape of the ids.
+        ids: Dense or ragged tensor.
+        dtype: What to cast to.
+
+    Returns:
+        The weights.
+
+    Raises:
+        ValueError: Where the shapes differ, or only one of both is ragged.
+    """
+    if not isinstance(weights, tf.RaggedTensor):
+        weights = tf.convert_to_tensor(weights)
+    if isinstance(weights, tf.RaggedTensor) != isinstance(ids, tf.RaggedTensor):
+        raise invalid("`weights` must be ragged exactly where the ids are.")
+    if not ids.shape.is_compatible_with(weights.shape):
+        raise invalid(
+            "`weights` must have the shape of the ids.",
+            ids=tuple(ids.shape),
+            weights=tuple(weights.shape),
+        )
+    return tf.cast(weights, dtype)
+
+
 def combine(vectors: Array, weights: Array | None, combiner: str) -> Array:
     """Pools the vectors of a bag.
 

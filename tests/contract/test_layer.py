@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from memcom_tf._keras import is_keras_3, keras
-from memcom_tf.layers import METHODS
+from memcom_tf.layers import METHODS, CompressedEmbedding
 from memcom_tf.ops.numpy_ops import NumpyOps
 from tests.contract.methods import INPUT_DIM, OUTPUT_DIM, Case, every_method
 
@@ -26,6 +26,14 @@ def test_leading_arguments_are_those_of_keras_embedding(method):
     assert {p.name: p.default for p in ours}.items() <= defaults.items()
     if is_keras_3:  # tf_keras has activity_regularizer in between
         assert [p.name for p in ours] == [p.name for p in theirs[: len(ours)]]
+
+
+def test_a_method_of_ones_own_takes_its_arguments_by_keyword():
+    with pytest.raises(TypeError, match=r"keyword-only.*arguments=\['size'\]"):
+
+        class Positional(CompressedEmbedding):
+            def __init__(self, input_dim: int, size: int = 3) -> None:
+                super().__init__(input_dim, size)
 
 
 @every_method

@@ -345,6 +345,20 @@ def test_ids_beyond_int32():
     np.testing.assert_array_equal(dense(found_slopes[0]), dense(slopes[0]))
 
 
+def test_second_derivatives_are_refused():
+    layer = MEMCOM.trained()
+    (table, *_) = [
+        variable if isinstance(variable, tf.Variable) else variable.value
+        for variable in layer.trainable_variables
+    ]
+    with use("native"), tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            loss = tf.reduce_sum(layer(np.array([1, 2]), training=True) ** 3)
+        slope = tf.reduce_sum(inner.gradient(loss, table).values ** 2)
+    with pytest.raises(NotImplementedError, match=r"use\('reference'\)"):
+        outer.gradient(slope, table)
+
+
 _WITH_THREADS = """
 import sys
 import numpy as np, tensorflow as tf

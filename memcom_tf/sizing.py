@@ -1,0 +1,53 @@
+"""The size of a method at a wanted compression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memcom_tf.errors import invalid
+from memcom_tf.tables import check_positive
+
+
+def layer_for_ratio(cls: Any, input_dim: int, output_dim: int, ratio: float, **kwargs: Any) -> Any:
+    """Finds the largest layer of a class that compresses enough: its `for_ratio`.
+
+    Args:
+        cls: A `CompressedEmbedding`, whose compression falls as `size_argument` rises along
+            `size_range`.
+        input_dim: Size of the vocabulary.
+        output_dim: Width of an embedding.
+        ratio: Wanted `compression_ratio`, 1 or more.
+        **kwargs: Further arguments of the layer.
+
+    Returns:
+        A layer.
+
+    Raises:
+        ValueError: If `ratio` is below 1 or above what the method can reach, which is named.
+    """
+    check_positive(input_dim=input_dim, output_dim=output_dim)
+    if not ratio >= 1:
+        raise invalid("`ratio` must be 1 or more.", ratio=ratio)
+
+    def sized(size: int) -> Any:
+        argument = {cls.size_argument: size} if cls.size_argument else {}
+        return cls(**{"input_dim": input_dim, "output_dim": output_dim, **argument, **kwargs})
+
+    sizes = cls.size_range(input_dim, output_dim, **kwargs)
+    smallest = sized(sizes[0])
+    if smallest.compression_ratio < ratio:
+        raise invalid(
+            f"`ratio` must be at most {smallest.compression_ratio:.6g} for {cls.__name__} "
+            f"with input_dim={input_dim}, output_dim={output_dim}.",
+            "Choose a smaller ratio or another method.",
+            ratio=ratio,
+            **kwargs,
+        )
+    low, high = 0, len(sizes)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if sized(sizes[middle]).compression_ratio >= ratio:
+            low = middle
+        else:
+            high = middle
+    return sized(sizes[low])
