@@ -80,6 +80,16 @@ def test_the_training_times_are_those_of_the_benchmark():
     assert all(row in README for row in rows)
 
 
+@pytest.mark.parametrize("section", ["lookups alone", "vocabulary scaling"])
+def test_rows_are_those_of_the_benchmark(section):
+    name = {"lookups alone": "lookup_kernels"}.get(section, section.replace(" ", "_"))
+    results = (ROOT / "benchmarks" / "results" / f"{name}.md").read_text()
+    text = README.split(f"<!-- {section} -->")[1].split(f"<!-- end of {section} -->")[0]
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) > 5
+    assert all(row in results for row in rows)
+
+
 def test_the_map_names_what_is_there():
     section = README.split("## Where things are")[1].split("##")[0]
     for first in re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE):

@@ -50,6 +50,27 @@ struct UpdateTables {
   }
 };
 
+// In front of a sink: sums of stretches are kept until all of a row are there.
+template <class Sink>
+struct KeepPartialSums {
+  static constexpr bool kChangesTables = Sink::kChangesTables;
+  const Sink& sink;
+  const Groups& groups;
+  const int cut_table;
+  float* sums;  // [partial sums, width]
+  void prefetch(int table, int64_t row, int64_t width) const { sink.prefetch(table, row, width); }
+  void emit(int table, int64_t position, int64_t row, int64_t width, const float* gradient) const {
+    if (table == cut_table && !groups.position.empty()) {
+      position = groups.position[position];
+      if (position < 0) {
+        std::copy(gradient, gradient + width, sums + ~position * width);
+        return;
+      }
+    }
+    sink.emit(table, position, row, width, gradient);
+  }
+};
+
 // The derivative by a vector: `values` times `factor`.
 struct OfVector {
   const float* values;
@@ -179,7 +200,7 @@ class BoundDerivative {
   Rows narrow_[kMaxFactors] = {}, wide_[kMaxFactors + 1] = {};
 };
 
-// Rows [first, last) of a pass, and the rows of its riders.
+// Stretches [first, last) of a pass, and the rows of its riders.
 template <class T, class Sink>
 void gradient_rows(const Lookup<T>& x, const Plan& plan, const Pass& pass, const Groups& groups,
                    const float* gradient, const Sink& sink, int64_t first, int64_t last) {
@@ -248,6 +269,24 @@ void gradient_rows(const Lookup<T>& x, const Plan& plan, const Pass& pass, const
       }
     }
     sink.emit(pass.table, r, groups.row[r], width, row_gradient);
+  }
+}
+
+// A whole pass. `share(count, work)` calls work(first, last) until all of `count` are done, with as
+// many threads as it likes.
+template <class T, class Sink, class Share>
+void gradient_pass(const Lookup<T>& x, const Plan& plan, const Pass& pass, const Groups& groups,
+                   const float* gradient, const Sink& sink, const Share& share) {
+  const int64_t width = x.program->gathers[pass.gathers[0]].width;
+  std::vector<float> sums(groups.num_partial_sums * width);
+  const KeepPartialSums<Sink> keep{sink, groups, pass.table, sums.data()};
+  share(groups.num_stretches(), [&](int64_t first, int64_t last) {
+    gradient_rows(x, plan, pass, groups, gradient, keep, first, last);
+  });
+  for (const Cut& cut : groups.cuts) {
+    float* const total = sums.data() + cut.first * width;
+    for (int64_t s = 1; s < cut.count; s++) add_scaled(total, total + s * width, 1.0f, width, true);
+    sink.emit(pass.table, cut.position, cut.row, width, total);
   }
 }
 

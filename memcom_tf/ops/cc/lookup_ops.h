@@ -13,7 +13,14 @@
 
 namespace memcom {
 
-constexpr int64_t kCostOfRow = 2000;  // in cycles, of a row of a gradient
+// Shares the stretches of a gradient among threads.
+inline auto sharing(OpKernelContext* c, const Groups& groups) {
+  constexpr int64_t kCostOfEntry = 1000;  // in cycles
+  const int64_t entries = groups.start.back();
+  return [c, entries](int64_t count, const std::function<void(int64_t, int64_t)>& work) {
+    if (count > 0) shard(c, count, entries * kCostOfEntry / count, work);
+  };
+}
 
 // What the ops on lookups share: the attributes, and the inputs up to the weights.
 template <class T>
@@ -203,13 +210,11 @@ class LookupGradientOp : public LookupKernel<T> {
     };
     TF_RETURN_IF_ERROR(
         this->for_each_pass(call, [&](const Pass& pass, const Plan& plan, const Groups& groups) {
-          TF_RETURN_IF_ERROR(allocate(pass.table, groups.count()));
+          TF_RETURN_IF_ERROR(allocate(pass.table, groups.num_rows));
           for (const int rider : pass.riders)
             TF_RETURN_IF_ERROR(allocate(call.program.gathers[rider].table, plan.num_ids()));
           const WriteSlices<T> sink{slices.data()};
-          shard(c, groups.count(), kCostOfRow, [&](int64_t first, int64_t last) {
-            gradient_rows(call.lookup, plan, pass, groups, gradient, sink, first, last);
-          });
+          gradient_pass(call.lookup, plan, pass, groups, gradient, sink, sharing(c, groups));
           return absl::OkStatus();
         }));
     for (int t = 0; t < num_tables; t++)
@@ -273,9 +278,7 @@ class LookupUpdateOp : public LookupKernel<T> {
     const std::vector<Pass> passes = passes_of(call.program);
     if (passes.size() == 1) return update_in_parts(c, call, passes[0], gradient, sink);
     return this->for_each_pass(call, [&](const Pass& pass, const Plan& plan, const Groups& groups) {
-      shard(c, groups.count(), kCostOfRow, [&](int64_t first, int64_t last) {
-        gradient_rows(call.lookup, plan, pass, groups, gradient, sink, first, last);
-      });
+      gradient_pass(call.lookup, plan, pass, groups, gradient, sink, sharing(c, groups));
       return absl::OkStatus();
     });
   }
@@ -290,7 +293,8 @@ class LookupUpdateOp : public LookupKernel<T> {
       std::string wrong = make_plan(call.lookup, pass, plan, part);
       if (wrong.empty()) wrong = make_groups(call.program, pass, *plan, &plan->buffer, groups);
       if (wrong.empty())
-        gradient_rows(call.lookup, *plan, pass, *groups, gradient, sink, 0, groups->count());
+        gradient_pass(call.lookup, *plan, pass, *groups, gradient, sink,
+                      [](int64_t count, const auto& work) { work(0, count); });
       return wrong;
     });
   }

@@ -72,18 +72,63 @@ struct Plan {
   }
 };
 
-// A table's rows in the order of its pass.
+// A busy row that is summed in stretches.
+struct Cut {
+  int64_t position, row;  // among the rows of the gradient, and in the table
+  int64_t first, count;   // of its partial sums
+};
+
+// A table's rows in the order of its pass, busy ones in stretches.
 struct Groups {
   bool in_order = false;          // entry i is unique id i
   std::vector<uint64_t> entries;  // else: unique id * number of gathers + gather, row by row
-  std::vector<uint32_t> start;    // of each row among the entries, and the end
-  std::vector<int64_t> row;
-  int64_t count() const { return (int64_t)row.size(); }
+  std::vector<uint32_t> start;    // of each stretch among the entries, and the end
+  std::vector<int64_t> row;       // of each stretch
+  // Of each stretch, the position of its row or, of a cut row, ~ the number of its partial sum.
+  // Empty where no row is cut.
+  std::vector<int64_t> position;
+  std::vector<Cut> cuts;
+  int64_t num_rows = 0, num_partial_sums = 0;
+  int64_t num_stretches() const { return (int64_t)row.size(); }
   MEMCOM_INLINE int64_t id_of(int64_t entry, int64_t gathers) const {
     if (in_order) return entry;
     return (int64_t)(gathers == 1 ? entries[entry] : entries[entry] / gathers);
   }
 };
+
+// Entries of a row that one thread sums. A quotient's table has few rows and every id of the batch
+// in them: whole rows could not be shared among threads. Where a row is cut does not depend on
+// their number.
+constexpr int64_t kStretch = 512;
+
+inline void cut_busy_rows(int64_t stretch, Groups* groups) {
+  const int64_t rows = (int64_t)groups->row.size();
+  groups->num_rows = rows;
+  groups->num_partial_sums = 0;
+  groups->position.clear();
+  groups->cuts.clear();
+  int64_t busiest = 0;
+  for (int64_t r = 0; r < rows; r++)
+    busiest = std::max<int64_t>(busiest, groups->start[r + 1] - groups->start[r]);
+  if (busiest <= stretch) return;
+  std::vector<uint32_t> start;
+  std::vector<int64_t> row;
+  for (int64_t r = 0; r < rows; r++) {
+    const int64_t begin = groups->start[r], end = groups->start[r + 1];
+    const int64_t count = (end - begin + stretch - 1) / stretch;
+    for (int64_t s = 0; s < count; s++) {
+      start.push_back((uint32_t)(begin + s * stretch));
+      row.push_back(groups->row[r]);
+      groups->position.push_back(count == 1 ? r : ~(groups->num_partial_sums + s));
+    }
+    if (count == 1) continue;
+    groups->cuts.push_back({r, groups->row[r], groups->num_partial_sums, count});
+    groups->num_partial_sums += count;
+  }
+  start.push_back(groups->start[rows]);
+  groups->start.swap(start);
+  groups->row.swap(row);
+}
 
 // How ids become the keys that they are sorted by: as they are, or with the digits to a base
 // exchanged, so that ids of equal remainder follow each other.
@@ -233,10 +278,14 @@ inline bool group_in_order(const std::vector<uint32_t>& rows, Groups* groups) {
 
 // Groups the unique ids by the rows of a pass's table.
 inline std::string make_groups(const Program& program, const Pass& pass, const Plan& plan,
-                               std::vector<uint64_t>* buffer, Groups* groups) {
+                               std::vector<uint64_t>* buffer, Groups* groups,
+                               int64_t stretch = kStretch) {
   const int64_t ids = plan.num_ids(), gathers = (int64_t)pass.gathers.size();
   groups->in_order = gathers == 1 && group_in_order(plan.rows[pass.gathers[0]], groups);
-  if (groups->in_order) return "";
+  if (groups->in_order) {
+    cut_busy_rows(stretch, groups);
+    return "";
+  }
   const int64_t rows_of_table = program.gathers[pass.gathers[0]].rows;
   const int entry_bits = std::max(1, bits_for((uint64_t)(ids * gathers)));
   const int row_bits = bits_for((uint64_t)rows_of_table);
@@ -252,6 +301,7 @@ inline std::string make_groups(const Program& program, const Pass& pass, const P
   for (size_t r = 0; r < rows; r++) groups->row[r] = items[groups->start[r]] >> entry_bits;
   const uint64_t mask = (uint64_t{1} << entry_bits) - 1;
   for (uint64_t& item : items) item &= mask;
+  cut_busy_rows(stretch, groups);
   return "";
 }
 
