@@ -43,11 +43,11 @@ test-cc-thread: $(INSTALLED)
 	build/kernels_test_thread
 
 test-keras3: $(INSTALLED) data
-	$(PYTEST) -n 2
+	$(PYTEST) -n 2 --dist loadfile
 
 # The layers, the ranker and the converter run on tf_keras too, in a process of its own.
 test-tf-keras: $(INSTALLED)
-	TF_USE_LEGACY_KERAS=1 $(PYTEST) -n 2 tests/contract tests/test_ranker.py tests/optimizers
+	TF_USE_LEGACY_KERAS=1 $(PYTEST) -n 2 --dist loadfile tests/contract tests/test_ranker.py tests/optimizers
 
 .PHONY: data
 data: $(INSTALLED)
