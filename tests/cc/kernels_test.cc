@@ -535,6 +535,32 @@ void half_precision() {
   expect(from_float<Float16>(65520.0f).bits == 0x7c00, "overflow", 0);
 }
 
+// Ids of 51 bits leave 13 bits to tell the positions of a batch apart, and none to exchange digits.
+void largest_vocabulary() {
+  const int64_t input_dim = kLargestInteger, base = 1024;
+  for (const int64_t rows : {base, input_dim / 2 + 1}) {
+    const std::vector<int64_t> code = {input_dim, 1, 1, 0, 0, rows, 1, 0, 1, 1, 1, 1, 1, 1, 0};
+    Program program;
+    expect(program.parse(code, {1.0f}, 1).empty(), "largest vocabulary", 0);
+    const IdKeys keys(program, passes_of(program)[0]);
+    expect(keys.base == (rows == base ? base : 0), "exchanged digits stay exact", 0);
+  }
+  Program program;
+  program.parse({input_dim, 1, 1, 0, 0, base, 1, 0, 1, 1, 1, 1, 1, 1, 0}, {1.0f}, 1);
+  expect(program.bind({base}, {1}).empty(), "bind", 0);
+  const std::vector<float> table(base, 1.0f);
+  const float* const tables[] = {table.data()};
+  for (const int64_t count : {8192, 8193}) {
+    const std::vector<int64_t> ids(count, input_dim - 1);
+    const Lookup<float> lookup{
+        &program, tables, {ids.data(), true, count}, {count, 1, nullptr}, Combiner::kNone,
+        false,    nullptr};
+    Plan plan;
+    const std::string wrong = make_plan(lookup, passes_of(program)[0], &plan);
+    expect(wrong.empty() == (count == 8192), "a batch that is too large", (int)count);
+  }
+}
+
 // Threads write disjoint rows of the same tables: the thread sanitizer watches.
 void threads() {
   Case<float> c;
@@ -582,6 +608,7 @@ int main() {
   half_precision();
   hostile_ids();
   hostile_programs(20000);
+  largest_vocabulary();
   random_cases<float>(1500);
   random_cases<BFloat16>(200);
   random_cases<Float16>(200);

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__)
 // The vector types below never cross a function that is not inlined.
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif
