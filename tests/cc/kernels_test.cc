@@ -486,6 +486,8 @@ void hostile_ids() {
   }
   const std::vector<int32_t> largest = {INT32_MAX, 0};
   expect(find_outside({largest.data(), false, 2}, int64_t{1} << 40) == -1, "large vocabulary", 0);
+  const std::vector<int32_t> lowest = {7, INT32_MIN};
+  expect(find_outside({lowest.data(), false, 2}, int64_t{3} << 30) == 1, "large vocabulary", 1);
   const int64_t good[] = {0, 2, 2, 5}, falling[] = {0, 3, 2, 5}, late[] = {1, 2, 5};
   expect(check_splits(good, 4, 5).empty(), "row splits", 0);
   expect(!check_splits(good, 4, 6).empty() && !check_splits(falling, 4, 5).empty() &&
@@ -561,6 +563,25 @@ void largest_vocabulary() {
   }
 }
 
+// A row that comes more often than rows are summed at a time.
+void a_row_many_times() {
+  constexpr int64_t kTimes = 3 * kChunk + 1;
+  Program rows;
+  expect(rows.parse({9, 0, 1, 0, 2, 0, 1, 2, 1, 1, 0}, {1.0f}, 1).empty(), "rows", 0);
+  expect(rows.bind({9}, {2}).empty(), "rows", 0);
+  const std::vector<int64_t> indices(kTimes, 4);
+  const std::vector<float> values(2 * kTimes, 1.0f);
+  const Lookup<float> duplicates{
+      &rows, nullptr, {indices.data(), true, kTimes}, {kTimes, 1, nullptr}, Combiner::kNone,
+      false, nullptr};
+  Plan plan;
+  expect(make_plan(duplicates, passes_of(rows)[0], &plan).empty(), "plan", 0);
+  std::vector<float> table(18, 0.0f);
+  const Updated<float> updated{table.data(), {}, {1.0f}};
+  apply_slices(Rule::kSgd, updated, 2, plan, values.data(), 0, plan.num_ids());
+  expect(table[8] == -(float)kTimes && table[9] == -(float)kTimes && table[7] == 0, "sum", 0);
+}
+
 // Threads write disjoint rows of the same tables: the thread sanitizer watches.
 void threads() {
   Case<float> c;
@@ -609,6 +630,7 @@ int main() {
   hostile_ids();
   hostile_programs(20000);
   largest_vocabulary();
+  a_row_many_times();
   random_cases<float>(1500);
   random_cases<BFloat16>(200);
   random_cases<Float16>(200);
