@@ -533,6 +533,13 @@ void half_precision() {
         return expect(false, "half precision rounding", (int)bits);
     }
   }
+  for (uint32_t bits = 0x0080; bits < 0x7f7f; bits++) {
+    const float x = to_float(BFloat16{(uint16_t)bits});
+    const float half = x + (to_float(BFloat16{(uint16_t)(bits + 1)}) - x) / 2;
+    if (from_float<BFloat16>(half).bits != bits + (bits & 1) ||
+        from_float<BFloat16>(std::nextafter(half, INFINITY)).bits != bits + 1)
+      return expect(false, "bfloat16 rounding", (int)bits);
+  }
   expect(from_float<Float16>(65519.0f).bits == 0x7bff, "largest", 0);
   expect(from_float<Float16>(65520.0f).bits == 0x7c00, "overflow", 0);
 }
