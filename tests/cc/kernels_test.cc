@@ -570,6 +570,26 @@ void largest_vocabulary() {
   }
 }
 
+// What a program must not get away with.
+void refused_programs() {
+  const auto parses = [](const std::vector<int64_t>& code, const std::vector<float>& constants) {
+    return Program().parse(code, constants, 1).empty();
+  };
+  const std::vector<int64_t> good = {10, 0, 1, 0, 2, 0, 1, 2, 1, 1, 0};
+  std::vector<int64_t> longer = good;
+  longer.push_back(0);
+  expect(parses(good, {1.0f}) && !parses(longer, {1.0f}), "code that goes on", 0);
+  expect(!parses(good, {1.0f, 1.0f}) && !parses(good, {}), "a constant a term", 0);
+  Program program;
+  program.parse(good, {1.0f}, 1);
+  expect(program.bind({10}, {2}).empty() && !program.bind({9}, {2}).empty(), "the last row", 0);
+  // id - id % 3 is never negative, but x - y of such ranges could be.
+  const std::vector<int64_t> difference = {10, 2, 1, 0, 0, 3, 2, 6, 0, 1,
+                                           1,  0, 2, 2, 1, 2, 1, 1, 0};
+  expect(program.parse(difference, {1.0f}, 1).empty(), "a difference", 0);
+  expect(!program.bind({100}, {2}).empty(), "a row that may be negative", 0);
+}
+
 // A row that comes more often than rows are summed at a time.
 void a_row_many_times() {
   constexpr int64_t kTimes = 3 * kChunk + 1;
@@ -637,6 +657,7 @@ int main() {
   hostile_ids();
   hostile_programs(20000);
   largest_vocabulary();
+  refused_programs();
   a_row_many_times();
   random_cases<float>(1500);
   random_cases<BFloat16>(200);
