@@ -85,6 +85,8 @@ class CompressedEmbedding(keras.layers.Layer):
     __signature__: ClassVar[inspect.Signature]
     variants: ClassVar[tuple[dict[str, Any], ...]] = ({},)
     """Settings under which the method is tested and compared."""
+    shares_by_remainder: ClassVar[bool] = False
+    """Whether ids of equal `id % num_buckets` share a row, so that their similarity matters."""
     size_argument: ClassVar[str | None] = None
     """The argument by which `for_ratio` chooses the size."""
 

@@ -36,6 +36,7 @@ class HashedEmbedding(CompressedEmbedding):
 
     formula = "T[i mod m]"
     source = "arXiv:0902.2206"
+    shares_by_remainder = True
     size_argument = "num_buckets"
 
     def __init__(

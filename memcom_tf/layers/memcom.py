@@ -53,6 +53,7 @@ class MEmComEmbedding(CompressedEmbedding):
     formula = "U[i mod m] * V[i] (+ W[i])"
     source = "arXiv:2203.10135"
     variants = ({}, {"bias": True})
+    shares_by_remainder = True
     size_argument = "num_buckets"
 
     def __init__(

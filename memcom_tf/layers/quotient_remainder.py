@@ -42,6 +42,7 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
     formula = "R[i mod m] op Q[i div m]"
     source = "arXiv:1909.02107"
     variants = tuple({"operation": operation} for operation in OPERATIONS)
+    shares_by_remainder = True
     size_argument = "num_buckets"
 
     def __init__(

@@ -108,6 +108,9 @@ class NextItemRanker(keras.Model):
                 input_dim=item_embedding.input_dim,
                 vocabulary_input_dim=vocabulary.input_dim,
             )
+        for embedding in (item_embedding, output_embedding):
+            if vocabulary is not None and embedding is not None:
+                _check_order(vocabulary, embedding)
         self.item_embedding = item_embedding
         self.history_length = int(history_length)
         self.output_embedding = output_embedding
@@ -293,6 +296,17 @@ class NextItemRanker(keras.Model):
                     config[name], custom_objects=custom_objects
                 )
         return cls(**config)
+
+
+def _check_order(vocabulary: Vocabulary, embedding: CompressedEmbedding) -> None:
+    found = getattr(embedding, "num_buckets", None)
+    if embedding.shares_by_remainder and vocabulary.num_buckets not in (None, found):
+        raise invalid(
+            "`num_buckets` of the embedding must be that of the vocabulary's similarity order.",
+            "Order the vocabulary for this number of buckets, or change the layer.",
+            num_buckets=found,
+            vocabulary_num_buckets=vocabulary.num_buckets,
+        )
 
 
 def _check_same(

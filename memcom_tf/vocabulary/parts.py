@@ -13,13 +13,14 @@ from memcom_tf.errors import invalid
 from memcom_tf.vocabulary.items import Item, as_column, kind_of, nearest
 
 OutOfVocabulary: TypeAlias = Literal["error", "drop", "share"]
-Order: TypeAlias = Literal["given", "frequency"]
+CountedOrder: TypeAlias = Literal["given", "frequency"]
+Order: TypeAlias = Literal["given", "frequency", "similarity"]
 Details: TypeAlias = Mapping[str, Mapping[Any, str]]
 """Detail name -> item -> text, e.g. `{"title": {50: "Star Wars (1977)"}}`."""
 
 FORMAT = "memcom_tf.vocabulary"
 FORMAT_VERSION = 1
-_FIELDS = ("items", "counts", "order", "out_of_vocabulary", "details", "fingerprint")
+_FIELDS = ("items", "counts", "order", "num_buckets", "out_of_vocabulary", "details", "fingerprint")
 _SHOWN = 3
 
 
@@ -61,10 +62,10 @@ def checked_counts(counts: Iterable[int], size: int, order: Order) -> tuple[int,
 
 
 def choose(
-    counts: Mapping[Any, int], order: Order, min_count: int, max_size: int | None
+    counts: Mapping[Any, int], order: CountedOrder, min_count: int, max_size: int | None
 ) -> dict[Item, int]:
     """Returns the items to keep with their counts, in the order of their ids."""
-    one_of("order", order, Order)
+    one_of("order", order, CountedOrder)
     if max_size is not None and max_size < 1:
         raise invalid("`max_size` must be positive.", "Pass None for all.", max_size=max_size)
     items = as_column(counts.keys(), "counts").values

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.errors import invalid
+from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import parts
 from memcom_tf.vocabulary.items import Item, as_column, kind_of
 from memcom_tf.vocabulary.parts import Details, Order, OutOfVocabulary
@@ -27,6 +28,7 @@ class VocabularyState:
         *,
         counts: Iterable[int] | None = None,
         order: Order = "given",
+        num_buckets: int | None = None,
         out_of_vocabulary: OutOfVocabulary = "error",
         details: Details | None = None,
     ) -> None:
@@ -34,10 +36,20 @@ class VocabularyState:
         if kind is None:
             raise invalid("`items` must not be empty.", "Pass at least one item.", items=values)
         parts.one_of("order", order, Order)
+        if (order == "similarity") != (num_buckets is not None):
+            raise invalid(
+                '`num_buckets` must be given where `order` is "similarity", and only there.',
+                "Use `Vocabulary.reordered`.",
+                order=order,
+                num_buckets=num_buckets,
+            )
+        if num_buckets is not None:
+            check_positive(num_buckets=num_buckets)
         parts.one_of("out_of_vocabulary", out_of_vocabulary, OutOfVocabulary)
         self._kind = kind
         self._items: tuple[Any, ...] = tuple(values)
         self._order = order
+        self._num_buckets = num_buckets
         self._policy = out_of_vocabulary
         self._index = {item: self.first_id + i for i, item in enumerate(self._items)}
         if len(self._index) < len(self._items):
@@ -67,6 +79,11 @@ class VocabularyState:
         return self._order
 
     @property
+    def num_buckets(self) -> int | None:
+        """For how many buckets items were ordered by similarity; None in another order."""
+        return self._num_buckets
+
+    @property
     def out_of_vocabulary(self) -> OutOfVocabulary:
         """What `ids` does with an unknown item."""
         return self._policy
@@ -84,7 +101,8 @@ class VocabularyState:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of all that decides which id an item gets: items, order, policy."""
-        decisive = json.dumps([self._items, self._order, self._policy])
+        buckets = [] if self._num_buckets is None else [self._num_buckets]
+        decisive = json.dumps([self._items, self._order, self._policy, *buckets])
         return hashlib.sha256(decisive.encode("ascii")).hexdigest()
 
     @cached_property
@@ -105,6 +123,7 @@ class VocabularyState:
             "items": self._items,
             "counts": self._counts,
             "order": self._order,
+            "num_buckets": self._num_buckets,
             "out_of_vocabulary": self._policy,
             "details": self._details,
         }

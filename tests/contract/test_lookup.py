@@ -203,3 +203,21 @@ def test_the_best_ids_are_exact_where_a_method_finds_them(case: Case, k):
         np.testing.assert_allclose(scores[np.asarray(found)], expected, rtol=1e-5)
         np.testing.assert_allclose(scores[by_oracle], expected, rtol=1e-5)
         assert len(set(np.asarray(found))) == k
+
+
+@every_method
+def test_it_says_whether_remainders_decide_which_ids_share_a_row(case: Case):
+    """Methods that do are refused a vocabulary that was ordered for another `num_buckets`."""
+    layer = case.trained()
+    ids = np.arange(INPUT_DIM)
+    gathered = []
+
+    class Recording(NumpyOps):
+        def gather(self, table, rows):
+            gathered.append(np.broadcast_to(rows, ids.shape))
+            return super().gather(table, rows)
+
+    layer.lookup(Recording(), ids, layer.table_values())
+    remainders = ids % getattr(layer, "num_buckets", INPUT_DIM)
+    shares = any(np.array_equal(rows, remainders) for rows in gathered if rows.max() < ids.max())
+    assert shares == case.method.shares_by_remainder
