@@ -1,6 +1,7 @@
 // A ranker's file on LiteRT.js: the signatures `rank`, `score` and `embed`.
 
 import {loadAndCompile, loadLiteRt, Tensor} from '@litertjs/core';
+import {withFixedShapes} from './fixed_shapes.js';
 
 const RUNTIME = '/node_modules/@litertjs/core/wasm/';
 let runtime;
@@ -11,7 +12,7 @@ export class Ranker {
   static async open(file) {
     runtime ??= loadLiteRt(RUNTIME);
     await runtime;
-    return new Ranker(file, await loadAndCompile(file.bytes, {accelerator: 'wasm'}));
+    return new Ranker(file, await loadAndCompile(withFixedShapes(file.bytes), {accelerator: 'wasm'}));
   }
 
   constructor(file, model) {
@@ -55,7 +56,7 @@ export class Ranker {
     this.model.delete();
   }
 
-  /** LiteRT.js runs a signature in the shape that it was compiled in: `input` goes in parts. */
+  /** `input` in parts of the size that the signature was compiled for. */
   async #runInBatches(signature, input, values, others = {}) {
     const details = this.model.signatures[signature].getInputDetails().find(({name}) => name === input);
     const size = details.shape[0];

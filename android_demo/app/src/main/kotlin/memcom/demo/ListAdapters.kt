@@ -76,7 +76,10 @@ class RecommendationAdapter(
             max = FULL_BAR
             progress = (row.likelihood * FULL_BAR).roundToInt()
         }
-        view.findViewById<TextView>(R.id.score).text = context.getString(R.string.score, row.score)
+        view.findViewById<TextView>(R.id.score).apply {
+            text = context.getString(R.string.score, row.score)
+            contentDescription = context.getString(R.string.score_spoken, row.score)
+        }
         view.findViewById<TextView>(R.id.why).apply {
             text = why(row)
             visible = text.isNotEmpty()

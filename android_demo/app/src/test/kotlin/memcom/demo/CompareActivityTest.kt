@@ -47,7 +47,7 @@ class CompareActivityTest {
             assertTrue(side.text(R.id.model_time).matches(Regex("""\d+\.\d\d ms to rank""")))
             assertTrue(side.text(R.id.model_file_bytes).endsWith("kB with titles"))
         }
-        assertEquals(phone.ranked, first.list().map { it.text.substring(it.text.indexOf("  ") + 2) })
+        assertEquals(phone.ranked, first.list().map { it.text.toString().substringAfter(". ") })
         val shared = first.list().count { it.isActivated }
         assertEquals(shared, second.list().count { it.isActivated })
         assertEquals("$shared of 10 the same", activity.findViewById<TextView>(R.id.overlap).text)

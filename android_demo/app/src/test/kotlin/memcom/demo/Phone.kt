@@ -94,6 +94,7 @@ class Phone(private val controller: ActivityController<MainActivity> = Robolectr
     fun rotate(qualifiers: String) {
         RuntimeEnvironment.setQualifiers(qualifiers)
         controller.configurationChange()
+        controller.visible()
         settle()
     }
 
