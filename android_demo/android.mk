@@ -30,7 +30,7 @@ android-test: android-models
 	$(BIN)/python android_demo/tools/make_fixtures.py $(ANDROID)/fixtures
 	$(MAVEN) package
 	android_demo/package.sh $(ANDROID)
-	$(PYTEST) android_demo/tests
+	$(PYTEST) android_demo/apk_tests
 	$(MAKE) --no-print-directory web-test
 
 android_demo/web/node_modules: android_demo/web/package.json android_demo/web/package-lock.json

@@ -36,14 +36,15 @@ proguard "$(ls tools/target/lib/android-all-7*.jar)" "$work/oldest.jar"
 rm "$work/oldest.jar"
 proguard "$(jar_of android-all-14)" "$work/classes.jar"
 
+# dex2jar, which the tests use, brings another dx: only this one is on the classpath.
 echo "Dexing"
 mkdir "$work/apk"
-java -Xmx1g -cp 'tools/target/lib/*' com.android.dx.command.Main --dex "--min-sdk-version=$min_sdk" \
+java -Xmx1g -cp "$(ls tools/target/lib/dalvik-dx-*.jar)" com.android.dx.command.Main --dex "--min-sdk-version=$min_sdk" \
   "--output=$work/apk" "$work/classes.jar"
 
 if [ ! -f "$work/../debug.keystore" ]; then
   keytool -genkeypair -keystore debug.keystore -storepass android -keypass android -alias debug \
-    -keyalg RSA -keysize 2048 -validity 10000 -dname 'CN=Android Debug, O=Android, C=US' 2> /dev/null
+    -keyalg RSA -keysize 2048 -validity 10000 -dname 'CN=Android Debug, O=Android, C=US' > /dev/null 2>&1
 fi
 
 package() {

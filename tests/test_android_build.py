@@ -75,6 +75,8 @@ def test_the_manifest_asks_for_no_permission():
 
 def test_web_packages_are_pinned():
     package = (APP / "web/package.json").read_text()
-    versions = re.findall(r'"(?:@litertjs/core|fflate|flatbuffers|puppeteer-core)": "(.*)"', package)
+    versions = re.findall(
+        r'"(?:@litertjs/core|fflate|flatbuffers|puppeteer-core)": "(.*)"', package
+    )
     assert len(versions) == 4
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions)

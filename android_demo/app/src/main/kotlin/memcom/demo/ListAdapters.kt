@@ -56,6 +56,13 @@ class RecommendationAdapter(
     private val add: (Int) -> Unit,
 ) : RowAdapter<Recommendation>(context, R.layout.row_recommendation) {
     private var opened: Int? = null
+    private var hasHistory = false
+
+    /** Replaces the list; without a history there is nothing to explain it by. */
+    fun show(changed: List<Recommendation>, hasHistory: Boolean) {
+        this.hasHistory = hasHistory
+        show(changed)
+    }
 
     /** Opens the reasons of the row at [position], or closes them. */
     fun toggle(position: Int) {
@@ -92,7 +99,8 @@ class RecommendationAdapter(
     }
 
     private fun why(row: Recommendation): CharSequence {
-        val strongest = row.reasons.firstOrNull() ?: return ""
+        if (!hasHistory) return ""
+        val strongest = row.reasons.firstOrNull() ?: return context.getString(R.string.no_reason)
         return context.getString(R.string.because, strongest.item.title)
     }
 

@@ -116,7 +116,7 @@ class MainActivity : Activity() {
         chips.show(state.history)
         findViewById<View>(R.id.history_hint).visible = state.history.isEmpty() && model != null
         matches.show(state.matches)
-        ranking.show(state.recommendations?.rows.orEmpty())
+        ranking.show(state.recommendations?.rows.orEmpty(), state.history.isNotEmpty())
         showHeader(state)
         showFailure(state.failure)
         showPanes(state)

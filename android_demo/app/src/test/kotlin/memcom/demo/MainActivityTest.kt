@@ -55,8 +55,8 @@ class MainActivityTest {
         assertFalse(phone.isShown(R.id.history_hint))
         assertNotEquals(before, phone.ranked)
         assertTrue(phone.ranked.none { it in FILMS })
-        assertTrue(phone.reasons.all { reason -> reason.isEmpty() || FILMS.any { it in reason } })
-        assertTrue(phone.reasons.any { it.isNotEmpty() })
+        assertTrue(phone.reasons.all { reason -> reason.startsWith("For what it is") || FILMS.any { it in reason } })
+        assertTrue(phone.reasons.any { "Because of" in it })
         phone.screenshot("ranked-light")
     }
 

@@ -26,7 +26,9 @@ def program(tmp_path_factory):
         library = folder / LIBRARY
         library.write_bytes(apk.read(f"lib/arm64-v8a/{LIBRARY}"))
     build = APP / "tools" / "glibc-shim" / "build.sh"
-    subprocess.run(["env", f"CC={COMPILER}", build, library, folder], check=True)
+    # In a folder of its own: the program's own C library is the machine's.
+    shim = folder / "shim"
+    subprocess.run(["env", f"CC={COMPILER}", build, library, shim], check=True)
     source, binary = APP / "tools" / "arm64" / "run_signature.c", folder / "run_signature"
     subprocess.run(
         [
@@ -40,7 +42,7 @@ def program(tmp_path_factory):
         "-L",
         "/usr/aarch64-linux-gnu",
         "-E",
-        f"LD_LIBRARY_PATH={folder}",
+        f"LD_LIBRARY_PATH={shim}:{folder}",
         binary,
     ]
 

@@ -47,7 +47,7 @@ def test_the_finished_apk_runs(tmp_path):
     framework = next(path for path in listed if "/android-all-14" in path)
     classpath = ":".join(map(str, [resources, tmp_path / "test", classes, *others]))
     (tmp_path / "test").mkdir()
-    source = APP / "tests/apk/ApkTest.java"
+    source = APP / "apk_tests/java/ApkTest.java"
     subprocess.run(
         ["javac", "-nowarn", "-cp", classpath, "-d", tmp_path / "test", source], check=True
     )
