@@ -5,7 +5,7 @@ ANDROID := build/android
 MODELS ?= build/demo/memcom_int8.tflite build/demo/uncompressed_float32.tflite
 MAVEN := mvn --batch-mode --quiet --no-transfer-progress --file android_demo/pom.xml -Dkotlin.compiler.daemon=false
 
-.PHONY: apk android-models android-test web-demo web-test
+.PHONY: apk android-models android-test web-demo web-test bench-android android-clean
 
 build/demo/memcom_int8.tflite build/demo/uncompressed_float32.tflite: build/demo/report.json ;
 
@@ -42,4 +42,17 @@ web-demo: android-models android_demo/web/node_modules
 	cd android_demo/web && npm --silent start
 
 web-test: android-models android_demo/web/node_modules
+	android_demo/tools/install.sh web
 	cd android_demo/web && npm --silent test
+
+# What the app's ranker costs with a catalogue of a million.
+bench-android: apk
+	$(BIN)/python -m benchmarks.android_ranking
+
+bench: bench-android
+
+android-clean:
+	rm -rf android_demo/target android_demo/*/target android_demo/tools/*/target
+	rm -rf android_demo/app/src/main/assets android_demo/web/node_modules android_demo/debug.keystore
+
+clean: android-clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from pathlib import Path
 
 from benchmarks import android_ranking
 
@@ -49,3 +50,12 @@ def test_the_report_holds_every_file_and_part():
     )
     assert "| MEmCom int8 | 6.0 | 9.0 | 0.5 (0.4-0.6) | 0.5 | 0 | 40 + 30 |" in text
     assert "| TensorFlow Lite | 1,400,000 |" in text
+
+
+def test_the_figures_of_the_readme_are_those_of_the_benchmark():
+    root = Path(__file__).parents[1]
+    results = (root / "benchmarks" / "results" / "android_ranking.md").read_text()
+    readme = (root / "android_demo" / "README.md").read_text()
+    rows = [line for line in results.splitlines() if line.startswith("|")]
+    assert len(rows) > 8
+    assert all(row in readme for row in rows)

@@ -89,6 +89,14 @@ def main() -> None:
     graph, description = content[: archive.graph_bytes], archive.description
     later = append_members(graph, {**description, "format_version": 2}, vocabulary)
     (folder / "later_version.tflite").write_bytes(later)
+    # A vocabulary that promises more than the tables hold.
+    more = Vocabulary(range(1000))
+    promised = {
+        **description,
+        "vocabulary_fingerprint": more.fingerprint,
+        "embeddings": [{**description["embeddings"][0], "input_dim": more.input_dim}],
+    }
+    (folder / "too_many_items.tflite").write_bytes(append_members(graph, promised, more))
     # Its checksum is right: only the runtime can tell that this is no flatbuffer.
     nonsense = graph[:8] + bytes(255 - byte for byte in graph[8:])
     unreadable = append_members(nonsense, description, vocabulary)

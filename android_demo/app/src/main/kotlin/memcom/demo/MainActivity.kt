@@ -67,7 +67,7 @@ class MainActivity : Activity() {
         super.onActivityResult(requestCode, resultCode, data)
         val uri = data?.data
         if (requestCode == PICK_FILE && resultCode == RESULT_OK && uri != null) {
-            session.open(session.models.document(uri))
+            session.open(uri)
         }
     }
 
@@ -112,7 +112,10 @@ class MainActivity : Activity() {
 
     private fun show(state: State) {
         val model = state.model
-        actionBar?.subtitle = if (state.opening) getString(R.string.opening) else model?.source?.name
+        actionBar?.subtitle = when {
+            state.opening -> getString(R.string.opening)
+            else -> model?.source?.name ?: getString(R.string.no_model)
+        }
         chips.show(state.history)
         findViewById<View>(R.id.history_hint).visible = state.history.isEmpty() && model != null
         matches.show(state.matches)

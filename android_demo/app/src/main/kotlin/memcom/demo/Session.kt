@@ -1,5 +1,6 @@
 package memcom.demo
 
+import android.net.Uri
 import memcom.core.History
 import memcom.core.Item
 import memcom.core.ModelFileException
@@ -62,7 +63,13 @@ class Session(
 
     /** Opens the model of last time, or the first of the package. */
     fun start() {
-        open(memory.source ?: models.bundled.first())
+        val source = memory.source ?: models.bundled.firstOrNull()
+        if (source != null) open(source)
+    }
+
+    /** Opens what a person chose in the system's picker. */
+    fun open(document: Uri) = inBackground(document.toString(), { models.document(document) }) { found ->
+        if (found != null) open(found)
     }
 
     fun open(source: ModelSource) {
@@ -71,8 +78,8 @@ class Session(
             if (opened == null) {
                 show(state.copy(opening = false))
                 // The file of last time may be gone or too large by now: there is always another.
-                val fallback = models.bundled.first()
-                if (state.model == null && source != fallback) openAfterFailure(fallback)
+                val fallback = models.bundled.firstOrNull()
+                if (state.model == null && fallback != null && source != fallback) openAfterFailure(fallback)
             } else {
                 use(opened)
             }

@@ -92,6 +92,25 @@ class OpenFileTest {
     }
 
     @Test
+    fun aModelThatFailsWhileRankingIsSaid() {
+        phone.start().pick(Phone.fixture("too_many_items.tflite"))
+        phone.choose("999")
+        assertTrue("cannot run the file" in phone.text(R.id.failure_advice))
+    }
+
+    @Test
+    fun aPackageWithoutModelsWaitsForAFile() {
+        val files = FileModelStore(phone.application)
+        phone.application.session = phone.application.newSession(object : ModelStore by files {
+            override val bundled = emptyList<ModelSource.Bundled>()
+        })
+        phone.start()
+        assertEquals("No model yet: open a file", phone.activity.actionBar!!.subtitle)
+        phone.pick(Phone.fixture("teas.tflite"))
+        assertEquals(6, phone.ranked.size)
+    }
+
+    @Test
     fun aFileTooLargeForTheMemoryIsSaid() {
         val files = FileModelStore(phone.application)
         phone.application.session = phone.application.newSession(object : ModelStore by files {

@@ -66,7 +66,7 @@ class Phone(private val controller: ActivityController<MainActivity> = Robolectr
 
     /** Chooses a file in the system's picker. */
     fun pick(file: File) {
-        session.open(ModelSource.Document(file.name, provide(file)))
+        session.open(provide(file))
         settle()
     }
 

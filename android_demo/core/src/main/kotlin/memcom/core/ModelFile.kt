@@ -2,6 +2,7 @@ package memcom.core
 
 import java.io.IOException
 import java.nio.ByteBuffer
+import java.nio.ByteOrder
 import java.util.zip.CRC32
 
 /**
@@ -30,7 +31,7 @@ class ModelFile private constructor(
          * @throws ModelFileException if this is no whole, undamaged file of a ranker with a vocabulary
          */
         fun read(content: ByteBuffer): ModelFile {
-            val head = content.duplicate().order(java.nio.ByteOrder.LITTLE_ENDIAN)
+            val head = content.duplicate().order(ByteOrder.LITTLE_ENDIAN)
             if (head.limit() < 8 || head.getInt(4) != IDENTIFIER) {
                 throw ModelFileException(Problem.NOT_TFLITE, "The file must be a TensorFlow Lite file.")
             }
@@ -55,7 +56,7 @@ class ModelFile private constructor(
                     "vocabulary.json" -> vocabulary = Vocabulary.read(member.reader())
                 }
             }
-            val graph = content.part(0, members.start)
+            val graph = content.part(0, members.start).order(ByteOrder.nativeOrder())
             return checked(content, graph, description ?: throw noDescription(), vocabulary)
         }
 

@@ -16,11 +16,11 @@ import org.tensorflow.lite.Interpreter
  */
 class TfliteRanker(file: ModelFile, threads: Int = 1) : Ranker {
     private val interpreter = open(file, threads)
-    private val listLength = file.description.listLength
-    private val width = file.description.outputDim
+    private val listLength = interpreter.getOutputTensorFromSignature("ids", RANK).shape()[0]
+    private val width = interpreter.getOutputTensorFromSignature("vectors", EMBED).shape()[1]
     private val outputSignature =
         if (EMBED_OUTPUT in file.description.signatures) EMBED_OUTPUT else EMBED
-    override val historyLength = file.description.historyLength
+    override val historyLength = interpreter.getInputTensorFromSignature("history", RANK).shape()[1]
 
     override fun rank(history: IntArray): Ranking {
         val ids = IntArray(listLength)
@@ -49,8 +49,13 @@ class TfliteRanker(file: ModelFile, threads: Int = 1) : Ranker {
     }
 
     /** Inputs whose size the model leaves open take that of what they are given. */
-    private fun run(signature: String, inputs: Map<String, Any>, outputs: Map<String, Any>) =
+    private fun run(signature: String, inputs: Map<String, Any>, outputs: Map<String, Any>) = try {
         interpreter.runSignature(inputs, outputs, signature)
+    } catch (error: IllegalArgumentException) { // sizes that are not the graph's
+        throw refused(error)
+    } catch (error: IllegalStateException) { // such as ids that the tables do not have
+        throw refused(error)
+    }
 
     private companion object {
         const val RANK = "rank"

@@ -75,6 +75,13 @@ class TfliteRankerTest {
         assertEquals(Problem.REFUSED_BY_RUNTIME, error.problem)
     }
 
+    @Test
+    fun idsThatTheTablesDoNotHaveAreRefused() = recommender(folder("demo.fixtures").resolve("too_many_items.tflite")).use {
+        val history = History(listOf(it.file.vocabulary.ids.last))
+        val error = assertThrows(ModelFileException::class.java) { it.recommend(history) }
+        assertEquals(Problem.REFUSED_BY_RUNTIME, error.problem)
+    }
+
     private fun recommender(file: File) = ModelFile.read(direct(file)).let { Recommender(it, TfliteRanker(it)) }
 
     private fun folder(property: String) = File(System.getProperty(property)!!)
