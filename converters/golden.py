@@ -43,13 +43,16 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
         ValueError: If the file holds no ranker.
 
     Example:
+        >>> import pathlib, tempfile
         >>> from memcom_tf import MEmComEmbedding
         >>> from memcom_tf.converters import convert
         >>> from memcom_tf.models import NextItemRanker
         >>> ranker = NextItemRanker(MEmComEmbedding(500, 16, num_buckets=50), history_length=8)
         >>> ranker.build((None, 8))
-        >>> convert(ranker, k=5).save("ranker.tflite", overwrite=True)
-        >>> document = golden(CompressedModelFile("ranker.tflite"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "ranker.tflite"
+        ...     convert(ranker, k=5).save(path)
+        ...     document = golden(CompressedModelFile(path))
         >>> [len(case["ids"]) for case in document["cases"]]
         [5, 5, 5, 5, 5, 5, 5, 5]
     """
