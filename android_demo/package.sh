@@ -3,8 +3,9 @@
 #   package.sh OUTPUT_FOLDER
 # Writes memcom-demo.apk for all phones and memcom-demo-arm64.apk for those of today.
 set -euo pipefail
+mkdir -p "$1"
+output=$(cd "$1" && pwd)
 cd "$(dirname "$0")"
-output=$(mkdir -p "$1" && cd "$1" && pwd)
 work=$PWD/target
 rm -rf "$work" && mkdir -p "$work"
 property() { sed -n "s|.*<$1>\(.*\)</$1>.*|\1|p" pom.xml; }
