@@ -118,7 +118,7 @@ class MainActivity : Activity() {
         }
         chips.show(state.history)
         findViewById<View>(R.id.history_hint).visible = state.history.isEmpty() && model != null
-        matches.show(state.matches)
+        matches.show(state.matches - state.history.toSet())
         ranking.show(state.recommendations?.rows.orEmpty(), state.history.isNotEmpty())
         showHeader(state)
         showFailure(state.failure)

@@ -127,6 +127,7 @@ class MainActivityTest {
         FILMS.forEach(phone::choose)
         val ranked = phone.ranked
         phone.search("alien")
+        assertFalse("what was chosen is not offered again", "Alien (1979)" in phone.matches)
         phone.rotate("+land")
         assertEquals(FILMS.reversed(), phone.chips)
         assertEquals(ranked, phone.ranked)
