@@ -71,3 +71,6 @@ $(INSTALLED): setup.cfg pyproject.toml
 
 clean:
 	rm -rf $(VENV) build
+
+# make apk, make android-test, make web-demo.
+include android_demo/android.mk

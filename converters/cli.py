@@ -1,4 +1,4 @@
-"""The command `memcom`: convert, verify, inspect, rank, build-ops, doctor.
+"""The command `memcom`: convert, verify, inspect, rank, golden, build-ops, doctor.
 
 Exit codes: 0 done, 1 verification or building failed, 2 usage or bad input.
 """
@@ -94,6 +94,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     rank.add_argument("-k", type=int, default=None, help="rows to print (all of the list)")
     rank.set_defaults(run=_rank)
+
+    golden = commands.add_parser("golden", help="write what a .tflite file answers, for tests")
+    golden.add_argument("file", type=Path, metavar="MODEL.tflite")
+    golden.add_argument(
+        "-o", "--output", type=Path, metavar="FILE.json", help="default: MODEL.golden.json"
+    )
+    golden.add_argument(
+        "--check", action="store_true", help="compare with what was written, instead of writing"
+    )
+    golden.set_defaults(run=_golden)
 
     build_ops = commands.add_parser("build-ops", help="compile the fused C++ ops of training")
     build_ops.add_argument("--force", action="store_true", help="also if they are in the cache")
@@ -264,6 +274,27 @@ def _rank(options: argparse.Namespace) -> int:
     for position, (name, score) in enumerate(zip(names, scores, strict=False), start=1):
         print(f"{position:3d}  {name:{width}s}  {score:8.3f}")
     return _DONE
+
+
+def _golden(options: argparse.Namespace) -> int:
+    _require_file(options.file)
+    import json
+
+    from memcom_tf.files import write_atomically
+
+    from . import golden
+    from .runtime import CompressedModelFile
+
+    file = CompressedModelFile(options.file)
+    path: Path = options.output or golden.golden_path(options.file)
+    if not options.check:
+        write_atomically(path, (json.dumps(golden.golden(file), indent=1) + "\n").encode())
+        print(path)
+        return _DONE
+    _require_file(path)
+    found = golden.differences(json.loads(path.read_text()), file)
+    print("\n".join(found) or f"{path}: the same within its tolerance")
+    return _FAILED if found else _DONE
 
 
 def _build_ops(options: argparse.Namespace) -> int:

@@ -1,0 +1,58 @@
+# The app. Included by the Makefile at the top, whose folder is the current one.
+
+ANDROID := build/android
+# Models of the package: your own with `make apk MODELS="a.tflite b.tflite"`.
+MODELS ?= build/demo/memcom_int8.tflite build/demo/uncompressed_float32.tflite
+MAVEN := mvn --batch-mode --quiet --no-transfer-progress --file android_demo/pom.xml -Dkotlin.compiler.daemon=false
+
+.PHONY: apk android-models android-test web-demo web-test bench-android android-clean
+
+build/demo/memcom_int8.tflite build/demo/uncompressed_float32.tflite: build/demo/report.json ;
+
+build/demo/report.json:
+	$(MAKE) --no-print-directory demo
+
+# The package takes its models from the app's assets; the tests their golden values from here.
+android-models: $(INSTALLED) $(MODELS)
+	rm -rf $(ANDROID)/models android_demo/app/src/main/assets/models
+	mkdir -p $(ANDROID)/models android_demo/app/src/main/assets/models
+	cp $(MODELS) $(ANDROID)/models
+	cp $(MODELS) android_demo/app/src/main/assets/models
+	for model in $(ANDROID)/models/*.tflite; do $(BIN)/memcom golden $$model || exit 1; done
+
+apk: android-models
+	android_demo/tools/install.sh build
+	$(MAVEN) package -DskipTests
+	android_demo/package.sh $(ANDROID)
+
+android-test: android-models
+	android_demo/tools/install.sh test
+	$(BIN)/python android_demo/tools/make_fixtures.py $(ANDROID)/fixtures
+	$(MAVEN) package
+	android_demo/package.sh $(ANDROID)
+	$(PYTEST) android_demo/apk_tests
+	$(MAKE) --no-print-directory web-test
+
+android_demo/web/node_modules: android_demo/web/package.json android_demo/web/package-lock.json
+	android_demo/tools/install.sh web
+	cd android_demo/web && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+web-demo: android-models android_demo/web/node_modules
+	cd android_demo/web && npm --silent start
+
+web-test: android-models android_demo/web/node_modules
+	android_demo/tools/install.sh web
+	cd android_demo/web && npm --silent test
+
+# What the app's ranker costs with a catalogue of a million.
+bench-android: apk
+	$(BIN)/python -m benchmarks.android_ranking
+
+bench: bench-android
+
+android-clean:
+	rm -rf android_demo/target android_demo/*/target android_demo/tools/*/target
+	rm -rf android_demo/app/src/main/assets android_demo/web/node_modules android_demo/debug.keystore
+
+clean: android-clean

@@ -1,0 +1,131 @@
+import static org.junit.Assert.assertArrayEquals;
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertNotEquals;
+import static org.junit.Assert.assertTrue;
+
+import android.os.Looper;
+import android.view.View;
+import android.widget.EditText;
+import android.widget.ListView;
+import android.widget.TextView;
+import java.io.File;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.util.concurrent.TimeUnit;
+import memcom.core.ModelFile;
+import memcom.core.Ranking;
+import memcom.demo.DemoApplication;
+import memcom.demo.MainActivity;
+import memcom.tflite.TfliteRanker;
+import org.json.JSONArray;
+import org.json.JSONObject;
+import org.junit.Test;
+import org.junit.runner.RunWith;
+import org.junit.runners.model.FrameworkMethod;
+import org.robolectric.Robolectric;
+import org.robolectric.RobolectricTestRunner;
+import org.robolectric.RuntimeEnvironment;
+import org.robolectric.Shadows;
+import org.robolectric.internal.bytecode.InstrumentationConfiguration;
+
+/**
+ * The finished APK: its dex turned back into classes, its resources, models and native library.
+ *
+ * <p>In Java, since the Kotlin library that is there is what shrinking left of it.
+ */
+@RunWith(ApkTest.Runner.class)
+public class ApkTest {
+  /** A process binds a native library to one class loader, so TensorFlow Lite stays outside. */
+  public static class Runner extends RobolectricTestRunner {
+    public Runner(Class<?> test) throws Exception {
+      super(test);
+    }
+
+    @Override
+    protected InstrumentationConfiguration createClassLoaderConfig(FrameworkMethod method) {
+      return new InstrumentationConfiguration.Builder(super.createClassLoaderConfig(method))
+          .doNotAcquirePackage("org.tensorflow.lite.")
+          .build();
+    }
+  }
+
+  private final DemoApplication application = (DemoApplication) RuntimeEnvironment.getApplication();
+  private MainActivity activity;
+
+  private void settle() throws Exception {
+    for (int i = 0; i < 5; ++i) {
+      application.getWorker().submit(() -> {}).get(1, TimeUnit.MINUTES);
+      Shadows.shadowOf(Looper.getMainLooper()).idle();
+    }
+  }
+
+  private <T extends View> T view(String id) {
+    return activity.findViewById(application.getResources().getIdentifier(id, "id", "memcom.demo"));
+  }
+
+  private String title(String list, int position) {
+    ListView rows = view(list);
+    View row = rows.getAdapter().getView(position + rows.getHeaderViewsCount(), null, rows);
+    int id = application.getResources().getIdentifier("title", "id", "memcom.demo");
+    return ((TextView) row.findViewById(id)).getText().toString();
+  }
+
+  @Test
+  public void itStartsSearchesAndRanks() throws Exception {
+    activity = Robolectric.buildActivity(MainActivity.class).setup().visible().get();
+    settle();
+    String best = title("ranking", 0);
+    String wanted = title("ranking", 1);
+    ((EditText) view("search")).setText(wanted);
+    settle();
+    assertEquals(wanted, title("matches", 0));
+    ListView matches = view("matches");
+    matches.performItemClick(null, 0, 0);
+    settle();
+    assertNotEquals(wanted, title("ranking", 0));
+    assertNotEquals(wanted, title("ranking", 1));
+    assertFalse(best.isEmpty());
+    assertTrue(((TextView) view("statistics")).getText().toString().contains("ranked in"));
+  }
+
+  @Test
+  public void itAnswersTheGoldenValues() throws Exception {
+    File[] models = new File(System.getProperty("apk"), "assets/models").listFiles();
+    assertTrue(models.length > 0);
+    for (File model : models) {
+      String name = model.getName().replace(".tflite", ".golden.json");
+      File golden = new File(System.getProperty("models"), name);
+      compare(model, new JSONObject(new String(Files.readAllBytes(golden.toPath()), "UTF-8")));
+    }
+  }
+
+  private static void compare(File model, JSONObject golden) throws Exception {
+    byte[] bytes = Files.readAllBytes(model.toPath());
+    ByteBuffer content = ByteBuffer.allocateDirect(bytes.length).order(ByteOrder.nativeOrder());
+    content.put(bytes).rewind();
+    TfliteRanker ranker = new TfliteRanker(ModelFile.Companion.read(content), 1);
+    JSONArray cases = golden.getJSONArray("cases");
+    for (int i = 0; i < cases.length(); ++i) {
+      JSONObject example = cases.getJSONObject(i);
+      JSONArray history = example.getJSONArray("history");
+      int[] row = new int[ranker.getHistoryLength()];
+      int skipped = Math.max(0, history.length() - row.length);
+      for (int j = skipped; j < history.length(); ++j) row[j - skipped] = history.getInt(j);
+      Ranking ranking = ranker.rank(row);
+      JSONArray expected = example.getJSONArray("scores");
+      float[] scores = new float[expected.length()];
+      for (int j = 0; j < scores.length; ++j) scores[j] = (float) expected.getDouble(j);
+      float tolerance = (float) golden.getDouble("tolerance") * Math.max(1, Math.abs(scores[0]));
+      assertArrayEquals(model.getName(), scores, ranking.getScores(), tolerance);
+      for (int j = 0; j < scores.length; ++j) {
+        // Equal scores may change places.
+        boolean apart = j + 1 < scores.length && scores[j] - scores[j + 1] > tolerance
+            && (j == 0 || scores[j - 1] - scores[j] > tolerance);
+        if (apart) assertEquals(example.getJSONArray("ids").getInt(j), ranking.getIds()[j]);
+      }
+    }
+    ranker.close();
+  }
+}

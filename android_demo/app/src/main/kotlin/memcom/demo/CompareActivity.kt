@@ -1,0 +1,133 @@
+package memcom.demo
+
+import android.app.Activity
+import android.os.Bundle
+import android.view.MenuItem
+import android.view.View
+import android.view.ViewGroup
+import android.widget.AdapterView
+import android.widget.ArrayAdapter
+import android.widget.Spinner
+import android.widget.TextView
+import memcom.core.Comparison
+import memcom.core.History
+import memcom.core.Item
+import memcom.core.ModelFile
+
+/** The open model beside another: bytes, time, and what both recommend after the same history. */
+class CompareActivity : Activity() {
+    private val session get() = (application as DemoApplication).session
+    private val texts by lazy { Texts(this) }
+    private val observer: (State) -> Unit = ::showFailure
+
+    override fun onCreate(savedInstanceState: Bundle?) {
+        super.onCreate(savedInstanceState)
+        setContentView(R.layout.compare)
+        setActionBar(findViewById(R.id.toolbar))
+        actionBar?.setDisplayHomeAsUpEnabled(true)
+        val model = session.state.model
+        if (model == null) { // a new process, which starts with the first screen
+            finish()
+            return
+        }
+        val others = session.models.bundled.filter { it != model.source }.asReversed()
+        val spinner = findViewById<Spinner>(R.id.others)
+        spinner.adapter = ArrayAdapter(this, R.layout.spinner_item, others.map { it.name })
+            .apply { setDropDownViewResource(android.R.layout.simple_spinner_dropdown_item) }
+        spinner.onItemSelectedListener = object : AdapterView.OnItemSelectedListener {
+            override fun onItemSelected(parent: AdapterView<*>, view: View?, position: Int, id: Long) =
+                compare(model, others[position])
+
+            override fun onNothingSelected(parent: AdapterView<*>) = Unit
+        }
+        findViewById<View>(R.id.failure_dismiss).setOnClickListener { session.dismissFailure() }
+    }
+
+    override fun onStart() {
+        super.onStart()
+        session.observe(observer)
+    }
+
+    override fun onStop() {
+        session.ignore(observer)
+        super.onStop()
+    }
+
+    override fun onOptionsItemSelected(item: MenuItem): Boolean {
+        if (item.itemId == android.R.id.home) finish()
+        return true
+    }
+
+    private fun compare(model: OpenModel, other: ModelSource) {
+        val chosen = session.state.history
+        val items = chosen.map { model.recommender.file.vocabulary.item(it.id) }
+        val task = {
+            val second = session.models.open(other)
+            try {
+                Pair(measure(model, items), measure(second, items))
+            } finally {
+                second.recommender.close()
+            }
+        }
+        session.inBackground(other.name, task) { sides -> if (sides != null) show(sides.first, sides.second) }
+    }
+
+    /** One model of the comparison. */
+    private class Side(val name: String, val file: ModelFile, val ranked: List<Item>, val nanoseconds: Long) {
+        val items = ranked.map { file.vocabulary.item(it.id) }
+    }
+
+    private fun measure(model: OpenModel, items: List<String>): Side {
+        val recommender = model.recommender
+        val history = History(recommender.file.vocabulary.idsOf(items))
+        val ranked = recommender.recommend(history).rows.map { it.item }
+        return Side(model.source.name, recommender.file, ranked, recommender.medianNanoseconds(history, RUNS))
+    }
+
+    private fun show(first: Side, second: Side) {
+        val comparison = Comparison(first.items, second.items)
+        val ratio = second.file.graph.limit().toDouble() / first.file.graph.limit()
+        findViewById<TextView>(R.id.headline).text =
+            if (ratio >= 1) getString(R.string.times_smaller, ratio) else getString(R.string.times_larger, 1 / ratio)
+        findViewById<TextView>(R.id.overlap).text =
+            getString(R.string.overlap, comparison.shared.size, comparison.places)
+        showSide(findViewById(R.id.first), first, comparison)
+        showSide(findViewById(R.id.second), second, comparison)
+        findViewById<View>(R.id.comparison).visible = true
+    }
+
+    private fun showSide(column: ViewGroup, side: Side, comparison: Comparison) {
+        val description = side.file.description
+        column.findViewById<TextView>(R.id.model_name).text = side.name
+        column.findViewById<TextView>(R.id.model_kind).text =
+            getString(R.string.model_kind, description.method.removeSuffix("Embedding"), description.weights)
+        column.findViewById<TextView>(R.id.model_bytes).text = texts.size(side.file.graph.limit())
+        column.findViewById<TextView>(R.id.model_file_bytes).text =
+            getString(R.string.file_with_titles, texts.size(side.file.bytes))
+        column.findViewById<TextView>(R.id.model_time).text =
+            getString(R.string.median_time, texts.milliseconds(side.nanoseconds))
+        val list = column.findViewById<ViewGroup>(R.id.model_list)
+        list.removeAllViews()
+        side.ranked.forEachIndexed { position, item ->
+            val line = layoutInflater.inflate(R.layout.compared_item, list, false) as TextView
+            val shared = side.items[position] in comparison.shared
+            line.text = getString(R.string.place_and_title, position + 1, item.title)
+            line.isActivated = shared
+            line.contentDescription =
+                if (shared) getString(R.string.in_both, line.text) else getString(R.string.in_one, line.text)
+            list.addView(line)
+        }
+    }
+
+    private fun showFailure(state: State) {
+        val failure = state.failure
+        findViewById<View>(R.id.failure).visible = failure != null
+        if (failure == null) return
+        findViewById<TextView>(R.id.failure_title).text = getString(R.string.cannot_open, failure.name)
+        findViewById<TextView>(R.id.failure_advice).text = texts.advice(failure)
+    }
+
+    private companion object {
+        const val RUNS = 50
+    }
+}

@@ -1,0 +1,43 @@
+package memcom.demo
+
+import android.content.Context
+import android.text.format.Formatter
+import memcom.core.ModelFile
+import memcom.core.ModelFileException
+import memcom.core.Problem
+import java.io.IOException
+
+/** Sizes, times and failures in the words of the screen. */
+class Texts(private val context: Context) {
+    fun size(bytes: Int): String = Formatter.formatShortFileSize(context, bytes.toLong())
+
+    fun milliseconds(nanoseconds: Long): String =
+        context.getString(R.string.milliseconds, nanoseconds / 1e6)
+
+    /** Catalogue size, file size, time to rank. */
+    fun statistics(file: ModelFile, nanoseconds: Long): String {
+        val count = file.vocabulary.items.size
+        val titles = context.resources.getQuantityString(R.plurals.titles, count, count)
+        return context.getString(R.string.statistics, titles, size(file.bytes), milliseconds(nanoseconds))
+    }
+
+    /** What a person can do about a failure. */
+    fun advice(failure: Failure): String = context.getString(
+        when (val cause = failure.cause) {
+            is ModelFileException -> advice(cause.problem)
+            is OutOfMemoryError -> R.string.out_of_memory
+            is IOException, is SecurityException -> R.string.not_readable
+            else -> throw failure.cause
+        },
+    )
+
+    private fun advice(problem: Problem): Int = when (problem) {
+        Problem.NOT_TFLITE -> R.string.not_tflite
+        Problem.NO_DESCRIPTION -> R.string.no_description
+        Problem.DAMAGED -> R.string.damaged
+        Problem.LATER_VERSION -> R.string.later_version
+        Problem.NOT_A_RANKER -> R.string.not_a_ranker
+        Problem.NO_VOCABULARY -> R.string.no_vocabulary
+        Problem.REFUSED_BY_RUNTIME -> R.string.refused_by_runtime
+    }
+}

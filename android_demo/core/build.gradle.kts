@@ -1,0 +1,8 @@
+plugins { alias(libs.plugins.kotlin.jvm) }
+
+kotlin { jvmToolchain(17) }
+
+dependencies {
+    implementation(libs.gson)
+    testImplementation(libs.junit)
+}

@@ -1,0 +1,97 @@
+package memcom.core
+
+import com.google.gson.stream.JsonReader
+import java.io.Reader
+
+/**
+ * What `memcom convert` wrote about a file.
+ *
+ * @property name the model's name
+ * @property method the embedding's class, such as "MEmComEmbedding"
+ * @property weights how tables are stored: "int8" or "float32"
+ * @property kind "ranker" for a file with the signatures `rank`, `score` and `embed`
+ * @property signatures names of the functions
+ * @property inputDim ids of the tables, the reserved ones included
+ * @property outputDim width of a vector
+ * @property historyLength items of a history that the model sees
+ * @property listLength items that `rank` returns
+ * @property graphCrc32 checksum of the flatbuffer
+ * @property vocabularyFingerprint the vocabulary that the model was trained with; null for none
+ */
+data class ModelDescription(
+    val name: String,
+    val method: String,
+    val weights: String,
+    val kind: String,
+    val signatures: List<String>,
+    val inputDim: Int,
+    val outputDim: Int,
+    val historyLength: Int,
+    val listLength: Int,
+    val graphCrc32: Long,
+    val vocabularyFingerprint: String?,
+) {
+    companion object {
+        private const val FORMAT = "memcom_tf.model"
+        private const val FORMAT_VERSION = 1
+
+        /** Reads the member `memcom.json`; what this version does not know is left out. */
+        fun read(text: Reader): ModelDescription {
+            val texts = HashMap<String, String?>()
+            val signatures = ArrayList<String>()
+            var embedding = emptyMap<String, String?>()
+            val json = JsonReader(text)
+            json.forEachField { name ->
+                when (name) {
+                    "signatures" -> json.forEachElement { signatures += json.nextString() }
+                    "embeddings" -> json.forEachElement {
+                        val fields = json.readScalars()
+                        if (embedding.isEmpty()) embedding = fields // that of the history
+                    }
+                    else -> texts[name] = json.nextScalar()
+                }
+            }
+            requireFormat("file", FORMAT, FORMAT_VERSION, texts)
+            return ModelDescription(
+                name = texts["name"].orEmpty(),
+                method = embedding["method"].orEmpty(),
+                weights = texts["weights"].orEmpty(),
+                kind = texts["kind"].orEmpty(),
+                signatures = signatures,
+                inputDim = embedding.number("input_dim").toInt(),
+                outputDim = embedding.number("output_dim").toInt(),
+                historyLength = texts.number("history_length").toInt(),
+                listLength = texts.number("k").toInt(),
+                graphCrc32 = texts.number("graph_crc32"),
+                vocabularyFingerprint = texts["vocabulary_fingerprint"],
+            )
+        }
+
+        private fun Map<String, String?>.number(name: String): Long = get(name)?.toLong() ?: 0
+    }
+}
+
+/** Refuses what another program, or a later version of ours, wrote. */
+internal fun requireFormat(what: String, format: String, version: Int, fields: Map<String, String?>) {
+    val found = fields["format"]
+    if (found != format) {
+        throw ModelFileException(
+            Problem.NO_DESCRIPTION,
+            "The $what must be written by memcom convert. Received: format=$found.",
+        )
+    }
+    val foundVersion = fields["format_version"]?.toIntOrNull()
+    if (foundVersion == null || foundVersion < 1) {
+        throw ModelFileException(
+            Problem.DAMAGED,
+            "The $what must have a format version. Received: format_version=$foundVersion.",
+        )
+    }
+    if (foundVersion > version) {
+        throw ModelFileException(
+            Problem.LATER_VERSION,
+            "The $what must have a format version up to $version. Received: " +
+                "format_version=$foundVersion. Update the app, or convert with an older memcom_tf.",
+        )
+    }
+}

@@ -1,0 +1,32 @@
+package memcom.core
+
+/** What is wrong with a file; an app has a sentence for each. */
+enum class Problem {
+    /** Not a TensorFlow Lite file. */
+    NOT_TFLITE,
+
+    /** A TensorFlow Lite file, but cut off or not written by `memcom convert`. */
+    NO_DESCRIPTION,
+
+    /** Bytes have changed since the file was written. */
+    DAMAGED,
+
+    /** Written in a later format than this code reads. */
+    LATER_VERSION,
+
+    /** A model of another kind, which has no `rank`. */
+    NOT_A_RANKER,
+
+    /** Converted without a vocabulary: ids, but nothing to call them. */
+    NO_VOCABULARY,
+
+    /** Refused by the TensorFlow Lite runtime, such as for an operator that it does not know. */
+    REFUSED_BY_RUNTIME,
+}
+
+/** Thrown for a file that cannot be ranked with; the message says what must hold and what was found. */
+class ModelFileException(
+    val problem: Problem,
+    message: String,
+    cause: Throwable? = null,
+) : Exception(message, cause)

@@ -1,0 +1,105 @@
+package memcom.core
+
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import java.nio.ByteBuffer
+import java.util.Random
+
+class ModelFileTest {
+    @Test
+    fun aFileIsRead() {
+        val test = TestFile()
+        val file = test.read()
+        assertEquals(test.graph.size, file.graph.limit())
+        assertEquals(test.bytes().size, file.bytes)
+        assertEquals("films", file.description.name)
+        assertEquals("MEmComEmbedding", file.description.method)
+        assertEquals(listOf("rank", "score", "embed"), file.description.signatures)
+        assertEquals(listOf(2, 3, 4, 2), file.description.run { listOf(listLength, historyLength, inputDim, outputDim) })
+        assertEquals(listOf("50", "7", "12"), file.vocabulary.items)
+        assertEquals(1..3, file.vocabulary.ids)
+        assertEquals("Drama", file.vocabulary.detail("genres", 2))
+    }
+
+    @Test
+    fun sharedUnknownsReserveOneMoreId() {
+        val file = TestFile(
+            description = TestFile.DESCRIPTION.replace("\"input_dim\": 4", "\"input_dim\": 5"),
+            vocabulary = TestFile.VOCABULARY.replace("\"error\"", "\"share\""),
+        ).read()
+        assertEquals(listOf(4, 2), file.vocabulary.idsOf(listOf("12", "no such", "50")))
+        assertEquals("12", file.vocabulary.item(4))
+    }
+
+    @Test
+    fun anotherFileIsNoModel() {
+        assertProblem(Problem.NOT_TFLITE, ByteArray(0))
+        assertProblem(Problem.NOT_TFLITE, "PK not a model".toByteArray())
+    }
+
+    @Test
+    fun aFileWithoutDescriptionIsForeign() {
+        assertProblem(Problem.NO_DESCRIPTION, TestFile().graph)
+        assertProblem(Problem.NO_DESCRIPTION, TestFile().bytes().let { it.copyOf(it.size - 10) })
+        assertProblem(Problem.NO_DESCRIPTION, TestFile(description = TestFile.DESCRIPTION.replace("memcom_tf.model", "x")))
+    }
+
+    @Test
+    fun aLaterVersionIsRefused() {
+        val later = { text: String -> text.replace("\"format_version\": 1", "\"format_version\": 2") }
+        assertProblem(Problem.LATER_VERSION, TestFile(description = later(TestFile.DESCRIPTION)))
+        assertProblem(Problem.LATER_VERSION, TestFile(vocabulary = later(TestFile.VOCABULARY)))
+    }
+
+    @Test
+    fun aModelThatDoesNotRankIsRefused() {
+        assertProblem(Problem.NOT_A_RANKER, TestFile(description = TestFile.DESCRIPTION.replace("\"ranker\"", "\"model\"")))
+    }
+
+    @Test
+    fun aRankerNeedsItsVocabulary() {
+        val nameless = TestFile.DESCRIPTION.replace("\"f00d\"", "null")
+        assertProblem(Problem.NO_VOCABULARY, TestFile(description = nameless, vocabulary = null))
+        assertProblem(Problem.DAMAGED, TestFile(vocabulary = null))
+        assertProblem(Problem.DAMAGED, TestFile(vocabulary = TestFile.VOCABULARY.replace("f00d", "beef")))
+        assertProblem(Problem.DAMAGED, TestFile(vocabulary = TestFile.VOCABULARY.replace("50, ", "")))
+    }
+
+    @Test
+    fun anyChangedByteOfGraphOrTextsIsNoticed() {
+        val intact = TestFile().bytes()
+        val text = String(intact, Charsets.ISO_8859_1)
+        val members = Regex("PK\u0003\u0004").findAll(text).map { it.range.first }.toList()
+        val directory = text.indexOf("PK\u0001\u0002")
+        // Without the headers of members: what their fields mean is java.util.zip's to judge.
+        val positions = (8 until members[0]) + (members[0] + 41 until members[1]) + (members[1] + 45 until directory)
+        for (position in positions) {
+            val changed = intact.clone().also { it[position] = (it[position] + 1).toByte() }
+            assertThrows("byte $position", ModelFileException::class.java) { ModelFile.read(ByteBuffer.wrap(changed)) }
+        }
+    }
+
+    @Test
+    fun noDamageThrowsAnythingElse() {
+        val random = Random(0)
+        val intact = TestFile().bytes()
+        repeat(3000) {
+            val damaged = intact.copyOf(intact.size - random.nextInt(3) * random.nextInt(intact.size / 2))
+            repeat(1 + random.nextInt(8)) { damaged[random.nextInt(damaged.size)] = random.nextInt().toByte() }
+            try {
+                ModelFile.read(ByteBuffer.wrap(damaged))
+            } catch (error: ModelFileException) {
+                assertTrue(error.message!!.isNotEmpty())
+            }
+        }
+    }
+
+    private fun assertProblem(problem: Problem, file: TestFile) = assertProblem(problem, file.bytes())
+
+    private fun assertProblem(problem: Problem, bytes: ByteArray) {
+        val error = assertThrows(ModelFileException::class.java) { ModelFile.read(ByteBuffer.wrap(bytes)) }
+        assertEquals(error.message, problem, error.problem)
+    }
+}

@@ -1,0 +1,143 @@
+// The page in headless Chromium: the golden values of every model, and what a person does.
+
+import assert from 'node:assert/strict';
+import {mkdir, readdir, readFile} from 'node:fs/promises';
+import {after, before, test} from 'node:test';
+import {fileURLToPath} from 'node:url';
+import puppeteer from 'puppeteer-core';
+import {serve} from './serve.js';
+
+const BUILD = fileURLToPath(new URL('../../build/android/', import.meta.url));
+let server;
+let browser;
+let page;
+
+before(async () => {
+  server = await serve(0);
+  browser = await puppeteer.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu'],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  server?.close();
+});
+
+async function start(colors = 'light') {
+  await page?.close();
+  page = await browser.newPage();
+  page.on('pageerror', (error) => assert.fail(error));
+  await page.setViewport({width: 760, height: 1040, deviceScaleFactor: 1});
+  await page.emulateMediaFeatures([{name: 'prefers-color-scheme', value: colors}]);
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  await page.waitForSelector('#ranking li');
+}
+
+const texts = (selector) => page.$$eval(selector, (found) => found.map(({textContent}) => textContent));
+
+async function choose(title) {
+  const before = await texts('#history li');
+  await page.type('#search', title);
+  await page.click('#matches button');
+  await page.waitForFunction((count) => document.querySelectorAll('#history li').length > count, {}, before.length);
+}
+
+async function screenshot(name) {
+  await mkdir(`${BUILD}screenshots`, {recursive: true});
+  await page.screenshot({path: `${BUILD}screenshots/${name}.png`});
+}
+
+test('every model answers the golden values', async () => {
+  await start();
+  const models = (await readdir(`${BUILD}models`)).filter((name) => name.endsWith('.tflite'));
+  assert.ok(models.length > 0);
+  for (const model of models) {
+    const golden = JSON.parse(await readFile(`${BUILD}models/${model.replace('.tflite', '.golden.json')}`));
+    const found = await page.evaluate(answers, model, golden);
+    compare(`${model}: vectors`, golden.embed.vectors.flat(), found.vectors, golden.tolerance);
+    golden.cases.forEach((example, index) => {
+      const {ids, scores, candidateScores} = found.cases[index];
+      compare(`${model} ${index}: candidates`, example.candidate_scores, candidateScores, golden.tolerance);
+      compare(`${model} ${index}: scores`, example.scores, scores, golden.tolerance);
+      ids.forEach((id, place) => {
+        // Equal scores may change places, nothing else.
+        const score = example.scores[example.ids.indexOf(id)];
+        const tied = Math.abs(score - example.scores[place]) <= golden.tolerance;
+        assert.ok(id === example.ids[place] || tied, `${model} ${index}: ${ids}, not ${example.ids}`);
+      });
+    });
+  }
+});
+
+/** In the page: what the golden values are compared with. */
+async function answers(model, golden) {
+  const {readModelFile} = await import('/model_file.js');
+  const {Ranker} = await import('/ranker.js');
+  const bytes = new Uint8Array(await (await fetch(`/models/${model}`)).arrayBuffer());
+  const ranker = await Ranker.open(readModelFile(bytes));
+  const cases = [];
+  for (const {history, candidates} of golden.cases) {
+    const {ids, scores} = await ranker.rank(history);
+    cases.push({ids, scores, candidateScores: await ranker.score(history, candidates)});
+  }
+  return {vectors: await ranker.vectors(golden.embed.ids), cases};
+}
+
+function compare(what, expected, found, tolerance) {
+  assert.equal(found.length, expected.length, what);
+  const allowed = tolerance * Math.max(1, ...expected.map(Math.abs));
+  expected.forEach((value, index) => {
+    assert.ok(Math.abs(value - found[index]) <= allowed, `${what} ${index}: ${found[index]}, not ${value}`);
+  });
+}
+
+test('what is chosen joins the history and the list follows', async () => {
+  await start();
+  assert.deepEqual(await texts('#heading'), ['To start with']);
+  const first = await texts('#ranking .title');
+  assert.equal(first.length, 10);
+  for (const title of ['star wars', 'fargo', 'alien (']) await choose(title);
+  assert.deepEqual(await texts('#history li'), ['Alien (1979)', 'Fargo (1996)', 'Star Wars (1977)']);
+  const ranked = await texts('#ranking .title');
+  assert.notDeepEqual(ranked, first);
+  assert.ok(!ranked.includes('Fargo (1996)'));
+  assert.ok((await texts('#ranking .why')).every((why) => /Star Wars|Fargo|Alien/.test(why)));
+  assert.match((await texts('#statistics'))[0], /^1,682 titles · \d+ kB · ranked in \d+\.\d\d ms$/);
+  await screenshot('web-light');
+  for (let left = 3; left > 0; --left) {
+    await page.click('#history button');
+    await page.waitForFunction((count) => document.querySelectorAll('#history li').length < count, {}, left);
+  }
+  await page.waitForFunction(() => document.querySelector('#heading').textContent === 'To start with');
+  assert.deepEqual(await texts('#ranking .title'), first);
+});
+
+test('it is drawn in the dark', async () => {
+  await start('dark');
+  for (const title of ['star wars', 'fargo', 'alien (']) await choose(title);
+  await page.type('#search', 'star');
+  await screenshot('web-dark');
+});
+
+test('another file opens, and a bad one is said', async () => {
+  await start();
+  const input = await page.$('#file');
+  await input.uploadFile(`${BUILD}fixtures/teas.tflite`);
+  await page.waitForFunction(() => document.body.dataset.ready === 'teas.tflite');
+  assert.match((await texts('#statistics'))[0], /^40 titles/);
+  assert.equal((await texts('#ranking .title')).length, 6);
+  const advice = {
+    'no_model.tflite': /no TensorFlow Lite file/,
+    'cut_off.tflite': /incomplete/,
+    'later_version.tflite': /Update/,
+    'nameless.tflite': /what its items are called/,
+  };
+  for (const [name, expected] of Object.entries(advice)) {
+    await input.uploadFile(`${BUILD}fixtures/${name}`);
+    await page.waitForFunction((file) => document.querySelector('#failure').textContent.includes(file), {}, name);
+    assert.match((await texts('#failure'))[0], expected);
+    assert.match((await texts('#statistics'))[0], /^40 titles/);
+  }
+});
