@@ -98,7 +98,7 @@ def test_protocol_is_that_of_a_loop(rows, length, timed):
     users, items, times = zip(*rows, strict=True)
     log = Interactions(user=users, item=items, time=times if timed else None)
     split = leave_last_out(log, history_length=length)
-    train, validation, test = [], [], []
+    train, validation, test, pairs = [], [], [], []
     for user in sorted(set(users)):
         mine = [row for row in rows if row[0] == user]
         if timed:
@@ -106,10 +106,13 @@ def test_protocol_is_that_of_a_loop(rows, length, timed):
         own = [row[1] for row in mine]
         end = len(own) - 2 if len(own) >= 3 else len(own)
         train += [(user, own[max(0, t - length) : t], own[t]) for t in range(1, end)]
+        pairs += [(user, own[t]) for t in range(end)]
         for t, part in ((end, validation), (end + 1, test)):
             if t < len(own) and own[t] not in own[max(0, t - length) : t]:
                 part.append((user, own[max(0, t - length) : t], own[t]))
     assert named(split, split.train) == train
+    found = split.train_interactions
+    assert list(zip(found.user.tolist(), found.item.tolist(), strict=True)) == pairs
     assert named(split, split.validation) == validation
     assert named(split, split.test) == test
 

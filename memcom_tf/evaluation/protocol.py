@@ -62,6 +62,8 @@ class Split:
     Attributes:
         vocabulary: The items and their ids.
         train: The examples to train with.
+        train_interactions: The interactions for training, from which an order of the vocabulary
+            may be learned; by user, in time order.
         validation: One example for each user, to choose by.
         test: One example for each user, for the final numbers.
         dropped: How many examples of "validation" and "test" were left out since their target
@@ -70,6 +72,7 @@ class Split:
 
     vocabulary: Vocabulary
     train: Examples
+    train_interactions: Interactions
     validation: Examples
     test: Examples
     dropped: Mapping[str, int]
@@ -171,6 +174,12 @@ def leave_last_out(
     return Split(
         vocabulary,
         examples(trains, None),
+        Interactions(
+            user=interactions.user[in_order][trains],
+            item=items[trains],
+            time=None if interactions.time is None else interactions.time[in_order][trains],
+            details=interactions.details,
+        ),
         examples(from_end == 1, "validation"),
         examples(from_end == 0, "test"),
         dropped,
