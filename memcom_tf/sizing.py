@@ -1,10 +1,12 @@
-"""The size of a method at a wanted compression."""
+"""Layers of a wanted size, and layers that approximate a table."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from memcom_tf.errors import invalid
+import numpy as np
+
+from memcom_tf.errors import invalid, message
 from memcom_tf.tables import check_positive
 
 
@@ -51,3 +53,38 @@ def layer_for_ratio(cls: Any, input_dim: int, output_dim: int, ratio: float, **k
         else:
             high = middle
     return sized(sizes[low])
+
+
+def layer_from_table(
+    cls: Any, table: Any, ratio: float | None, frequencies: Any, **kwargs: Any
+) -> Any:
+    """Makes a layer of a class that looks up nearly what a table holds: its `from_table`."""
+    values = np.asarray(table, np.float32)
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise invalid(
+            "`table` must be `[input_dim, output_dim]`, finite.",
+            shape=values.shape,
+            finite=bool(np.isfinite(values).all()),
+        )
+    weights = np.ones(len(values)) if frequencies is None else np.asarray(frequencies)
+    if weights.shape != (len(values),) or not (weights >= 0).all():
+        raise invalid(
+            "`frequencies` must hold one number of 0 or more for each row of the table.",
+            frequencies=weights.shape,
+            table=values.shape,
+        )
+    if ratio is None:
+        layer = cls(*values.shape, **kwargs)
+    else:
+        layer = cls.for_ratio(*values.shape, ratio, **kwargs)
+    tables = layer.approximate(values, weights.astype(np.float32))
+    if tables is None:
+        raise NotImplementedError(
+            message(
+                f"{cls.__name__} must be trained: it has no tables in closed form.",
+                "Choose another method, or train it on the vectors of the table.",
+            )
+        )
+    layer.build(None)
+    layer.assign_tables(tables)
+    return layer

@@ -14,11 +14,12 @@ import tensorflow as tf
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.errors import invalid, message
 from memcom_tf.initializers import initializer_of
+from memcom_tf.method import Method
 from memcom_tf.ops import reference, selection
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.ops.program import NotFusableError, Program, program_of
-from memcom_tf.sizing import layer_for_ratio
-from memcom_tf.tables import Table, Tables, check_positive
+from memcom_tf.sizing import layer_for_ratio, layer_from_table
+from memcom_tf.tables import Tables, check_positive
 
 METHODS: dict[str, type[CompressedEmbedding]] = {}
 """Every registered method by class name, in the order of registration."""
@@ -33,23 +34,23 @@ class _Substitute:
     tables: Tables
 
 
-Method = TypeVar("Method", bound="type[CompressedEmbedding]")
+Registered = TypeVar("Registered", bound="type[CompressedEmbedding]")
 
 
-def register_method(cls: Method) -> Method:
+def register_method(cls: Registered) -> Registered:
     """Class decorator: enters a method into `METHODS` and into Keras' serialization registry."""
     METHODS[cls.__name__] = cls
     return keras.saving.register_keras_serializable("memcom_tf")(cls)
 
 
-class CompressedEmbedding(keras.layers.Layer):
+class CompressedEmbedding(Method, keras.layers.Layer):
     """Base class of the layers that replace `keras.layers.Embedding`.
 
     A method declares `tables` and `lookup`; where it is cheap also `lookup_scores`, where another
-    thing ships than was trained also `ships_as` and `fold`, and its size by `size_argument` and
-    `size_range`. `lookup`, `lookup_scores` and `fold` are pure functions of named tables, so that
-    the same lines run as the Keras layer, as the NumPy oracle and as the graph over int8 tables
-    that the converter writes.
+    thing ships than was trained also `ships_as` and `fold`, where there is a closed form for it
+    `approximate`, and its size by `size_argument` and `size_range`. They are pure functions of
+    named tables, so that the same lines run as the Keras layer, as the NumPy oracle and as the
+    graph over int8 tables that the converter writes.
 
     Args:
         input_dim: Size of the vocabulary, largest id + 1.
@@ -80,15 +81,7 @@ class CompressedEmbedding(keras.layers.Layer):
             in graphs. XLA cannot raise: under `jit_compile=True` the whole output is NaN.
     """
 
-    formula: ClassVar[str]
-    source: ClassVar[str]
     __signature__: ClassVar[inspect.Signature]
-    variants: ClassVar[tuple[dict[str, Any], ...]] = ({},)
-    """Settings under which the method is tested and compared."""
-    shares_by_remainder: ClassVar[bool] = False
-    """Whether ids of equal `id % num_buckets` share a row, so that their similarity matters."""
-    size_argument: ClassVar[str | None] = None
-    """The argument by which `for_ratio` chooses the size."""
 
     def __init__(
         self,
@@ -144,42 +137,6 @@ class CompressedEmbedding(keras.layers.Layer):
             )
         )
 
-    # What a method declares.
-
-    def tables(self) -> tuple[Table, ...]:
-        """The stored tables."""
-        raise NotImplementedError
-
-    def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
-        """Vectors `ids.shape + [output_dim]` of ids, from the named tables `t`."""
-        raise NotImplementedError
-
-    def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
-        """Scores `[b, input_dim]` of queries `[b, output_dim]` against every vector."""
-        raise NotImplementedError
-
-    def lookup_top_k(self, xp: Ops, query: Array, k: int, t: Tables) -> Array | None:
-        """The `k` best ids `[k]` of one query `[1, output_dim]`, without scoring all of them.
-
-        None, the default, where that takes all scores.
-        """
-        return None
-
-    def ships_as(self) -> CompressedEmbedding:
-        """The layer that is exported in place of this one; itself unless a method folds."""
-        return self
-
-    def fold(self, t: Tables) -> Tables:
-        """Turns trained tables, as arrays, into those of `ships_as()`."""
-        return t
-
-    @classmethod
-    def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:
-        """Values of `size_argument` from the smallest to the largest model, sizes rising."""
-        return range(1, input_dim + 1)
-
-    # What every method gets.
-
     def build(self, input_shape: Any = None) -> None:
         """Creates the variables that `tables` declares."""
         tables = self.tables()
@@ -206,6 +163,11 @@ class CompressedEmbedding(keras.layers.Layer):
             name: np.asarray(variable, np.float32)
             for name, variable in self._variables_by_name.items()
         }
+
+    def assign_tables(self, tables: Tables) -> None:
+        """Sets the tables, given as arrays by name."""
+        for name, variable in self._variables_by_name.items():
+            variable.assign(tables[name])
 
     @contextmanager
     def substituted(self, layer: CompressedEmbedding, ops: Ops, tables: Tables) -> Iterator[None]:
@@ -380,6 +342,41 @@ class CompressedEmbedding(keras.layers.Layer):
             ValueError: If `ratio` is below 1 or above what the method can reach, which is named.
         """
         return layer_for_ratio(cls, input_dim, output_dim, ratio, **kwargs)
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Any,
+        *,
+        ratio: float | None = None,
+        frequencies: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """A layer that looks up nearly what a trained table holds, without training.
+
+        Args:
+            table: `[input_dim, output_dim]`, of `keras.layers.Embedding.get_weights()[0]`, say.
+            ratio: Wanted `compression_ratio`, as `for_ratio` takes it; None where the size is
+                among `kwargs`.
+            frequencies: `[input_dim]` how often each id occurs, which is the weight of its error;
+                None weighs all alike. An id that never occurs is not approximated.
+            **kwargs: Further arguments of the layer.
+
+        Returns:
+            The layer, built.
+
+        Raises:
+            ValueError: If shapes do not fit, a number is not finite, or as the constructor.
+            NotImplementedError: If the method can only be trained.
+
+        Example:
+            >>> from memcom_tf import MEmComEmbedding
+            >>> table = np.outer(np.arange(1, 11), np.ones(4))  # ten multiples of one row
+            >>> layer = MEmComEmbedding.from_table(table, num_buckets=2)
+            >>> np.allclose(layer(np.arange(10)), table, rtol=1e-5)
+            True
+        """
+        return layer_from_table(cls, table, ratio, frequencies, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Storage, Table, Tables
@@ -39,6 +41,9 @@ class FullEmbedding(CompressedEmbedding):
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         return xp.scores(query, t["embeddings"])
+
+    def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
+        return {"embeddings": table}
 
     @classmethod
     def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:

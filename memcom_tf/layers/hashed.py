@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from memcom_tf import approximation
 from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_num_buckets
@@ -58,6 +61,11 @@ class HashedEmbedding(CompressedEmbedding):
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         repeats = -(-self.input_dim // self.num_buckets)
         return xp.tile(xp.scores(query, t["hashed"]), repeats)[:, : self.input_dim]
+
+    def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
+        """The weighted mean of the vectors of a bucket."""
+        buckets = np.arange(self.input_dim) % self.num_buckets
+        return {"hashed": approximation.means(table, weights, buckets, self.num_buckets)}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_buckets": self.num_buckets}

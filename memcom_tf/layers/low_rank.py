@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from memcom_tf import approximation
 from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_positive
@@ -69,6 +70,11 @@ class LowRankEmbedding(CompressedEmbedding):
             "factor": t["factor"] / largest,
             "projection": t["projection"] * largest[:, None],
         }
+
+    def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
+        """The truncated singular value decomposition of the weighted rows."""
+        factor, projection = approximation.low_rank(table, weights, self.rank)
+        return {"factor": factor, "projection": projection}
 
     @classmethod
     def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from memcom_tf import approximation
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.layers.base import CompressedEmbedding, register_method
@@ -148,6 +149,13 @@ class MEmComEmbedding(CompressedEmbedding):
         factor = largest[np.arange(self.input_dim) % self.num_buckets] * rate
         folded = {"shared": t["shared"] / largest, "multiplier": t["multiplier"] * factor}
         return {**folded, "bias": t["bias"] * rate} if self.bias else folded
+
+    def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
+        """The best matrix of rank 1 for each bucket; biases are zero."""
+        buckets = np.arange(self.input_dim) % self.num_buckets
+        shared, factors = approximation.shared_directions(table, weights, buckets, self.num_buckets)
+        tables = {"shared": shared, "multiplier": factors[:, None] / self.multiplier_learning_rate}
+        return {**tables, "bias": np.zeros((self.input_dim, 1))} if self.bias else tables
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from memcom_tf import approximation
 from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.ops.interface import Array, Ops
@@ -73,6 +74,16 @@ class MultiLayerEmbedding(CompressedEmbedding):
 
     def fold(self, t: Tables) -> Tables:
         return {"embeddings": np.asarray(t["inner"] @ t["projection"])}
+
+    def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables | None:
+        """Exact, as the inner width is no less than the output's; else as `LowRankEmbedding`."""
+        rank = min(self.inner_dim, self.output_dim)
+        inner, projection = approximation.low_rank(table, weights, rank)
+        rest = self.inner_dim - rank
+        return {
+            "inner": np.pad(inner, ((0, 0), (0, rest))),
+            "projection": np.pad(projection, ((0, rest), (0, 0))),
+        }
 
     @classmethod
     def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from math import isqrt
 from typing import Any
 
+import numpy as np
+
+from memcom_tf import approximation
 from memcom_tf.errors import invalid
 from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_num_buckets
 
 OPERATIONS = ("mult", "add", "concat")
+
+
+_ITERATIONS = 10
 
 
 @register_method
@@ -100,6 +106,41 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
                 + xp.scores(for_remainder, t["remainder"])[:, None, :]
             )
         return xp.reshape(scores, (-1, self.num_quotients * self.num_buckets))[:, : self.input_dim]
+
+    def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
+        """Alternating least squares, in which each step is a weighted mean or a ratio of two."""
+        ids = np.arange(self.input_dim)
+        rows = {"remainder": ids % self.num_buckets, "quotient": ids // self.num_buckets}
+        counts = {"remainder": self.num_buckets, "quotient": self.num_quotients}
+        if self.operation == "concat":
+            half = self.output_dim - self.output_dim // 2
+            halves = {"remainder": table[:, :half], "quotient": table[:, half:]}
+            return {
+                name: approximation.means(part, weights, rows[name], counts[name])
+                for name, part in halves.items()
+            }
+        t: Tables = {
+            name: np.zeros((count, self.output_dim), np.float32) for name, count in counts.items()
+        }
+        if self.operation == "mult":
+            # From the strongest quotient of each column: ones could be orthogonal to the solution.
+            whole = max(1, self.input_dim // self.num_buckets)
+            energies = approximation.means(table**2, weights, rows["quotient"], whole + 1)[:whole]
+            strongest = energies.argmax(axis=0)
+            buckets = np.arange(self.num_buckets)[:, None]
+            ids_of = np.minimum(buckets + strongest * self.num_buckets, self.input_dim - 1)
+            t["remainder"] = table[ids_of, np.arange(self.output_dim)]
+        for _ in range(_ITERATIONS):
+            for name, other in (("quotient", "remainder"), ("remainder", "quotient")):
+                others = t[other][rows[other]]
+                if self.operation == "add":
+                    rest = table - others
+                    t[name] = approximation.means(rest, weights, rows[name], counts[name])
+                    continue
+                products = approximation.means(table * others, weights, rows[name], counts[name])
+                squares = approximation.means(others**2, weights, rows[name], counts[name])
+                t[name] = products / np.maximum(squares, np.float32(1e-30))
+        return t
 
     @classmethod
     def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from memcom_tf import approximation
 from memcom_tf.errors import invalid
 from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
@@ -64,6 +67,11 @@ class TruncatedEmbedding(CompressedEmbedding):
         scores = xp.scores(query, t["kept"])
         rest = xp.tile(scores[:, self.num_kept :], self.input_dim - self.num_kept)
         return xp.concat([scores[:, : self.num_kept], rest])
+
+    def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
+        """The first rows, and the weighted mean of the others."""
+        rows = np.minimum(np.arange(self.input_dim), self.num_kept)
+        return {"kept": approximation.means(table, weights, rows, self.num_kept + 1)}
 
     @classmethod
     def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:

@@ -195,7 +195,7 @@ class LookupGradientOp : public LookupKernel<T> {
   absl::Status run(OpKernelContext* c, const Variables& variables,
                    const Call& call) const override {
     const int num_tables = this->num_tables_;
-    const float* gradient;
+    const float* gradient = nullptr;
     TF_RETURN_IF_ERROR(this->gradient_of(c, call, &gradient));
     std::vector<Slices<T>> slices(num_tables);
     std::vector<bool> written(num_tables, false);
@@ -231,7 +231,7 @@ class LookupWeightsGradientOp : public LookupKernel<T> {
  private:
   using typename LookupKernel<T>::Call;
   absl::Status run(OpKernelContext* c, const Variables&, const Call& call) const override {
-    const float* gradient;
+    const float* gradient = nullptr;
     TF_RETURN_IF_ERROR(this->gradient_of(c, call, &gradient));
     Tensor* by_weights;
     const TensorShape& shape = c->input(this->num_tables_ + 2).shape();
@@ -263,7 +263,7 @@ class LookupUpdateOp : public LookupKernel<T> {
   absl::Status run(OpKernelContext* c, const Variables& variables,
                    const Call& call) const override {
     const int tables = this->num_tables_;
-    const float* gradient;
+    const float* gradient = nullptr;
     TF_RETURN_IF_ERROR(this->gradient_of(c, call, &gradient));
     const Tensor& hyper = c->input(tables + 4 + num_states());
     if (hyper.NumElements() != (int64_t)tables * shape_.num_hyper)

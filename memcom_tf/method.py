@@ -1,0 +1,66 @@
+"""What a method of compression declares, in one file of `memcom_tf/layers`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from memcom_tf.ops.interface import Array, Ops
+from memcom_tf.tables import Table, Tables
+
+
+class Method:
+    """The declarations, with the defaults of a method that leaves them out.
+
+    `lookup`, `lookup_scores`, `fold` and `approximate` are pure functions of named tables.
+    """
+
+    formula: ClassVar[str]
+    source: ClassVar[str]
+    variants: ClassVar[tuple[dict[str, Any], ...]] = ({},)
+    """Settings under which the method is tested and compared."""
+    shares_by_remainder: ClassVar[bool] = False
+    """Whether ids of equal `id % num_buckets` share a row, so that their similarity matters."""
+    size_argument: ClassVar[str | None] = None
+    """The argument by which `for_ratio` chooses the size."""
+
+    def tables(self) -> tuple[Table, ...]:
+        """The stored tables."""
+        raise NotImplementedError
+
+    def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
+        """Vectors `ids.shape + [output_dim]` of ids, from the named tables `t`."""
+        raise NotImplementedError
+
+    def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
+        """Scores `[b, input_dim]` of queries `[b, output_dim]` against every vector."""
+        raise NotImplementedError
+
+    def lookup_top_k(self, xp: Ops, query: Array, k: int, t: Tables) -> Array | None:
+        """The `k` best ids `[k]` of one query `[1, output_dim]`, without scoring all of them.
+
+        None, the default, where that takes all scores.
+        """
+        return None
+
+    def ships_as(self) -> Any:
+        """The layer that is exported in place of this one; itself unless a method folds."""
+        return self
+
+    def fold(self, t: Tables) -> Tables:
+        """Turns trained tables, as arrays, into those of `ships_as()`."""
+        return t
+
+    def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables | None:
+        """The tables whose vectors come nearest to a table `[input_dim, output_dim]`.
+
+        Nearest is the least sum of the squared distances of the rows, weighted by `weights`
+        `[input_dim]`. None, the default, where the method has no way to them but training.
+        """
+        return None
+
+    @classmethod
+    def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:
+        """Values of `size_argument` from the smallest to the largest model, sizes rising."""
+        return range(1, input_dim + 1)
