@@ -1,6 +1,7 @@
 package memcom.demo
 
 import android.net.Uri
+import memcom.core.Recommender
 
 /** Where a model comes from; [name] is that of its file. */
 sealed class ModelSource {
@@ -17,4 +18,4 @@ sealed class ModelSource {
 }
 
 /** A model that is ready to rank. */
-class OpenModel(val source: ModelSource, val recommender: memcom.core.Recommender)
+class OpenModel(val source: ModelSource, val recommender: Recommender)

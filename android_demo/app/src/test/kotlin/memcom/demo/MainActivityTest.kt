@@ -1,7 +1,12 @@
 package memcom.demo
 
+import android.os.Looper
+import android.view.View
+import android.view.ViewGroup
+import android.widget.AdapterView
 import android.widget.ProgressBar
 import android.widget.TextView
+import java.util.concurrent.CountDownLatch
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotEquals
@@ -10,7 +15,7 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.Robolectric
 import org.robolectric.RuntimeEnvironment
-import java.util.concurrent.CountDownLatch
+import org.robolectric.Shadows.shadowOf
 
 /** The app with the demo's model: search, history, list, reasons. */
 @RunWith(AppTestRunner::class)
@@ -75,7 +80,7 @@ class MainActivityTest {
         val before = phone.ranked
         phone.choose(FILMS[0])
         phone.choose(FILMS[1])
-        val chips = phone.view<android.view.ViewGroup>(R.id.chips)
+        val chips = phone.view<ViewGroup>(R.id.chips)
         assertEquals("Remove ${FILMS[1]} from the history", chips.getChildAt(0).contentDescription)
         chips.getChildAt(0).performClick()
         phone.settle()
@@ -90,15 +95,15 @@ class MainActivityTest {
         phone.start()
         FILMS.forEach(phone::choose)
         phone.tapRanked(0)
-        val reasons = phone.row(0).findViewById<android.view.ViewGroup>(R.id.reasons)
+        val reasons = phone.row(0).findViewById<ViewGroup>(R.id.reasons)
         val first = reasons.getChildAt(0).findViewById<TextView>(R.id.reason_title).text
         assertEquals("Because of $first", phone.reasons[0])
         assertTrue(reasons.getChildAt(0).findViewById<TextView>(R.id.reason_share).text.matches(Regex("\\d+ %")))
         phone.screenshot("why-light")
         phone.tapRanked(0)
-        assertFalse(phone.row(0).findViewById<android.view.View>(R.id.reasons).visible)
+        assertFalse(phone.row(0).findViewById<View>(R.id.reasons).visible)
         val title = phone.ranked[0]
-        val add = phone.row(0).findViewById<android.view.View>(R.id.add)
+        val add = phone.row(0).findViewById<View>(R.id.add)
         assertEquals("Add $title to the history", add.contentDescription)
         add.performClick()
         phone.settle()
@@ -113,7 +118,7 @@ class MainActivityTest {
         val held = CountDownLatch(1)
         phone.application.worker.execute { held.await() }
         phone.session.add(phone.session.state.recommendations!!.rows[0].item.id)
-        org.robolectric.Shadows.shadowOf(android.os.Looper.getMainLooper()).idle()
+        shadowOf(Looper.getMainLooper()).idle()
         assertEquals("the chip is there at once", 1, phone.chips.size)
         assertEquals(before, phone.ranked)
         held.countDown()
@@ -168,8 +173,8 @@ class MainActivityTest {
         phone.start().choose(FILMS[0])
         val row = phone.row(0)
         row.measure(
-            android.view.View.MeasureSpec.makeMeasureSpec(phone.activity.window.decorView.width, android.view.View.MeasureSpec.EXACTLY),
-            android.view.View.MeasureSpec.UNSPECIFIED,
+            View.MeasureSpec.makeMeasureSpec(phone.activity.window.decorView.width, View.MeasureSpec.EXACTLY),
+            View.MeasureSpec.UNSPECIFIED,
         )
         for (id in listOf(R.id.title, R.id.caption, R.id.why)) {
             val text = row.findViewById<TextView>(id)
@@ -183,10 +188,10 @@ class MainActivityTest {
         phone.start()
         FILMS.forEach(phone::choose)
         val nameless = ArrayList<String>()
-        fun visit(view: android.view.View) {
+        fun visit(view: View) {
             val named = !view.contentDescription.isNullOrEmpty() || view is TextView && (view.text.isNotEmpty() || !view.hint.isNullOrEmpty())
-            if (view.isClickable && view.isShown && view !is android.widget.AdapterView<*> && !named) nameless += "$view"
-            if (view is android.view.ViewGroup) (0 until view.childCount).forEach { visit(view.getChildAt(it)) }
+            if (view.isClickable && view.isShown && view !is AdapterView<*> && !named) nameless += "$view"
+            if (view is ViewGroup) (0 until view.childCount).forEach { visit(view.getChildAt(it)) }
         }
         visit(phone.activity.window.decorView)
         assertEquals(emptyList<String>(), nameless)

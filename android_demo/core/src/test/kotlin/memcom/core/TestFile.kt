@@ -2,6 +2,7 @@ package memcom.core
 
 import java.io.ByteArrayOutputStream
 import java.nio.ByteBuffer
+import java.nio.ByteOrder
 import java.util.zip.CRC32
 import java.util.zip.ZipEntry
 import java.util.zip.ZipOutputStream
@@ -52,7 +53,7 @@ class TestFile(
 
         /** Python counts offsets from the start of the file, Java from that of the archive. */
         private fun shifted(archive: ByteArray, by: Int): ByteArray {
-            val bytes = ByteBuffer.wrap(archive).order(java.nio.ByteOrder.LITTLE_ENDIAN)
+            val bytes = ByteBuffer.wrap(archive).order(ByteOrder.LITTLE_ENDIAN)
             val end = archive.size - 22
             var entry = bytes.getInt(end + 16)
             repeat(bytes.getShort(end + 10).toInt()) {
