@@ -1,0 +1,241 @@
+"""What the commands of `memcom` do; each takes its options and returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import importlib.util
+import os
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from memcom_tf.errors import message
+
+DONE, FAILED = 0, 1
+
+
+def _load_model(options: argparse.Namespace) -> Any:
+    if not options.model.is_file():
+        raise FileNotFoundError(
+            message("The model must be a .keras file.", "", path=str(options.model))
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from memcom_tf import layers, models  # noqa: F401  registers them with Keras
+    from memcom_tf._keras import keras
+
+    sys.path.insert(0, os.getcwd())
+    for module in options.modules:
+        importlib.import_module(module)
+    try:
+        return keras.models.load_model(
+            options.model, compile=False, safe_mode=not options.allow_unsafe_deserialization
+        )
+    # Keras lets through whatever the zip, HDF5 and JSON readers and the layers raise.
+    except Exception as error:
+        # What names the layer stands behind what names the model, and before its whole config.
+        inner = str(error).rpartition("Exception encountered: ")[2].strip() or repr(error)
+        reason = inner.splitlines()[0].partition(" Full object config")[0]
+        raise ValueError(
+            message(
+                f"The model must be loadable by Keras {keras.__version__}, which says: {reason}",
+                "Layers of your own are loaded with --import MODULE, Lambda layers with "
+                "--allow-unsafe-deserialization; a model that tf_keras saved needs "
+                "TF_USE_LEGACY_KERAS=1.",
+                path=str(options.model),
+            )
+        ) from error
+
+
+def _load_examples(path: Path | None, model: Any) -> Any:
+    if path is None:
+        return None
+    import numpy as np
+
+    from memcom_tf.evaluation import Examples
+
+    _require_file(path)
+    try:
+        with np.load(path) as arrays:
+            history, target = arrays["history"], arrays["target"]
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            message(
+                "The examples must be an .npz file of `history` and `target`.", "", path=str(path)
+            )
+        ) from error
+    vocabulary = getattr(model, "vocabulary", None)
+    reserved = 1 if vocabulary is None else vocabulary.first_id
+    return Examples(history, target, np.arange(len(target)), reserved)
+
+
+def convert(options: argparse.Namespace) -> int:
+    """Converts a .keras model, proves the file, and prints its report."""
+    output: Path = options.output
+    if output.exists() and not options.force:
+        raise FileExistsError(
+            message("The output must not exist.", "Replace it with --force.", path=str(output))
+        )
+    if not output.parent.is_dir():
+        raise FileNotFoundError(
+            message("The folder of the output must exist.", "", path=str(output.parent))
+        )
+    model = _load_model(options)
+    from .conversion import convert
+
+    conversion = convert(
+        model,
+        k=options.k,
+        weights=options.weights,
+        verify=not options.no_verify,
+        examples=_load_examples(options.examples, model),
+    )
+    from .display import show_report, show_verification
+
+    if conversion.verification is not None:
+        show_verification(conversion.verification)
+        if not conversion.verification.passed:
+            print(f"memcom: {output} was not written", file=sys.stderr)
+            return FAILED
+    conversion.save(output, overwrite=options.force)
+    show_report(conversion.report)
+    return DONE
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Compares a .tflite file with its .keras model."""
+    _require_file(options.file)
+    model = _load_model(options)
+    from .display import show_verification
+    from .verification import verify
+
+    verification = verify(model, options.file, examples=_load_examples(options.examples, model))
+    show_verification(verification)
+    return DONE if verification.passed else FAILED
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Shows what a .tflite file holds."""
+    _require_file(options.file)
+    from .runtime import CompressedModelFile
+
+    file = CompressedModelFile(options.file)
+    if options.json:
+        import json
+
+        print(json.dumps(file.report, indent=1))
+    else:
+        from .display import show_report
+
+        show_report(file.report)
+    return DONE
+
+
+def rank(options: argparse.Namespace) -> int:
+    """Ranks the catalogue with a .tflite file alone."""
+    _require_file(options.file)
+    from .runtime import CompressedModelFile
+
+    file = CompressedModelFile(options.file)
+    vocabulary = file.vocabulary
+    history = [_id_of(vocabulary, text) for text in options.history]
+    ids, scores = file.rank(history)
+    count = len(ids) if options.k is None else options.k
+    if not 1 <= count <= len(ids):
+        raise ValueError(
+            message(
+                f"`-k` must be in [1, {len(ids)}], the length at conversion.",
+                "Convert the model with a larger -k.",
+                k=options.k,
+            )
+        )
+    # A part of a title is enough to name a film: say which one was understood.
+    print(f"After: {'; '.join(_names(vocabulary, history))}", file=sys.stderr)
+    names = _names(vocabulary, ids[:count])
+    width = max(map(len, names))
+    for position, (name, score) in enumerate(zip(names, scores, strict=False), start=1):
+        print(f"{position:3d}  {name:{width}s}  {score:8.3f}")
+    return DONE
+
+
+def golden(options: argparse.Namespace) -> int:
+    """Writes what a .tflite file answers, or compares it with what was written."""
+    _require_file(options.file)
+    import json
+
+    from memcom_tf.files import write_atomically
+
+    from . import golden as values
+    from .runtime import CompressedModelFile
+
+    file = CompressedModelFile(options.file)
+    path: Path = options.output or values.golden_path(options.file)
+    if not options.check:
+        write_atomically(path, (json.dumps(values.golden(file), indent=1) + "\n").encode())
+        print(path)
+        return DONE
+    _require_file(path)
+    found = values.differences(json.loads(path.read_text()), file)
+    print("\n".join(found) or f"{path}: the same within its tolerance")
+    return FAILED if found else DONE
+
+
+def build_ops(options: argparse.Namespace) -> int:
+    """Compiles the fused ops."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow  # noqa: F401  its seconds are not those of building
+
+    from memcom_tf.ops import build, selection
+
+    start = time.perf_counter()
+    try:
+        path = build.build(options.force, temporary=False)
+        with selection.use("native"):
+            selection.library()
+    except RuntimeError as error:
+        print(f"memcom: error: {error}", file=sys.stderr)
+        return FAILED
+    print(f"{path} ({time.perf_counter() - start:.1f} s)")
+    return DONE
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Shows which ops training runs on, and why."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from memcom_tf.ops import selection
+
+    status = selection.status()
+    # It must tell what is missing where rich is missing too.
+    if options.json or importlib.util.find_spec("rich") is None:
+        import json
+
+        print(json.dumps(dataclasses.asdict(status), indent=1))
+    else:
+        from .display import show_status
+
+        show_status(status)
+    return FAILED if status.implementation == "none" else DONE
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(message("The file must exist.", "", path=str(path)))
+
+
+def _id_of(vocabulary: Any, text: str) -> int:
+    numeric = text.lstrip("-").isdigit() and text not in vocabulary
+    item = int(text) if numeric else text
+    if "title" in vocabulary.details and item not in vocabulary:
+        return int(vocabulary.find(text))
+    return int(vocabulary.ids(item))
+
+
+def _names(vocabulary: Any, ids: Any) -> list[str]:
+    items = [str(item) for item in vocabulary.items(ids)]
+    if "title" not in vocabulary.details:
+        return items
+    titles = vocabulary.detail("title", ids)
+    return [str(title) or item for title, item in zip(titles, items, strict=True)]
