@@ -33,9 +33,9 @@ from memcom_tf.layers import (
     MEmComEmbedding,
     TruncatedEmbedding,
 )
-from memcom_tf.layers.base import Table
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.numpy_ops import NumpyOps
+from memcom_tf.tables import Table
 
 ITEMS, LENGTH = 200, 4
 TITLES = {1000 + i: f"Film {i}" for i in range(ITEMS - 2)}
