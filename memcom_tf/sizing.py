@@ -67,9 +67,9 @@ def layer_from_table(
             finite=bool(np.isfinite(values).all()),
         )
     weights = np.ones(len(values)) if frequencies is None else np.asarray(frequencies)
-    if weights.shape != (len(values),) or not (weights >= 0).all():
+    if weights.shape != (len(values),) or not ((weights >= 0) & np.isfinite(weights)).all():
         raise invalid(
-            "`frequencies` must hold one number of 0 or more for each row of the table.",
+            "`frequencies` must hold one finite number of 0 or more for each row of the table.",
             frequencies=weights.shape,
             table=values.shape,
         )

@@ -85,8 +85,9 @@ def test_the_order_is_reproducible_and_follows_the_seed():
         ({"vectors": [[1, 0], [np.nan, 1]]}, "must be finite. Received: item=1"),
         ({"num_buckets": 3}, "at most 2, the number of items. Received: num_buckets=3"),
         ({"num_buckets": 0}, "`num_buckets` must be a positive integer"),
-        ({"counts": [1]}, "one number of 0 or more for each vector"),
-        ({"counts": [1, -1]}, "one number of 0 or more for each vector"),
+        ({"counts": [1]}, "one finite number of 0 or more for each vector"),
+        ({"counts": [1, np.inf]}, "one finite number of 0 or more for each vector"),
+        ({"counts": [1, -1]}, "one finite number of 0 or more for each vector"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, words):

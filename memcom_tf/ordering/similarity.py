@@ -136,9 +136,9 @@ def _checked(
         item = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
         raise invalid("`vectors` must be finite.", "Mend the vector of that item.", item=item)
     frequencies = np.zeros(len(x)) if counts is None else np.asarray(counts, np.float64)
-    if frequencies.shape != (len(x),) or not (frequencies >= 0).all():
+    if frequencies.shape != (len(x),) or not ((frequencies >= 0) & np.isfinite(frequencies)).all():
         raise invalid(
-            "`counts` must hold one number of 0 or more for each vector.",
+            "`counts` must hold one finite number of 0 or more for each vector.",
             counts=frequencies.shape,
             vectors=x.shape,
         )

@@ -94,8 +94,10 @@ def test_methods_without_one_say_so(name):
     [
         ({"table": TABLE[0]}, r"`table` must be.*shape=\(16,\)"),
         ({"table": TABLE * np.inf}, "finite=False"),
-        ({"frequencies": [1, 2]}, "one number of 0 or more for each row"),
-        ({"frequencies": -FREQUENCIES}, "one number of 0 or more for each row"),
+        ({"frequencies": [1, 2]}, "one finite number of 0 or more for each row"),
+        ({"frequencies": FREQUENCIES * np.inf}, "one finite number of 0 or more for each row"),
+        ({"frequencies": np.full(INPUT_DIM, np.inf)}, "one finite number of 0 or more"),
+        ({"frequencies": -FREQUENCIES}, "one finite number of 0 or more for each row"),
         ({"ratio": 0.5}, "`ratio` must be 1 or more"),
     ],
 )
