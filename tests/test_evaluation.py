@@ -10,6 +10,7 @@ from memcom_tf.evaluation import (
     Examples,
     evaluate_lists,
     evaluate_ranking,
+    hold_out,
     leave_last_out,
     rank_examples,
     ranking_metrics,
@@ -138,6 +139,28 @@ def test_ranks_from_scores_by_hand():
     assert ranks_from_scores([[9, 9, 1, 2]], [[1]], [3], reserved=2) == [1]
     assert ranks_from_scores(np.zeros((1, 6)), [[1, 0]], [3]) == [4], "constant: the last rank"
     assert ranks_from_scores(np.zeros((0, 6)), np.zeros((0, 2), int), []).shape == (0,)
+    worst = [[0.0, 1.0, -np.inf, 2.0]]
+    assert ranks_from_scores(worst, [[1]], [2]) == [2], "the history is below even that"
+
+
+def test_several_targets_by_hand():
+    scores = np.array([[9.0, 0.1, 0.9, 0.5, 0.4], [9.0, 0.1, 0.2, 0.3, 0.4]])
+    target = [[3, 1, 0], [4, 0, 0]]
+    ranks = ranks_from_scores(scores, [[4], [3]], target)
+    assert ranks.tolist() == [[2, 3, 0], [1, 0, 0]], "a target competes with the other ones"
+    lists = ranks_from_lists([[2, 3], [4, 2]], target)
+    assert lists.tolist() == [[2, np.inf, 0], [1, 0, 0]]
+    found = ranking_metrics(ranks, 2)
+    dcg, ideal = 1 / np.log2(3), 1 + 1 / np.log2(3)
+    assert found == {
+        "ndcg@2": pytest.approx((dcg / ideal + 1) / 2),
+        "recall@2": pytest.approx((1 / 2 + 1) / 2),
+        "mrr": pytest.approx((1 / 2 + 1) / 2),
+    }
+    # No more than k can be found: the ideal list is full.
+    assert ranking_metrics([[1, 2, 3]], 2)["ndcg@2"] == pytest.approx(1)
+    with pytest.raises(ValueError, match=r"must hold a target.*example=1"):
+        ranks_from_scores(scores, [[0], [0]], [[1, 0], [0, 0]])
 
 
 def test_ranks_from_lists_by_hand():
@@ -169,7 +192,8 @@ def test_metrics_refuse():
     for ranks, k, message in [
         ([1], 0, "`k` must be positive. Received: k=0"),
         ([], 1, r"`ranks` must be \[n\]"),
-        ([[1]], 1, r"`ranks` must be \[n\]"),
+        ([[[1]]], 1, r"`ranks` must be \[n\]"),
+        ([[1, 2], [0, 0]], 1, "at least 1. Received: rank="),
         ([0.5], 1, "at least 1. Received: rank="),
         ([np.nan], 1, "at least 1"),
     ]:
@@ -277,7 +301,61 @@ def test_evaluation_refuses(examples):
         evaluate_lists(lambda _: [1, 2], examples, k=3)
     with pytest.raises(ValueError, match=r"`scores` must be \[n, v\]"):
         evaluate_ranking(lambda history: table(history)[:-1], examples)
-    with pytest.raises(ValueError, match=r"`history` must be \[n, L\]"):
+    with pytest.raises(ValueError, match=r"must be \[n, L\] and \[n, S\]"):
         Examples(examples.history, examples.target[:-1], examples.user)
     with pytest.raises(ValueError, match="`history_length` must be positive"):
         leave_last_out(Interactions(user=[1], item=[1]), history_length=0)
+
+
+def test_held_out_interactions_are_split_by_a_coin():
+    rng = np.random.default_rng(0)
+    users, items = np.divmod(rng.permutation(40 * 30)[:600], 30)
+    is_test = rng.random(600) < 0.3
+    log = Interactions(user=users, item=items + 100)
+    split = hold_out(log, is_test, history_length=6)
+    assert not split.ordered
+    trained = {*zip(users[~is_test].tolist(), (items[~is_test] + 100).tolist(), strict=True)}
+    held = {*zip(users[is_test].tolist(), (items[is_test] + 100).tolist(), strict=True)}
+    found = []
+    for part in (split.validation, split.test):
+        for example in range(len(part)):
+            user = int(part.user[example])
+            named = [
+                split.vocabulary.items(row[row != 0]).tolist()
+                for row in (part.history[example], part.target[example], part.seen[example])
+            ]
+            history, target, seen = named
+            assert {(user, item) for item in seen} == {p for p in trained if p[0] == user}
+            assert history == seen[-6:]
+            found += [(user, item) for item in target]
+    assert sorted(found) == sorted(held), "each is in one part, once"
+    assert 0.3 < len(split.validation.target[split.validation.target > 0]) / len(held) < 0.7
+    counts = dict(zip(split.vocabulary, split.vocabulary.counts, strict=True))
+    assert counts == {item: sum(pair[1] == item for pair in trained) for item in counts}
+    kept = split.train_interactions
+    assert {*zip(kept.user.tolist(), kept.item.tolist(), strict=True)} == trained
+    assert not (
+        (split.train.history[:, :, None] == split.train.target[:, None])
+        & (split.train.target[:, None] != 0)
+    ).any()
+
+
+def test_held_out_interactions_that_cannot_be_ranked_are_dropped():
+    log = Interactions(user=[1, 1, 1, 1, 1, 2], item=["a", "b", "a", "c", "c", "a"])
+    split = hold_out(log, [0, 0, 1, 1, 1, 1])
+    assert sum(split.dropped.values()) >= 2  # a again; 2 has no history; perhaps c twice in a part
+    for part in (split.validation, split.test):
+        assert {*part.user.tolist()} <= {1}
+        assert {*split.vocabulary.items(part.target).ravel().tolist()} <= {"c"}
+
+
+def test_evaluation_leaves_out_what_was_seen():
+    examples = Examples(np.array([[1]]), np.array([[3, 0]]), np.array([7]), seen=np.array([[1, 2]]))
+    assert rank_examples(lambda history: [[0, 3, 2, 1]], examples).tolist() == [[1, 0]]
+    assert examples[:1].seen is not None and len(examples[np.array([False])]) == 0
+
+
+@pytest.mark.parametrize("is_test", [[0, 1], [0, 1, 2], [1, 1, 1]])
+def test_held_out_flags_must_fit(is_test):
+    with pytest.raises(ValueError, match=r"`is_test` must hold|must be for training"):
+        hold_out(Interactions(user=[1, 1, 2], item=[3, 4, 3]), is_test)

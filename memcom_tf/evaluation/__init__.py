@@ -1,16 +1,18 @@
-"""Evaluation of rankings: one protocol, its metrics, and the way from a model to them."""
+"""Evaluation of rankings: its protocols, their metrics, and the way from a model to them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from memcom_tf.evaluation.examples import Examples, Split
+from memcom_tf.evaluation.held_out import hold_out
+from memcom_tf.evaluation.last_out import leave_last_out
 from memcom_tf.evaluation.metrics import (
     ranking_metrics,
     ranks_from_lists,
     ranks_from_scores,
     standard_error,
 )
-from memcom_tf.evaluation.protocol import Examples, Split, leave_last_out
 from memcom_tf.evaluation.ranking import evaluate_lists, evaluate_ranking, rank_examples
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ __all__ = [
     "Split",
     "evaluate_lists",
     "evaluate_ranking",
+    "hold_out",
     "leave_last_out",
     "rank_examples",
     "ranking_metrics",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from memcom_tf._keras import keras
-from memcom_tf.evaluation.protocol import Examples
+from memcom_tf.evaluation.examples import Examples
 from memcom_tf.evaluation.ranking import evaluate_ranking
 
 

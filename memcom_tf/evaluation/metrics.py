@@ -1,4 +1,4 @@
-"""Ranks of the one relevant item of each example, and the metrics of ranks."""
+"""Ranks of the relevant items of each example, and the metrics of ranks."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def ranks_from_scores(
     Args:
         scores: [n, v] a score for each id, the highest being the best.
         history: [n, L] ids to leave out, padded with 0.
-        target: [n] ids.
+        target: [n] ids, or [n, P] of which at least one a row, padded with 0.
         reserved: The number of ids that are no items: 0..reserved-1 (a vocabulary's `first_id`).
 
     Returns:
-        [n] ranks from 1, float64.
+        Ranks from 1 of the shape of `target`, float64; 0 where there is no target.
 
     Raises:
         ValueError: If shapes do not fit, a score is NaN, an id is out of range, or a target is
@@ -35,13 +35,15 @@ def ranks_from_scores(
     Example:
         >>> ranks_from_scores([[0.0, 0.9, 0.5, 0.7]], history=[[1, 0]], target=[2])
         array([2.])
+        >>> ranks_from_scores([[0.0, 0.9, 0.5, 0.7]], history=[[0]], target=[[2, 1, 0]])
+        array([[3., 1., 0.]])
     """
-    scores, target = np.asarray(scores), _ids(target, "target", 1)
+    scores, target = np.asarray(scores), _ids(target, "target", 1, 2)
     history = _ids(history, "history", 2)
     n = len(target)
     if scores.ndim != 2 or len(scores) != n or len(history) != n:
         raise invalid(
-            "`scores` must be [n, v], `history` [n, L] and `target` [n].",
+            "`scores` must be [n, v], `history` [n, L] and `target` [n] or [n, P].",
             "Pass one row for each example.",
             scores=scores.shape,
             history=history.shape,
@@ -56,23 +58,29 @@ def ranks_from_scores(
     size = scores.shape[1]
     if reserved < 1:
         raise invalid("`reserved` must be positive: id 0 is padding.", "", reserved=reserved)
-    _in_range("target", target, reserved, size)
+    present = _present(target)
+    columns = target.reshape(present.shape)
+    _in_range("target", target[present.reshape(target.shape)], reserved, size)
     _in_range("history", history, 0, size)
-    again = (history == target[:, None]).any(axis=1)
-    if again.any():
-        raise invalid(
-            "A target must not be in its history, which is left out of the ranking.",
-            "Leave that example out.",
-            example=int(np.argmax(again)),
-            target=int(target[np.argmax(again)]),
-        )
-    rows = np.arange(n)
-    ahead = scores >= scores[rows, target][:, None]
-    ahead[:, :reserved] = False
-    ahead[rows[:, None], history] = False
-    ahead[rows, target] = False
-    ranks: npt.NDArray[np.float64] = 1.0 + ahead.sum(axis=1, dtype=np.float64)
-    return ranks
+    # NaN is not ahead of any score, not even of -inf.
+    candidates = scores.astype(np.result_type(scores, np.float32))
+    candidates[:, :reserved] = np.nan
+    candidates[np.arange(n)[:, None], history] = np.nan
+    ranks = np.zeros(columns.shape)
+    for place, column in enumerate(columns.T):
+        rows = np.flatnonzero(present[:, place])
+        chosen = column[rows]
+        again = (history[rows] == chosen[:, None]).any(axis=1)
+        if again.any():
+            raise invalid(
+                "A target must not be in its history, which is left out of the ranking.",
+                "Leave that example out.",
+                example=int(rows[np.argmax(again)]),
+                target=int(chosen[np.argmax(again)]),
+            )
+        ahead = candidates[rows] >= candidates[rows, chosen][:, None]
+        ranks[rows, place] = ahead.sum(axis=1)  # the target is among them
+    return ranks.reshape(target.shape)
 
 
 def ranks_from_lists(ranked_ids: npt.ArrayLike, target: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -80,10 +88,11 @@ def ranks_from_lists(ranked_ids: npt.ArrayLike, target: npt.ArrayLike) -> npt.ND
 
     Args:
         ranked_ids: [n, K] ids, the best first; lists shorter than K padded with 0.
-        target: [n] ids.
+        target: [n] ids, or [n, P] of which at least one a row, padded with 0.
 
     Returns:
-        [n] ranks from 1, float64; inf where the list does not have the target.
+        Ranks from 1 of the shape of `target`, float64; inf where the list does not have the
+        target, 0 where there is no target.
 
     Raises:
         ValueError: If shapes do not fit or ids are no integers.
@@ -92,46 +101,53 @@ def ranks_from_lists(ranked_ids: npt.ArrayLike, target: npt.ArrayLike) -> npt.ND
         >>> ranks_from_lists([[5, 2], [5, 2]], target=[2, 7])
         array([ 2., inf])
     """
-    ranked_ids, target = _ids(ranked_ids, "ranked_ids", 2), _ids(target, "target", 1)
+    ranked_ids, target = _ids(ranked_ids, "ranked_ids", 2), _ids(target, "target", 1, 2)
     if len(ranked_ids) != len(target):
         raise invalid(
-            "`ranked_ids` must be [n, K] and `target` [n].",
-            "Pass one list for each target.",
+            "`ranked_ids` must be [n, K] and `target` [n] or [n, P].",
+            "Pass one list for each target, or row of targets.",
             ranked_ids=ranked_ids.shape,
             target=target.shape,
         )
-    _in_range("target", target, 1, None)
-    found = ranked_ids == target[:, None]
-    # A column of True after the last: the place where a target that is not in the list ends up.
-    first = np.concatenate([found, np.ones((len(target), 1), bool)], axis=1).argmax(axis=1)
-    return np.where(first < ranked_ids.shape[1], first + 1.0, np.inf)
+    present = _present(target)
+    _in_range("target", target[present.reshape(target.shape)], 1, None)
+    found = ranked_ids[:, None, :] == target.reshape(present.shape)[:, :, None]
+    ranks = np.where(found.any(axis=2), found.argmax(axis=2) + 1.0, np.inf)
+    return np.where(present, ranks, 0.0).reshape(target.shape)
 
 
 def ranking_metrics(ranks: npt.ArrayLike, k: int) -> dict[str, float]:
-    """Returns the means over examples of three metrics of the rank r of the one relevant item.
+    """Returns the means over examples of three metrics of the ranks r of the relevant items.
 
-    nDCG@k = 1 / log2(1 + r) if r <= k, else 0 (the ideal DCG is 1 with one relevant item);
-    recall@k = 1 if r <= k, else 0; reciprocal rank = 1 / r (its mean is the MRR).
+    With P relevant items in an example: nDCG@k is the sum of 1 / log2(1 + r) over those with
+    r <= k, divided by what it would be with the ranks 1, 2, ... P; recall@k is the share of them
+    with r <= k; the reciprocal rank is 1 over the least r (its mean is the MRR).
 
     Args:
-        ranks: [n] ranks from 1; inf where the item was not ranked.
+        ranks: [n] ranks from 1, or [n, P]; inf where the item was not ranked, 0 where a row has
+            fewer relevant items than others.
         k: The length of the ranked list.
 
     Returns:
         The means under "ndcg@{k}", "recall@{k}" and "mrr".
 
     Raises:
-        ValueError: If `k` is not positive, or if `ranks` are empty, not 1-D or below 1.
+        ValueError: If `k` is not positive, or if `ranks` are empty, of another shape, below 1, or
+            a row has none.
 
     Example:
         >>> ranking_metrics([3, 20, 1, 20], k=10)
         {'ndcg@10': 0.375, 'recall@10': 0.5, 'mrr': 0.35833333333333334}
+        >>> ranking_metrics([[1, 2, 20], [1, 0, 0]], k=2)["recall@2"]
+        0.8333333333333333
     """
     ranks = _checked_ranks(ranks, k)
+    relevant = (ranks > 0).sum(axis=1)
+    first = np.where(ranks > 0, ranks, np.inf).min(axis=1)
     return {
         f"ndcg@{k}": float(_ndcg(ranks, k).mean()),
-        f"recall@{k}": float((ranks <= k).mean()),
-        "mrr": float((1.0 / ranks).mean()),
+        f"recall@{k}": float((((ranks > 0) & (ranks <= k)).sum(axis=1) / relevant).mean()),
+        "mrr": float((1.0 / first).mean()),
     }
 
 
@@ -139,14 +155,14 @@ def standard_error(ranks: npt.ArrayLike, k: int) -> float:
     """Returns the standard error of the mean nDCG@k: s / sqrt(n), s with n - 1 in it.
 
     Args:
-        ranks: [n] ranks from 1, n >= 2; inf where the item was not ranked.
+        ranks: As `ranking_metrics` takes them, n >= 2.
         k: The length of the ranked list.
 
     Returns:
         The standard error.
 
     Raises:
-        ValueError: As `ranking_metrics`, and if there is only one rank.
+        ValueError: As `ranking_metrics`, and if there is only one example.
 
     Example:
         >>> standard_error([1, 20], k=10)
@@ -159,26 +175,51 @@ def standard_error(ranks: npt.ArrayLike, k: int) -> float:
 
 
 def _ndcg(ranks: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64]:
-    return np.where(ranks <= k, 1.0 / np.log2(1.0 + ranks), 0.0)
+    """nDCG@k `[n]` of ranks `[n, P]`."""
+    listed = (ranks > 0) & (ranks <= k)
+    gain = (listed / np.log2(1.0 + np.where(listed, ranks, 1.0))).sum(axis=1)
+    ideal = np.cumsum(1.0 / np.log2(np.arange(2.0, k + 2.0)))
+    return np.asarray(gain / ideal[np.minimum((ranks > 0).sum(axis=1), k) - 1])
 
 
 def _checked_ranks(ranks: npt.ArrayLike, k: int) -> npt.NDArray[np.float64]:
+    """Ranks as `[n, P]`."""
     if k < 1:
         raise invalid("`k` must be positive.", "Pass the length of the ranked list.", k=k)
     checked = np.asarray(ranks, np.float64)
-    if checked.ndim != 1 or not checked.size:
-        raise invalid("`ranks` must be [n], n >= 1.", "Pass one a target.", shape=checked.shape)
-    wrong = ~(checked >= 1)  # so that NaN is wrong too
+    if checked.ndim not in (1, 2) or not checked.size:
+        raise invalid(
+            "`ranks` must be [n] or [n, P], n >= 1.", "Pass one a target.", shape=checked.shape
+        )
+    if checked.ndim == 1:
+        checked = checked[:, None]
+    # Negated, so that NaN is wrong too.
+    wrong = ~((checked >= 1) | (checked == 0)) | (checked == 0).all(axis=1, keepdims=True)
     if wrong.any():
         raise invalid("`ranks` must be at least 1.", "The best rank is 1.", rank=checked[wrong][0])
     return checked
 
 
-def _ids(values: npt.ArrayLike, name: str, ndim: int) -> npt.NDArray[Any]:
-    ids = np.asarray(values)
-    if ids.ndim != ndim or (ids.dtype.kind not in "iu" and ids.size):
+def _present(target: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where `[n, P]` there is a target."""
+    if target.ndim == 1:
+        return np.ones((len(target), 1), bool)
+    present = target != 0
+    if not present.any(axis=1).all():
         raise invalid(
-            f"`{name}` must be integers in {ndim} dimension{'s'[: ndim - 1]}.",
+            "Each row of `target` must hold a target.",
+            "Leave the others out.",
+            example=int(np.argmin(present.any(axis=1))),
+        )
+    return present
+
+
+def _ids(values: npt.ArrayLike, name: str, *ndims: int) -> npt.NDArray[Any]:
+    ids = np.asarray(values)
+    if ids.ndim not in ndims or (ids.dtype.kind not in "iu" and ids.size):
+        dimensions = " or ".join(map(str, ndims))
+        raise invalid(
+            f"`{name}` must be integers in {dimensions} dimension{'s'[: ndims[-1] - 1]}.",
             "Pass ids that the vocabulary gave.",
             shape=ids.shape,
             dtype=str(ids.dtype),

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.errors import invalid
+from memcom_tf.evaluation.examples import Examples
 from memcom_tf.evaluation.metrics import ranking_metrics, ranks_from_lists, ranks_from_scores
-from memcom_tf.evaluation.protocol import Examples
 from memcom_tf.vocabulary.items import IdArray
 
 
@@ -19,8 +19,8 @@ def rank_examples(
 ) -> npt.NDArray[np.float64]:
     """Returns the rank that a model's scores give to the target of each example.
 
-    The ids in the example's history and the reserved ids are left out, and ties count against
-    the target: see `ranks_from_scores`.
+    The ids in `examples.left_out` and the reserved ids are left out, and ties count against the
+    target: see `ranks_from_scores`.
 
     Args:
         score: Takes histories [b, L] and returns scores [b, v] of all ids, as anything that
@@ -29,7 +29,7 @@ def rank_examples(
         batch_size: The largest b; the last batch may be smaller.
 
     Returns:
-        [n] ranks from 1, float64.
+        Ranks from 1 of the shape of `examples.target`, float64.
 
     Raises:
         ValueError: If there is no example, `batch_size` is not positive, or as
@@ -45,10 +45,9 @@ def rank_examples(
     _not_empty(examples)
     ranks = []
     for low in range(0, len(examples), batch_size):
-        history = examples.history[low : low + batch_size]
-        target = examples.target[low : low + batch_size]
-        scores = np.asarray(score(history))
-        ranks.append(ranks_from_scores(scores, history, target, reserved=examples.reserved))
+        part = examples[low : low + batch_size]
+        scores = np.asarray(score(part.history))
+        ranks.append(ranks_from_scores(scores, part.left_out, part.target, reserved=part.reserved))
     return np.concatenate(ranks)
 
 

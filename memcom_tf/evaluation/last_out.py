@@ -1,9 +1,8 @@
-"""The protocol: which interactions are for training, for validation and for test."""
+"""The protocol for sequences: the last interaction of each user is for test."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,71 +10,11 @@ import numpy.typing as npt
 
 from memcom_tf.datasets.interactions import Interactions
 from memcom_tf.errors import invalid
+from memcom_tf.evaluation.examples import Examples, Split
 from memcom_tf.vocabulary import OutOfVocabulary, Vocabulary
-from memcom_tf.vocabulary.items import IdArray, factorize, left_aligned
+from memcom_tf.vocabulary.items import factorize, left_aligned
 
 _MIN_INTERACTIONS = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """Examples: a history, and the item that came after it.
-
-    Attributes:
-        history: [n, L] ids in time order, the most recent at the end, then zeros.
-        target: [n] ids.
-        user: [n] users as in the interactions.
-        reserved: The number of ids that are no items: 0..reserved-1.
-
-    Raises:
-        ValueError: If the shapes do not fit.
-
-    Example:
-        >>> len(Examples(np.array([[4, 2, 0]]), np.array([3]), np.array(["ann"])))
-        1
-    """
-
-    history: IdArray
-    target: IdArray
-    user: npt.NDArray[Any]
-    reserved: int = 1
-
-    def __post_init__(self) -> None:
-        n = len(self.target)
-        if self.history.ndim != 2 or self.history.shape[0] != n or self.user.shape != (n,):
-            raise invalid(
-                "`history` must be [n, L], `target` and `user` [n].",
-                "Pass one row for each example.",
-                history=self.history.shape,
-                target=self.target.shape,
-                user=self.user.shape,
-            )
-
-    def __len__(self) -> int:
-        return len(self.target)
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Interactions split by `leave_last_out`.
-
-    Attributes:
-        vocabulary: The items and their ids.
-        train: The examples to train with.
-        train_interactions: The interactions for training, from which an order of the vocabulary
-            may be learned; by user, in time order.
-        validation: One example for each user, to choose by.
-        test: One example for each user, for the final numbers.
-        dropped: How many examples of "validation" and "test" were left out since their target
-            cannot be ranked: it is in the history, or has no id of its own.
-    """
-
-    vocabulary: Vocabulary
-    train: Examples
-    train_interactions: Interactions
-    validation: Examples
-    test: Examples
-    dropped: Mapping[str, int]
 
 
 def leave_last_out(
@@ -85,7 +24,7 @@ def leave_last_out(
     out_of_vocabulary: OutOfVocabulary = "error",
     vocabulary: Vocabulary | None = None,
 ) -> Split:
-    """Splits interactions by the one protocol of this package.
+    """Splits interactions by the protocol of this package for sequences.
 
     1. The interactions of each user are put in time order; where times are equal, and where
        there are none, the order of the rows decides.

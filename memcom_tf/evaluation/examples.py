@@ -1,0 +1,98 @@
+"""What models are trained and judged by: histories and the items that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from memcom_tf.datasets.interactions import Interactions
+from memcom_tf.errors import invalid
+from memcom_tf.vocabulary import Vocabulary
+from memcom_tf.vocabulary.items import IdArray
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Examples: a history, and the item or items that belong to it.
+
+    Attributes:
+        history: [n, L] ids in time order, the most recent at the end, then zeros.
+        target: [n] ids, or [n, P] padded with zeros.
+        user: [n] users as in the interactions.
+        reserved: The number of ids that are no items: 0..reserved-1.
+        seen: [n, S] ids that are left out of the ranking, padded with zeros; None leaves out
+            those in `history`.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+
+    Example:
+        >>> len(Examples(np.array([[4, 2, 0]]), np.array([3]), np.array(["ann"])))
+        1
+    """
+
+    history: IdArray
+    target: IdArray
+    user: npt.NDArray[Any]
+    reserved: int = 1
+    seen: IdArray | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.target)
+        seen = self.left_out
+        if not (
+            self.history.ndim == seen.ndim == 2
+            and self.target.ndim in (1, 2)
+            and len(self.history) == len(seen) == n
+            and self.user.shape == (n,)
+        ):
+            raise invalid(
+                "`history` and `seen` must be [n, L] and [n, S], `target` [n] or [n, P], and "
+                "`user` [n].",
+                "Pass one row for each example.",
+                history=self.history.shape,
+                seen=seen.shape,
+                target=self.target.shape,
+                user=self.user.shape,
+            )
+
+    @property
+    def left_out(self) -> IdArray:
+        """The ids that are left out of the ranking: `seen`, or those in `history`."""
+        return self.history if self.seen is None else self.seen
+
+    def __getitem__(self, rows: Any) -> Examples:
+        """The examples of some rows: a slice, numbers or a mask."""
+        seen = None if self.seen is None else self.seen[rows]
+        return Examples(self.history[rows], self.target[rows], self.user[rows], self.reserved, seen)
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Interactions split by `leave_last_out` or by `hold_out`.
+
+    Attributes:
+        vocabulary: The items and their ids.
+        train: The examples to train with.
+        train_interactions: The interactions for training, from which an order of the vocabulary
+            may be learned; by user, in time order.
+        validation: One example for each user, to choose by.
+        test: One example for each user, for the final numbers.
+        dropped: How many examples of "validation" and "test" were left out since their target
+            cannot be ranked: it is in the history, or has no id of its own.
+        ordered: Whether a history tells what came before what.
+    """
+
+    vocabulary: Vocabulary
+    train: Examples
+    train_interactions: Interactions
+    validation: Examples
+    test: Examples
+    dropped: Mapping[str, int]
+    ordered: bool = True

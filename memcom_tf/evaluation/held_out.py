@@ -1,0 +1,158 @@
+"""The protocol for sets: what is for test is given, and the order of a history says nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from memcom_tf.datasets.interactions import Interactions
+from memcom_tf.errors import invalid
+from memcom_tf.evaluation.examples import Examples, Split
+from memcom_tf.vocabulary import Vocabulary
+from memcom_tf.vocabulary.items import factorize, left_aligned
+
+
+def hold_out(
+    interactions: Interactions,
+    is_test: npt.ArrayLike,
+    *,
+    history_length: int = 50,
+    seed: int = 0,
+    vocabulary: Vocabulary | None = None,
+) -> Split:
+    """Splits interactions whose part for test is given, as public data sets have it.
+
+    1. A coin with a seed decides for each held-out interaction whether it is for validation or
+       for test. The others are for training.
+    2. The vocabulary has every item that occurs anywhere, but its counts, and so the order of
+       its ids, are those of the training interactions alone.
+    3. An example of validation or test is a user with training interactions. Its history is the
+       last `history_length` of them, its targets are the user's items of that part, each once,
+       and all of the training interactions are left out of the ranking. Targets among them, and
+       those of users without any, are dropped.
+    4. A training example is a user with at least two items: a fifth of them, the last, are
+       targets, and those before are the history. To train on other cuts in every epoch is
+       better; `memcom_tf.training` does.
+
+    Args:
+        interactions: The interactions.
+        is_test: [n] which of them are held out, booleans or 0 and 1.
+        history_length: L, the number of columns of the histories.
+        seed: Seed of the coin.
+        vocabulary: A vocabulary to use as it is, which must know all items; None builds one.
+
+    Returns:
+        The vocabulary and the three parts, users in rising order, with `ordered=False`.
+
+    Raises:
+        ValueError: If `history_length` is not positive, `is_test` does not fit, or no
+            interaction is left for training.
+
+    Example:
+        >>> log = Interactions(user=[1, 1, 1, 2, 2], item=["a", "b", "c", "a", "c"])
+        >>> split = hold_out(log, [0, 0, 1, 0, 1], history_length=2)
+        >>> len(split.validation) + len(split.test), len(split.train_interactions)
+        (2, 3)
+    """
+    if history_length < 1:
+        raise invalid(
+            "`history_length` must be positive.",
+            "The default is 50.",
+            history_length=history_length,
+        )
+    held_out = np.asarray(is_test)
+    if held_out.shape != (len(interactions),) or not np.isin(held_out, (0, 1)).all():
+        raise invalid(
+            "`is_test` must hold 0 or 1 for each interaction.",
+            "Pass one flag for each.",
+            is_test=held_out.shape,
+            interactions=len(interactions),
+        )
+    held_out = held_out.astype(bool)
+    if held_out.all():
+        raise invalid("Some interactions must be for training.", "", held_out=int(held_out.sum()))
+    coin = np.random.default_rng(seed).random(len(held_out)) < 0.5
+    train, validation, test = ~held_out, held_out & coin, held_out & ~coin
+    if vocabulary is None:
+        vocabulary = Vocabulary.from_column(
+            interactions.item[train],
+            catalogue=interactions.item[held_out],
+            details=interactions.details,
+        )
+    ids = vocabulary.ids(interactions.item)
+    names, user = factorize(interactions.user.tolist())
+    people = np.array(names, interactions.user.dtype)
+    of_user = _Rows(ids, user, np.flatnonzero(train), len(names))
+
+    dropped = {}
+
+    pair = user * vocabulary.input_dim + ids
+    new = ~np.isin(pair, pair[train]) & (of_user.size > 0)[user]
+
+    def evaluation(chosen: npt.NDArray[np.bool_], name: str) -> Examples:
+        usable = np.flatnonzero(chosen & new)
+        usable = usable[np.unique(pair[usable], return_index=True)[1]]
+        wanted = _Rows(ids, user, usable, len(names))
+        dropped[name] = int(chosen.sum()) - len(wanted.rows)
+        who = np.flatnonzero(wanted.size)
+        return Examples(
+            of_user.last(who, history_length),
+            wanted.last(who),
+            people[who],
+            vocabulary.first_id,
+            of_user.last(who),
+        )
+
+    learned = np.flatnonzero(of_user.size > 1)
+    num_targets = np.maximum(of_user.size[learned] // 5, 1)
+    return Split(
+        vocabulary,
+        Examples(
+            of_user.last(learned, history_length, before_end=num_targets),
+            of_user.last(learned, int(num_targets.max(initial=1)), at_most=num_targets),
+            people[learned],
+            vocabulary.first_id,
+        ),
+        Interactions(
+            user=interactions.user[of_user.rows],
+            item=interactions.item[of_user.rows],
+            details=interactions.details,
+        ),
+        evaluation(validation, "validation"),
+        evaluation(test, "test"),
+        dropped,
+        ordered=False,
+    )
+
+
+class _Rows:
+    """The ids of each user among some interactions."""
+
+    def __init__(
+        self,
+        ids: npt.NDArray[Any],
+        user: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        users: int,
+    ) -> None:
+        self.rows = rows[np.argsort(user[rows], kind="stable")]
+        self.ids = ids[self.rows]
+        self.size = np.bincount(user[rows], minlength=users)
+        self.end = np.cumsum(self.size)
+
+    def last(
+        self,
+        who: npt.NDArray[np.int64],
+        length: int | None = None,
+        *,
+        before_end: npt.NDArray[np.int64] | int = 0,
+        at_most: npt.NDArray[np.int64] | None = None,
+    ) -> npt.NDArray[Any]:
+        """The last ids of users `[n, length]`, padded with zeros."""
+        size = self.size[who] if at_most is None else at_most
+        if length is None:
+            length = int(size.max(initial=1))
+        end = self.end[who]
+        return left_aligned(self.ids, end - size, end - before_end, length)
