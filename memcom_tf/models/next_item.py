@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.layers.full import FullEmbedding
+from memcom_tf.models.negatives import EXCLUDED, Negatives, NegativeSampler
 from memcom_tf.ops.reference import combine
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
@@ -39,8 +39,10 @@ class NextItemRanker(keras.Model):
     `score(i) = query . output_embedding(i) + item_bias[i]`, where the query is the history's
     mean, weighted by a learned softmax over recency, plus the last item under a learned gate,
     plus what a tower of dense layers makes of that sum. Trained by `fit(history, target)` with
-    the cross-entropy of the softmax over the catalogue, or over `num_negatives` uniformly sampled
-    items and the target.
+    the cross-entropy of the softmax over the catalogue, or over the target and `num_negatives`
+    sampled items: half of them uniformly, and half by the counts of the vocabulary to the power
+    of 0.75, where it has any. Logits are corrected by how often an item was to be expected.
+    `target` is `[b]`, or `[b, P]` padded with zeros: the mean of the targets' cross-entropies.
 
     Args:
         item_embedding: Table of the history's items, any `CompressedEmbedding` with
@@ -53,6 +55,7 @@ class NextItemRanker(keras.Model):
         dropout: Rate of dropout on the query before the tower.
         item_dropout: Rate at which items of a history are left out in training.
         item_bias: Whether items have a bias, which learns popularity.
+        recency: Whether the order of a history counts; without it the query is the plain mean.
         num_negatives: Items sampled for the softmax; None takes the whole catalogue.
         vocabulary: The `Vocabulary` that gave the ids; saved with the model, it lets the
             exported file rank by title.
@@ -85,6 +88,7 @@ class NextItemRanker(keras.Model):
         dropout: float = 0.0,
         item_dropout: float = 0.0,
         item_bias: bool = True,
+        recency: bool = True,
         num_negatives: int | None = None,
         vocabulary: Vocabulary | None = None,
         **kwargs: Any,
@@ -119,6 +123,7 @@ class NextItemRanker(keras.Model):
         self.dropout = dropout
         self.item_dropout = item_dropout
         self.item_bias = item_bias
+        self.recency = recency
         self.num_negatives = num_negatives
         self.vocabulary = vocabulary
         self._drop = keras.layers.Dropout(dropout)
@@ -130,6 +135,7 @@ class NextItemRanker(keras.Model):
         self._item_bias = None
         if item_bias:
             self._item_bias = FullEmbedding(item_embedding.input_dim, 1, "zeros", name="item_bias")
+        self._sampler: NegativeSampler | None = None
         self._loss_mean = keras.metrics.Mean(name="loss")
 
     @property
@@ -152,14 +158,15 @@ class NextItemRanker(keras.Model):
         for dense in self._tower:
             dense.build((None, width))
             width = dense.units
-        self._recency = self.add_weight(
-            name="recency", shape=(self.history_length,), initializer=_recency_at_start
-        )
-        self._last_item_gate = self.add_weight(
-            name="last_item_gate",
-            shape=(self.item_embedding.output_dim,),
-            initializer=keras.initializers.Constant(0.5),
-        )
+        if self.recency:
+            self._recency = self.add_weight(
+                name="recency", shape=(self.history_length,), initializer=_recency_at_start
+            )
+            self._last_item_gate = self.add_weight(
+                name="last_item_gate",
+                shape=(self.item_embedding.output_dim,),
+                initializer=keras.initializers.Constant(0.5),
+            )
         self._scale = self.add_weight(name="scale", shape=(), initializer="ones")
         keras.layers.Layer.build(self, input_shape)
 
@@ -168,22 +175,28 @@ class NextItemRanker(keras.Model):
         history = tf.convert_to_tensor(history)
         dtype = self.compute_dtype
         known = tf.cast(history != PADDING_ID, tf.float32)
-        # Age counts back from the last item: 0, 1, 2, ...; negative in the padding.
-        last = tf.reduce_sum(known, axis=1, keepdims=True) - 1.0
-        age = last - tf.range(self.history_length, dtype=tf.float32)
-        logits = _RECENCY_RATE * tf.convert_to_tensor(self._recency)
-        weights = tf.gather(tf.exp(tf.cast(logits, tf.float32)), tf.nn.relu(tf.cast(age, tf.int32)))
-        weights = tf.cast(self._drop_items(weights * known, training=training), dtype)
-        is_last = tf.cast(tf.cast(age == 0.0, tf.float32) * known, dtype)
+        weights, is_last = self._recency_weights(known) if self.recency else (known, None)
+        weights = tf.cast(self._drop_items(weights, training=training), dtype)
         vectors = self.item_embedding(history)
-        gate = tf.cast(tf.convert_to_tensor(self._last_item_gate), dtype)
-        query = combine(vectors, weights, "mean") + gate * combine(vectors, is_last, "sum")
+        query = combine(vectors, weights, "mean")
+        if is_last is not None:
+            gate = tf.cast(tf.convert_to_tensor(self._last_item_gate), dtype)
+            query = query + gate * combine(vectors, tf.cast(is_last, dtype), "sum")
         query = tf.cast(tf.convert_to_tensor(self._scale), dtype) * query
         query = self._drop(query, training=training)
         hidden = query
         for dense in self._tower:
             hidden = dense(hidden)
         return query + hidden if self._tower else query
+
+    def _recency_weights(self, known: Any) -> tuple[Any, Any]:
+        """Weights of the items by age, and which item is the last."""
+        # Age counts back from the last item: 0, 1, 2, ...; negative in the padding.
+        last = tf.reduce_sum(known, axis=1, keepdims=True) - 1.0
+        age = last - tf.range(self.history_length, dtype=tf.float32)
+        logits = tf.cast(_RECENCY_RATE * tf.convert_to_tensor(self._recency), tf.float32)
+        weights = tf.gather(tf.exp(logits), tf.nn.relu(tf.cast(age, tf.int32)))
+        return weights * known, tf.cast(age == 0.0, tf.float32) * known
 
     def score(self, query: Any, candidates: Any) -> Any:
         """Scores of candidates: queries `[b, d]` and ids `[n]` give `[b, n]`."""
@@ -239,24 +252,54 @@ class NextItemRanker(keras.Model):
     def _scales_loss(self) -> bool:
         return hasattr(self.optimizer, "scale_loss")
 
-    def _cross_entropy(self, history: Any, target: Any, training: bool = True) -> Any:
-        if self.num_negatives is None or not training:
-            logits = tf.cast(self(history, training=training), tf.float32)
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=logits)
+    def draw_negatives(self) -> Negatives | None:
+        """The items that a step of training compares its targets with; None takes all."""
+        if self.num_negatives is None:
+            return None
+        if self._sampler is None:
+            vocabulary = self.vocabulary
+            self._sampler = NegativeSampler(
+                self.item_embedding.input_dim,
+                reserved=1 if vocabulary is None else vocabulary.first_id,
+                counts=None if vocabulary is None else vocabulary.counts,
+            )
+        return self._sampler(self.num_negatives)
+
+    def candidate_logits(
+        self, history: Any, target: Any, negatives: Negatives | None, training: bool = False
+    ) -> Any:
+        """Logits of the candidates of a step, float32.
+
+        Args:
+            history: `[b, L]` ids.
+            target: `[b, P]` ids, padded with zeros.
+            negatives: What was drawn, `[n]`; None takes the whole catalogue.
+            training: Whether to drop out.
+
+        Returns:
+            `[b, P + n]`: the targets, then the negatives, corrected for how often they were to be
+            expected; padding and negatives that are targets are excluded by a very low logit.
+            `[b, input_dim]` without negatives.
+        """
         query = self.query(history, training)
-        target = tf.cast(target, tf.int32)
-        items = self.item_embedding.input_dim
-        negatives = tf.random.uniform([self.num_negatives], 1, items, tf.int32)
+        if negatives is None:
+            return tf.cast(self.score_all(query), tf.float32)
         vectors = self.scored_embedding(target)
-        positive = tf.reduce_sum(query * vectors, axis=1, keepdims=True)
+        positive = tf.reduce_sum(query[:, None] * vectors, axis=2)
         if self._item_bias is not None:
-            positive = positive + self._item_bias(target)
-        # Each negative stands for the items it was drawn from; a drawn target does not count.
-        correction = float(np.log((items - 1) / self.num_negatives))
-        negative = tf.cast(self.score(query, negatives), tf.float32) + correction
-        negative = tf.where(negatives[None] == target[:, None], -1e9, negative)
-        logits = tf.concat([tf.cast(positive, tf.float32), negative], axis=1)
-        return tf.reduce_logsumexp(logits, axis=1) - logits[:, 0]
+            positive = positive + tf.squeeze(self._item_bias(target), -1)
+        positive = tf.where(target == PADDING_ID, EXCLUDED, tf.cast(positive, tf.float32))
+        negative = tf.cast(self.score(query, negatives.ids), tf.float32) - negatives.log_expected
+        hit = tf.reduce_any(target[:, :, None] == tf.cast(negatives.ids, target.dtype), axis=1)
+        return tf.concat([positive, tf.where(hit, EXCLUDED, negative)], axis=1)
+
+    def _cross_entropy(self, history: Any, target: Any, training: bool = True) -> Any:
+        target = tf.convert_to_tensor(target)
+        target = tf.reshape(target, [tf.shape(target)[0], -1])
+        negatives = self.draw_negatives() if training else None
+        return cross_entropy(
+            self.candidate_logits(history, target, negatives, training), target, negatives
+        )
 
     def save_assets(self, dir_path: str) -> None:
         """Writes the vocabulary into the saved model; Keras calls this."""
@@ -283,6 +326,7 @@ class NextItemRanker(keras.Model):
             "dropout": self.dropout,
             "item_dropout": self.item_dropout,
             "item_bias": self.item_bias,
+            "recency": self.recency,
             "num_negatives": self.num_negatives,
         }
 
@@ -296,6 +340,31 @@ class NextItemRanker(keras.Model):
                     config[name], custom_objects=custom_objects
                 )
         return cls(**config)
+
+
+def cross_entropy(logits: Any, target: Any, negatives: Negatives | None) -> Any:
+    """Mean cross-entropy of each example's targets.
+
+    Args:
+        logits: What `NextItemRanker.candidate_logits` returned.
+        target: `[b, P]` ids, padded with zeros.
+        negatives: What was drawn; None where the logits are of the whole catalogue.
+
+    Returns:
+        `[b]` float32.
+    """
+    if negatives is None:
+        positive = tf.gather(logits, target, batch_dims=1)
+        total = tf.reduce_logsumexp(logits, axis=1, keepdims=True)
+    else:
+        # A target competes with what was drawn, not with the other targets.
+        count = tf.shape(target)[1]
+        positive = logits[:, :count]
+        others = tf.reduce_logsumexp(logits[:, count:], axis=1, keepdims=True)
+        total = positive + tf.nn.softplus(others - positive)
+    present = tf.cast(target != PADDING_ID, tf.float32)
+    losses = tf.reduce_sum((total - positive) * present, axis=1)
+    return tf.math.divide_no_nan(losses, tf.reduce_sum(present, axis=1))
 
 
 def _check_order(vocabulary: Vocabulary, embedding: CompressedEmbedding) -> None:
