@@ -66,20 +66,26 @@ def ranks_from_scores(
     candidates = scores.astype(np.result_type(scores, np.float32))
     candidates[:, :reserved] = np.nan
     candidates[np.arange(n)[:, None], history] = np.nan
-    ranks = np.zeros(columns.shape)
-    for place, column in enumerate(columns.T):
-        rows = np.flatnonzero(present[:, place])
-        chosen = column[rows]
-        again = (history[rows] == chosen[:, None]).any(axis=1)
-        if again.any():
-            raise invalid(
-                "A target must not be in its history, which is left out of the ranking.",
-                "Leave that example out.",
-                example=int(rows[np.argmax(again)]),
-                target=int(chosen[np.argmax(again)]),
-            )
-        ahead = candidates[rows] >= candidates[rows, chosen][:, None]
-        ranks[rows, place] = ahead.sum(axis=1)  # the target is among them
+    of_targets = candidates[np.arange(n)[:, None], columns]
+    again = np.isnan(of_targets) & present
+    if again.any():
+        example, place = np.argwhere(again)[0].tolist()
+        raise invalid(
+            "A target must not be in its history, which is left out of the ranking.",
+            "Leave that example out.",
+            example=example,
+            target=int(columns[example, place]),
+        )
+    if target.ndim == 1:
+        ranks = (candidates >= of_targets).sum(axis=1, keepdims=True, dtype=np.float64)
+    else:
+        known = size - np.isnan(candidates).sum(axis=1)
+        candidates.sort(axis=1)  # NaN comes last
+        ranks = np.zeros(columns.shape)
+        for row, (ascending, count) in enumerate(zip(candidates, known, strict=True)):
+            here = present[row]
+            below = np.searchsorted(ascending[:count], of_targets[row, here])
+            ranks[row, here] = count - below
     return ranks.reshape(target.shape)
 
 

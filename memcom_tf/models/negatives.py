@@ -15,15 +15,36 @@ EXCLUDED = -1e9
 
 
 class Negatives(NamedTuple):
-    """Items that were drawn, `[n]`.
+    """Items that were drawn, `[n]`, ids rising.
 
     Attributes:
         ids: int32 ids.
-        log_expected: float32 logarithm of how often each was to be expected in the draw.
+        log_probability: float32 logarithm of the probability that an id is in such a draw; the
+            second and later ones of an id do not count, and are said to be `-EXCLUDED`.
     """
 
     ids: Any
-    log_expected: Any
+    log_probability: Any
+
+    def correct(self, logits: Any, target: Any) -> Any:
+        """Logits as if all items were compared, with each example's targets excluded.
+
+        Args:
+            logits: `[b, n]` float32.
+            target: `[b, P]` ids.
+
+        Returns:
+            `[b, n]`.
+        """
+        logits = logits - self.log_probability
+        target = tf.cast(target, tf.int32)
+        place = tf.minimum(
+            tf.reshape(tf.searchsorted(self.ids, tf.reshape(target, [-1])), tf.shape(target)),
+            tf.size(self.ids) - 1,
+        )
+        row = tf.zeros_like(target) + tf.range(tf.shape(target)[0])[:, None]
+        drawn = tf.cast(tf.gather(self.ids, place) == target, tf.float32)
+        return tf.tensor_scatter_nd_add(logits, tf.stack([row, place], -1), EXCLUDED * drawn)
 
 
 class NegativeSampler:
@@ -63,7 +84,7 @@ class NegativeSampler:
             places = np.ceil(weights / weights.sum() * _PARTS * items).astype(np.int64)
             self._urn = np.repeat(np.arange(reserved, input_dim, dtype=np.int32), places)
             probability += self._share * places / places.sum()
-        self._log_probability = np.log(np.maximum(probability, 1e-30)).astype(np.float32)
+        self._log_absence = np.log1p(-np.minimum(probability, 1 - 1e-9)).astype(np.float32)
 
     def __call__(self, count: int) -> Negatives:
         """Draws `count` items."""
@@ -72,5 +93,7 @@ class NegativeSampler:
             places = tf.random.uniform([count], 0, len(self._urn), tf.int32)
             popular = tf.random.uniform([count]) < self._share
             ids = tf.where(popular, tf.gather(self._urn, places), ids)
-        log_probability = tf.gather(self._log_probability, ids - self.reserved)
-        return Negatives(ids, log_probability + float(np.log(count)))
+        ids = tf.sort(ids)
+        absence = count * tf.gather(self._log_absence, ids - self.reserved)
+        again = tf.concat([[False], ids[1:] == ids[:-1]], axis=0)
+        return Negatives(ids, tf.where(again, -EXCLUDED, tf.math.log(-tf.math.expm1(absence))))

@@ -38,11 +38,12 @@ class NextItemRanker(keras.Model):
 
     `score(i) = query . output_embedding(i) + item_bias[i]`, where the query is the history's
     mean, weighted by a learned softmax over recency, plus the last item under a learned gate,
-    plus what a tower of dense layers makes of that sum. Trained by `fit(history, target)` with
-    the cross-entropy of the softmax over the catalogue, or over the target and `num_negatives`
-    sampled items: half of them uniformly, and half by the counts of the vocabulary to the power
-    of 0.75, where it has any. Logits are corrected by how often an item was to be expected.
-    `target` is `[b]`, or `[b, P]` padded with zeros: the mean of the targets' cross-entropies.
+    plus a learned vector, plus what a tower of dense layers makes of that sum. Trained by
+    `fit(history, target)` with the cross-entropy of the softmax over the catalogue, or over the
+    target and `num_negatives` sampled items: half of them uniformly, and half by the counts of
+    the vocabulary to the power of 0.75, where it has any. Logits are corrected for how likely an
+    item is to be drawn. `target` is `[b]`, or `[b, P]` padded with zeros: the mean of the
+    targets' cross-entropies.
 
     Args:
         item_embedding: Table of the history's items, any `CompressedEmbedding` with
@@ -55,6 +56,8 @@ class NextItemRanker(keras.Model):
         dropout: Rate of dropout on the query before the tower.
         item_dropout: Rate at which items of a history are left out in training.
         item_bias: Whether items have a bias, which learns popularity.
+        query_bias: Whether a learned vector is added to the query, which learns popularity in
+            `output_dim` numbers, where biases of items take `input_dim`.
         recency: Whether the order of a history counts; without it the query is the plain mean.
         num_negatives: Items sampled for the softmax; None takes the whole catalogue.
         vocabulary: The `Vocabulary` that gave the ids; saved with the model, it lets the
@@ -88,6 +91,7 @@ class NextItemRanker(keras.Model):
         dropout: float = 0.0,
         item_dropout: float = 0.0,
         item_bias: bool = True,
+        query_bias: bool = False,
         recency: bool = True,
         num_negatives: int | None = None,
         vocabulary: Vocabulary | None = None,
@@ -123,6 +127,7 @@ class NextItemRanker(keras.Model):
         self.dropout = dropout
         self.item_dropout = item_dropout
         self.item_bias = item_bias
+        self.query_bias = query_bias
         self.recency = recency
         self.num_negatives = num_negatives
         self.vocabulary = vocabulary
@@ -168,6 +173,10 @@ class NextItemRanker(keras.Model):
                 initializer=keras.initializers.Constant(0.5),
             )
         self._scale = self.add_weight(name="scale", shape=(), initializer="ones")
+        if self.query_bias:
+            self._query_bias = self.add_weight(
+                name="query_bias", shape=(self.item_embedding.output_dim,), initializer="zeros"
+            )
         keras.layers.Layer.build(self, input_shape)
 
     def query(self, history: Any, training: bool = False) -> Any:
@@ -184,6 +193,8 @@ class NextItemRanker(keras.Model):
             query = query + gate * combine(vectors, tf.cast(is_last, dtype), "sum")
         query = tf.cast(tf.convert_to_tensor(self._scale), dtype) * query
         query = self._drop(query, training=training)
+        if self.query_bias:
+            query = query + tf.cast(tf.convert_to_tensor(self._query_bias), dtype)
         hidden = query
         for dense in self._tower:
             hidden = dense(hidden)
@@ -219,7 +230,7 @@ class NextItemRanker(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step on `(history, target)`."""
         history, target = data[:2]
-        self._build_once()
+        self.build_once()
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(self._cross_entropy(history, target))
             total = loss + sum(self.losses) if self.losses else loss
@@ -233,12 +244,15 @@ class NextItemRanker(keras.Model):
     def test_step(self, data: Any) -> dict[str, Any]:
         """The loss on `(history, target)`."""
         history, target = data[:2]
-        self._build_once()
+        self.build_once()
         self._loss_mean.update_state(tf.reduce_mean(self._cross_entropy(history, target, False)))
         return {"loss": self._loss_mean.result()}
 
-    def _build_once(self) -> None:
-        # The sampled softmax computes its loss without a call, which is where Keras would build.
+    def build_once(self) -> None:
+        """Creates the variables where they do not exist yet.
+
+        The sampled softmax computes its loss without a call, which is where Keras would build.
+        """
         if not self.built:
             with tf.init_scope():
                 self.build((None, self.history_length))
@@ -289,9 +303,8 @@ class NextItemRanker(keras.Model):
         if self._item_bias is not None:
             positive = positive + tf.squeeze(self._item_bias(target), -1)
         positive = tf.where(target == PADDING_ID, EXCLUDED, tf.cast(positive, tf.float32))
-        negative = tf.cast(self.score(query, negatives.ids), tf.float32) - negatives.log_expected
-        hit = tf.reduce_any(target[:, :, None] == tf.cast(negatives.ids, target.dtype), axis=1)
-        return tf.concat([positive, tf.where(hit, EXCLUDED, negative)], axis=1)
+        negative = tf.cast(self.score(query, negatives.ids), tf.float32)
+        return tf.concat([positive, negatives.correct(negative, target)], axis=1)
 
     def _cross_entropy(self, history: Any, target: Any, training: bool = True) -> Any:
         target = tf.convert_to_tensor(target)
@@ -326,6 +339,7 @@ class NextItemRanker(keras.Model):
             "dropout": self.dropout,
             "item_dropout": self.item_dropout,
             "item_bias": self.item_bias,
+            "query_bias": self.query_bias,
             "recency": self.recency,
             "num_negatives": self.num_negatives,
         }

@@ -1,0 +1,7 @@
+"""Training of rankers with settings that were measured, alone or after a teacher."""
+
+from memcom_tf.training.batches import TrainingBatches
+from memcom_tf.training.distillation import DistilledRanker
+from memcom_tf.training.train import TrainingSettings, train
+
+__all__ = ["DistilledRanker", "TrainingBatches", "TrainingSettings", "train"]

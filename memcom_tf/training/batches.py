@@ -1,0 +1,104 @@
+"""What a ranker sees in training, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from memcom_tf.evaluation.examples import Split
+from memcom_tf.tables import check_positive
+from memcom_tf.vocabulary.items import factorize, left_aligned
+
+_TARGET_SHARE = 0.2
+_MOST_TARGETS = 20
+
+
+class TrainingBatches:
+    """Batches of `(history, target)` in a new order, and for sets in a new cut, every epoch.
+
+    With time, an example is an item and what came before it, and `target` is `[b]`. Of sets, an
+    example is a user: a random fifth of the items, at most 20, are `target` `[b, 20]`, a random
+    choice of the others is the history.
+
+    Args:
+        split: The interactions, split.
+        batch_size: b; the examples that are left over at the end of an epoch wait for another.
+        seed: Seed of the order and the cuts.
+
+    Example:
+        >>> from memcom_tf.datasets import Interactions
+        >>> from memcom_tf.evaluation import leave_last_out
+        >>> log = Interactions(user=[1, 1, 1, 1, 1], item=["a", "b", "c", "d", "e"])
+        >>> batches = TrainingBatches(leave_last_out(log, history_length=4), batch_size=2)
+        >>> len(batches), [target.shape for history, target in batches.epoch()]
+        (1, [(2,)])
+    """
+
+    def __init__(self, split: Split, *, batch_size: int = 256, seed: int = 0) -> None:
+        check_positive(batch_size=batch_size)
+        self.split = split
+        self.batch_size = min(batch_size, len(split.train))
+        self._rng = np.random.default_rng(seed)
+        self._sets = None if split.ordered else _Sets(split)
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return max(1, len(self.split.train) // self.batch_size)
+
+    def epoch(self) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+        """The batches of one epoch."""
+        train = self.split.train
+        order = self._rng.permutation(len(train))
+        for number in range(len(self)):
+            rows = order[number * self.batch_size : (number + 1) * self.batch_size]
+            if self._sets is None:
+                yield train.history[rows], train.target[rows]
+            else:
+                yield self._sets.cut(rows, self._rng)
+
+    def dataset(self) -> tf.data.Dataset:
+        """All epochs, one after the other, without end."""
+
+        def batches() -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+            while True:
+                yield from self.epoch()
+
+        history, target = next(self.epoch())
+        spec = tuple(tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in (history, target))
+        return tf.data.Dataset.from_generator(batches, output_signature=spec).prefetch(2)
+
+
+class _Sets:
+    """The items of each training user, to be cut at random."""
+
+    def __init__(self, split: Split) -> None:
+        log = split.train_interactions
+        _, user = factorize(log.user.tolist())
+        ids = split.vocabulary.ids(log.item)
+        order = np.argsort(user, kind="stable")
+        size = np.bincount(user)
+        self.length = split.train.history.shape[1]
+        self.ids = ids[order]
+        self.size = size[size > 1]
+        self.start = (np.cumsum(size) - size)[size > 1]
+        self.most_targets = int(min(_MOST_TARGETS, max(1, _TARGET_SHARE * self.size.max())))
+
+    def cut(
+        self, users: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """A history and targets of each user."""
+        size = self.size[users]
+        stop = np.cumsum(size)
+        start = stop - size
+        row = np.repeat(np.arange(len(users)), size)
+        places = np.arange(stop[-1]) - start[row] + self.start[users][row]
+        shuffled = self.ids[places][np.lexsort((rng.random(len(row)), row))]
+        middle = start + np.maximum((_TARGET_SHARE * size).round().astype(np.int64), 1)
+        return (
+            left_aligned(shuffled, middle, stop, self.length),
+            left_aligned(shuffled, start, middle, self.most_targets),
+        )

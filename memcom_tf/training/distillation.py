@@ -1,0 +1,112 @@
+"""Training after a teacher: its scores are targets too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from memcom_tf._keras import keras
+from memcom_tf.errors import invalid
+from memcom_tf.models.next_item import NextItemRanker, cross_entropy
+
+
+class DistilledRanker(keras.Model):
+    """Trains a ranker on targets and on the scores of a teacher.
+
+    The loss is `(1 - share) * CE(target) + share * CE(softmax of the teacher's logits)`, over the
+    targets and `num_negatives` drawn items, or the whole catalogue. The teacher does not change.
+
+    Source: Hinton et al., Distilling the knowledge in a neural network, arXiv:1503.02531.
+
+    Args:
+        student: The ranker that is trained.
+        teacher: A ranker with the same ids; None trains on the targets alone.
+        share: Share of the teacher in the loss, in [0, 1].
+
+    Raises:
+        ValueError: If the share is out of range, or ids do not fit.
+
+    Example:
+        >>> from memcom_tf.layers import FullEmbedding, MEmComEmbedding
+        >>> teacher = NextItemRanker(FullEmbedding(50, 8), history_length=4)
+        >>> student = NextItemRanker(MEmComEmbedding(50, 8, num_buckets=9), history_length=4)
+        >>> model = DistilledRanker(student, teacher)
+        >>> model.compile("adam")
+        >>> history = [[1, 2, 0, 0], [7, 3, 9, 0]]
+        >>> _ = model.fit(np.array(history), np.array([4, 5]), verbose=0)
+    """
+
+    def __init__(
+        self, student: NextItemRanker, teacher: NextItemRanker | None = None, share: float = 0.7
+    ) -> None:
+        super().__init__()
+        if not 0 <= share <= 1:
+            raise invalid("`share` must be in [0, 1].", share=share)
+        if teacher is not None:
+            own, other = student.vocabulary, teacher.vocabulary
+            if own is not None and other is not None and own.fingerprint != other.fingerprint:
+                raise invalid(
+                    "Student and teacher must have the same vocabulary.",
+                    "Bring the teacher's ids into the student's order.",
+                    student=own,
+                    teacher=other,
+                )
+            sizes = student.item_embedding.input_dim, teacher.item_embedding.input_dim
+            if sizes[0] != sizes[1]:
+                raise invalid(
+                    "`input_dim` of student and teacher must be the same.",
+                    student=sizes[0],
+                    teacher=sizes[1],
+                )
+        self.student = student
+        self.share = share
+        # Kept from Keras: what does not train is neither counted nor saved.
+        self._teacher = (teacher,)
+        if teacher is not None:
+            teacher.trainable = False
+            teacher.build_once()
+        self._loss_mean = keras.metrics.Mean(name="loss")
+        self._cross_entropy_mean = keras.metrics.Mean(name="cross_entropy")
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The running means of the loss and of its part on the targets."""
+        return [self._loss_mean, self._cross_entropy_mean]
+
+    @property
+    def supports_jit(self) -> bool:
+        """Whether XLA may compile the step: where it may compile the student's tables."""
+        return all(embedding.supports_jit for embedding in self.student.embeddings)
+
+    @supports_jit.setter
+    def supports_jit(self, value: bool) -> None:
+        pass  # The tables decide.
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """The student's scores."""
+        return self.student(inputs, training=training)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step on `(history, target)`."""
+        history, target = data[:2]
+        self.student.build_once()
+        target = tf.reshape(target, [tf.shape(target)[0], -1])
+        negatives = self.student.draw_negatives()
+        with tf.GradientTape() as tape:
+            logits = self.student.candidate_logits(history, target, negatives, training=True)
+            hard = tf.reduce_mean(cross_entropy(logits, target, negatives))
+            loss = hard
+            if self._teacher[0] is not None:
+                known = self._teacher[0].candidate_logits(history, target, negatives)
+                soft = tf.nn.softmax_cross_entropy_with_logits(
+                    labels=tf.stop_gradient(tf.nn.softmax(known)), logits=logits
+                )
+                loss = (1 - self.share) * hard + self.share * tf.reduce_mean(soft)
+            total = loss + sum(self.student.losses) if self.student.losses else loss
+        variables = self.student.trainable_variables
+        gradients = tape.gradient(total, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        self._loss_mean.update_state(loss)
+        self._cross_entropy_mean.update_state(hard)
+        return {metric.name: metric.result() for metric in self.metrics}

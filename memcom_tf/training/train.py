@@ -1,0 +1,160 @@
+"""Training of a ranker on a split, to the best epoch on validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memcom_tf._keras import keras
+from memcom_tf.errors import invalid
+from memcom_tf.evaluation import Examples, Split, evaluate_ranking
+from memcom_tf.models import NextItemRanker
+from memcom_tf.optimizers import LazyAdam
+from memcom_tf.training.batches import TrainingBatches
+from memcom_tf.training.distillation import DistilledRanker
+
+SCALARS = ("multiplier", "bias", "scale", "recency", "gate")
+"""Variables that do not decay, by a part of their names: what is not a row of vectors."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train.
+
+    Attributes:
+        epochs: Epochs at most; the learning rate falls linearly to zero over them.
+        learning_rate: The first learning rate of `LazyAdam`.
+        weight_decay: Decoupled decay of tables of vectors, times the learning rate.
+        batch_size: Examples in a step.
+        patience: Evaluations without improvement after which training ends.
+        evaluate_every: Epochs between evaluations.
+        validation_users: Users of the validation that choose the epoch, at most.
+        distillation: Share of the teacher in the loss, where there is one.
+        k: Length of the ranked list that nDCG judges.
+        seed: Seed of everything.
+    """
+
+    epochs: int = 24
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.5
+    batch_size: int = 256
+    patience: int = 3
+    evaluate_every: int = 2
+    validation_users: int = 5000
+    distillation: float = 0.7
+    k: int = 10
+    seed: int = 0
+
+
+def train(
+    model: NextItemRanker,
+    split: Split,
+    settings: TrainingSettings | None = None,
+    *,
+    teacher: NextItemRanker | None = None,
+    verbose: int = 0,
+) -> dict[str, Any]:
+    """Trains a ranker, and leaves it with its best weights on validation.
+
+    The weights that it comes with are a candidate too: training never makes it worse there.
+
+    Args:
+        model: The ranker, new or trained, with the vocabulary of the split.
+        split: The interactions, split by `leave_last_out` or `hold_out`. Only training and
+            validation are looked at.
+        settings: How to train; None takes the defaults.
+        teacher: A trained ranker with the same ids, whose scores are learned too.
+        verbose: As of `keras.Model.fit`.
+
+    Returns:
+        "epoch": the best, 0 where no training helped; "ndcg": on validation by epoch, the first
+        before training.
+
+    Raises:
+        ValueError: If there is no validation example, or ids do not fit.
+
+    Example:
+        >>> from memcom_tf.datasets import Interactions
+        >>> from memcom_tf.evaluation import leave_last_out
+        >>> from memcom_tf.layers import FullEmbedding
+        >>> rng = np.random.default_rng(0)
+        >>> log = Interactions(user=np.arange(200) // 8, item=rng.integers(0, 20, 200))
+        >>> split = leave_last_out(log, history_length=8)
+        >>> model = NextItemRanker(FullEmbedding(split.vocabulary.input_dim, 8), history_length=8)
+        >>> len(train(model, split, TrainingSettings(epochs=2, evaluate_every=1))["ndcg"])
+        3
+    """
+    settings = settings or TrainingSettings()
+    keras.utils.set_random_seed(settings.seed)
+    batches = TrainingBatches(split, batch_size=settings.batch_size, seed=settings.seed)
+    trained = DistilledRanker(model, teacher, settings.distillation)
+    schedule = keras.optimizers.schedules.PolynomialDecay(
+        settings.learning_rate, settings.epochs * len(batches), 0.0
+    )
+    optimizer = LazyAdam(schedule, weight_decay=settings.weight_decay or None)
+    if settings.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=list(SCALARS))
+    trained.compile(optimizer)
+    best = _BestWeights(model, some_of(split.validation, settings), settings)
+    trained.fit(
+        batches.dataset(),
+        epochs=settings.epochs,
+        steps_per_epoch=len(batches),
+        callbacks=[best],
+        verbose=verbose,
+    )
+    return {"epoch": best.best_epoch, "ndcg": best.values}
+
+
+def some_of(examples: Examples, settings: TrainingSettings) -> Examples:
+    """The validation examples that choose: all, or as many as `settings` say, at random."""
+    if not len(examples):
+        raise invalid("There must be validation examples.", "Split more interactions.", examples=0)
+    if len(examples) <= settings.validation_users:
+        return examples
+    rng = np.random.default_rng(0)
+    return examples[rng.permutation(len(examples))[: settings.validation_users]]
+
+
+class _BestWeights(keras.callbacks.Callback):
+    """Keeps the best weights on validation, those before training among them."""
+
+    def __init__(
+        self, ranker: NextItemRanker, examples: Examples, settings: TrainingSettings
+    ) -> None:
+        super().__init__()
+        self.ranker, self.examples, self.settings = ranker, examples, settings
+        self.values: dict[int, float] = {}
+        self.best_epoch = 0
+        self._weights: list[Any] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Evaluates what came; Keras calls this."""
+        self.ranker.build_once()
+        self._evaluate(0)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Evaluates every few epochs; Keras calls this."""
+        done = epoch + 1
+        if done % self.settings.evaluate_every and done != self.settings.epochs:
+            return
+        self._evaluate(done)
+        if logs is not None:
+            logs[f"val_ndcg@{self.settings.k}"] = self.values[done]
+        evaluations = [number for number in self.values if number > self.best_epoch]
+        if len(evaluations) >= self.settings.patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Puts the best weights back; Keras calls this."""
+        self.ranker.set_weights(self._weights)
+
+    def _evaluate(self, epoch: int) -> None:
+        k = self.settings.k
+        found = evaluate_ranking(self.ranker.predict_on_batch, self.examples, k=k)[f"ndcg@{k}"]
+        if not self.values or found > max(self.values.values()):
+            self.best_epoch = epoch
+            self._weights = [np.array(weight) for weight in self.ranker.get_weights()]
+        self.values[epoch] = found
