@@ -11,26 +11,32 @@ from memcom_tf.errors import invalid
 
 
 def ranks_from_scores(
-    scores: npt.ArrayLike, history: npt.ArrayLike, target: npt.ArrayLike, *, reserved: int = 1
+    scores: npt.ArrayLike,
+    history: npt.ArrayLike,
+    target: npt.ArrayLike,
+    *,
+    reserved: int = 1,
+    holes: npt.ArrayLike = (),
 ) -> npt.NDArray[np.float64]:
     """Returns the rank that scores give to each target.
 
     rank = 1 + the number of other candidates whose score is at least the target's. Candidates
-    are the ids from `reserved` on that are not in the example's history. Ties thus count
-    against the target: a constant score gives it the last rank.
+    are the ids from `reserved` on that are neither holes nor in the example's history. Ties thus
+    count against the target: a constant score gives it the last rank.
 
     Args:
         scores: [n, v] a score for each id, the highest being the best.
         history: [n, L] ids to leave out, padded with 0.
         target: [n] ids.
         reserved: The number of ids that are no items: 0..reserved-1 (a vocabulary's `first_id`).
+        holes: Further ids that are no items (a vocabulary's `holes`).
 
     Returns:
         [n] ranks from 1, float64.
 
     Raises:
         ValueError: If shapes do not fit, a score is NaN, an id is out of range, or a target is
-            reserved or in its own history.
+            reserved, a hole or in its own history.
 
     Example:
         >>> ranks_from_scores([[0.0, 0.9, 0.5, 0.7]], history=[[1, 0]], target=[2])
@@ -66,9 +72,20 @@ def ranks_from_scores(
             example=int(np.argmax(again)),
             target=int(target[np.argmax(again)]),
         )
+    no_items = np.asarray(holes, np.int64)
+    _in_range("holes", no_items, 0, size)
+    wrong = np.isin(target, no_items)
+    if wrong.any():
+        raise invalid(
+            "A target must be an item.",
+            "Check that the vocabulary is the one of the examples.",
+            example=int(np.argmax(wrong)),
+            target=int(target[np.argmax(wrong)]),
+        )
     rows = np.arange(n)
     ahead = scores >= scores[rows, target][:, None]
     ahead[:, :reserved] = False
+    ahead[:, no_items] = False
     ahead[rows[:, None], history] = False
     ahead[rows, target] = False
     ranks: npt.NDArray[np.float64] = 1.0 + ahead.sum(axis=1, dtype=np.float64)

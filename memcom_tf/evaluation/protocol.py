@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Examples:
         target: [n] ids.
         user: [n] users as in the interactions.
         reserved: The number of ids that are no items: 0..reserved-1.
+        holes: Further ids that are no items, of a vocabulary that keeps room for later ones.
 
     Raises:
         ValueError: If the shapes do not fit.
@@ -39,6 +40,7 @@ class Examples:
     target: IdArray
     user: npt.NDArray[Any]
     reserved: int = 1
+    holes: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
         n = len(self.target)
@@ -169,7 +171,7 @@ def leave_last_out(
             dropped[evaluation] = int(len(rows) - usable.sum())
         if not usable.all():
             history, target, who = history[usable], target[usable], who[usable]
-        return Examples(history, target, people[who], reserved)
+        return Examples(history, target, people[who], reserved, vocabulary.holes)
 
     return Split(
         vocabulary,

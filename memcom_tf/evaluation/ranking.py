@@ -19,7 +19,7 @@ def rank_examples(
 ) -> npt.NDArray[np.float64]:
     """Returns the rank that a model's scores give to the target of each example.
 
-    The ids in the example's history and the reserved ids are left out, and ties count against
+    The ids in the example's history, reserved ids and holes are left out, and ties count against
     the target: see `ranks_from_scores`.
 
     Args:
@@ -48,7 +48,11 @@ def rank_examples(
         history = examples.history[low : low + batch_size]
         target = examples.target[low : low + batch_size]
         scores = np.asarray(score(history))
-        ranks.append(ranks_from_scores(scores, history, target, reserved=examples.reserved))
+        ranks.append(
+            ranks_from_scores(
+                scores, history, target, reserved=examples.reserved, holes=examples.holes
+            )
+        )
     return np.concatenate(ranks)
 
 

@@ -13,6 +13,7 @@ from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.layers.full import FullEmbedding
+from memcom_tf.models.holes import Integers, draw_ids, without_holes
 from memcom_tf.ops.reference import combine
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
@@ -55,14 +56,15 @@ class NextItemRanker(keras.Model):
         item_bias: Whether items have a bias, which learns popularity.
         num_negatives: Items sampled for the softmax; None takes the whole catalogue.
         vocabulary: The `Vocabulary` that gave the ids; saved with the model, it lets the
-            exported file rank by title.
+            exported file rank by title. Its holes are neither trained nor ranked.
         **kwargs: Arguments of `keras.Model`.
 
     Call arguments:
         inputs: Histories `[b, history_length]`: ids in order of time, then zeros.
 
     Returns of a call:
-        Scores `[b, input_dim]` of all ids; those of padding mean nothing.
+        Scores `[b, input_dim]` of all ids; those of padding mean nothing, those of holes are
+        below all others.
 
     Raises:
         ValueError: If an embedding pools, sizes do not match, or a rate is out of range.
@@ -143,6 +145,11 @@ class NextItemRanker(keras.Model):
         tables = (self.item_embedding, self.output_embedding, self._item_bias)
         return [table for table in tables if table is not None]
 
+    @property
+    def holes(self) -> Integers:
+        """The ids that no item of the vocabulary has yet."""
+        return np.empty(0, np.int64) if self.vocabulary is None else self.vocabulary.holes
+
     def build(self, input_shape: Any = None) -> None:
         """Creates the variables."""
         for embedding in self.embeddings:
@@ -197,7 +204,7 @@ class NextItemRanker(keras.Model):
         scores = self.scored_embedding.score_all(query)
         if self._item_bias is not None:
             scores = scores + self._item_bias.score_all(tf.ones([1, 1], scores.dtype))
-        return scores
+        return without_holes(scores, self.holes)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Scores of the whole catalogue."""
@@ -245,14 +252,14 @@ class NextItemRanker(keras.Model):
             return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=logits)
         query = self.query(history, training)
         target = tf.cast(target, tf.int32)
-        items = self.item_embedding.input_dim
-        negatives = tf.random.uniform([self.num_negatives], 1, items, tf.int32)
+        input_dim = self.item_embedding.input_dim
+        negatives, number = draw_ids(self.num_negatives, input_dim, self.holes)
         vectors = self.scored_embedding(target)
         positive = tf.reduce_sum(query * vectors, axis=1, keepdims=True)
         if self._item_bias is not None:
             positive = positive + self._item_bias(target)
         # Each negative stands for the items it was drawn from; a drawn target does not count.
-        correction = float(np.log((items - 1) / self.num_negatives))
+        correction = float(np.log(number / self.num_negatives))
         negative = tf.cast(self.score(query, negatives), tf.float32) + correction
         negative = tf.where(negatives[None] == target[:, None], -1e9, negative)
         logits = tf.concat([tf.cast(positive, tf.float32), negative], axis=1)
