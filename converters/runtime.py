@@ -116,7 +116,7 @@ class CompressedModelFile:
         outside = recent[(recent < 0) | (recent >= items) | np.isin(recent, self.holes)]
         if len(outside):
             raise invalid(
-                f"Ids must be in [0, {items}), the vocabulary.",
+                f"Ids must be in [0, {items}), and ids of items in the vocabulary.",
                 "Map items to ids with the file's `vocabulary`.",
                 id=int(outside[0]),
             )

@@ -184,11 +184,12 @@ def _histories(model: NextItemRanker, examples: Examples | None) -> np.ndarray:
     if examples is not None:
         return np.asarray(examples.history[:_NUM_HISTORIES], np.int32)
     rng = np.random.default_rng(1)
-    length, items = model.history_length, model.item_embedding.input_dim
-    histories = rng.integers(1, items, (_NUM_HISTORIES, length)).astype(np.int32)
+    length = model.history_length
+    ids = np.setdiff1d(np.arange(1, model.item_embedding.input_dim, dtype=np.int32), model.holes)
+    histories = ids[rng.integers(0, len(ids), (_NUM_HISTORIES, length))].astype(np.int32)
     for row, known in enumerate(rng.integers(0, length + 1, _NUM_HISTORIES)):
         histories[row, known:] = 0
-    histories[0], histories[1, 0] = items - 1, 1
+    histories[0], histories[1, 0] = ids[-1], ids[0]
     return histories
 
 

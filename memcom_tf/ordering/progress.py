@@ -7,9 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 _SECONDS_WITHOUT = 2.0
 
 Advance = Callable[[str, float], None]
@@ -30,6 +27,16 @@ def progress_bar(shown: bool | None) -> Iterator[Advance]:
     if shown is False or (shown is None and not sys.stderr.isatty()):
         yield lambda description, part: None
         return
+    # Not above: models import this package without the extra that brings rich.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
