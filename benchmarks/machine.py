@@ -13,7 +13,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("tensorflow", "keras", "tf_keras", "tensorflow-recommenders", "numpy")
+_PACKAGES = ("tensorflow", "keras", "tf_keras", "tensorflow-recommenders", "numpy", "faiss-cpu")
 
 
 def processor() -> str:

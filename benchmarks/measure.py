@@ -32,12 +32,13 @@ Rounds = dict[str, list[Result]]
 """What every round measured, by case."""
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """The options that all benchmarks of speed have."""
+def parser(description: str, rounds: int = ROUNDS) -> argparse.ArgumentParser:
+    """The options that all benchmarks of speed have; `rounds` are those of the results."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--quick", action="store_true", help="one round of less, in two minutes")
     options.add_argument("--json", type=Path, help="write the figures there")
-    options.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, quick: 1")
+    options.add_argument("--rounds", type=int, help=f"default: {rounds}, quick: 1")
+    options.set_defaults(published_rounds=rounds)
     return options
 
 
@@ -48,8 +49,8 @@ def parse(options: argparse.ArgumentParser) -> argparse.Namespace:
         options.error("--rounds must be positive.")
     given = {name: value for name, value in vars(parsed).items() if name not in ("json", "rounds")}
     default = all(options.get_default(name) == value for name, value in given.items())
-    parsed.rounds = parsed.rounds or (1 if parsed.quick else ROUNDS)
-    parsed.published = default and parsed.rounds >= ROUNDS
+    parsed.rounds = parsed.rounds or (1 if parsed.quick else parsed.published_rounds)
+    parsed.published = default and parsed.rounds >= parsed.published_rounds
     return parsed
 
 

@@ -68,8 +68,10 @@ def _load_examples(path: Path | None, model: Any) -> Any:
             )
         ) from error
     vocabulary = getattr(model, "vocabulary", None)
-    reserved = 1 if vocabulary is None else vocabulary.first_id
-    return Examples(history, target, np.arange(len(target)), reserved)
+    users = np.arange(len(target))
+    if vocabulary is None:
+        return Examples(history, target, users)
+    return Examples(history, target, users, vocabulary.first_id, vocabulary.holes)
 
 
 def convert(options: argparse.Namespace) -> int:

@@ -63,15 +63,16 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
             "Convert a memcom_tf.models.NextItemRanker.",
             kind=description.get("kind"),
         )
-    first, items = description["reserved_ids"], description["embeddings"][0]["input_dim"]
     length = description["history_length"]
+    items = np.arange(description["reserved_ids"], description["embeddings"][0]["input_dim"])
+    items = np.setdiff1d(items, file.holes)
     rng = np.random.default_rng(0)
 
     def draw(count: int) -> np.ndarray:
-        return rng.choice(np.arange(first, items), min(count, items - first), replace=False)
+        return rng.choice(items, min(count, len(items)), replace=False)
 
     lengths = [0, 1, 2, 3, 5, min(10, length), length, length + 3]
-    ids = np.unique([first, items - 1, *draw(_NUM_VECTORS - 2)]).astype(np.int32)
+    ids = np.unique([items[0], items[-1], *draw(_NUM_VECTORS - 2)]).astype(np.int32)
     vectors = file.run("embed", ids=ids)["vectors"]
     return {
         "format": FORMAT,

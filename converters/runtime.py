@@ -97,6 +97,12 @@ class CompressedModelFile:
             )
         return self.archive.vocabulary
 
+    @property
+    def holes(self) -> np.ndarray:
+        """The ids that no item of the file's vocabulary has; none where there is no vocabulary."""
+        vocabulary = self.archive.vocabulary
+        return np.empty(0, np.int64) if vocabulary is None else vocabulary.holes
+
     def history_row(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """The input `history [1, L]`: the last `L` ids in order of time, then zeros.
 
@@ -107,10 +113,10 @@ class CompressedModelFile:
         row = np.zeros((1, length), np.int32)
         recent = np.asarray(ids, np.int64)
         items = self.description["embeddings"][0]["input_dim"]
-        outside = recent[(recent < 0) | (recent >= items)]
+        outside = recent[(recent < 0) | (recent >= items) | np.isin(recent, self.holes)]
         if len(outside):
             raise invalid(
-                f"Ids must be in [0, {items}), the vocabulary.",
+                f"Ids must be in [0, {items}), and ids of items in the vocabulary.",
                 "Map items to ids with the file's `vocabulary`.",
                 id=int(outside[0]),
             )

@@ -104,7 +104,7 @@ def ranker_signatures(
     """
     length = model.history_length
     reserved = 1 if model.vocabulary is None else model.vocabulary.first_id
-    items = model.item_embedding.input_dim - reserved
+    items = model.item_embedding.input_dim - reserved - len(model.holes)
     if k < 1 or k + length > items:
         raise invalid(
             f"`k` must be in [1, {items - length}]: {items} items less a history of {length}.",
@@ -119,7 +119,8 @@ def ranker_signatures(
         with shipped_tables(shipped, QuantizedOps(_unknown_zero(history))):
             query = model.query(history)
             candidates = None
-            if not model.item_bias:
+            # The shortcut of a method knows no holes: it might return them.
+            if not model.item_bias and not len(model.holes):
                 candidates = model.scored_embedding.find_top_k(query, num_candidates)
             if candidates is None:
                 everything = tf.reshape(model.score_all(query), [-1])

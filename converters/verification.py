@@ -184,11 +184,12 @@ def _histories(model: NextItemRanker, examples: Examples | None) -> np.ndarray:
     if examples is not None:
         return np.asarray(examples.history[:_NUM_HISTORIES], np.int32)
     rng = np.random.default_rng(1)
-    length, items = model.history_length, model.item_embedding.input_dim
-    histories = rng.integers(1, items, (_NUM_HISTORIES, length)).astype(np.int32)
+    length = model.history_length
+    ids = np.setdiff1d(np.arange(1, model.item_embedding.input_dim, dtype=np.int32), model.holes)
+    histories = ids[rng.integers(0, len(ids), (_NUM_HISTORIES, length))].astype(np.int32)
     for row, known in enumerate(rng.integers(0, length + 1, _NUM_HISTORIES)):
         histories[row, known:] = 0
-    histories[0], histories[1, 0] = items - 1, 1
+    histories[0], histories[1, 0] = ids[-1], ids[0]
     return histories
 
 
@@ -204,9 +205,10 @@ def _verify_ranker(
     original = np.array(model.predict_on_batch(histories), np.float64)
     with dequantized_tables(shipped, ReferenceOps()):
         reference = np.array(model(histories), np.float64)
-    tolerance = _FLOAT_TOLERANCE * max(1.0, np.abs(reference[:, reserved:]).max())
+    items = np.setdiff1d(np.arange(reserved, reference.shape[1]), model.holes)
+    tolerance = _FLOAT_TOLERANCE * max(1.0, np.abs(reference[:, items]).max())
     candidates = sample_ids(model.item_embedding.input_dim, np.random.default_rng(2))
-    candidates = candidates[candidates >= reserved]
+    candidates = candidates[np.isin(candidates, items)]
     # Kept by np.maximum, which does not lose a NaN as max() does.
     score_rounding = list_rounding = list_gap = score_error = np.float64(0.0)
     overlaps = []

@@ -1,4 +1,4 @@
-"""Layers of a wanted size, and layers that approximate a table."""
+"""Layers of a wanted size, layers that approximate a table, and layers that grow."""
 
 from __future__ import annotations
 
@@ -88,3 +88,21 @@ def layer_from_table(
     layer.build(None)
     layer.assign_tables(tables)
     return layer
+
+
+def grown_layer(layer: Any, input_dim: int) -> Any:
+    """Makes a layer of the same tables with rows for more ids: `grown` of a layer."""
+    check_positive(input_dim=input_dim)
+    if input_dim < layer.input_dim:
+        raise invalid(
+            f"`input_dim` must be at least {layer.input_dim}, that of the layer.",
+            "Ids cannot be taken away.",
+            input_dim=input_dim,
+        )
+    grown = type(layer).from_config({**layer.get_config(), "input_dim": int(input_dim)})
+    grown.build(None)
+    tables = grown.table_values()
+    for name, values in layer.table_values().items():
+        tables[name] = np.concatenate([values, tables[name][len(values) :]])
+    grown.assign_tables(tables)
+    return grown

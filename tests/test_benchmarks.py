@@ -15,6 +15,8 @@ from benchmarks import (
     lookup_kernels,
     measure,
     op_profile,
+    ordering,
+    ordering_case,
     training_case,
     training_parity,
     training_step,
@@ -121,6 +123,31 @@ def test_vocabulary_scaling_publishes_every_size():
     assert figures["targets"]["zipf_100m_over_1m"]["reached"]
     assert figures["full_table_bytes"]["100m"] == 76_800_000_000
     assert "100,000,000" in vocabulary_scaling.report(figures)
+
+
+def test_an_order_that_takes_too_long_or_too_much_is_not_what_was_wanted():
+    quality = {
+        "share_in_nearest": 0.7,
+        "mean_similarity": 0.8,
+        "mean_similarity_by_chance": 0.1,
+    }
+    rounds = {
+        "100k": [{"seconds": s, "peak_bytes": 10**9, **quality} for s in (12.0, 31.0)],
+        "1m": [{"seconds": 300.0, "peak_bytes": 2 * 10**9, **quality}] * 2,
+    }
+    figures = ordering.figures(rounds)
+    assert figures["1m_seconds"] == 300.0
+    assert {name: target["reached"] for name, target in figures["targets"].items()} == {
+        "100k": False,
+        "1m": True,
+    }
+    assert "| 1,000,000 | 20,000 | 300 | 2.00 |" in ordering.report(figures)
+
+
+def test_vectors_lie_around_topics():
+    vectors = ordering_case.draw_vectors(2000, width=8)
+    np.testing.assert_array_equal(vectors, ordering_case.draw_vectors(2000, width=8))
+    assert vectors.std(axis=0)[0] > 1.5 * vectors.std(axis=0)[-1]
 
 
 def test_lookup_kernels_publishes_every_measurement():

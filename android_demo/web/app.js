@@ -36,7 +36,7 @@ async function open(bytes, fileName) {
   const {vocabulary} = ranker.file;
   history = items.map((item) => vocabulary.id(item)).filter((id) => id !== undefined);
   byId('search').disabled = false;
-  byId('search').placeholder = `Search ${number.format(vocabulary.items.length)} titles`;
+  byId('search').placeholder = `Search ${number.format(vocabulary.size)} titles`;
   await show();
 }
 
@@ -51,7 +51,7 @@ async function show() {
     onclick: () => change(history.filter((other) => other !== id)),
   }))));
   byId('heading').textContent = history.length > 0 ? 'Next for you' : 'To start with';
-  byId('statistics').textContent = `${number.format(vocabulary.items.length)} titles · ` +
+  byId('statistics').textContent = `${number.format(vocabulary.size)} titles · ` +
       `${number.format(Math.round(bytes.length / 1000))} kB · ranked in ${milliseconds.toFixed(2)} ms`;
   byId('ranking').replaceChildren(...ids.map((id, place) => row(id, place, scores, pulls[place])));
   document.body.dataset.ready = name; // for the test

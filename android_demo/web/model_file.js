@@ -72,17 +72,18 @@ function foreign() {
       'or write it with memcom convert.');
 }
 
-/** Items and their ids, with titles to show and to search. */
+/** Items and their ids, with titles to show and to search; an item that is null is a hole, kept for one to come. */
 export class Vocabulary {
   constructor({items, details = {}, out_of_vocabulary: policy}) {
     const {title, ...others} = details;
     this.items = items;
     this.firstId = policy === 'share' ? 2 : 1;
     this.inputDim = this.firstId + items.length;
-    this.titles = items.map((item, index) => title?.[index] || String(item));
+    this.titles = items.map((item, index) => title?.[index] || String(item ?? ''));
     this.captions = items.map((_, index) => Object.values(others)
         .flatMap((texts) => texts[index].split('|')).filter((text) => text).join(' · '));
     this.folded = this.titles.map(fold);
+    this.size = items.filter((item) => item !== null).length;
   }
 
   title(id) {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.datasets.interactions import Interactions
@@ -23,6 +24,7 @@ class Examples:
         target: [n] ids, or [n, P] padded with zeros.
         user: [n] users as in the interactions.
         reserved: The number of ids that are no items: 0..reserved-1.
+        holes: Further ids that are no items, of a vocabulary that keeps room for later ones.
         seen: [n, S] ids that are left out of the ranking, padded with zeros; None leaves out
             those in `history`.
 
@@ -38,6 +40,7 @@ class Examples:
     target: IdArray
     user: npt.NDArray[Any]
     reserved: int = 1
+    holes: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     seen: IdArray | None = None
 
     def __post_init__(self) -> None:
@@ -67,7 +70,13 @@ class Examples:
     def __getitem__(self, rows: Any) -> Examples:
         """The examples of some rows: a slice, numbers or a mask."""
         seen = None if self.seen is None else self.seen[rows]
-        return Examples(self.history[rows], self.target[rows], self.user[rows], self.reserved, seen)
+        return replace(
+            self,
+            history=self.history[rows],
+            target=self.target[rows],
+            user=self.user[rows],
+            seen=seen,
+        )
 
     def __len__(self) -> int:
         return len(self.target)

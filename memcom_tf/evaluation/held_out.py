@@ -102,6 +102,7 @@ def hold_out(
             wanted.last(who),
             people[who],
             vocabulary.first_id,
+            vocabulary.holes,
             of_user.last(who),
         )
 
@@ -114,6 +115,7 @@ def hold_out(
             of_user.last(learned, int(num_targets.max(initial=1)), at_most=num_targets),
             people[learned],
             vocabulary.first_id,
+            vocabulary.holes,
         ),
         Interactions(
             user=interactions.user[of_user.rows],

@@ -108,7 +108,7 @@ def leave_last_out(
             dropped[evaluation] = int(len(rows) - usable.sum())
         if not usable.all():
             history, target, who = history[usable], target[usable], who[usable]
-        return Examples(history, target, people[who], reserved)
+        return Examples(history, target, people[who], reserved, vocabulary.holes)
 
     return Split(
         vocabulary,

@@ -19,8 +19,8 @@ def rank_examples(
 ) -> npt.NDArray[np.float64]:
     """Returns the rank that a model's scores give to the target of each example.
 
-    The ids in `examples.left_out` and the reserved ids are left out, and ties count against the
-    target: see `ranks_from_scores`.
+    The ids in `examples.left_out`, reserved ids and holes are left out, and ties count against
+    the target: see `ranks_from_scores`.
 
     Args:
         score: Takes histories [b, L] and returns scores [b, v] of all ids, as anything that
@@ -47,7 +47,11 @@ def rank_examples(
     for low in range(0, len(examples), batch_size):
         part = examples[low : low + batch_size]
         scores = np.asarray(score(part.history))
-        ranks.append(ranks_from_scores(scores, part.left_out, part.target, reserved=part.reserved))
+        ranks.append(
+            ranks_from_scores(
+                scores, part.left_out, part.target, reserved=part.reserved, holes=part.holes
+            )
+        )
     return np.concatenate(ranks)
 
 

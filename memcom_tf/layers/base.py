@@ -18,7 +18,7 @@ from memcom_tf.method import Method
 from memcom_tf.ops import reference, selection
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.ops.program import NotFusableError, Program, program_of
-from memcom_tf.sizing import layer_for_ratio, layer_from_table
+from memcom_tf.sizing import grown_layer, layer_for_ratio, layer_from_table
 from memcom_tf.tables import Tables, check_positive
 
 METHODS: dict[str, type[CompressedEmbedding]] = {}
@@ -377,6 +377,27 @@ class CompressedEmbedding(Method, keras.layers.Layer):
             True
         """
         return layer_from_table(cls, table, ratio, frequencies, **kwargs)
+
+    def grown(self, input_dim: int) -> Any:
+        """This layer for a larger vocabulary: what it looks up for the ids so far stays.
+
+        Args:
+            input_dim: At least that of this layer.
+
+        Returns:
+            A layer of its own, built; what further ids alone need is as the initializers make it.
+
+        Raises:
+            ValueError: If `input_dim` is smaller.
+
+        Example:
+            >>> from memcom_tf import MEmComEmbedding
+            >>> layer = MEmComEmbedding(10, 4, num_buckets=3)
+            >>> larger = layer.grown(12)
+            >>> larger.input_dim, np.array_equal(larger(np.arange(10)), layer(np.arange(10)))
+            (12, True)
+        """
+        return grown_layer(self, input_dim)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -1,5 +1,6 @@
 """Models that the layers are for."""
 
+from memcom_tf.models.carry_over import extended_ranker, refreshed_ranker
 from memcom_tf.models.next_item import NextItemRanker
 
-__all__ = ["NextItemRanker"]
+__all__ = ["NextItemRanker", "extended_ranker", "refreshed_ranker"]

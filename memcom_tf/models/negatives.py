@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-_PARTS = 4
-"""Places of the popular items' urn, per item."""
+from memcom_tf.models.holes import draw_ids
+
+_PLACES_AN_ITEM = 4
+"""Size of the urn of popular items, for each item."""
 EXCLUDED = -1e9
 """Logit of what is no candidate: a probability of 0, and finite."""
 
@@ -51,16 +53,16 @@ class NegativeSampler:
     """Draws items: a share of them by popularity, the others uniformly, all with replacement.
 
     An item that occurred `c` times is drawn with a probability of
-    `(1 - share) / items + share * c^0.75 / sum c^0.75`, the latter rounded up to places of an urn.
+    `(1 - share) / items + share * c^0.75 / sum c^0.75`, the latter rounded to places of an urn.
 
     Args:
-        input_dim: Ids are below it.
-        reserved: Ids from it on are items.
-        counts: `[input_dim - reserved]` how often each item occurred; None draws all uniformly.
+        input_dim: Ids are below it; id 0 is not drawn.
+        holes: Rising ids that are not drawn.
+        counts: `[input_dim]` how often each id occurred; None draws all uniformly.
         popular_share: The share that is drawn by popularity.
 
     Example:
-        >>> sampler = NegativeSampler(5, reserved=1, counts=[100, 1, 1, 0])
+        >>> sampler = NegativeSampler(5, counts=[0, 100, 1, 1, 0])
         >>> negatives = sampler(1000)
         >>> 1 <= int(tf.reduce_min(negatives.ids)) <= int(tf.reduce_max(negatives.ids)) < 5
         True
@@ -70,30 +72,30 @@ class NegativeSampler:
         self,
         input_dim: int,
         *,
-        reserved: int = 1,
+        holes: npt.ArrayLike = (),
         counts: npt.ArrayLike | None = None,
         popular_share: float = 0.5,
     ) -> None:
-        self.reserved, self.input_dim = reserved, input_dim
-        items = input_dim - reserved
-        weights = np.zeros(items) if counts is None else np.asarray(counts, np.float64) ** 0.75
+        self._input_dim = input_dim
+        self._holes = np.asarray(holes, np.int64)
+        weights = np.zeros(input_dim) if counts is None else np.asarray(counts, np.float64) ** 0.75
         self._share = popular_share if weights.sum() > 0 else 0.0
-        self._urn = np.zeros(1, np.int32)
-        probability = np.full(items, (1 - self._share) / items)
+        items = input_dim - 1 - len(self._holes)
+        probability = np.full(input_dim, (1 - self._share) / items)
         if self._share:
-            places = np.ceil(weights / weights.sum() * _PARTS * items).astype(np.int64)
-            self._urn = np.repeat(np.arange(reserved, input_dim, dtype=np.int32), places)
+            places = np.ceil(weights / weights.sum() * _PLACES_AN_ITEM * items).astype(np.int64)
+            self._urn = np.repeat(np.arange(input_dim, dtype=np.int32), places)
             probability += self._share * places / places.sum()
         self._log_absence = np.log1p(-np.minimum(probability, 1 - 1e-9)).astype(np.float32)
 
     def __call__(self, count: int) -> Negatives:
         """Draws `count` items."""
-        ids = tf.random.uniform([count], self.reserved, self.input_dim, tf.int32)
+        ids, _ = draw_ids(count, self._input_dim, self._holes)
         if self._share:
             places = tf.random.uniform([count], 0, len(self._urn), tf.int32)
             popular = tf.random.uniform([count]) < self._share
             ids = tf.where(popular, tf.gather(self._urn, places), ids)
         ids = tf.sort(ids)
-        absence = count * tf.gather(self._log_absence, ids - self.reserved)
+        absence = count * tf.gather(self._log_absence, ids)
         again = tf.concat([[False], ids[1:] == ids[:-1]], axis=0)
         return Negatives(ids, tf.where(again, -EXCLUDED, tf.math.log(-tf.math.expm1(absence))))

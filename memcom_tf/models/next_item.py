@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.layers.full import FullEmbedding
+from memcom_tf.models.holes import Integers, without_holes
 from memcom_tf.models.negatives import EXCLUDED, Negatives, NegativeSampler
 from memcom_tf.ops.reference import combine
 from memcom_tf.tables import check_positive
@@ -61,14 +63,15 @@ class NextItemRanker(keras.Model):
         recency: Whether the order of a history counts; without it the query is the plain mean.
         num_negatives: Items sampled for the softmax; None takes the whole catalogue.
         vocabulary: The `Vocabulary` that gave the ids; saved with the model, it lets the
-            exported file rank by title.
+            exported file rank by title. Its holes are neither trained nor ranked.
         **kwargs: Arguments of `keras.Model`.
 
     Call arguments:
         inputs: Histories `[b, history_length]`: ids in order of time, then zeros.
 
     Returns of a call:
-        Scores `[b, input_dim]` of all ids; those of padding mean nothing.
+        Scores `[b, input_dim]` of all ids; those of padding mean nothing, those of holes are
+        below all others.
 
     Raises:
         ValueError: If an embedding pools, sizes do not match, or a rate is out of range.
@@ -154,6 +157,11 @@ class NextItemRanker(keras.Model):
         tables = (self.item_embedding, self.output_embedding, self._item_bias)
         return [table for table in tables if table is not None]
 
+    @property
+    def holes(self) -> Integers:
+        """The ids that no item of the vocabulary has yet."""
+        return np.empty(0, np.int64) if self.vocabulary is None else self.vocabulary.holes
+
     def build(self, input_shape: Any = None) -> None:
         """Creates the variables."""
         for embedding in self.embeddings:
@@ -221,7 +229,7 @@ class NextItemRanker(keras.Model):
         scores = self.scored_embedding.score_all(query)
         if self._item_bias is not None:
             scores = scores + self._item_bias.score_all(tf.ones([1, 1], scores.dtype))
-        return scores
+        return without_holes(scores, self.holes)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Scores of the whole catalogue."""
@@ -271,12 +279,12 @@ class NextItemRanker(keras.Model):
         if self.num_negatives is None:
             return None
         if self._sampler is None:
-            vocabulary = self.vocabulary
-            self._sampler = NegativeSampler(
-                self.item_embedding.input_dim,
-                reserved=1 if vocabulary is None else vocabulary.first_id,
-                counts=None if vocabulary is None else vocabulary.counts,
-            )
+            input_dim, counts = self.item_embedding.input_dim, None
+            if self.vocabulary is not None and self.vocabulary.counts is not None:
+                counts = np.zeros(input_dim)
+                ids = np.arange(self.vocabulary.first_id, input_dim)
+                counts[np.setdiff1d(ids, self.holes)] = self.vocabulary.counts
+            self._sampler = NegativeSampler(input_dim, holes=self.holes, counts=counts)
         return self._sampler(self.num_negatives)
 
     def candidate_logits(

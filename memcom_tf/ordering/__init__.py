@@ -1,6 +1,15 @@
 """Which ids share a row: orders of a vocabulary that put similar items together."""
 
+from memcom_tf.ordering.carry_over import extended_layer, refreshed_layer
 from memcom_tf.ordering.interaction_vectors import interaction_vectors
-from memcom_tf.ordering.similarity import SimilarityOrder, similarity_order
+from memcom_tf.ordering.order import Placement, SimilarityOrder
+from memcom_tf.ordering.similarity import similarity_order
 
-__all__ = ["SimilarityOrder", "interaction_vectors", "similarity_order"]
+__all__ = [
+    "Placement",
+    "SimilarityOrder",
+    "extended_layer",
+    "interaction_vectors",
+    "refreshed_layer",
+    "similarity_order",
+]

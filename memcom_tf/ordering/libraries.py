@@ -23,12 +23,13 @@ def import_libraries() -> Libraries:
     """
     try:
         import faiss
+        import rich  # noqa: F401  shows the progress
         from scipy.sparse import csr_matrix
         from sklearn.utils.extmath import randomized_svd
     except ImportError as error:
         raise ImportError(
             message(
-                "faiss-cpu and scikit-learn must be installed to order items by similarity.",
+                "faiss-cpu, scikit-learn and rich must be installed to order items by similarity.",
                 'Run: pip install "memcom_tf[order]".',
                 missing=error.name,
             )

@@ -85,9 +85,11 @@ def choose(
     return {item: count for item, count in kept.items() if item in chosen}
 
 
-def detail_column(name: str, texts: Mapping[Any, str], items: Sequence[Item]) -> tuple[str, ...]:
+def detail_column(
+    name: str, texts: Mapping[Any, str], items: Sequence[Item | None]
+) -> tuple[str, ...]:
     """Returns one detail's texts aligned with the items."""
-    column = tuple(texts.get(item, "") for item in items)
+    column = tuple("" if item is None else texts.get(item, "") for item in items)
     for item, text in zip(items, column, strict=True):
         if not isinstance(text, str):
             raise invalid(

@@ -24,7 +24,7 @@ class VocabularyState:
 
     def __init__(
         self,
-        items: Iterable[Item],
+        items: Iterable[Item | None],
         *,
         counts: Iterable[int] | None = None,
         order: Order = "given",
@@ -32,10 +32,15 @@ class VocabularyState:
         out_of_vocabulary: OutOfVocabulary = "error",
         details: Details | None = None,
     ) -> None:
-        values, _, kind = as_column(items, "items")
+        parts.one_of("order", order, Order)
+        slots: Any = items
+        if order == "similarity" and not isinstance(items, str):
+            slots = list(items)
+            values, _, kind = as_column([item for item in slots if item is not None], "items")
+        else:
+            values, _, kind = as_column(items, "items")
         if kind is None:
             raise invalid("`items` must not be empty.", "Pass at least one item.", items=values)
-        parts.one_of("order", order, Order)
         if (order == "similarity") != (num_buckets is not None):
             raise invalid(
                 '`num_buckets` must be given where `order` is "similarity", and only there.',
@@ -47,19 +52,24 @@ class VocabularyState:
             check_positive(num_buckets=num_buckets)
         parts.one_of("out_of_vocabulary", out_of_vocabulary, OutOfVocabulary)
         self._kind = kind
+        self._slots: tuple[Any, ...] = tuple(values) if slots is items else _filled(slots, values)
+        """The items in the order of their ids; None where an id is a hole."""
         self._items: tuple[Any, ...] = tuple(values)
         self._order = order
         self._num_buckets = num_buckets
         self._policy = out_of_vocabulary
-        self._index = {item: self.first_id + i for i, item in enumerate(self._items)}
+        self._index = {
+            item: self.first_id + i for i, item in enumerate(self._slots) if item is not None
+        }
         if len(self._index) < len(self._items):
             repeated = [item for item, count in Counter(self._items).items() if count > 1]
             raise invalid(
                 "`items` must be distinct.", "Pass each item once.", repeated=repeated[:5]
             )
-        self._counts = None if counts is None else parts.checked_counts(counts, len(values), order)
+        size = len(self._slots)
+        self._counts = None if counts is None else parts.checked_counts(counts, size, order)
         self._details = {
-            str(name): parts.detail_column(name, texts, self._items)
+            str(name): parts.detail_column(name, texts, self._slots)
             for name, texts in (details or {}).items()
         }
 
@@ -71,7 +81,15 @@ class VocabularyState:
     @property
     def input_dim(self) -> int:
         """The number of ids, the reserved ones included."""
-        return self.first_id + len(self._items)
+        return self.first_id + len(self._slots)
+
+    @cached_property
+    def holes(self) -> npt.NDArray[np.int64]:
+        """The ids that are kept free for later items, rising; see `appended`."""
+        free = [self.first_id + place for place, item in enumerate(self._slots) if item is None]
+        holes = np.array(free, np.int64)
+        holes.flags.writeable = False
+        return holes
 
     @property
     def order(self) -> Order:
@@ -91,7 +109,10 @@ class VocabularyState:
     @property
     def counts(self) -> npt.NDArray[np.int64] | None:
         """[len(self)] how often each item occurred, in the order of the ids; None if unknown."""
-        return None if self._counts is None else np.array(self._counts, np.int64)
+        if self._counts is None:
+            return None
+        pairs = zip(self._slots, self._counts, strict=True)
+        return np.array([count for item, count in pairs if item is not None], np.int64)
 
     @property
     def details(self) -> tuple[str, ...]:
@@ -102,12 +123,12 @@ class VocabularyState:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of all that decides which id an item gets: items, order, policy."""
         buckets = [] if self._num_buckets is None else [self._num_buckets]
-        decisive = json.dumps([self._items, self._order, self._policy, *buckets])
+        decisive = json.dumps([self._slots, self._order, self._policy, *buckets])
         return hashlib.sha256(decisive.encode("ascii")).hexdigest()
 
     @cached_property
     def _item_of_id(self) -> npt.NDArray[np.object_]:
-        return parts.objects([*[None] * self.first_id, *self._items])
+        return parts.objects([*[None] * self.first_id, *self._slots])
 
     def _texts(self, name: str) -> tuple[str, ...]:
         if name not in self._details:
@@ -120,7 +141,7 @@ class VocabularyState:
 
     def _content(self) -> dict[str, Any]:
         return {
-            "items": self._items,
+            "items": self._slots,
             "counts": self._counts,
             "order": self._order,
             "num_buckets": self._num_buckets,
@@ -147,7 +168,15 @@ class VocabularyState:
         return hash(self.fingerprint)
 
     def __repr__(self) -> str:
+        free = len(self._slots) - len(self)
         return (
-            f"<Vocabulary: {len(self)} items, input_dim={self.input_dim}, order={self._order!r}, "
+            f"<Vocabulary: {len(self)} items, {f'{free} holes, ' if free else ''}"
+            f"input_dim={self.input_dim}, order={self._order!r}, "
             f"out_of_vocabulary={self._policy!r}, details={list(self._details)}>"
         )
+
+
+def _filled(slots: list[Any], values: list[Any]) -> tuple[Any, ...]:
+    """The slots with the checked values in the place of the items."""
+    checked = iter(values)
+    return tuple(None if item is None else next(checked) for item in slots)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,25 +18,24 @@ from memcom_tf.files import write_atomically
 from memcom_tf.vocabulary import parts
 from memcom_tf.vocabulary.items import IdArray, as_column, as_items, left_aligned
 from memcom_tf.vocabulary.parts import CountedOrder, Details, OutOfVocabulary
-from memcom_tf.vocabulary.state import VocabularyState
-
-if TYPE_CHECKING:
-    from memcom_tf.ordering import SimilarityOrder
+from memcom_tf.vocabulary.similar import SimilarItems
 
 PADDING_ID = 0
 SHARED_ID = 1
 
 
-class Vocabulary(VocabularyState):
+class Vocabulary(SimilarItems):
     """Items and their ids, immutable.
 
     Id 0 is padding. Under `out_of_vocabulary="share"` id 1 stands for every unknown item. The
-    items follow without a gap: item number i (from 0) has the id `first_id + i`, and
-    `input_dim = first_id + len(vocabulary)` is what an embedding layer needs.
+    items follow: entry number i (from 0) of `items` has the id `first_id + i`, and
+    `input_dim = first_id + len(items)` is what an embedding layer needs. In an order by
+    similarity an entry may be None, a hole: an id that is kept for a later item (`appended`).
 
     Args:
-        items: The items in the order of their ids: strings or integers, not both.
-        counts: How often each item occurred, aligned with `items`.
+        items: The items in the order of their ids: strings or integers, not both; with
+            `order="similarity"` None for a hole.
+        counts: How often each item occurred, aligned with `items`; 0 for a hole.
         order: The rule by which the ids were given: "frequency" (falling count), "similarity"
             (see `reordered`) or "given".
         num_buckets: For how many buckets the order is, where it is "similarity".
@@ -143,50 +142,6 @@ class Vocabulary(VocabularyState):
             max_size=max_size,
             out_of_vocabulary=out_of_vocabulary,
             details=details,
-        )
-
-    def reordered(self, order: SimilarityOrder) -> Vocabulary:
-        """Returns the same items under the ids of a similarity order.
-
-        Args:
-            order: What `memcom_tf.ordering.similarity_order` returned for vectors of the items in
-                the order of this vocabulary, and for its `first_id`.
-
-        Returns:
-            The vocabulary, which remembers for how many buckets it is ordered: a model of another
-            `num_buckets` refuses it.
-
-        Raises:
-            ValueError: If the order's ids are not those of this vocabulary.
-
-        Example:
-            >>> from memcom_tf.ordering import similarity_order
-            >>> vocabulary = Vocabulary(["tea", "nail", "milk", "hammer"])
-            >>> vectors = [[1, 0], [0, 1], [1, 0.1], [0.1, 1]]
-            >>> similar = vocabulary.reordered(similarity_order(vectors, num_buckets=2))
-            >>> tea, milk, nail = similar.ids(["tea", "milk", "nail"]) % 2
-            >>> tea == milk, tea == nail
-            (np.True_, np.False_)
-        """
-        expected = np.arange(self.first_id, self.input_dim)
-        if not np.array_equal(np.sort(order.ids), expected):
-            raise invalid(
-                "The ids of `order` must be those of the vocabulary.",
-                "Pass one vector for each item, and `first_id=vocabulary.first_id`.",
-                order=len(order.ids),
-                vocabulary=self,
-            )
-        places = np.argsort(order.ids).tolist()
-        return Vocabulary(
-            [self._items[place] for place in places],
-            counts=None if self._counts is None else [self._counts[place] for place in places],
-            order="similarity",
-            num_buckets=order.num_buckets,
-            out_of_vocabulary=self._policy,
-            details={
-                name: dict(zip(self._items, column, strict=True))
-                for name, column in self._details.items()
-            },
         )
 
     def ids(self, items: object) -> IdArray:
@@ -310,7 +265,7 @@ class Vocabulary(VocabularyState):
             >>> Vocabulary([50, 7], details={"title": titles}).find("monkeys")
             2
         """
-        return self.first_id + parts.find(text, detail, self._texts(detail), self._items, limit)
+        return self.first_id + parts.find(text, detail, self._texts(detail), self._slots, limit)
 
     def to_json(self) -> str:
         """Returns the vocabulary as JSON, in ASCII.

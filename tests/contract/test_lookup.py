@@ -206,6 +206,22 @@ def test_the_best_ids_are_exact_where_a_method_finds_them(case: Case, k):
 
 
 @every_method
+@pytest.mark.parametrize("more", [0, 1, 77])
+def test_a_grown_layer_looks_up_what_it_did(case: Case, more):
+    layer = case.trained(name="items")
+    grown = layer.grown(INPUT_DIM + more)
+    ids = np.arange(INPUT_DIM + more)
+    np.testing.assert_array_equal(grown(ids[:INPUT_DIM]), layer(ids[:INPUT_DIM]))
+    assert grown.get_config() == {**layer.get_config(), "input_dim": INPUT_DIM + more}
+    assert np.isfinite(np.asarray(grown(ids))).all()
+    for variable in grown.trainable_variables:
+        variable.assign(variable * 0)
+    assert np.asarray(layer(ids[:INPUT_DIM])).any(), "a table of its own"
+    with pytest.raises(ValueError, match=f"at least {INPUT_DIM}"):
+        layer.grown(INPUT_DIM - 1)
+
+
+@every_method
 def test_it_says_whether_remainders_decide_which_ids_share_a_row(case: Case):
     """Methods that do are refused a vocabulary that was ordered for another `num_buckets`."""
     layer = case.trained()

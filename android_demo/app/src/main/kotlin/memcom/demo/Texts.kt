@@ -16,7 +16,7 @@ class Texts(private val context: Context) {
 
     /** Catalogue size, file size, time to rank. */
     fun statistics(file: ModelFile, nanoseconds: Long): String {
-        val count = file.vocabulary.items.size
+        val count = file.vocabulary.size
         val titles = context.resources.getQuantityString(R.plurals.titles, count, count)
         return context.getString(R.string.statistics, titles, size(file.bytes), milliseconds(nanoseconds))
     }

@@ -21,9 +21,9 @@ data class Item(val id: Int, val title: String, val caption: String)
 class Catalogue(private val vocabulary: Vocabulary) {
     private val titles = vocabulary.details[TITLE]
     private val captions = vocabulary.details.filterKeys { it != TITLE }.values.toList()
-    private val folded: List<String> by lazy { compactTexts(size) { fold(title(vocabulary.firstId + it)) } }
+    private val folded: List<String> by lazy { compactTexts(vocabulary.items.size) { fold(title(vocabulary.firstId + it)) } }
 
-    val size: Int get() = vocabulary.items.size
+    val size: Int get() = vocabulary.size
 
     /** The item of an id of the vocabulary. */
     operator fun get(id: Int): Item = Item(id, title(id), caption(id))
@@ -40,7 +40,9 @@ class Catalogue(private val vocabulary: Vocabulary) {
     fun search(query: String, limit: Int): List<Item> {
         val wanted = fold(query).trim()
         val words = wanted.split(' ').filter { it.isNotEmpty() }
-        if (words.isEmpty()) return vocabulary.ids.take(limit).map { get(it) }
+        if (words.isEmpty()) {
+            return vocabulary.ids.asSequence().filterNot(vocabulary::isHole).take(limit).map { get(it) }.toList()
+        }
         val found = Array(3) { ArrayList<Int>() }
         for ((index, title) in folded.withIndex()) {
             val tier = when {

@@ -44,6 +44,19 @@ class CatalogueTest {
     }
 
     @Test
+    fun holesAreNeitherCountedNorFound() {
+        val json = """{"format": "memcom_tf.vocabulary", "format_version": 1, "fingerprint": "",
+            "items": ["tea", null, "", null], "out_of_vocabulary": "share",
+            "details": {"title": ["Tea", "", "", ""]}}"""
+        val vocabulary = Vocabulary.read(json.reader())
+        val catalogue = Catalogue(vocabulary)
+        assertEquals(listOf(2, 2 + 4), listOf(catalogue.size, vocabulary.inputDim))
+        assertEquals(listOf(2, 4), catalogue.search("", 9).map { it.id })
+        assertEquals(listOf(2), catalogue.search("te", 9).map { it.id })
+        assertEquals(listOf(4, 2), vocabulary.idsOf(listOf("", "tea")))
+    }
+
+    @Test
     fun aVocabularyWithoutDetailsShowsItsItems() {
         val catalogue = Catalogue(Vocabulary(listOf("tea", "milk"), emptyMap(), 2, ""))
         assertEquals(Item(3, "milk", ""), catalogue[3])

@@ -1,0 +1,96 @@
+"""A trained ranker for another vocabulary: with later items, or under the ids of a new order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from memcom_tf.errors import invalid
+from memcom_tf.models.next_item import NextItemRanker
+from memcom_tf.ordering.carry_over import extended_layer, refreshed_layer
+from memcom_tf.vocabulary import Vocabulary
+
+
+def extended_ranker(ranker: NextItemRanker, vocabulary: Vocabulary) -> NextItemRanker:
+    """Carries a trained ranker over to its vocabulary with later items.
+
+    Scores of the items so far stay as they are. A new item starts as the mean of its bucket, its
+    bias included (`memcom_tf.ordering.extended_layer`): it is ranked like what is similar to it
+    until training sees it.
+
+    Args:
+        ranker: The ranker, with its vocabulary.
+        vocabulary: What `Vocabulary.appended` or `with_reserve` made of that.
+
+    Returns:
+        A ranker of its own, to be compiled anew.
+
+    Raises:
+        ValueError: If the ranker has no vocabulary, or an item has another id.
+
+    Example:
+        >>> from memcom_tf import MEmComEmbedding
+        >>> from memcom_tf.ordering import similarity_order
+        >>> order = similarity_order([[1, 0], [0, 1]], num_buckets=2, reserve=1)
+        >>> vocabulary = Vocabulary(["tea", "nail"]).reordered(order)
+        >>> table = MEmComEmbedding(vocabulary.input_dim, 4, num_buckets=2)
+        >>> ranker = NextItemRanker(table, history_length=3, vocabulary=vocabulary)
+        >>> later = vocabulary.appended(["milk"], order, [[1, 0.1]])
+        >>> extended_ranker(ranker, later).vocabulary.ids("milk") in vocabulary.holes
+        True
+    """
+    return _carried_over(ranker, vocabulary, extended_layer)
+
+
+def refreshed_ranker(ranker: NextItemRanker, vocabulary: Vocabulary) -> NextItemRanker:
+    """Carries a trained ranker over to another order of its items, as nearly as its tables can.
+
+    For a catalogue that has drifted: order all items anew, carry over, train a few epochs.
+    Biases and dense layers stay as they are; compressed tables are approximated
+    (`memcom_tf.ordering.refreshed_layer`).
+
+    Args:
+        ranker: The ranker, with its vocabulary.
+        vocabulary: The items under their new ids; may have new ones, and lack old ones.
+
+    Returns:
+        A ranker of its own, to be compiled anew.
+
+    Raises:
+        ValueError: If the ranker has no vocabulary, or no item in common with the new one.
+        NotImplementedError: If a table's method can only be trained.
+
+    Example:
+        >>> from memcom_tf import MEmComEmbedding
+        >>> vocabulary = Vocabulary(["tea", "nail", "milk"])
+        >>> table = MEmComEmbedding(vocabulary.input_dim, 4, num_buckets=2)
+        >>> ranker = NextItemRanker(table, history_length=3, vocabulary=vocabulary)
+        >>> refreshed = refreshed_ranker(ranker, Vocabulary(["milk", "tea", "nail"]))
+        >>> refreshed.vocabulary.ids("milk").item()
+        1
+    """
+    return _carried_over(ranker, vocabulary, refreshed_layer)
+
+
+def _carried_over(
+    ranker: NextItemRanker, vocabulary: Vocabulary, carry: Callable[[Any, Any, Any], Any]
+) -> NextItemRanker:
+    before = ranker.vocabulary
+    if before is None:
+        raise invalid("The ranker must have a vocabulary.", "Set it when the ranker is made.")
+    if not ranker.built:
+        ranker.build((None, ranker.history_length))
+    layers = [carry(layer, before, vocabulary) for layer in ranker.embeddings]
+    carried = iter(layers)
+    config = {**ranker.get_config(), "item_embedding": next(carried)}
+    if ranker.output_embedding is not None:
+        config["output_embedding"] = next(carried)
+    new = NextItemRanker(**config, vocabulary=vocabulary)
+    new.build((None, ranker.history_length))
+    for ours, theirs in zip(new.embeddings, layers, strict=True):
+        ours.assign_tables(theirs.table_values())
+    of_tables = {id(weight) for layer in new.embeddings for weight in layer.weights}
+    for ours, theirs in zip(new.weights, ranker.weights, strict=True):
+        if id(ours) not in of_tables:
+            ours.assign(theirs)
+    return new
