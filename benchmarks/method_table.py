@@ -27,13 +27,13 @@ def largest_ratio(method: type[CompressedEmbedding], **variant: object) -> float
 
 def row(method: type[CompressedEmbedding]) -> str:
     """One method's line."""
-    largest = max(largest_ratio(method, **variant) for variant in method.variants)
+    largest = max(largest_ratio(method, **variant) for variant in ({}, *method.variants))
     size = "-"
     if method.size_argument is not None:
-        layer = method.for_ratio(INPUT_DIM, OUTPUT_DIM, RATIO, **method.variants[0])
+        layer = method.for_ratio(INPUT_DIM, OUTPUT_DIM, RATIO)
         size = f"`{method.size_argument}={layer.get_config()[method.size_argument]:,}`"
         size = size.replace(",", "_")
-    ships = method.for_ratio(INPUT_DIM, OUTPUT_DIM, 1, **method.variants[0]).ships_as()
+    ships = method.for_ratio(INPUT_DIM, OUTPUT_DIM, 1).ships_as()
     shipped = "itself" if isinstance(ships, method) else f"`{type(ships).__name__}`"
     link = f"[{method.source}](https://arxiv.org/abs/{method.source.removeprefix('arXiv:')})"
     source = link if method.source.startswith("arXiv:") else method.source

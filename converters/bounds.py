@@ -54,7 +54,9 @@ def _ball(x: Any) -> Ball:
 class BallOps:
     """`memcom_tf.ops.interface.Ops` over quantized tables, as far as `lookup` needs it."""
 
-    def gather(self, table: QuantizedTable, rows: np.ndarray) -> Ball:
+    def gather(self, table: QuantizedTable, rows: np.ndarray) -> Any:
+        if table.holds_codes:  # exact
+            return table.codes()[rows].astype(np.int64)
         scale = table.scale[rows] if table.scaled_by_row else table.scale[0]
         radius = table.radius()[rows] if table.scaled_by_row else table.radius()[0]
         middle = table.data[rows].astype(np.float64) * scale

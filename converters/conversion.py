@@ -158,6 +158,7 @@ def _describe(
     parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     compressed = sum(embedding.trained.num_parameters for embedding in shipped)
     dense = sum(embedding["input_dim"] * embedding["output_dim"] for embedding in described)
+    own_bytes = sum(embedding.trained.parameter_bytes for embedding in shipped)
     vocabulary = getattr(model, "vocabulary", None)
     description = {
         "producer": f"memcom_tf {memcom_tf.__version__}",
@@ -166,6 +167,7 @@ def _describe(
         "signatures": signatures,
         "weights": weights,
         "parameters": parameters,
+        "parameter_bytes": 4 * (parameters - compressed) + own_bytes,
         "uncompressed_parameters": parameters - compressed + dense,
         "embeddings": described,
         "vocabulary_fingerprint": None if vocabulary is None else vocabulary.fingerprint,

@@ -25,7 +25,7 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
         f"{tables:,}; vocabulary and description {report['file_bytes'] - report['graph_bytes']:,}; "
         f"file {report['file_bytes']:,}"
     )
-    dense, own = 4 * report["uncompressed_parameters"], 4 * report["parameters"]
+    dense, own = 4 * report["uncompressed_parameters"], report["parameter_bytes"]
     console.print(
         f"{dense / report['graph_bytes']:.1f} times smaller than the float32 parameters of the "
         f"uncompressed model ({dense:,} bytes), {own / report['graph_bytes']:.1f} times smaller "

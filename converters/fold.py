@@ -50,6 +50,8 @@ def ship(trained: CompressedEmbedding, weights: Weights = "int8") -> ShippedEmbe
     folded = trained.fold(trained.table_values())
     declared = layer.tables()
     if weights == "float32":
-        declared = tuple(replace(table, storage="float32") for table in declared)
+        declared = tuple(
+            replace(table, storage="float32") if table.trainable else table for table in declared
+        )
     tables = {table.name: quantize_table(table, folded[table.name]) for table in declared}
     return ShippedEmbedding(trained, layer, tables)

@@ -30,6 +30,8 @@ class QuantizedOps(ReferenceOps):
         if not isinstance(table, QuantizedTable):  # computed on the way
             return tf.gather(table, rows)
         values = tf.gather(tf.constant(table.data), rows)
+        if table.holds_codes:
+            return _unpacked(tf.cast(values, tf.int32), table)
         if table.data.dtype == "float32":
             return values
         scale = (
@@ -38,6 +40,16 @@ class QuantizedOps(ReferenceOps):
             else (tf.constant(table.scale[0, 0]))
         )
         return tf.cast(values, tf.float32) * scale
+
+    def column(self, table: QuantizedTable, index: int) -> Array:
+        num_rows, num_bytes = table.data.shape
+        place, byte = divmod(index, num_bytes)
+        begin = tf.constant([0, byte]) + self.zero
+        column = tf.slice(tf.constant(table.data), begin, [num_rows, 1])
+        column = tf.cast(tf.reshape(column, [-1]), tf.int32)
+        if table.codes_per_byte == 1:
+            return column
+        return column // table.num_codes**place % table.num_codes
 
     def values(self, table: QuantizedTable) -> Array:
         values = self._unfolded(table.data)
@@ -88,6 +100,15 @@ class QuantizedOps(ReferenceOps):
     def _unfolded(self, constant: Array) -> Array:
         """A constant that the converter takes for a value it cannot know."""
         return tf.gather(tf.constant(constant[None]), self.zero)
+
+
+def _unpacked(packed: Array, table: QuantizedTable) -> Array:
+    """The codes of rows `[..., bytes]` of a table."""
+    if table.codes_per_byte == 1:
+        return packed
+    num_codes = table.num_codes
+    parts = [packed // num_codes**place % num_codes for place in range(table.codes_per_byte)]
+    return tf.concat(parts, axis=-1)[..., : table.width]
 
 
 def _reshape_like(rows: Array, x: Array) -> Array:

@@ -8,32 +8,59 @@ import numpy as np
 
 from memcom_tf.tables import Storage, Table
 
+from .packing import pack, unpack
+
 _LARGEST = {"int8": 127, "int16": 32767}
+_CODE_BITS = {"uint8": 8, "uint4": 4}
 
 
 @dataclass(frozen=True)
 class QuantizedTable:
-    """A table as it is stored: `value = data * scale`, symmetric.
+    """A table as it is stored: `value = data * scale`, symmetric. Codes have no scale.
 
     Attributes:
         name: Name of the table in its layer.
         storage: How it is stored.
-        data: int8, int16 or float32 `[rows, width]`.
+        data: int8, int16, float32 or, for codes, uint8 `[rows, width]`; packed as `packing.pack`
+            does where a code has less than 8 bits.
         scale: float32 `[rows, 1]` with a scale per row, `[1, 1]` with one for the table.
+        width: Values of a row.
     """
 
     name: str
     storage: Storage
     data: np.ndarray
     scale: np.ndarray
+    width: int
 
     @property
     def scaled_by_row(self) -> bool:
         """Whether the rows have scales of their own."""
         return self.storage == "int8_per_row"
 
+    @property
+    def holds_codes(self) -> bool:
+        """Whether the integers are what they are, not steps of a scale."""
+        return self.storage in _CODE_BITS
+
+    @property
+    def codes_per_byte(self) -> int:
+        """Codes that share a byte."""
+        return 8 // _CODE_BITS[self.storage]
+
+    @property
+    def num_codes(self) -> int:
+        """Codes that can be told apart."""
+        return int(2 ** _CODE_BITS[self.storage])
+
+    def codes(self) -> np.ndarray:
+        """The codes, one in a uint8 `[rows, width]`."""
+        return unpack(self.data, _CODE_BITS[self.storage], self.width)
+
     def dequantized(self) -> np.ndarray:
-        """The float32 values that the file stands for."""
+        """The float32 values that the file stands for; codes as uint8."""
+        if self.holds_codes:
+            return self.codes()
         return (self.data.astype(np.float32) * self.scale).astype(np.float32)
 
     @property
@@ -82,8 +109,12 @@ def quantize_table(table: Table, values: np.ndarray) -> QuantizedTable:
         The stored table. Every value is within half a step of the given one.
 
     Raises:
-        ValueError: If a value is not finite.
+        ValueError: If a value is not finite, or a code out of range.
     """
+    if not table.trainable:
+        data = pack(table.checked(values), _CODE_BITS[table.storage])
+        one = np.ones((1, 1), np.float32)
+        return QuantizedTable(table.name, table.storage, data, one, table.width)
     values = np.asarray(values, np.float32)
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0, 0])
@@ -92,10 +123,11 @@ def quantize_table(table: Table, values: np.ndarray) -> QuantizedTable:
             "The training diverged: lower its learning rate."
         )
     if table.storage == "float32":
-        return QuantizedTable(table.name, table.storage, values, np.ones((1, 1), np.float32))
+        one = np.ones((1, 1), np.float32)
+        return QuantizedTable(table.name, table.storage, values, one, table.width)
     kind, _, granularity = table.storage.partition("_per_")
     largest = np.abs(values).max(axis=1 if granularity == "row" else None, keepdims=True)
     scale = (largest / _LARGEST[kind]).astype(np.float32)
     scale[scale == 0] = 1.0
     data = np.clip(np.rint(values / scale), -_LARGEST[kind], _LARGEST[kind]).astype(kind)
-    return QuantizedTable(table.name, table.storage, data, scale)
+    return QuantizedTable(table.name, table.storage, data, scale, table.width)

@@ -145,8 +145,10 @@ def _drop_metadata(model: Any, keep: bytes) -> None:
 
 
 def _require_integers(model: Any, tables: Sequence[QuantizedTable]) -> None:
-    """Looks for a table among the float constants, up to factors of its rows."""
-    integers = [t for t in tables if t.data.dtype != np.float32 and t.data.size >= _SMALL]
+    """Looks for a table among the float constants, up to factors of its rows, and for codes."""
+    stored = [t for t in tables if t.data.dtype != np.float32 and t.data.size >= _SMALL]
+    integers = [table for table in stored if not table.holds_codes]
+    _require_bytes(model, [table for table in stored if table.holds_codes])
     shapes = {table.data.shape for table in integers}
     for graph in model.subgraphs:
         for tensor in graph.tensors:
@@ -163,6 +165,23 @@ def _require_integers(model: Any, tables: Sequence[QuantizedTable]) -> None:
                         f"Table {table.name!r} must stay integer in the file, but the TensorFlow "
                         "Lite converter stored it as floats. Please report the model."
                     )
+
+
+def _require_bytes(model: Any, tables: Sequence[QuantizedTable]) -> None:
+    """Looks for codes, all or those of one book, among the int32 and float constants."""
+    unpacked = {}
+    for table in tables:
+        codes = table.codes()
+        for kind in (np.int32, np.float32):
+            for part in (codes, *codes.T):
+                unpacked[part.astype(kind).tobytes()] = table
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            if found := unpacked.get(_content(model, tensor)):
+                raise RuntimeError(
+                    f"Table {found.name!r} must stay bytes in the file, but the TensorFlow Lite "
+                    "converter unpacked it. Please report the model."
+                )
 
 
 def _rows_scaled(values: np.ndarray) -> np.ndarray:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
         LowRankEmbedding,
         MEmComEmbedding,
         MultiLayerEmbedding,
+        ProductQuantizedEmbedding,
         QuotientRemainderEmbedding,
+        ResidualQuantizedEmbedding,
         TruncatedEmbedding,
     )
     from memcom_tf.vocabulary import Vocabulary
@@ -37,7 +39,9 @@ __all__ = [
     "LowRankEmbedding",
     "MEmComEmbedding",
     "MultiLayerEmbedding",
+    "ProductQuantizedEmbedding",
     "QuotientRemainderEmbedding",
+    "ResidualQuantizedEmbedding",
     "TruncatedEmbedding",
     "Vocabulary",
 ]

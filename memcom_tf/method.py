@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,8 +21,10 @@ class Method:
     source: ClassVar[str]
     variants: ClassVar[tuple[dict[str, Any], ...]] = ({},)
     """Settings under which the method is tested and compared."""
-    shares_by_remainder: ClassVar[bool] = False
+    shares_by_remainder: bool = False
     """Whether ids of equal `id % num_buckets` share a row, so that their similarity matters."""
+    takes_metric: ClassVar[bool] = False
+    """Whether `approximate` takes a `metric` that errors are measured in."""
     size_argument: ClassVar[str | None] = None
     """The argument by which `for_ratio` chooses the size."""
 
@@ -56,11 +59,12 @@ class Method:
         """The tables whose vectors come nearest to a table `[input_dim, output_dim]`.
 
         Nearest is the least sum of the squared distances of the rows, weighted by `weights`
-        `[input_dim]`. None, the default, where the method has no way to them but training.
+        `[input_dim]`. A method that `takes_metric` has it as a third argument, which may be None.
+        None, the default, where the method has no way to them but training.
         """
         return None
 
     @classmethod
-    def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:
+    def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> Sequence[int]:
         """Values of `size_argument` from the smallest to the largest model, sizes rising."""
         return range(1, input_dim + 1)

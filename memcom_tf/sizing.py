@@ -56,7 +56,7 @@ def layer_for_ratio(cls: Any, input_dim: int, output_dim: int, ratio: float, **k
 
 
 def layer_from_table(
-    cls: Any, table: Any, ratio: float | None, frequencies: Any, **kwargs: Any
+    cls: Any, table: Any, ratio: float | None, frequencies: Any, metric: Any, **kwargs: Any
 ) -> Any:
     """Makes a layer of a class that looks up nearly what a table holds: its `from_table`."""
     values = np.asarray(table, np.float32)
@@ -73,11 +73,17 @@ def layer_from_table(
             frequencies=weights.shape,
             table=values.shape,
         )
+    if not weights.any():
+        raise invalid("`frequencies` must not all be 0.", "Leave them out.")
     if ratio is None:
         layer = cls(*values.shape, **kwargs)
     else:
         layer = cls.for_ratio(*values.shape, ratio, **kwargs)
-    tables = layer.approximate(values, weights.astype(np.float32))
+    weights = weights.astype(np.float32)
+    if metric is None:
+        tables = layer.approximate(values, weights)
+    else:
+        tables = layer.approximate(values, weights, _checked_metric(cls, metric, values.shape[1]))
     if tables is None:
         raise NotImplementedError(
             message(
@@ -106,3 +112,29 @@ def grown_layer(layer: Any, input_dim: int) -> Any:
         tables[name] = np.concatenate([values, tables[name][len(values) :]])
     grown.assign_tables(tables)
     return grown
+
+
+def _checked_metric(cls: Any, metric: Any, output_dim: int) -> np.ndarray:
+    if not cls.takes_metric:
+        raise invalid(
+            f"`metric` must be None for {cls.__name__}, which measures errors by their length.",
+            "Leave it out, or choose a method of codebooks.",
+        )
+    matrix = np.asarray(metric, np.float64)
+    fits = matrix.shape == (output_dim, output_dim) and np.isfinite(matrix).all()
+    if not fits or not np.allclose(matrix, matrix.T, rtol=1e-4, atol=1e-6 * np.abs(matrix).max()):
+        raise invalid(
+            "`metric` must be `[output_dim, output_dim]`, finite and symmetric.",
+            "Pass the second moment of queries, `Q.T @ Q`.",
+            metric=matrix.shape,
+            output_dim=output_dim,
+        )
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    if eigenvalues[-1] <= 0 or eigenvalues[0] < -1e-4 * eigenvalues[-1]:
+        raise invalid(
+            "`metric` must be positive semi-definite, and not zero.",
+            "Pass the second moment of queries, `Q.T @ Q`.",
+            smallest_eigenvalue=eigenvalues[0].item(),
+            largest_eigenvalue=eigenvalues[-1].item(),
+        )
+    return matrix

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import TableValue
 
-Storage = Literal["int8_per_row", "int8_per_table", "int16_per_table", "float32"]
+Storage = Literal["int8_per_row", "int8_per_table", "int16_per_table", "float32", "uint8", "uint4"]
 Tables = dict[str, TableValue]
 """Tables by name: variables, arrays or quantized tables."""
 
@@ -28,7 +28,9 @@ class Table:
         terms: A vector is the sum of that many products ...
         factors: ... of that many independent tables.
         storage: How the converter may store it: integers with a scale per row or one for the
-            table, or floats.
+            table, or floats; codes as they are, in 8 bits or two in a byte.
+        num_codes: Values are integers in `[0, num_codes)`, chosen and not trained; 0 where they
+            are numbers, which are.
     """
 
     name: str
@@ -38,11 +40,53 @@ class Table:
     terms: int = 1
     factors: int = 1
     storage: Storage = "int8_per_row"
+    num_codes: int = 0
+
+    @classmethod
+    def of_codes(
+        cls, name: str, rows: int, width: int, *, num_codes: int, initializer: Any
+    ) -> Self:
+        """A table of integers in `[0, num_codes)`, at most 256, that choose rows of others."""
+        storage: Storage = "uint4" if num_codes <= 16 else "uint8"
+        return cls(name, rows, width, initializer, storage=storage, num_codes=num_codes)
 
     @property
     def parameters(self) -> int:
         """Number of values."""
         return self.rows * self.width
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the values are trained: all but codes."""
+        return self.num_codes == 0
+
+    def num_bytes(self, bytes_of_a_value: int) -> int:
+        """Bytes of the table where a trained value takes so many; codes are packed."""
+        if self.trainable:
+            return self.parameters * bytes_of_a_value
+        return self.rows * (-(-self.width // 2) if self.storage == "uint4" else self.width)
+
+    def checked(self, values: Any) -> np.ndarray:
+        """The values in the table's type: float32, or codes as uint8.
+
+        Raises:
+            ValueError: If the shape is not the table's, or codes are not in `[0, num_codes)`.
+        """
+        array = np.asarray(values)
+        if array.shape != (self.rows, self.width):
+            raise invalid(
+                f"Table {self.name!r} must be {(self.rows, self.width)}.", shape=array.shape
+            )
+        if self.trainable:
+            return array.astype(np.float32, copy=False)
+        if array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= self.num_codes:
+            raise invalid(
+                f"Table {self.name!r} must hold integers in [0, {self.num_codes}).",
+                dtype=str(array.dtype),
+                smallest=array.min().item(),
+                largest=array.max().item(),
+            )
+        return array.astype(np.uint8, copy=False)
 
     @property
     def holds_vectors(self) -> bool:

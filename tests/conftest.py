@@ -5,6 +5,9 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
+# Tests run side by side: OpenMP threads that wait for each other would spin.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 

@@ -22,6 +22,7 @@ from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert, verify
 from memcom_tf.converters.archive import append_members, read_archive
 from memcom_tf.converters.fold import ship
+from memcom_tf.converters.packing import pack, unpack
 from memcom_tf.converters.quantize import quantize_table
 from memcom_tf.converters.report import share_not_unique
 from memcom_tf.converters.tflite import finish
@@ -31,6 +32,7 @@ from memcom_tf.layers import (
     FullEmbedding,
     HashedEmbedding,
     MEmComEmbedding,
+    ResidualQuantizedEmbedding,
     TruncatedEmbedding,
 )
 from memcom_tf.models import NextItemRanker
@@ -509,6 +511,51 @@ def test_a_table_left_as_floats_is_an_error():
     content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
     with pytest.raises(RuntimeError, match="'embeddings' must stay integer"):
         finish(content, [table])
+
+
+@pytest.mark.parametrize("unpack", [lambda codes: codes, lambda codes: codes[:, 1]])
+@pytest.mark.parametrize("dtype", [tf.int32, tf.float32])
+def test_codes_left_unpacked_are_an_error(unpack, dtype):
+    layer = ResidualQuantizedEmbedding(80, 8, num_codebooks=3, num_codes=16)
+    layer.build(None)
+    table = ship(layer).tables["codes"]
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+    def look_up(ids):
+        return tf.gather(tf.cast(unpack(tf.constant(table.codes())), dtype), ids)
+
+    concrete = look_up.get_concrete_function()
+    content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+    with pytest.raises(RuntimeError, match="'codes' must stay bytes in the file"):
+        finish(content, [table])
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 9])
+def test_what_is_packed_is_unpacked(bits, width):
+    values = np.random.default_rng(width).integers(0, 2**bits, (50, width)).astype(np.uint8)
+    packed = pack(values, bits)
+    assert packed.shape == (50, -(-width * bits // 8))
+    np.testing.assert_array_equal(unpack(packed, bits, width), values)
+
+
+@pytest.mark.parametrize("num_codes", [5, 16, 17, 256])
+@pytest.mark.parametrize("num_codebooks", [1, 3])
+def test_codes_of_any_size_are_exported(num_codes, num_codebooks, tmp_path):
+    layer = ResidualQuantizedEmbedding(
+        300, 6, num_codebooks=num_codebooks, num_codes=num_codes, combiner="mean"
+    )
+    model = keras.Sequential([keras.Input((2,), dtype="int32"), layer])
+    conversion = convert(model)
+    assert conversion.verification.passed
+    assert conversion.report["min_runtime_version"] == "2.8.0"
+    (described,) = conversion.report["embeddings"]
+    codes = described["tables"][0]
+    bits = 4 if num_codes <= 16 else 8
+    assert codes["storage"] == f"uint{bits}" and codes["width"] == num_codebooks
+    assert codes["data_bytes"] == 300 * -(-num_codebooks * bits // 8)
+    assert conversion.report["parameter_bytes"] == layer.parameter_bytes
+    assert layer.parameter_bytes == codes["data_bytes"] + 4 * num_codebooks * num_codes * 6
 
 
 # What is refused.

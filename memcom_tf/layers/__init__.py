@@ -8,7 +8,9 @@ from memcom_tf.layers.hashed import HashedEmbedding
 from memcom_tf.layers.low_rank import LowRankEmbedding
 from memcom_tf.layers.memcom import MEmComEmbedding
 from memcom_tf.layers.multi_layer import MultiLayerEmbedding
+from memcom_tf.layers.product_quantized import ProductQuantizedEmbedding
 from memcom_tf.layers.quotient_remainder import QuotientRemainderEmbedding
+from memcom_tf.layers.residual_quantized import ResidualQuantizedEmbedding
 from memcom_tf.layers.truncated import TruncatedEmbedding
 from memcom_tf.tables import Table
 
@@ -22,7 +24,9 @@ __all__ = [
     "LowRankEmbedding",
     "MEmComEmbedding",
     "MultiLayerEmbedding",
+    "ProductQuantizedEmbedding",
     "QuotientRemainderEmbedding",
+    "ResidualQuantizedEmbedding",
     "Table",
     "TruncatedEmbedding",
     "register_method",

@@ -111,6 +111,7 @@ class CompressedEmbedding(Method, keras.layers.Layer):
         self.supports_masking = mask_zero
         self.combiner = combiner
         self._variables_by_name: dict[str, Any] = {}
+        self._trained_variables: tuple[Any, ...] = ()
         self._substitute: _Substitute | None = None
         self._program: Program | None = None
 
@@ -149,25 +150,35 @@ class CompressedEmbedding(Method, keras.layers.Layer):
                 initializer=initializer_of(
                     table, index, self.embeddings_initializer, (self.input_dim, self.output_dim)
                 ),
+                dtype=None if table.trainable else "uint8",
+                trainable=table.trainable,
                 regularizer=self.embeddings_regularizer if table.holds_vectors else None,
                 constraint=self.embeddings_constraint if table.holds_vectors else None,
                 **uncast,
             )
+        self._trained_variables = tuple(
+            self._variables_by_name[table.name] for table in tables if table.trainable
+        )
         super().build(input_shape)
 
     def table_values(self) -> dict[str, np.ndarray]:
-        """The trained tables as float32 arrays, by name."""
+        """The tables by name, as float32 arrays; codes as uint8."""
         if not self.built:
             self.build(None)
         return {
-            name: np.asarray(variable, np.float32)
-            for name, variable in self._variables_by_name.items()
+            table.name: table.checked(np.asarray(self._variables_by_name[table.name]))
+            for table in self.tables()
         }
 
     def assign_tables(self, tables: Tables) -> None:
-        """Sets the tables, given as arrays by name."""
+        """Sets the tables, given as arrays by name.
+
+        Raises:
+            ValueError: If a shape is wrong or a code out of range; then none is set.
+        """
+        checked = {table.name: table.checked(tables[table.name]) for table in self.tables()}
         for name, variable in self._variables_by_name.items():
-            variable.assign(tables[name])
+            variable.assign(checked[name])
 
     @contextmanager
     def substituted(self, layer: CompressedEmbedding, ops: Ops, tables: Tables) -> Iterator[None]:
@@ -194,7 +205,7 @@ class CompressedEmbedding(Method, keras.layers.Layer):
     @property
     def supports_jit(self) -> bool:
         """Whether XLA may compile the model: not where the fused ops train this layer."""
-        tables = self._variables_by_name.values()
+        tables = self._trained_variables
         return self._may_be_compiled and not selection.uses_native(tables, training=True)
 
     @supports_jit.setter
@@ -253,7 +264,7 @@ class CompressedEmbedding(Method, keras.layers.Layer):
     @tf.autograph.experimental.do_not_convert
     def _fused_program(self, training: Any) -> Program | None:
         """What the fused ops run, where it is they who run."""
-        if not selection.uses_native(self._variables_by_name.values(), training=training):
+        if not selection.uses_native(self._trained_variables, training=training):
             return None
         if self._program is None:
             try:
@@ -313,17 +324,20 @@ class CompressedEmbedding(Method, keras.layers.Layer):
     @property
     def num_parameters(self) -> int:
         """Number of values that are trained."""
-        return sum(table.parameters for table in self.tables())
+        return sum(table.parameters for table in self.tables() if table.trainable)
 
     @property
     def parameter_bytes(self) -> int:
-        """Bytes of the trained tables in the layer's variable dtype."""
-        return self.num_parameters * tf.as_dtype(self.variable_dtype).size
+        """Bytes of the tables in the layer's variable dtype; codes in the bits that they take."""
+        return self._num_bytes(tf.as_dtype(self.variable_dtype).size)
 
     @property
     def compression_ratio(self) -> float:
-        """`input_dim * output_dim` over the number of values that ship."""
-        return self.input_dim * self.output_dim / self.ships_as().num_parameters
+        """Bytes of a plain table in float32 over those of what ships, unquantized but for codes."""
+        return 4 * self.input_dim * self.output_dim / self.ships_as()._num_bytes(4)
+
+    def _num_bytes(self, bytes_of_a_value: int) -> int:
+        return sum(table.num_bytes(bytes_of_a_value) for table in self.tables())
 
     @classmethod
     def for_ratio(cls, input_dim: int, output_dim: int, ratio: float, **kwargs: Any) -> Any:
@@ -350,6 +364,7 @@ class CompressedEmbedding(Method, keras.layers.Layer):
         *,
         ratio: float | None = None,
         frequencies: Any = None,
+        metric: Any = None,
         **kwargs: Any,
     ) -> Any:
         """A layer that looks up nearly what a trained table holds, without training.
@@ -360,13 +375,17 @@ class CompressedEmbedding(Method, keras.layers.Layer):
                 among `kwargs`.
             frequencies: `[input_dim]` how often each id occurs, which is the weight of its error;
                 None weighs all alike. An id that never occurs is not approximated.
+            metric: `[output_dim, output_dim]`, positive semi-definite: errors `e` of a vector
+                count as `e^T metric e`. With the second moment of the queries, `Q^T Q` over rows
+                of `Q`, these are the errors of scores. None takes the squared length.
             **kwargs: Further arguments of the layer.
 
         Returns:
             The layer, built.
 
         Raises:
-            ValueError: If shapes do not fit, a number is not finite, or as the constructor.
+            ValueError: If shapes do not fit, a number is not finite, the method takes no
+                `metric`, or as the constructor.
             NotImplementedError: If the method can only be trained.
 
         Example:
@@ -376,7 +395,7 @@ class CompressedEmbedding(Method, keras.layers.Layer):
             >>> np.allclose(layer(np.arange(10)), table, rtol=1e-5)
             True
         """
-        return layer_from_table(cls, table, ratio, frequencies, **kwargs)
+        return layer_from_table(cls, table, ratio, frequencies, metric, **kwargs)
 
     def grown(self, input_dim: int) -> Any:
         """This layer for a larger vocabulary: what it looks up for the ids so far stays.

@@ -23,7 +23,13 @@ class Ops(Protocol):
     """
 
     def gather(self, table: TableValue, rows: Array) -> Array:
-        """Rows of a table: `[n, d]` at `rows` of any shape gives `rows.shape + [d]`."""
+        """Rows of a table: `[n, d]` at `rows` of any shape gives `rows.shape + [d]`.
+
+        Of a table of codes they are int32, to gather by in turn.
+        """
+
+    def column(self, table: TableValue, index: int) -> Array:
+        """A column `[n]` of a table of codes, as int32."""
 
     def values(self, table: TableValue) -> Array:
         """Every row of a table, as values to compute with; for narrow tables only."""

@@ -11,7 +11,11 @@ class NumpyOps:
     """`memcom_tf.ops.interface.Ops` over NumPy arrays."""
 
     def gather(self, table: TableValue, rows: Array) -> Array:
-        return table[rows]
+        found = table[rows]
+        return found.astype(np.int32) if found.dtype == np.uint8 else found
+
+    def column(self, table: TableValue, index: int) -> Array:
+        return table[:, index].astype(np.int32)
 
     def values(self, table: TableValue) -> Array:
         return table

@@ -174,6 +174,8 @@ class ProgramTracer:
     def gather(self, table: Any, rows: Array) -> Vectors:
         if not isinstance(table, Table) or not isinstance(rows, Index):
             raise NotFusableError("it gathers at an index that is not arithmetic on the id")
+        if not table.trainable:
+            raise NotFusableError("it gathers rows by codes that are themselves gathered")
         if rows.low < 0 or rows.high >= table.rows:
             raise NotFusableError(f"its index may lie outside the {table.rows} rows")
         return Vectors((Segment(table.width, (Term(1.0, (Gather(table, rows),)),)),))

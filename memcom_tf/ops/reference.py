@@ -14,7 +14,11 @@ class ReferenceOps:
     """`memcom_tf.ops.interface.Ops` over TensorFlow tensors and variables."""
 
     def gather(self, table: TableValue, rows: Array) -> Array:
-        return tf.gather(table, rows)
+        found = tf.gather(table, rows)
+        return tf.cast(found, tf.int32) if found.dtype == tf.uint8 else found
+
+    def column(self, table: TableValue, index: int) -> Array:
+        return tf.cast(tf.convert_to_tensor(table)[:, index], tf.int32)
 
     def values(self, table: TableValue) -> Array:
         return tf.convert_to_tensor(table)

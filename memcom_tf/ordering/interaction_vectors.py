@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.errors import invalid
-from memcom_tf.ordering.libraries import import_libraries
+from memcom_tf.libraries import import_libraries
 from memcom_tf.tables import check_positive
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.errors import invalid
+from memcom_tf.libraries import import_libraries
 from memcom_tf.ordering.assignment import choose
 from memcom_tf.ordering.clustering import Centres, Floats, Integers, cluster
-from memcom_tf.ordering.libraries import import_libraries
 from memcom_tf.ordering.order import CANDIDATES, SimilarityOrder, unit_vectors
 from memcom_tf.ordering.progress import progress_bar
 from memcom_tf.tables import check_positive

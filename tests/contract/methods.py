@@ -30,10 +30,27 @@ class Case(NamedTuple):
 def fill(layer: CompressedEmbedding) -> CompressedEmbedding:
     """Gives every table distinct values."""
     layer.build(None)
-    rng = np.random.default_rng(7)
-    for variable in layer.trainable_variables:
-        variable.assign(rng.normal(0.3, 0.5, variable.shape))
+    layer.assign_tables(random_tables(layer))
     return layer
+
+
+def random_tables(layer: CompressedEmbedding) -> dict[str, np.ndarray]:
+    """Distinct values for every table, and random codes."""
+    rng = np.random.default_rng(7)
+    return {
+        table.name: rng.normal(0.3, 0.5, (table.rows, table.width))
+        if table.trainable
+        else rng.integers(0, table.num_codes, (table.rows, table.width))
+        for table in layer.tables()
+    }
+
+
+def in_float64(tables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tables with room for differences; codes stay codes."""
+    return {
+        name: table.astype(np.float64) if table.dtype == np.float32 else table
+        for name, table in tables.items()
+    }
 
 
 CASES = [Case(method, variant) for method in METHODS.values() for variant in method.variants]

@@ -17,10 +17,15 @@ from memcom_tf.converters.fold import ShippedEmbedding, ship
 from memcom_tf.converters.quantize import QuantizedTable
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.numpy_ops import NumpyOps
-from tests.contract.methods import CASES, INPUT_DIM, OUTPUT_DIM, Case, name_of
+from tests.contract.methods import CASES, INPUT_DIM, OUTPUT_DIM, Case, in_float64, name_of
 
 NUMPY = NumpyOps()
 HISTORY_LENGTH, K = 5, 7
+INTEGERS = {
+    schema.TensorType.INT8: np.int8,
+    schema.TensorType.INT16: np.int16,
+    schema.TensorType.UINT8: np.uint8,
+}
 ALL_IDS = np.arange(INPUT_DIM, dtype=np.int32)
 
 
@@ -84,7 +89,7 @@ def contents(constants_of_a_type: list[np.ndarray]) -> list[bytes]:
 
 
 def vectors_of(shipped: ShippedEmbedding, ids: Any) -> np.ndarray:
-    tables = {name: table.astype(np.float64) for name, table in shipped.dequantized().items()}
+    tables = in_float64(shipped.dequantized())
     return shipped.layer.lookup(NUMPY, np.asarray(ids, np.int32), tables)
 
 
@@ -126,7 +131,7 @@ def test_old_runtimes_load_it(export: Export):
 
 def test_every_table_is_in_the_file_once_as_integers(export: Export):
     found = constants(export.graph)
-    for kind, dtype in [(schema.TensorType.INT8, np.int8), (schema.TensorType.INT16, np.int16)]:
+    for kind, dtype in INTEGERS.items():
         declared = [table.data for table in export.tables if table.data.dtype == dtype]
         assert contents(found.get(kind, [])) == contents(declared)
     described = [
@@ -135,11 +140,7 @@ def test_every_table_is_in_the_file_once_as_integers(export: Export):
         for table in embedding["tables"]
     ]
     assert [table["name"] for table in described] == [table.name for table in export.tables]
-    bytes_found = sum(
-        len(data)
-        for kind in (schema.TensorType.INT8, schema.TensorType.INT16)
-        for data in found.get(kind, [])
-    )
+    bytes_found = sum(len(data) for kind in INTEGERS for data in found.get(kind, []))
     integers = [table for table in described if table["storage"] != "float32"]
     assert sum(table["data_bytes"] for table in integers) == bytes_found
 
@@ -194,7 +195,7 @@ def test_rank_is_the_oracle_sorted(export: Export):
 
 def test_the_error_of_a_vector_is_within_a_bound_that_says_something(export: Export):
     layer = export.model.item_embedding
-    tables = {name: table.astype(np.float64) for name, table in layer.table_values().items()}
+    tables = in_float64(layer.table_values())
     trained = layer.lookup(NUMPY, ALL_IDS, tables)
     found = export.file.run("embed", ids=ALL_IDS)["vectors"]
     error = np.abs(found - trained)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -25,6 +26,10 @@ ROUNDING = 2.0**-24
 
 def variables_of(layer):
     return [v if isinstance(v, tf.Variable) else v.value for v in layer.trainable_variables]
+
+
+FUSABLE = [case for case in CASES if all(table.trainable for table in case.layer().tables())]
+every_fusable_method = pytest.mark.parametrize("case", FUSABLE, ids=name_of)
 
 
 def run(mode, layer, ids, weights, upstream):
@@ -144,7 +149,7 @@ def test_any_shape_of_ids(case: Case, shape):
             np.testing.assert_allclose(dense(one), dense(two), rtol=1e-4, atol=1e-5)
 
 
-@every_method
+@every_fusable_method
 def test_gradients_are_unique_rows_and_repeat_exactly(case: Case):
     layer = case.trained(combiner="mean")
     ids = np.array([[1, 1, 229], [0, 100, 1]])
@@ -165,7 +170,7 @@ def test_gradients_are_unique_rows_and_repeat_exactly(case: Case):
         np.testing.assert_array_equal(rows, two.indices)
 
 
-@every_method
+@every_fusable_method
 def test_out_of_range_ids_are_named_forwards_and_backwards(case: Case):
     layer = case.trained(combiner="sum")
     for bad in (INPUT_DIM, -1):
@@ -253,6 +258,19 @@ def test_what_was_trained_natively_is_exported_without_custom_ops(case: Case, tm
     np.testing.assert_allclose(loaded.serve(tf.constant(ids)), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("case", [c for c in CASES if c not in FUSABLE], ids=name_of)
+def test_codes_are_for_the_plain_ops_and_a_warning_says_so_once(case: Case, monkeypatch):
+    monkeypatch.setattr(selection, "_warned", set())
+    layer = case.trained(combiner="mean")
+    ids = np.array([[1, 5, 229]])
+    with use("native"):
+        with pytest.warns(RuntimeWarning, match="trains with plain .* rows by codes"):
+            first = layer(ids, training=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            np.testing.assert_array_equal(layer(ids, training=True), first)
+
+
 def test_custom_ops_are_exported_where_that_is_asked_for(tmp_path):
     layer = MEMCOM.trained(combiner="mean")
 
@@ -270,7 +288,7 @@ def test_custom_ops_are_exported_where_that_is_asked_for(tmp_path):
     np.testing.assert_allclose(tf.saved_model.load(str(tmp_path))(ids), layer(ids), rtol=1e-5)
 
 
-@every_method
+@every_fusable_method
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "mixed_float16"])
 def test_half_precision(case: Case, dtype):
     """Sums are in float32, so that they are as near to float64 as the tables allow."""
