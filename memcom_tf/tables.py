@@ -66,6 +66,14 @@ class Table:
             return self.parameters * bytes_of_a_value
         return self.rows * (-(-self.width // 2) if self.storage == "uint4" else self.width)
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the table in an exported file, its scales of rows included."""
+        kind, _, granularity = self.storage.partition("_per_")
+        bits = int(kind.lstrip("uintfloa"))
+        scales = 4 * self.rows if granularity == "row" else 0
+        return self.rows * -(-self.width * bits // 8) + scales
+
     def checked(self, values: Any) -> np.ndarray:
         """The values in the table's type: float32, or codes as uint8.
 

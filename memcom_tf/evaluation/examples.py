@@ -105,3 +105,34 @@ class Split:
     test: Examples
     dropped: Mapping[str, int]
     ordered: bool = True
+
+    def renumbered(self, vocabulary: Vocabulary) -> Split:
+        """The same split under the ids of another vocabulary of the same items.
+
+        Args:
+            vocabulary: What `Vocabulary.reordered` returned, say.
+
+        Returns:
+            The split with other ids, and the same order of users.
+
+        Raises:
+            ValueError: If an item is missing, or the vocabularies reserve other ids.
+        """
+        ids = self.vocabulary.ids_in(vocabulary)
+
+        def examples(part: Examples) -> Examples:
+            return replace(
+                part,
+                history=ids[part.history],
+                target=ids[part.target],
+                seen=None if part.seen is None else ids[part.seen],
+                holes=vocabulary.holes,
+            )
+
+        return replace(
+            self,
+            vocabulary=vocabulary,
+            train=examples(self.train),
+            validation=examples(self.validation),
+            test=examples(self.test),
+        )

@@ -152,6 +152,11 @@ class NextItemRanker(keras.Model):
         return self.output_embedding or self.item_embedding
 
     @property
+    def item_bias_embedding(self) -> CompressedEmbedding | None:
+        """The table of the items' biases `[input_dim, 1]`, where they have any."""
+        return self._item_bias
+
+    @property
     def embeddings(self) -> list[CompressedEmbedding]:
         """Every table of the model: of the history, of the scored items, of their biases."""
         tables = (self.item_embedding, self.output_embedding, self._item_bias)

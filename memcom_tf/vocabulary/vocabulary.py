@@ -179,6 +179,37 @@ class Vocabulary(SimilarItems):
             return found.astype(np.int32).reshape(shape)
         return found.reshape(shape)
 
+    def ids_in(self, other: Vocabulary) -> IdArray:
+        """Returns what the ids of this vocabulary are in another one of the same items.
+
+        Args:
+            other: The other vocabulary, such as `reordered` returned.
+
+        Returns:
+            [input_dim] its ids; padding and the shared id are themselves, holes give 0.
+
+        Raises:
+            ValueError: If `other` lacks an item and its policy is "error", or if only one of both
+                has a shared id.
+
+        Example:
+            >>> Vocabulary(["tea", "milk"]).ids_in(Vocabulary(["milk", "tea"]))
+            array([0, 2, 1], dtype=int32)
+        """
+        if self.first_id != other.first_id:
+            raise invalid(
+                "Both vocabularies must have a shared id, or none.",
+                "Build them with the same `out_of_vocabulary`.",
+                vocabulary=self,
+                other=other,
+            )
+        items = list(self)
+        found = other.ids(items)
+        ids = np.zeros(self.input_dim, found.dtype)
+        ids[: self.first_id] = np.arange(self.first_id)
+        ids[self.ids(items)] = found
+        return ids
+
     def items(self, ids: npt.ArrayLike) -> npt.NDArray[np.object_]:
         """Returns the items of ids, the inverse of `ids`.
 
