@@ -22,6 +22,8 @@ class Method:
     """Settings under which the method is tested and compared."""
     shares_by_remainder: ClassVar[bool] = False
     """Whether ids of equal `id % num_buckets` share a row, so that their similarity matters."""
+    can_grow: ClassVar[bool] = True
+    """Whether ids look up the same under a larger `input_dim`; not where it chooses the hashes."""
     size_argument: ClassVar[str | None] = None
     """The argument by which `for_ratio` chooses the size."""
 
