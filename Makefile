@@ -57,6 +57,7 @@ data: $(INSTALLED)
 # each, on a machine that does nothing else. `--quick --json OUT` gives a first idea of each.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.movielens
+	$(BIN)/python -m benchmarks.ordering
 	$(BIN)/python -m benchmarks.training_step
 	$(BIN)/python -m benchmarks.vocabulary_scaling
 	$(BIN)/python -m benchmarks.lookup_kernels

@@ -25,6 +25,8 @@ class Method:
     """Whether ids of equal `id % num_buckets` share a row, so that their similarity matters."""
     takes_metric: ClassVar[bool] = False
     """Whether `approximate` takes a `metric` that errors are measured in."""
+    can_grow: ClassVar[bool] = True
+    """Whether ids look up the same under a larger `input_dim`; not where it chooses the hashes."""
     size_argument: ClassVar[str | None] = None
     """The argument by which `for_ratio` chooses the size."""
 

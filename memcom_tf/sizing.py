@@ -105,6 +105,14 @@ def grown_layer(layer: Any, input_dim: int) -> Any:
             "Ids cannot be taken away.",
             input_dim=input_dim,
         )
+    if input_dim > layer.input_dim and not layer.can_grow:
+        raise NotImplementedError(
+            message(
+                f"{type(layer).__name__} cannot grow: with `input_dim` its hash functions change.",
+                "Choose another method, or an `input_dim` with room from the start.",
+                input_dim=input_dim,
+            )
+        )
     grown = type(layer).from_config({**layer.get_config(), "input_dim": int(input_dim)})
     grown.build(None)
     tables = grown.table_values()

@@ -223,7 +223,6 @@ def test_a_file_ranks_no_holes(tmp_path, item_bias):
     from memcom_tf.converters.golden import differences, golden
 
     vocabulary = sparse()
-    # Without a bias MEmCom finds the best ids by a shortcut, which knows no holes.
     model = ranker(vocabulary, item_bias=item_bias)
     model.build((None, 3))
     tables = model.item_embedding.table_values()
@@ -242,6 +241,22 @@ def test_a_file_ranks_no_holes(tmp_path, item_bias):
     assert not {*document["embed"]["ids"]} & {*vocabulary.holes}
     with pytest.raises(ValueError, match=f"id={vocabulary.holes[0]}"):
         file.rank([vocabulary.holes[0]])
+
+
+def test_the_shortcut_to_the_best_ids_is_not_taken_where_there_are_holes():
+    """MEmCom without biases finds them without scoring all, but knows no holes."""
+    from memcom_tf.converters import convert
+
+    order = similarity_order(RNG.normal(size=(80, 6)), 40, reserve=1)
+    vocabulary = Vocabulary(range(80)).reordered(order)
+    table = MEmComEmbedding(vocabulary.input_dim, 4, num_buckets=40)
+    model = NextItemRanker(table, history_length=3, vocabulary=vocabulary, item_bias=False)
+    model.build((None, 3))
+    tables = table.table_values()
+    tables["multiplier"][vocabulary.holes] = 9.0
+    table.assign_tables(tables)
+    assert table.find_top_k(np.ones((1, 4), np.float32), 25) is not None
+    assert convert(model, k=2).verification.passed
 
 
 def test_a_ranker_without_holes_is_as_it_was():

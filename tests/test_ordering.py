@@ -9,7 +9,9 @@ import pytest
 
 from memcom_tf.layers import MEmComEmbedding
 from memcom_tf.models import NextItemRanker
-from memcom_tf.ordering import interaction_vectors, similarity_order
+from memcom_tf.ordering import clustering, interaction_vectors, similarity_order
+from memcom_tf.ordering.assignment import choose
+from memcom_tf.ordering.progress import progress_bar
 from memcom_tf.vocabulary import Vocabulary
 
 
@@ -69,6 +71,46 @@ def test_items_that_find_all_near_centres_full_go_elsewhere():
     counts = np.arange(300)[::-1]
     order = similarity_order(vectors, 150, counts=counts)
     assert sorted(order.ids) == list(range(1, 301))
+
+
+def test_many_centres_are_searched_by_cells(monkeypatch):
+    vectors, _ = planted(num_clusters=50, size=8, noise=0.01)
+    exact = similarity_order(vectors, 50, iterations=20)
+    monkeypatch.setattr(clustering, "_EXHAUSTIVE", 10)
+    monkeypatch.setattr(clustering, "_CELLS_IN_SEARCH", 2)
+    order = similarity_order(vectors, 50, iterations=20)
+    assert sorted(order.ids) == list(range(1, 401))
+    assert order.mean_similarity > 0.9 * exact.mean_similarity
+    assert order.mean_similarity > 2 * order.mean_similarity_by_chance
+
+
+def test_items_whose_candidates_are_full_or_missing_are_placed():
+    centres = np.eye(3, dtype=np.float32)
+    x = np.array([[1, 0, 0.1], [1, 0, 0.2], [0, 1, 0], [0.1, 1, 0]], np.float32)
+    candidates = np.array([[0, -1], [0, -1], [-1, -1], [1, -1]], np.int32)
+    chosen = choose(centres, x, candidates, np.array([1, 1, 2]), np.array([1, 0, 3, 2]))
+    assert chosen.tolist() == [2, 0, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("progress", "is_terminal", "shown"),
+    [(True, False, True), (False, True, False), (None, False, False), (None, True, False)],
+)
+def test_a_bar_is_shown_where_it_was_asked_for(progress, is_terminal, shown, monkeypatch, capsys):
+    """None shows none of work that takes less than two seconds."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    similarity_order(np.eye(6), 3, progress=progress)
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert ("buckets" in found.err) == shown
+
+
+def test_the_bar_of_slow_work_appears_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("memcom_tf.ordering.progress._SECONDS_WITHOUT", -1.0)
+    with progress_bar(None) as advance:
+        advance("clustering items", 1.0)
+    assert "clustering items" in capsys.readouterr().err
 
 
 def test_the_order_is_reproducible_and_follows_the_seed():

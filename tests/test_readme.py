@@ -72,6 +72,13 @@ def test_the_results_are_those_of_the_benchmark():
     assert all(row in README for row in rows)
 
 
+def test_the_times_of_ordering_are_those_of_the_benchmark():
+    results = (ROOT / "benchmarks" / "results" / "ordering.md").read_text()
+    rows = [line for line in results.splitlines() if line.startswith("|")]
+    assert len(rows) == 4
+    assert all(row in README for row in rows)
+
+
 def test_the_training_times_are_those_of_the_benchmark():
     results = (ROOT / "benchmarks" / "results" / "training_step.md").read_text()
     table = results.split("## Targets")[0]

@@ -408,6 +408,7 @@ class CompressedEmbedding(Method, keras.layers.Layer):
 
         Raises:
             ValueError: If `input_dim` is smaller.
+            NotImplementedError: If it is larger, and decides where the method looks ids up.
 
         Example:
             >>> from memcom_tf import MEmComEmbedding

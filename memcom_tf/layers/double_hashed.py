@@ -36,6 +36,7 @@ class DoubleHashedEmbedding(CompressedEmbedding):
 
     formula = "T0[h0(i)] + T1[h1(i)]"
     source = "arXiv:2007.14523"
+    can_grow = False
     size_argument = "num_buckets"
 
     def __init__(

@@ -38,6 +38,7 @@ class HashWeightedEmbedding(CompressedEmbedding):
 
     formula = "sum_k P[i, k] * T_k[h_k(i)]"
     source = "arXiv:1709.03933"
+    can_grow = False
     size_argument = "num_buckets"
 
     def __init__(
