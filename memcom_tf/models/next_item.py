@@ -44,8 +44,8 @@ class NextItemRanker(keras.Model):
     `fit(history, target)` with the cross-entropy of the softmax over the catalogue, or over the
     target and `num_negatives` sampled items: half of them uniformly, and half by the counts of
     the vocabulary to the power of 0.75, where it has any. Logits are corrected for how likely an
-    item is to be drawn. `target` is `[b]`, or `[b, P]` padded with zeros: the mean of the
-    targets' cross-entropies.
+    item is to be drawn. `target` is `[b]`, or `[b, P]` padded with zeros; all targets of a
+    batch count alike.
 
     Args:
         item_embedding: Table of the history's items, any `CompressedEmbedding` with
@@ -245,7 +245,7 @@ class NextItemRanker(keras.Model):
         history, target = data[:2]
         self.build_once()
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(self._cross_entropy(history, target))
+            loss = self._cross_entropy(history, target)
             total = loss + sum(self.losses) if self.losses else loss
             scaled = self.optimizer.scale_loss(total) if self._scales_loss else total
         variables = self.trainable_variables
@@ -258,7 +258,7 @@ class NextItemRanker(keras.Model):
         """The loss on `(history, target)`."""
         history, target = data[:2]
         self.build_once()
-        self._loss_mean.update_state(tf.reduce_mean(self._cross_entropy(history, target, False)))
+        self._loss_mean.update_state(self._cross_entropy(history, target, False))
         return {"loss": self._loss_mean.result()}
 
     def build_once(self) -> None:
@@ -370,7 +370,7 @@ class NextItemRanker(keras.Model):
 
 
 def cross_entropy(logits: Any, target: Any, negatives: Negatives | None) -> Any:
-    """Mean cross-entropy of each example's targets.
+    """Mean cross-entropy of the targets of all examples.
 
     Args:
         logits: What `NextItemRanker.candidate_logits` returned.
@@ -378,7 +378,7 @@ def cross_entropy(logits: Any, target: Any, negatives: Negatives | None) -> Any:
         negatives: What was drawn; None where the logits are of the whole catalogue.
 
     Returns:
-        `[b]` float32.
+        A float32 scalar.
     """
     if negatives is None:
         positive = tf.gather(logits, target, batch_dims=1)
@@ -390,8 +390,8 @@ def cross_entropy(logits: Any, target: Any, negatives: Negatives | None) -> Any:
         others = tf.reduce_logsumexp(logits[:, count:], axis=1, keepdims=True)
         total = positive + tf.nn.softplus(others - positive)
     present = tf.cast(target != PADDING_ID, tf.float32)
-    losses = tf.reduce_sum((total - positive) * present, axis=1)
-    return tf.math.divide_no_nan(losses, tf.reduce_sum(present, axis=1))
+    losses = tf.reduce_sum((total - positive) * present)
+    return tf.math.divide_no_nan(losses, tf.reduce_sum(present))
 
 
 def _check_order(vocabulary: Vocabulary, embedding: CompressedEmbedding) -> None:

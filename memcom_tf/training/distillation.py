@@ -95,7 +95,7 @@ class DistilledRanker(keras.Model):
         negatives = self.student.draw_negatives()
         with tf.GradientTape() as tape:
             logits = self.student.candidate_logits(history, target, negatives, training=True)
-            hard = tf.reduce_mean(cross_entropy(logits, target, negatives))
+            hard = cross_entropy(logits, target, negatives)
             loss = hard
             if self._teacher[0] is not None:
                 known = self._teacher[0].candidate_logits(history, target, negatives)
