@@ -1,4 +1,4 @@
-"""The command `memcom`: convert, verify, inspect, rank, golden, build-ops, doctor.
+"""The command `memcom`: train, compress, convert, verify, inspect, rank, golden and others.
 
 Exit codes: 0 done, 1 verification or building failed, 2 usage or bad input.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import memcom_tf
 
-from . import commands
+from . import commands, ranker_commands
 
 _BAD_INPUT = 2
 
@@ -52,6 +52,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=memcom_tf.__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = subparsers.add_parser("train", help="train a ranker on a file of interactions")
+    _add_interactions(train)
+    train.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.keras")
+    train.add_argument("--width", type=int, default=64, help="width of an embedding (64)")
+    train.add_argument("--history-length", type=int, default=50, help="items that it sees (50)")
+    train.add_argument(
+        "--ratio", type=float, help="train MEmCom, so many times smaller, instead of a full table"
+    )
+    train.set_defaults(run=ranker_commands.train)
+
+    compress = subparsers.add_parser(
+        "compress", help="compress a trained ranker to a .tflite file of a wanted size"
+    )
+    compress.add_argument("model", type=Path, metavar="MODEL.keras")
+    _add_interactions(compress)
+    compress.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.tflite")
+    size = compress.add_mutually_exclusive_group(required=True)
+    size.add_argument(
+        "--max-bytes",
+        type=ranker_commands.parse_bytes,
+        metavar="BYTES",
+        help="size of the file without its vocabulary, e.g. 250kB",
+    )
+    size.add_argument(
+        "--ratio", type=float, help="how many times smaller than the model's float32 file"
+    )
+    compress.add_argument("--save-model", type=Path, metavar="MODEL.keras", help="save that too")
+    _add_loading(compress)
+    compress.set_defaults(run=ranker_commands.compress)
 
     convert = subparsers.add_parser("convert", help="convert a .keras model to a .tflite file")
     convert.add_argument("model", type=Path, metavar="MODEL.keras")
@@ -111,7 +141,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_interactions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "interactions",
+        type=Path,
+        metavar="INTERACTIONS",
+        help=".csv, .tsv, .parquet or .npz; a column `test` of 0 and 1 says what is held out, "
+        "without it the last item of each user is",
+    )
+    for column in ("user", "item"):
+        parser.add_argument(f"--{column}", default=column, help=f"column of the {column}s")
+    parser.add_argument("--time", help="column of times (the order of the rows)")
+    parser.add_argument("--epochs", type=int, help="epochs at most")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-k", type=int, default=10, help="length of the ranked list (10)")
+    parser.add_argument("--force", action="store_true", help="replace the output if it exists")
+
+
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    _add_loading(parser)
+    parser.add_argument(
+        "--examples",
+        type=Path,
+        metavar="FILE.npz",
+        help="arrays `history` [n, L] and `target` [n] of ids: compares a ranker's metrics",
+    )
+
+
+def _add_loading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--import",
         dest="modules",
@@ -124,12 +181,6 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         "--allow-unsafe-deserialization",
         action="store_true",
         help="let the .keras file run code that it carries (Keras' safe mode off)",
-    )
-    parser.add_argument(
-        "--examples",
-        type=Path,
-        metavar="FILE.npz",
-        help="arrays `history` [n, L] and `target` [n] of ids: compares a ranker's metrics",
     )
 
 

@@ -18,7 +18,8 @@ from memcom_tf.errors import message
 DONE, FAILED = 0, 1
 
 
-def _load_model(options: argparse.Namespace) -> Any:
+def load_model(options: argparse.Namespace) -> Any:
+    """Loads the .keras model that a command was given."""
     if not options.model.is_file():
         raise FileNotFoundError(
             message("The model must be a .keras file.", "", path=str(options.model))
@@ -57,7 +58,7 @@ def _load_examples(path: Path | None, model: Any) -> Any:
 
     from memcom_tf.evaluation import Examples
 
-    _require_file(path)
+    require_file(path)
     try:
         with np.load(path) as arrays:
             history, target = arrays["history"], arrays["target"]
@@ -85,7 +86,7 @@ def convert(options: argparse.Namespace) -> int:
         raise FileNotFoundError(
             message("The folder of the output must exist.", "", path=str(output.parent))
         )
-    model = _load_model(options)
+    model = load_model(options)
     from .conversion import convert
 
     conversion = convert(
@@ -109,8 +110,8 @@ def convert(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Compares a .tflite file with its .keras model."""
-    _require_file(options.file)
-    model = _load_model(options)
+    require_file(options.file)
+    model = load_model(options)
     from .display import show_verification
     from .verification import verify
 
@@ -121,7 +122,7 @@ def verify(options: argparse.Namespace) -> int:
 
 def inspect(options: argparse.Namespace) -> int:
     """Shows what a .tflite file holds."""
-    _require_file(options.file)
+    require_file(options.file)
     from .runtime import CompressedModelFile
 
     file = CompressedModelFile(options.file)
@@ -138,7 +139,7 @@ def inspect(options: argparse.Namespace) -> int:
 
 def rank(options: argparse.Namespace) -> int:
     """Ranks the catalogue with a .tflite file alone."""
-    _require_file(options.file)
+    require_file(options.file)
     from .runtime import CompressedModelFile
 
     file = CompressedModelFile(options.file)
@@ -165,7 +166,7 @@ def rank(options: argparse.Namespace) -> int:
 
 def golden(options: argparse.Namespace) -> int:
     """Writes what a .tflite file answers, or compares it with what was written."""
-    _require_file(options.file)
+    require_file(options.file)
     import json
 
     from memcom_tf.files import write_atomically
@@ -179,7 +180,7 @@ def golden(options: argparse.Namespace) -> int:
         write_atomically(path, (json.dumps(values.golden(file), indent=1) + "\n").encode())
         print(path)
         return DONE
-    _require_file(path)
+    require_file(path)
     found = values.differences(json.loads(path.read_text()), file)
     print("\n".join(found) or f"{path}: the same within its tolerance")
     return FAILED if found else DONE
@@ -222,7 +223,8 @@ def doctor(options: argparse.Namespace) -> int:
     return FAILED if status.implementation == "none" else DONE
 
 
-def _require_file(path: Path) -> None:
+def require_file(path: Path) -> None:
+    """Requires that a file exists."""
     if not path.is_file():
         raise FileNotFoundError(message("The file must exist.", "", path=str(path)))
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from memcom_tf.compression import Compression
     from memcom_tf.ops.selection import Status
 
     from .verification import Verification
@@ -55,6 +56,27 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
                 f"{embedding['share_not_unique']:.2%} of the ids share their vector with another "
                 f"id, {embedding['share_not_unique_trained']:.2%} before quantization"
             )
+
+
+def show_compression(compression: Compression, console: Console | None = None) -> None:
+    """Prints the candidates, and which was chosen."""
+    console = console or Console()
+    table = Table("method", box=SIMPLE, pad_edge=False)
+    table.columns[0].overflow = "fold"
+    k = compression.k
+    for name in ("bytes", f"nDCG@{k} in\nclosed form", f"nDCG@{k}\ntrained", "epochs", ""):
+        table.add_column(name, justify="right")
+    for trial in compression.trials:
+        table.add_row(
+            str(trial.candidate),
+            f"{trial.file_bytes:,}",
+            f"{trial.ndcg_before:.4f}",
+            "" if trial.ndcg_after is None else f"{trial.ndcg_after:.4f}",
+            str(trial.num_trained or ""),
+            "chosen" if trial.candidate == compression.chosen else "",
+        )
+    console.print(table)
+    console.print(Text(str(compression)))
 
 
 def show_verification(verification: Verification, console: Console | None = None) -> None:

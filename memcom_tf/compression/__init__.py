@@ -1,6 +1,6 @@
 """A trained ranker at a fraction of its bytes, and nearly all of its quality."""
 
 from memcom_tf.compression.candidates import Candidate, candidates_for
-from memcom_tf.compression.compress import Compression, compress
+from memcom_tf.compression.compress import SETTINGS, Compression, Trial, compress
 
-__all__ = ["Candidate", "Compression", "candidates_for", "compress"]
+__all__ = ["SETTINGS", "Candidate", "Compression", "Trial", "candidates_for", "compress"]

@@ -136,15 +136,8 @@ def load_interactions(
         array([50,  7])
     """
     source = Path(path)
-    suffix = source.suffix.lower()
-    if suffix not in _READERS:
-        raise invalid(
-            f"The file's name must end in one of {', '.join(_READERS)}.",
-            "Convert the file, or pass its columns to `Interactions`.",
-            path=str(source),
-        )
+    columns = read_columns(source)
     wanted = [user, item] if time is None else [user, item, time]
-    columns = _read_npz(source) if suffix == ".npz" else _read_table(source, suffix)
     missing = [name for name in wanted if name not in columns]
     if missing:
         raise invalid(
@@ -161,6 +154,23 @@ def load_interactions(
         raise invalid(
             f"The columns {wanted} must be valid.", str(error), path=str(source)
         ) from error
+
+
+def read_columns(path: str | os.PathLike[str]) -> Mapping[Any, npt.NDArray[Any]]:
+    """Reads the columns of a .csv, .tsv, .parquet or .npz file, by name.
+
+    Raises:
+        ImportError, OSError, ValueError: As `load_interactions`.
+    """
+    source = Path(path)
+    suffix = source.suffix.lower()
+    if suffix not in _READERS:
+        raise invalid(
+            f"The file's name must end in one of {', '.join(_READERS)}.",
+            "Convert the file, or pass its columns to `Interactions`.",
+            path=str(source),
+        )
+    return _read_npz(source) if suffix == ".npz" else _read_table(source, suffix)
 
 
 def _read_npz(source: Path) -> Mapping[Any, npt.NDArray[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from memcom_tf.evaluation.examples import Examples, Split
+from memcom_tf.evaluation.files import load_split
 from memcom_tf.evaluation.held_out import hold_out
 from memcom_tf.evaluation.last_out import leave_last_out
 from memcom_tf.evaluation.metrics import (
@@ -26,6 +27,7 @@ __all__ = [
     "evaluate_ranking",
     "hold_out",
     "leave_last_out",
+    "load_split",
     "rank_examples",
     "ranking_metrics",
     "ranks_from_lists",

@@ -2,6 +2,15 @@
 
 from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.distillation import DistilledRanker
+from memcom_tf.training.recipe import TrainedRanker, new_ranker, train_ranker
 from memcom_tf.training.train import TrainingSettings, train
 
-__all__ = ["DistilledRanker", "TrainingBatches", "TrainingSettings", "train"]
+__all__ = [
+    "DistilledRanker",
+    "TrainedRanker",
+    "TrainingBatches",
+    "TrainingSettings",
+    "new_ranker",
+    "train",
+    "train_ranker",
+]

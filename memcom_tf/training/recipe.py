@@ -1,0 +1,138 @@
+"""A ranker of the measured recipe, from interactions alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from memcom_tf._keras import keras
+from memcom_tf.evaluation import Split
+from memcom_tf.layers import CompressedEmbedding, FullEmbedding, MEmComEmbedding
+from memcom_tf.models import NextItemRanker
+from memcom_tf.ordering import interaction_vectors, similarity_order
+from memcom_tf.training.train import TrainingSettings, train
+
+LARGE_CATALOGUE = 8192
+"""From so many items on a step compares its targets with drawn items, not with all."""
+NUM_NEGATIVES = 3000
+_START = 0.1
+"""Standard deviation of the vectors at the start."""
+
+
+@dataclass(frozen=True)
+class TrainedRanker:
+    """A trained ranker.
+
+    Attributes:
+        model: The ranker, with its vocabulary.
+        split: The interactions under the ids of that vocabulary.
+        record: What `train` returned.
+    """
+
+    model: NextItemRanker
+    split: Split
+    record: dict[str, Any]
+
+
+def new_ranker(
+    split: Split, embedding: CompressedEmbedding | None = None, *, width: int = 64, **kwargs: Any
+) -> NextItemRanker:
+    """A ranker of the recipe, not trained.
+
+    One table serves the history and the scores. Popularity is in a vector added to the query
+    rather than in biases of the items, which cost bytes and made no difference.
+
+    Args:
+        split: The interactions.
+        embedding: The table; None takes a full one.
+        width: `output_dim` of the full one.
+        **kwargs: Arguments of `NextItemRanker` to change.
+
+    Returns:
+        The ranker, with the vocabulary of the split.
+    """
+    input_dim = split.vocabulary.input_dim
+    if embedding is None:
+        embedding = FullEmbedding(input_dim, width, start())
+    recipe = {
+        "history_length": split.train.history.shape[1],
+        "dropout": 0.3,
+        "item_bias": False,
+        "query_bias": True,
+        "recency": split.ordered,
+        "num_negatives": NUM_NEGATIVES if input_dim >= LARGE_CATALOGUE else None,
+        "vocabulary": split.vocabulary,
+    }
+    return NextItemRanker(embedding, **{**recipe, **kwargs})
+
+
+def start() -> Any:
+    """Initializer of the vectors."""
+    return keras.initializers.RandomNormal(stddev=_START)
+
+
+def train_ranker(
+    split: Split,
+    *,
+    width: int = 64,
+    ratio: float | None = None,
+    settings: TrainingSettings | None = None,
+    verbose: int = 0,
+) -> TrainedRanker:
+    """Trains a ranker of the recipe, with a full table or, where that is too large, with MEmCom.
+
+    With `ratio` the items are numbered by the similarity of who took them
+    (`memcom_tf.ordering.interaction_vectors`), so that no full table is ever needed.
+
+    Args:
+        split: The interactions, split by `leave_last_out` or `hold_out`. Only training and
+            validation are looked at.
+        width: Width of an embedding.
+        ratio: How many times smaller than a full table; None trains a full one.
+        settings: How to train; None takes the defaults.
+        verbose: As of `keras.Model.fit`.
+
+    Returns:
+        The ranker, and the split under its ids.
+
+    Raises:
+        ValueError: If the ratio is out of range, or there is no validation example.
+
+    Example:
+        >>> from memcom_tf.datasets import Interactions
+        >>> from memcom_tf.evaluation import leave_last_out
+        >>> rng = np.random.default_rng(0)
+        >>> log = Interactions(user=np.arange(600) // 8, item=rng.integers(0, 40, 600))
+        >>> split = leave_last_out(log, history_length=8)
+        >>> trained = train_ranker(split, width=8, ratio=3, settings=TrainingSettings(epochs=1))
+        >>> trained.model.vocabulary.order, round(trained.model.item_embedding.compression_ratio)
+        ('similarity', 3)
+    """
+    settings = settings or TrainingSettings()
+    keras.utils.set_random_seed(settings.seed)
+    embedding = None
+    if ratio is not None:
+        split = by_similarity(split, width, ratio)
+        embedding = MEmComEmbedding.for_ratio(
+            split.vocabulary.input_dim,
+            width,
+            ratio,
+            embeddings_initializer=start(),
+            multiplier_learning_rate=10.0,
+        )
+    model = new_ranker(split, embedding, width=width)
+    return TrainedRanker(model, split, train(model, split, settings, verbose=verbose))
+
+
+def by_similarity(split: Split, width: int, ratio: float) -> Split:
+    """The split under ids by similarity, for MEmCom of a ratio; learned from training alone."""
+    vocabulary = split.vocabulary
+    layer = MEmComEmbedding.for_ratio(vocabulary.input_dim, width, ratio)
+    log = split.train_interactions
+    item = vocabulary.ids(log.item) - vocabulary.first_id
+    known = item >= 0
+    vectors = interaction_vectors(log.user[known], item[known], len(vocabulary), width)
+    order = similarity_order(
+        vectors, layer.num_buckets, counts=vocabulary.counts, first_id=vocabulary.first_id
+    )
+    return split.renumbered(vocabulary.reordered(order))
