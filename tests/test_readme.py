@@ -55,7 +55,7 @@ def test_make_targets_exist():
 def test_extras_exist():
     setup = (ROOT / "setup.cfg").read_text()
     for command in commands("pip"):
-        for extra in re.findall(r"\[(\w+)\]", command):
+        for extra in re.findall(r"\w+", "".join(re.findall(r"\[(.*?)\]", command))):
             assert f"\n{extra} =\n" in setup
 
 

@@ -15,7 +15,7 @@ from memcom_tf.training.train import TrainingSettings, train
 LARGE_CATALOGUE = 8192
 """From so many items on a step compares its targets with drawn items, not with all."""
 NUM_NEGATIVES = 3000
-_START = 0.1
+_START = 0.15
 """Standard deviation of the vectors at the start."""
 
 
@@ -56,7 +56,7 @@ def new_ranker(
         embedding = FullEmbedding(input_dim, width, start())
     recipe = {
         "history_length": split.train.history.shape[1],
-        "dropout": 0.3,
+        "dropout": 0.5,
         "item_bias": False,
         "query_bias": True,
         "recency": split.ordered,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from memcom_tf._keras import keras
-from memcom_tf.errors import invalid
+from memcom_tf.errors import invalid, message
 from memcom_tf.evaluation import Examples, Split, evaluate_ranking
 from memcom_tf.models import NextItemRanker
 from memcom_tf.optimizers import LazyAdam
@@ -18,34 +19,45 @@ from memcom_tf.training.distillation import DistilledRanker
 SCALARS = ("multiplier", "bias", "scale", "recency", "gate")
 """Variables that do not decay, by a part of their names: what is not a row of vectors."""
 
+_EVALUATIONS = 10
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """How to train.
 
     Attributes:
-        epochs: Epochs at most; the learning rate falls linearly to zero over them.
+        epochs: Epochs at most, over which the learning rate falls linearly to zero; None takes
+            as many as make `steps`, from 4 to 60.
+        steps: Steps of training, where `epochs` does not say.
         learning_rate: The first learning rate of `LazyAdam`.
         weight_decay: Decoupled decay of tables of vectors, times the learning rate.
         batch_size: Examples in a step.
         patience: Evaluations without improvement after which training ends.
-        evaluate_every: Epochs between evaluations.
+        evaluate_every: Epochs between evaluations; None evaluates ten times.
         validation_users: Users of the validation that choose the epoch, at most.
         distillation: Share of the teacher in the loss, where there is one.
         k: Length of the ranked list that nDCG judges.
         seed: Seed of everything.
     """
 
-    epochs: int = 24
-    learning_rate: float = 2e-3
+    epochs: int | None = None
+    steps: int = 10_000
+    learning_rate: float = 6e-3
     weight_decay: float = 0.5
-    batch_size: int = 256
-    patience: int = 3
-    evaluate_every: int = 2
+    batch_size: int = 128
+    patience: int = 10
+    evaluate_every: int | None = None
     validation_users: int = 5000
     distillation: float = 0.7
     k: int = 10
     seed: int = 0
+
+    def epochs_of(self, batches: int) -> int:
+        """Epochs of training, where an epoch has so many batches."""
+        if self.epochs is not None:
+            return self.epochs
+        return int(np.clip(round(self.steps / batches), 4, 60))
 
 
 def train(
@@ -89,20 +101,23 @@ def train(
     settings = settings or TrainingSettings()
     keras.utils.set_random_seed(settings.seed)
     batches = TrainingBatches(split, batch_size=settings.batch_size, seed=settings.seed)
+    epochs = settings.epochs_of(len(batches))
+    every = settings.evaluate_every or max(1, epochs // _EVALUATIONS)
     trained = DistilledRanker(model, teacher, settings.distillation)
     schedule = keras.optimizers.schedules.PolynomialDecay(
-        settings.learning_rate, settings.epochs * len(batches), 0.0
+        settings.learning_rate, epochs * len(batches), 0.0
     )
     optimizer = LazyAdam(schedule, weight_decay=settings.weight_decay or None)
     if settings.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=list(SCALARS))
     trained.compile(optimizer)
-    best = _BestWeights(model, some_of(split.validation, settings), settings)
+    best = _BestWeights(model, some_of(split.validation, settings), settings, epochs, every)
     trained.fit(
         batches.dataset(),
-        epochs=settings.epochs,
+        epochs=epochs,
         steps_per_epoch=len(batches),
         callbacks=[best],
+        shuffle=False,  # the data set does it
         verbose=verbose,
     )
     return {"epoch": best.best_epoch, "ndcg": best.values}
@@ -122,9 +137,15 @@ class _BestWeights(keras.callbacks.Callback):
     """Keeps the best weights on validation, those before training among them."""
 
     def __init__(
-        self, ranker: NextItemRanker, examples: Examples, settings: TrainingSettings
+        self,
+        ranker: NextItemRanker,
+        examples: Examples,
+        settings: TrainingSettings,
+        epochs: int,
+        every: int,
     ) -> None:
         super().__init__()
+        self.epochs, self.every = epochs, every
         self.ranker, self.examples, self.settings = ranker, examples, settings
         self.values: dict[int, float] = {}
         self.best_epoch = 0
@@ -138,10 +159,10 @@ class _BestWeights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Evaluates every few epochs; Keras calls this."""
         done = epoch + 1
-        if done % self.settings.evaluate_every and done != self.settings.epochs:
+        if done % self.every and done != self.epochs:
             return
         self._evaluate(done)
-        if logs is not None:
+        if logs is not None and done in self.values:
             logs[f"val_ndcg@{self.settings.k}"] = self.values[done]
         evaluations = [number for number in self.values if number > self.best_epoch]
         if len(evaluations) >= self.settings.patience:
@@ -153,8 +174,22 @@ class _BestWeights(keras.callbacks.Callback):
 
     def _evaluate(self, epoch: int) -> None:
         k = self.settings.k
+        weights = [np.array(weight) for weight in self.ranker.get_weights()]
+        if epoch and not all(np.isfinite(weight).all() for weight in weights):
+            warnings.warn(
+                message(
+                    "Training must not diverge.",
+                    f"Lower the learning rate; the weights of epoch {self.best_epoch} are kept.",
+                    epoch=epoch,
+                    learning_rate=self.settings.learning_rate,
+                ),
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            self.model.stop_training = True
+            return
         found = evaluate_ranking(self.ranker.predict_on_batch, self.examples, k=k)[f"ndcg@{k}"]
         if not self.values or found > max(self.values.values()):
             self.best_epoch = epoch
-            self._weights = [np.array(weight) for weight in self.ranker.get_weights()]
+            self._weights = weights
         self.values[epoch] = found

@@ -1,0 +1,28 @@
+"""Bytes of a ranker's file, tables and graph."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memcom_tf.layers import FullEmbedding
+from memcom_tf.models import NextItemRanker
+
+
+def graph_bytes(ranker: NextItemRanker, weights: str = "int8") -> int:
+    """Bytes of a ranker's file without its vocabulary."""
+    from memcom_tf.converters import convert
+
+    return int(convert(ranker, weights=weights, verify=False).report["graph_bytes"])
+
+
+def graph_overhead(model: NextItemRanker) -> int:
+    """Bytes of the graph alone: those of a ranker of the same shape with hardly any items."""
+    config = model.get_config()
+    rows = 2 * model.history_length + 40
+    small = {"item_embedding": FullEmbedding(rows, model.item_embedding.output_dim)}
+    if model.output_embedding is not None:
+        small["output_embedding"] = FullEmbedding(rows, model.item_embedding.output_dim)
+    toy = NextItemRanker(**{**config, **small})
+    toy.build_once()
+    values = sum(int(np.prod(weight.shape)) for weight in toy.weights)
+    return graph_bytes(toy, "float32") - 4 * values

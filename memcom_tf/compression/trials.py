@@ -1,0 +1,159 @@
+"""Candidates of a compression: made in closed form, measured, trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from memcom_tf.compression.candidates import Candidate, candidates_for
+from memcom_tf.compression.file_size import graph_bytes, graph_overhead
+from memcom_tf.compression.result import Trial
+from memcom_tf.compression.students import queries_of, rebuilt, uncompressed, vectors_of
+from memcom_tf.evaluation import Split, evaluate_ranking
+from memcom_tf.layers import CompressedEmbedding
+from memcom_tf.models import NextItemRanker
+from memcom_tf.ordering import similarity_order
+from memcom_tf.training import TrainingBatches, TrainingSettings, train
+from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
+from memcom_tf.training.train import some_of
+from memcom_tf.vocabulary import Vocabulary
+
+_TRIAL_SHARE = 4
+"""Finalists are trained for one part of so many of the training."""
+
+
+class Trials:
+    """The teacher and the interactions in every order that a candidate wants."""
+
+    def __init__(
+        self,
+        model: NextItemRanker,
+        split: Split,
+        settings: TrainingSettings,
+        report: Callable[[str], None],
+    ) -> None:
+        assert model.vocabulary is not None
+        self.model, self.split, self.settings, self.report = model, split, settings, report
+        self._orders: dict[int | None, Vocabulary] = {None: model.vocabulary}
+        self._splits: dict[str, Split] = {model.vocabulary.fingerprint: split}
+        self._start: dict[int, NextItemRanker] = {}
+        queries = queries_of(model, split)
+        moment = queries.T @ queries
+        width = len(moment)
+        # Half of the error as the scores see it, half as the vectors of the history do.
+        self.metric = moment / np.trace(moment) * width / 2 + np.eye(width) / 2
+        self.ndcg_of_teacher = self._ndcg(model, split)
+        self.overhead = 0
+        self.epochs = settings.epochs_of(
+            len(TrainingBatches(split, batch_size=settings.batch_size))
+        )
+        self.finals: list[Trial] = []
+
+    def vocabulary(self, num_buckets: int | None) -> Vocabulary:
+        """The vocabulary that a candidate of so many buckets wants."""
+        if num_buckets not in self._orders:
+            assert num_buckets is not None
+            vocabulary = self._orders[None]
+            vectors = vectors_of(self.model.scored_embedding)[vocabulary.ids(list(vocabulary))]
+            order = similarity_order(
+                vectors, num_buckets, counts=vocabulary.counts, first_id=vocabulary.first_id
+            )
+            self._orders[num_buckets] = vocabulary.reordered(order)
+        return self._orders[num_buckets]
+
+    def splits(self, vocabulary: Vocabulary | None) -> Split:
+        """The interactions under the ids of a vocabulary."""
+        assert vocabulary is not None
+        if vocabulary.fingerprint not in self._splits:
+            self._splits[vocabulary.fingerprint] = self.split.renumbered(vocabulary)
+        return self._splits[vocabulary.fingerprint]
+
+    def student(self, candidate: Candidate) -> tuple[NextItemRanker, Split]:
+        """The ranker of a candidate, in closed form, and its interactions."""
+        vocabulary = self.vocabulary(candidate.num_buckets)
+        if id(candidate) not in self._start:
+            teacher = uncompressed(self.model, vocabulary)
+            counts = np.zeros(vocabulary.input_dim)
+            if vocabulary.counts is not None:
+                counts[vocabulary.ids(list(vocabulary))] = vocabulary.counts
+            frequencies = np.sqrt(counts + 1.0)
+            frequencies[0] = 0.0
+
+            def compressed(layer: CompressedEmbedding) -> CompressedEmbedding:
+                if layer.output_dim == 1:
+                    return layer
+                metric = {"metric": self.metric} if candidate.method.takes_metric else {}
+                return candidate.method.from_table(
+                    vectors_of(layer), frequencies=frequencies, **metric, **candidate.arguments
+                )
+
+            self._start[id(candidate)] = rebuilt(teacher, vocabulary, compressed)
+        start = self._start[id(candidate)]
+        copy = NextItemRanker.from_config(start.get_config())
+        copy.vocabulary = vocabulary
+        copy.build_once()
+        copy.set_weights(start.get_weights())
+        return copy, self.splits(vocabulary)
+
+    def in_closed_form(self, limit: int, candidates: Sequence[Candidate] | None) -> list[Trial]:
+        """Every candidate that fits, in closed form."""
+        width, input_dim = self.model.item_embedding.output_dim, self.model.item_embedding.input_dim
+        tables = 1 if self.model.output_embedding is None else 2
+        rest = 0 if self.model.item_bias_embedding is None else 2 * input_dim
+        self.overhead = graph_overhead(self.model) + rest
+        found: list[Trial] = []
+        room = limit - self.overhead
+        for _ in range(2):  # the second time with what the first has shown of the graph's size
+            wanted = candidates
+            if wanted is None:
+                wanted = candidates_for(input_dim, width, max(0, room) // tables)
+            found = []
+            over = 0
+            for candidate in wanted:
+                student, split = self.student(candidate)
+                size = graph_bytes(student)
+                over = max(over, size - limit)
+                if size > limit and candidates is None:
+                    continue
+                found.append(Trial(candidate, size, self._ndcg(student, split)))
+                self.report(
+                    f"{candidate}: {size:,} bytes, nDCG {found[-1].ndcg_before:.4f} before training"
+                )
+            if over <= 0 or candidates is not None:
+                break
+            room -= over
+            self.overhead += over
+        return found
+
+    def best_of(self, finalists: Sequence[Trial]) -> Trial:
+        """The finalist that is best after a part of the training."""
+        if len(finalists) == 1:
+            return finalists[0]
+        epochs = max(1, self.epochs // _TRIAL_SHARE)
+        for trial in finalists:
+            _, _, ndcg = self.trained(trial.candidate, epochs)
+            self.finals.append(replace(trial, ndcg_after=ndcg, num_trained=epochs))
+            self.report(f"{trial.candidate}: nDCG {ndcg:.4f} after {epochs} epochs")
+        return max(self.finals, key=lambda trial: trial.ndcg_after or 0.0)
+
+    def trained(self, candidate: Candidate, epochs: int) -> tuple[NextItemRanker, Split, float]:
+        """A candidate's ranker after training, its interactions, and its nDCG."""
+        student, split = self.student(candidate)
+        vocabulary = student.vocabulary
+        assert vocabulary is not None
+        teacher = uncompressed(self.model, vocabulary)
+        num_negatives = student.num_negatives
+        if num_negatives is None and vocabulary.input_dim >= LARGE_CATALOGUE:
+            student.num_negatives = NUM_NEGATIVES
+        record = train(student, split, replace(self.settings, epochs=epochs), teacher=teacher)
+        student.num_negatives = num_negatives
+        return student, split, record["ndcg"][record["epoch"]]
+
+    def _ndcg(self, ranker: NextItemRanker, split: Split) -> float:
+        k = self.settings.k
+        examples = some_of(split.validation, self.settings)
+        found: dict[str, Any] = evaluate_ranking(ranker.predict_on_batch, examples, k=k)
+        return float(found[f"ndcg@{k}"])

@@ -1,0 +1,181 @@
+"""Compression of a trained ranker: what fits, what it computes, what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from memcom_tf._keras import keras
+from memcom_tf.compression import SETTINGS, Candidate, candidates_for, compress
+from memcom_tf.compression.file_size import graph_bytes
+from memcom_tf.compression.students import uncompressed, vectors_of
+from memcom_tf.converters.cli import main
+from memcom_tf.converters.ranker_commands import parse_bytes
+from memcom_tf.evaluation import leave_last_out
+from memcom_tf.layers import (
+    FullEmbedding,
+    LowRankEmbedding,
+    MEmComEmbedding,
+    ResidualQuantizedEmbedding,
+)
+from memcom_tf.training import TrainingSettings, new_ranker, train
+from tests.test_training import log_of_kinds
+
+QUICK = replace(SETTINGS, epochs=2, evaluate_every=1, batch_size=32, k=5)
+WIDTH = 8
+
+
+@pytest.fixture(scope="module")
+def log():
+    return log_of_kinds()
+
+
+@pytest.fixture(scope="module")
+def trained(log):
+    split = leave_last_out(log, history_length=6)
+    model = new_ranker(split, width=WIDTH)
+    train(model, split, TrainingSettings(epochs=8, learning_rate=0.02, batch_size=32, k=5))
+    return model, split
+
+
+@pytest.mark.parametrize("max_bytes", [30_000, 100_000, 400_000, 2_000_000, 10**8])
+def test_candidates_fill_the_bytes_and_no_more(max_bytes):
+    found = candidates_for(20_000, 64, max_bytes)
+    assert found
+    for candidate in found:
+        size = candidate.stored_bytes(20_000, 64)
+        assert size <= max_bytes
+        if candidate.num_buckets is not None and candidate.num_buckets < 20_000 // 8:
+            assert size > 0.99 * max_bytes or candidate.num_buckets == 20_000
+
+
+def test_no_candidate_where_nothing_fits():
+    assert candidates_for(20_000, 64, 1000) == []
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        Candidate(LowRankEmbedding, {"rank": WIDTH}),
+        Candidate(MEmComEmbedding, {"num_buckets": 49}),
+        Candidate(FullEmbedding),
+    ],
+    ids=str,
+)
+def test_what_can_hold_the_tables_scores_as_before(trained, candidate):
+    """Under other ids or not, without any training."""
+    model, split = trained
+    no_training = replace(QUICK, epochs=0)
+    found = compress(model, split, ratio=1, settings=no_training, candidates=[candidate])
+    assert found.ndcg == pytest.approx(found.ndcg_of_original, abs=1e-6)
+    items = list(model.vocabulary)
+    before = np.asarray(model(split.test.history))[:, model.vocabulary.ids(items)]
+    after = np.asarray(found.model(found.split.test.history))
+    np.testing.assert_allclose(before, after[:, found.model.vocabulary.ids(items)], atol=1e-4)
+
+
+def test_the_best_candidate_is_chosen_and_trained(trained, log):
+    model, _ = trained
+    lines = []
+    rough = Candidate(MEmComEmbedding, {"num_buckets": 3})
+    good = Candidate(ResidualQuantizedEmbedding, {"num_codebooks": 2, "num_codes": 16})
+    found = compress(
+        model, log, ratio=1, settings=QUICK, candidates=[rough, good], report=lines.append
+    )
+    assert found.chosen == good
+    assert isinstance(found.model.item_embedding, ResidualQuantizedEmbedding)
+    by_name = {trial.candidate: trial for trial in found.trials}
+    assert found.ndcg >= by_name[good].ndcg_before >= by_name[rough].ndcg_before
+    assert found.file_bytes == graph_bytes(found.model) == by_name[good].file_bytes
+    assert len(lines) >= 4 and str(good) in str(found)
+
+
+def test_training_never_makes_it_worse(trained):
+    model, split = trained
+    wild = replace(QUICK, learning_rate=30.0)
+    candidate = Candidate(MEmComEmbedding, {"num_buckets": 8})
+    found = compress(model, split, ratio=1, settings=wild, candidates=[candidate])
+    assert found.ndcg == found.trials[0].ndcg_before
+
+
+def test_the_model_itself_does_not_change(trained):
+    model, split = trained
+    before = [np.array(weight) for weight in model.get_weights()]
+    candidate = Candidate(MEmComEmbedding, {"num_buckets": 8})
+    compress(model, split, ratio=1, settings=QUICK, candidates=[candidate])
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_untied_tables_and_biases_are_compressed_too(log):
+    split = leave_last_out(log, history_length=6)
+    table = FullEmbedding(split.vocabulary.input_dim, WIDTH)
+    model = new_ranker(split, output_embedding=table, width=WIDTH, item_bias=True)
+    train(model, split, TrainingSettings(epochs=2, learning_rate=0.02, batch_size=32, k=5))
+    candidate = Candidate(MEmComEmbedding, {"num_buckets": 49})
+    settings = replace(QUICK, epochs=0)
+    found = compress(model, split, ratio=1, settings=settings, candidates=[candidate])
+    assert isinstance(found.model.output_embedding, MEmComEmbedding)
+    assert found.ndcg == pytest.approx(found.ndcg_of_original, abs=1e-6)
+
+
+def test_uncompressed_holds_the_vectors_of_any_method(trained):
+    model, split = trained
+    found = compress(
+        model,
+        split,
+        ratio=1,
+        settings=replace(QUICK, epochs=0),
+        candidates=[Candidate(MEmComEmbedding, {"num_buckets": 8})],
+    ).model
+    full = uncompressed(found, model.vocabulary)
+    items = list(model.vocabulary)
+    np.testing.assert_allclose(
+        vectors_of(full.item_embedding)[model.vocabulary.ids(items)],
+        vectors_of(found.item_embedding)[found.vocabulary.ids(items)],
+        atol=1e-6,
+    )
+
+
+def test_errors(trained, log):
+    model, split = trained
+    with pytest.raises(ValueError, match="Either `max_bytes` or `ratio` must be given"):
+        compress(model, split)
+    with pytest.raises(ValueError, match="must leave room for the smallest method"):
+        compress(model, split, max_bytes=100)
+    with pytest.raises(TypeError, match="must be a NextItemRanker"):
+        compress(keras.Sequential(), split, ratio=2)
+    other = split.renumbered(type(split.vocabulary)(list(split.vocabulary)[::-1]))
+    with pytest.raises(ValueError, match="must have the model's vocabulary"):
+        compress(model, other, ratio=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("250000", 250_000), ("250kB", 250_000), ("1.5 MB", 1_500_000)]
+)
+def test_bytes_are_read(text, value):
+    assert parse_bytes(text) == value
+
+
+def test_the_command_line_trains_compresses_and_ranks(tmp_path, log, capsys):
+    clicks, model = tmp_path / "clicks.csv", tmp_path / "ranker.keras"
+    rows = zip(log.user.tolist(), log.item.tolist(), strict=True)
+    clicks.write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in rows))
+    quick = ["--epochs", "1", "-k", "5"]
+    train_it = ["train", str(clicks), "-o", str(model), "--width", "8", "--history-length", "6"]
+    assert main([*train_it, *quick]) == 0
+    assert main([*train_it, *quick]) == 2, "the output exists"
+    file = tmp_path / "ranker.tflite"
+    compress_it = ["compress", str(model), str(clicks), "-o", str(file), *quick]
+    assert main([*compress_it, "--max-bytes", "1kB"]) == 2
+    assert "must leave room" in capsys.readouterr().err
+    assert not file.exists()
+    small = tmp_path / "small.keras"
+    assert main([*compress_it, "--max-bytes", "17kB", "--save-model", str(small)]) == 0
+    out = capsys.readouterr().out
+    assert "chosen" in out and "lost of" in out
+    assert file.exists() and small.exists()
+    assert main(["verify", str(small), str(file)]) == 0
+    assert main(["rank", str(file), "--history", "3", "4", "-k", "2"]) == 0

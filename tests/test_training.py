@@ -1,0 +1,210 @@
+"""Training of rankers: what a step sees, what it learns, what it must not see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from memcom_tf._keras import keras
+from memcom_tf.datasets import Interactions
+from memcom_tf.evaluation import hold_out, leave_last_out
+from memcom_tf.layers import FullEmbedding
+from memcom_tf.models import NextItemRanker
+from memcom_tf.models.negatives import NegativeSampler
+from memcom_tf.models.next_item import cross_entropy
+from memcom_tf.training import (
+    DistilledRanker,
+    TrainingBatches,
+    TrainingSettings,
+    new_ranker,
+    train,
+    train_ranker,
+)
+
+KINDS, OF_A_KIND = 6, 8
+
+
+def log_of_kinds(users=150, length=9, seed=0):
+    """Every user takes items of one kind; items 0..47, those of a kind next to each other."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, KINDS, users)
+    items = np.stack([rng.permutation(OF_A_KIND)[: length - 1] for _ in range(users)])
+    items = kind[:, None] * OF_A_KIND + items
+    return Interactions(user=np.repeat(np.arange(users), length - 1), item=items.ravel())
+
+
+QUICK = TrainingSettings(epochs=4, evaluate_every=1, learning_rate=0.02, batch_size=32, k=5)
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    return leave_last_out(log_of_kinds(), history_length=6)
+
+
+@pytest.fixture(scope="module")
+def sets():
+    log = log_of_kinds()
+    return hold_out(log, np.random.default_rng(1).random(len(log)) < 0.25, history_length=6)
+
+
+def test_an_epoch_of_sequences_has_every_example_once(sequences):
+    batches = TrainingBatches(sequences, batch_size=50)
+    seen = [np.c_[history, target] for history, target in batches.epoch()]
+    assert len(seen) == len(batches) == len(sequences.train) // 50
+    rows = {tuple(row) for batch in seen for row in batch.tolist()}
+    train = np.c_[sequences.train.history, sequences.train.target].tolist()
+    assert rows <= {tuple(row) for row in train}
+    again = [np.c_[history, target] for history, target in batches.epoch()]
+    assert any((one != other).any() for one, other in zip(seen, again, strict=True))
+
+
+def test_sets_are_cut_anew_and_hold_nothing_held_out(sets):
+    batches = TrainingBatches(sets, batch_size=40, seed=3)
+    log = sets.train_interactions
+    ids = sets.vocabulary.ids(log.item)
+    of_user = [frozenset(ids[log.user == user].tolist()) for user in np.unique(log.user)]
+    first, second = ([*batches.epoch()] for _ in range(2))
+    for history, target in first + second:
+        for h, t in zip(history, target, strict=True):
+            h, t = {*h[h > 0].tolist()}, {*t[t > 0].tolist()}
+            assert t and h and not h & t
+            assert any(h | t <= items for items in of_user)
+    assert any((a[1] != b[1]).any() for a, b in zip(first, second, strict=True))
+    repeated = [*TrainingBatches(sets, batch_size=40, seed=3).epoch()]
+    np.testing.assert_array_equal(repeated[0][0], first[0][0])
+
+
+@pytest.mark.parametrize("kind", ["sequences", "sets"])
+def test_training_learns_kinds(kind, request):
+    split = request.getfixturevalue(kind)
+    model = new_ranker(split, width=8)
+    record = train(model, split, replace(QUICK, epochs=10))
+    before = record["ndcg"][0]
+    assert record["ndcg"][record["epoch"]] == max(record["ndcg"].values()) > before + 0.1
+
+
+def test_the_weights_that_came_are_a_candidate(sequences):
+    model = new_ranker(sequences, width=8)
+    train(model, sequences, QUICK)
+    weights = [np.array(weight) for weight in model.get_weights()]
+    with pytest.warns(RuntimeWarning, match="must not diverge.*weights of epoch 0 are kept"):
+        record = train(model, sequences, replace(QUICK, learning_rate=1e20, epochs=2))
+    assert record["epoch"] == 0
+    for before, after in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("split_of", [leave_last_out, None], ids=["sequences", "sets"])
+def test_the_test_part_changes_nothing(split_of):
+    """Other test items, same everything: order, counts, chosen epoch and weights."""
+    log = log_of_kinds(users=60)
+    last = np.r_[log.user[1:] != log.user[:-1], True]
+    flags = np.random.default_rng(2).random(len(log)) < 0.3
+    coin = np.random.default_rng(0).random(len(log)) < 0.5
+    of_test = last if split_of else flags & ~coin
+    other = log.item.copy()
+    # Items that the user does not have, from the same catalogue.
+    other[of_test] = (other[of_test] + OF_A_KIND) % (KINDS * OF_A_KIND)
+    changed = Interactions(user=log.user, item=other)
+    outcomes = []
+    for data in (log, changed):
+        split = split_of(data, history_length=6) if split_of else hold_out(data, flags)
+        trained = train_ranker(split, width=6, ratio=2, settings=replace(QUICK, epochs=2))
+        outcomes.append((trained, split))
+    (one, split), (two, other_split) = outcomes
+    assert (split.test.target.shape != other_split.test.target.shape) or (
+        split.test.target != other_split.test.target
+    ).any()
+    assert one.model.vocabulary == two.model.vocabulary
+    assert one.record == two.record
+    for a, b in zip(one.model.get_weights(), two.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_student_learns_from_its_teacher_alone(sequences):
+    teacher = new_ranker(sequences, width=8)
+    train(teacher, sequences, replace(QUICK, epochs=8))
+    frozen = [np.array(weight) for weight in teacher.get_weights()]
+    keras.utils.set_random_seed(5)
+    student = new_ranker(sequences, width=8)
+    history = sequences.validation.history
+    wanted = np.asarray(keras.ops.softmax(teacher(history))) if hasattr(keras, "ops") else None
+
+    def distance():
+        found = np.asarray(student(history), np.float64)
+        found = np.exp(found - found.max(axis=1, keepdims=True))
+        return np.abs(found / found.sum(axis=1, keepdims=True) - wanted).sum(axis=1).mean()
+
+    before = distance()
+    settings = replace(QUICK, epochs=10, distillation=1.0, weight_decay=0.0)
+    train(student, sequences, settings, teacher=teacher)
+    assert distance() < before / 2
+    for old, new in zip(frozen, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_sampled_softmax_estimates_the_whole(sequences):
+    """With popular items drawn more often too, as each logit is corrected for it."""
+    model = new_ranker(sequences, width=8)
+    train(model, sequences, QUICK)
+    history, target = sequences.train.history[:64], sequences.train.target[:64, None]
+    everything = cross_entropy(model.candidate_logits(history, target, None), target, None)
+    model.num_negatives = 30
+    keras.utils.set_random_seed(0)
+    estimates = []
+    for _ in range(30):
+        negatives = model.draw_negatives()
+        logits = model.candidate_logits(history, target, negatives)
+        estimates.append(float(cross_entropy(logits, target, negatives)))
+    # Padding, id 0, is among all logits and never drawn.
+    assert np.mean(estimates) == pytest.approx(float(everything), abs=0.1)
+
+
+def test_negatives_are_drawn_by_popularity_and_count_once():
+    counts = np.array([0, 1000, 1, 1, 1, 0, 1, 1])
+    sampler = NegativeSampler(8, counts=counts, holes=[5])
+    keras.utils.set_random_seed(1)
+    drawn = [np.asarray(sampler(3).ids) for _ in range(400)]
+    assert not {0, 5} & {*np.concatenate(drawn).tolist()}
+    often = np.mean([1 in ids for ids in drawn])
+    found = sampler(3)
+    for _ in range(50):
+        if 1 in np.asarray(found.ids):
+            break
+        found = sampler(3)
+    place = int(np.argmax(np.asarray(found.ids) == 1))
+    assert np.exp(float(found.log_probability[place])) == pytest.approx(often, abs=0.08)
+    twice = sampler(200)
+    ids, weight = np.asarray(twice.ids), np.asarray(twice.log_probability)
+    counted = ids[weight < 1e8]
+    assert len(counted) == len(np.unique(ids)), "an id that is drawn again does not count again"
+
+
+def test_steps_decide_the_epochs():
+    settings = TrainingSettings(steps=1000)
+    assert [settings.epochs_of(n) for n in (1, 50, 10_000)] == [60, 20, 4]
+    assert TrainingSettings(epochs=7).epochs_of(3) == 7
+
+
+def test_teachers_must_fit(sequences):
+    other = NextItemRanker(FullEmbedding(9, 4), history_length=6)
+    student = new_ranker(sequences, width=8)
+    with pytest.raises(ValueError, match="`input_dim` of student and teacher must be the same"):
+        DistilledRanker(student, other)
+    with pytest.raises(ValueError, match=r"`share` must be in \[0, 1\]. Received: share=2"):
+        DistilledRanker(student, None, share=2)
+    reordered = sequences.renumbered(type(sequences.vocabulary)(list(sequences.vocabulary)[::-1]))
+    with pytest.raises(ValueError, match="same vocabulary"):
+        DistilledRanker(student, new_ranker(reordered, width=8))
+
+
+def test_renumbered_splits_name_the_same_items(sets):
+    other = type(sets.vocabulary)(list(sets.vocabulary)[::-1])
+    renumbered = sets.renumbered(other)
+    for part, same in ((sets.test, renumbered.test), (sets.train, renumbered.train)):
+        for name in ("history", "target"):
+            before = sets.vocabulary.items(getattr(part, name))
+            assert (before == other.items(getattr(same, name))).all()
+    assert (sets.vocabulary.items(sets.test.seen) == other.items(renumbered.test.seen)).all()
