@@ -14,7 +14,7 @@ from memcom_tf.errors import invalid
 from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.ops.reference import combine
-from memcom_tf.tables import check_positive
+from memcom_tf.tables import Storage, check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
 
 _VOCABULARY_FILE = "vocabulary.json"
@@ -53,6 +53,8 @@ class NextItemRanker(keras.Model):
         dropout: Rate of dropout on the query before the tower.
         item_dropout: Rate at which items of a history are left out in training.
         item_bias: Whether items have a bias, which learns popularity.
+        item_bias_storage: How the biases are stored and trained, "int8_per_table" for one byte
+            each; None leaves them at two.
         num_negatives: Items sampled for the softmax; None takes the whole catalogue.
         vocabulary: The `Vocabulary` that gave the ids; saved with the model, it lets the
             exported file rank by title.
@@ -85,6 +87,7 @@ class NextItemRanker(keras.Model):
         dropout: float = 0.0,
         item_dropout: float = 0.0,
         item_bias: bool = True,
+        item_bias_storage: Storage | None = None,
         num_negatives: int | None = None,
         vocabulary: Vocabulary | None = None,
         **kwargs: Any,
@@ -119,6 +122,7 @@ class NextItemRanker(keras.Model):
         self.dropout = dropout
         self.item_dropout = item_dropout
         self.item_bias = item_bias
+        self.item_bias_storage = item_bias_storage
         self.num_negatives = num_negatives
         self.vocabulary = vocabulary
         self._drop = keras.layers.Dropout(dropout)
@@ -129,7 +133,10 @@ class NextItemRanker(keras.Model):
             self._tower.append(keras.layers.Dense(width, kernel_initializer="zeros"))
         self._item_bias = None
         if item_bias:
-            self._item_bias = FullEmbedding(item_embedding.input_dim, 1, "zeros", name="item_bias")
+            storage = {"embeddings": item_bias_storage} if item_bias_storage else None
+            self._item_bias = FullEmbedding(
+                item_embedding.input_dim, 1, "zeros", name="item_bias", storage=storage
+            )
         self._loss_mean = keras.metrics.Mean(name="loss")
 
     @property
@@ -283,6 +290,7 @@ class NextItemRanker(keras.Model):
             "dropout": self.dropout,
             "item_dropout": self.item_dropout,
             "item_bias": self.item_bias,
+            "item_bias_storage": self.item_bias_storage,
             "num_negatives": self.num_negatives,
         }
 
