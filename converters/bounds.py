@@ -57,14 +57,14 @@ class BallOps:
     def gather(self, table: QuantizedTable, rows: np.ndarray) -> Any:
         if table.holds_codes:  # exact
             return table.codes()[rows].astype(np.int64)
-        scale = table.scale[rows] if table.scaled_by_row else table.scale[0]
-        radius = table.radius()[rows] if table.scaled_by_row else table.radius()[0]
-        middle = table.data[rows].astype(np.float64) * scale
+        radius = table.radius[rows % len(table.radius)]
+        middle = table.dequantized()[rows].astype(np.float64)
         return Ball(middle, radius + _ROUNDING * np.abs(middle))
 
     def matmul(self, x: Ball, table: QuantizedTable) -> Ball:
-        values = table.data.astype(np.float64) * table.scale
-        radii = np.broadcast_to(table.radius(), values.shape)
+        values = table.dequantized().astype(np.float64)
+        radii = table.radius[np.arange(table.rows) % len(table.radius)]
+        radii = np.broadcast_to(radii, values.shape)
         x_radius = np.broadcast_to(x.radius, x.middle.shape)
         radius = np.abs(x.middle) @ radii + x_radius @ (np.abs(values) + radii)
         terms = np.abs(x.middle) @ np.abs(values)

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import tensorflow as tf
 
 from memcom_tf.layers.base import CompressedEmbedding
+from memcom_tf.ops.reference import ReferenceOps
+from memcom_tf.tables import Tables
 
 from .quantize import QuantizedTable, quantize_table
 
@@ -45,13 +48,21 @@ class ShippedEmbedding:
 
 
 def ship(trained: CompressedEmbedding, weights: Weights = "int8") -> ShippedEmbedding:
-    """Folds the tables of a trained layer, and stores them as they declare or as float32."""
-    layer = trained.ships_as()
-    folded = trained.fold(trained.table_values())
-    declared = layer.tables()
-    if weights == "float32":
-        declared = tuple(
-            replace(table, storage="float32") if table.trainable else table for table in declared
-        )
-    tables = {table.name: quantize_table(table, folded[table.name]) for table in declared}
-    return ShippedEmbedding(trained, layer, tables)
+    """Folds the tables of a trained layer, and stores them as they declare or as float32.
+
+    Tables that the layer itself rounds are stored as it does in either case.
+    """
+    # By the operations that a layer rounds after: NumPy's sums may differ in their last bit.
+    folded = trained.fold(ReferenceOps(), _as_tensors(trained.table_values()))
+    tables = {}
+    for table in trained.stored_tables():
+        is_rounded = trained.quantization_aware and table.name in trained.storage
+        if weights == "float32" and table.trainable and not is_rounded:
+            table = replace(table, storage="float32")
+        values = np.asarray(folded[table.name])
+        tables[table.name] = quantize_table(table, values, is_rounded=is_rounded)
+    return ShippedEmbedding(trained, trained.ships_as(), tables)
+
+
+def _as_tensors(tables: Tables) -> Tables:
+    return {name: tf.constant(table) for name, table in tables.items()}

@@ -10,6 +10,9 @@ from memcom_tf.ops.reference import ReferenceOps
 
 from .quantize import QuantizedTable
 
+_VALUES_AT_A_TIME = 1 << 20
+"""Of a packed table, when all are multiplied: 4 MB of floats."""
+
 
 class QuantizedOps(ReferenceOps):
     """`memcom_tf.ops.interface.Ops` over `QuantizedTable`, for the graph of a `.tflite` file.
@@ -29,34 +32,27 @@ class QuantizedOps(ReferenceOps):
     def gather(self, table: QuantizedTable, rows: Array) -> Array:
         if not isinstance(table, QuantizedTable):  # computed on the way
             return tf.gather(table, rows)
-        values = tf.gather(tf.constant(table.data), rows)
+        stored = tf.gather(tf.constant(table.data), rows)
         if table.holds_codes:
-            return _unpacked(tf.cast(values, tf.int32), table)
-        if table.data.dtype == "float32":
-            return values
-        scale = (
-            tf.gather(tf.constant(table.scale), rows)
-            if table.scaled_by_row
-            else (tf.constant(table.scale[0, 0]))
-        )
-        return tf.cast(values, tf.float32) * scale
+            return _unpacked(stored, table)
+        return _floats(stored, table) * self._scales(table, rows)
 
     def column(self, table: QuantizedTable, index: int) -> Array:
-        num_rows, num_bytes = table.data.shape
-        place, byte = divmod(index, num_bytes)
-        begin = tf.constant([0, byte]) + self.zero
-        column = tf.slice(tf.constant(table.data), begin, [num_rows, 1])
+        place, byte = divmod(index, table.data.shape[1])
+        column = tf.slice(
+            tf.constant(table.data), tf.constant([0, byte]) + self.zero, [table.rows, 1]
+        )
         column = tf.cast(tf.reshape(column, [-1]), tf.int32)
-        if table.codes_per_byte == 1:
-            return column
-        return column // table.num_codes**place % table.num_codes
+        return _bits(column, table.packed_bits, place)
 
     def values(self, table: QuantizedTable) -> Array:
-        values = self._unfolded(table.data)
-        if table.data.dtype == "float32":
-            return values
-        scale = self._unfolded(table.scale) if table.scaled_by_row else table.scale[0, 0]
-        return tf.cast(values, tf.float32) * scale
+        values = _floats(self._unfolded(table.data), table)
+        if len(table.scale) == 1:
+            return values * table.scale[0, 0]
+        scale = self._unfolded(table.scale)
+        if len(table.scale) < table.rows:
+            scale = tf.tile(scale, [-(-table.rows // len(table.scale)), 1])[: table.rows]
+        return values * scale
 
     def matmul(self, x: Array, table: QuantizedTable) -> Array:
         shape = x.shape
@@ -71,10 +67,12 @@ class QuantizedOps(ReferenceOps):
         # Passed through GATHER, or the converter would multiply the table, as floats, with
         # whatever constant the query was multiplied with before.
         flat = tf.gather(tf.reshape(query, [1, -1, query.shape[-1]]), self.zero)
-        if table.data.shape[1] == 1:
+        if table.width == 1:
             return _reshape_like(flat * tf.reshape(self.values(table), [-1]), query)
         if table.data.dtype == "float32":
             return _reshape_like(tf.matmul(flat, table.data, transpose_b=True), query)
+        if table.packed_bits:
+            return _reshape_like(self._scores_of_parts(flat, table), query)
         if table.data.dtype != "int8":
             return _reshape_like(tf.matmul(flat, self.values(table), transpose_b=True), query)
         # The float twin of the integers; `tflite.finish` puts them back.
@@ -82,6 +80,19 @@ class QuantizedOps(ReferenceOps):
         if table.scaled_by_row:
             products = products * tf.reshape(self._unfolded(table.scale), [-1])
         return _reshape_like(products, query)
+
+    def _scores_of_parts(self, query: Array, table: QuantizedTable) -> Array:
+        """Scores of packed rows, of which only some at a time are floats."""
+        count = max(1, _VALUES_AT_A_TIME // table.width)
+        parts = []
+        for begin in range(0, table.rows, count):
+            size = [min(count, table.rows - begin), table.data.shape[1]]
+            stored = tf.slice(tf.constant(table.data), tf.constant([begin, 0]) + self.zero, size)
+            parts.append(tf.matmul(query, _floats(stored, table), transpose_b=True))
+        products = tf.concat(parts, axis=1)
+        if table.scaled_by_row:
+            return products * tf.reshape(self._unfolded(table.scale), [-1])
+        return products * table.scale[0, 0]
 
     def arange(self, n: int) -> Array:
         # Two short constants instead of one of n numbers.
@@ -91,24 +102,46 @@ class QuantizedOps(ReferenceOps):
         return tf.reshape(grid, [-1])[:n]
 
     def extremes(self, table: QuantizedTable, num_buckets: int) -> tuple[Array, Array]:
+        if table.packed_bits or len(table.scale) not in (1, num_buckets):
+            found = NumpyOps().extremes(table.dequantized(), num_buckets)
+            lowest, highest = (self._unfolded(extreme) for extreme in found)
+            return lowest, highest
         found = NumpyOps().extremes(table.data, num_buckets)
+        scale = self._unfolded(table.scale[:, 0])
         lowest, highest = (
-            tf.cast(self._unfolded(extreme), tf.float32) * table.scale[0, 0] for extreme in found
+            tf.cast(self._unfolded(extreme), tf.float32) * scale for extreme in found
         )
         return lowest, highest
+
+    def _scales(self, table: QuantizedTable, rows: Array) -> Array:
+        if len(table.scale) == 1 and not table.scaled_by_row:
+            return tf.constant(table.scale[0, 0])
+        if len(table.scale) < table.rows:
+            rows = rows % len(table.scale)
+        return tf.gather(tf.constant(table.scale), rows)
 
     def _unfolded(self, constant: Array) -> Array:
         """A constant that the converter takes for a value it cannot know."""
         return tf.gather(tf.constant(constant[None]), self.zero)
 
 
-def _unpacked(packed: Array, table: QuantizedTable) -> Array:
-    """The codes of rows `[..., bytes]` of a table."""
-    if table.codes_per_byte == 1:
-        return packed
-    num_codes = table.num_codes
-    parts = [packed // num_codes**place % num_codes for place in range(table.codes_per_byte)]
-    return tf.concat(parts, axis=-1)[..., : table.width]
+def _unpacked(stored: Array, table: QuantizedTable) -> Array:
+    """The int32 integers `[..., width]` in packed rows `[..., bytes]`."""
+    stored = tf.cast(stored, tf.int32)
+    parts = [_bits(stored, table.packed_bits, place) for place in range(8 // table.packed_bits)]
+    return parts[0] if len(parts) == 1 else tf.concat(parts, axis=-1)[..., : table.width]
+
+
+def _bits(stored: Array, bits: int, place: int) -> Array:
+    """One of the integers in each byte, by division: all runtimes have it."""
+    return stored if bits == 8 else stored // 2 ** (bits * place) % 2**bits
+
+
+def _floats(stored: Array, table: QuantizedTable) -> Array:
+    """Values of stored rows, without their scale."""
+    if table.packed_bits:
+        return tf.cast(_unpacked(stored, table), tf.float32) - table.offset
+    return stored if table.data.dtype == "float32" else tf.cast(stored, tf.float32)
 
 
 def _reshape_like(rows: Array, x: Array) -> Array:

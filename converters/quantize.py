@@ -5,26 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
+from memcom_tf.quantization import Format, format_of, integers_of, scales_of, values_of
 from memcom_tf.tables import Storage, Table
 
 from .packing import pack, unpack
 
-_LARGEST = {"int8": 127, "int16": 32767}
 _CODE_BITS = {"uint8": 8, "uint4": 4}
+_ROWS_AT_A_TIME = 1 << 16
 
 
 @dataclass(frozen=True)
 class QuantizedTable:
-    """A table as it is stored: `value = data * scale`, symmetric. Codes have no scale.
+    """A table as it is stored.
+
+    `value = data * scale`, and `(data - 2^(bits - 1) + 0.5) * scale` with 4 and 2 bits, which are
+    packed. Codes have no scale.
 
     Attributes:
         name: Name of the table in its layer.
         storage: How it is stored.
-        data: int8, int16, float32 or, for codes, uint8 `[rows, width]`; packed as `packing.pack`
-            does where a code has less than 8 bits.
-        scale: float32 `[rows, 1]` with a scale per row, `[1, 1]` with one for the table.
+        data: int8, int16, float32, or uint8 as `packing.pack` packs codes and low bits;
+            `[rows, width]`, packed `[rows, bytes]`.
+        scale: float32 `[rows, 1]` with a scale per row, `[num_buckets, 1]` per bucket, `[1, 1]`
+            with one for the table.
         width: Values of a row.
+        radius: The most by which a stored value differs from what was trained, float64 of the
+            scales' shape.
     """
 
     name: str
@@ -32,11 +40,17 @@ class QuantizedTable:
     data: np.ndarray
     scale: np.ndarray
     width: int
+    radius: np.ndarray
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.data)
 
     @property
     def scaled_by_row(self) -> bool:
         """Whether the rows have scales of their own."""
-        return self.storage == "int8_per_row"
+        return self.storage.endswith("_per_row")
 
     @property
     def holds_codes(self) -> bool:
@@ -44,24 +58,29 @@ class QuantizedTable:
         return self.storage in _CODE_BITS
 
     @property
-    def codes_per_byte(self) -> int:
-        """Codes that share a byte."""
-        return 8 // _CODE_BITS[self.storage]
+    def packed_bits(self) -> int:
+        """Bits of an integer where they are packed, and 0 where not."""
+        if self.data.dtype != np.uint8:
+            return 0
+        return _CODE_BITS[self.storage] if self.holds_codes else format_of(self.storage).bits
 
     @property
-    def num_codes(self) -> int:
-        """Codes that can be told apart."""
-        return int(2 ** _CODE_BITS[self.storage])
+    def offset(self) -> float:
+        """What packed integers are above the multiples of the scale that they stand for."""
+        return 0.0 if self.holds_codes else format_of(self.storage).half - 0.5
 
     def codes(self) -> np.ndarray:
-        """The codes, one in a uint8 `[rows, width]`."""
-        return unpack(self.data, _CODE_BITS[self.storage], self.width)
+        """The packed integers, one in a uint8 `[rows, width]`."""
+        return unpack(self.data, self.packed_bits, self.width)
 
     def dequantized(self) -> np.ndarray:
         """The float32 values that the file stands for; codes as uint8."""
         if self.holds_codes:
             return self.codes()
-        return (self.data.astype(np.float32) * self.scale).astype(np.float32)
+        scale = self.scale[np.arange(self.rows) % len(self.scale)]
+        if self.packed_bits:
+            return (self.codes() - np.float32(self.offset)) * scale
+        return (self.data.astype(np.float32) * scale).astype(np.float32)
 
     @property
     def score_twin(self) -> np.ndarray:
@@ -76,17 +95,6 @@ class QuantizedTable:
         """The scale by which `score_twin` stands for the integers."""
         return 1.0 if self.scaled_by_row else float(self.scale[0, 0])
 
-    def radius(self) -> np.ndarray:
-        """The most by which a stored value differs from what was trained: half a step.
-
-        Returns:
-            float64, broadcastable to the table.
-        """
-        if self.data.dtype == np.float32:
-            return np.zeros((1, 1))
-        # The division by the scale rounds to float32 too: an ulp of the largest integer.
-        return self.scale.astype(np.float64) * (0.5 + 2.0**-23 * np.iinfo(self.data.dtype).max)
-
     @property
     def data_bytes(self) -> int:
         """Bytes of the integers, or floats."""
@@ -95,26 +103,29 @@ class QuantizedTable:
     @property
     def scale_bytes(self) -> int:
         """Bytes of the scales that are stored as a table; a single one is a constant."""
-        return self.scale.nbytes if self.scaled_by_row else 0
+        return 0 if self.scale.size == 1 and not self.scaled_by_row else self.scale.nbytes
 
 
-def quantize_table(table: Table, values: np.ndarray) -> QuantizedTable:
+def quantize_table(table: Table, values: np.ndarray, *, is_rounded: bool = False) -> QuantizedTable:
     """Quantizes a table as it declares.
 
     Args:
         table: The declaration, whose `storage` decides.
         values: float `[rows, width]`.
+        is_rounded: Whether the trained layer rounds them itself, so that nothing is lost.
 
     Returns:
-        The stored table. Every value is within half a step of the given one.
+        The stored table. From 8 bits on every value is within half a step of the given one; with
+        fewer the largest may be farther off, as `radius` says.
 
     Raises:
         ValueError: If a value is not finite, or a code out of range.
     """
+    exact = np.zeros((1, 1))
+    one = np.ones((1, 1), np.float32)
     if not table.trainable:
         data = pack(table.checked(values), _CODE_BITS[table.storage])
-        one = np.ones((1, 1), np.float32)
-        return QuantizedTable(table.name, table.storage, data, one, table.width)
+        return QuantizedTable(table.name, table.storage, data, one, table.width, exact)
     values = np.asarray(values, np.float32)
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0, 0])
@@ -123,11 +134,43 @@ def quantize_table(table: Table, values: np.ndarray) -> QuantizedTable:
             "The training diverged: lower its learning rate."
         )
     if table.storage == "float32":
-        one = np.ones((1, 1), np.float32)
-        return QuantizedTable(table.name, table.storage, values, one, table.width)
-    kind, _, granularity = table.storage.partition("_per_")
-    largest = np.abs(values).max(axis=1 if granularity == "row" else None, keepdims=True)
-    scale = (largest / _LARGEST[kind]).astype(np.float32)
-    scale[scale == 0] = 1.0
-    data = np.clip(np.rint(values / scale), -_LARGEST[kind], _LARGEST[kind]).astype(kind)
-    return QuantizedTable(table.name, table.storage, data, scale, table.width)
+        return QuantizedTable(table.name, table.storage, values, one, table.width, exact)
+    form = format_of(table.storage)
+    scale, integers = _quantized(values, table, form)
+    if form.is_low:
+        data = pack((integers + form.half).astype(np.uint8), form.bits)
+    else:
+        data = integers.astype(f"int{form.bits}")
+    radius = exact if is_rounded else _radius(values, scale, integers, form)
+    return QuantizedTable(table.name, table.storage, data, scale, table.width, radius)
+
+
+def _quantized(values: np.ndarray, table: Table, form: Format) -> tuple[np.ndarray, np.ndarray]:
+    """Scales, 1 where all is 0 and the integers say so, and integers."""
+    parts = [values]
+    if form.scaled_by == "row":
+        parts = np.split(values, range(_ROWS_AT_A_TIME, len(values), _ROWS_AT_A_TIME))
+    scales, integers = [], []
+    for part in parts:
+        found = scales_of(tf.constant(part), table.storage, table.num_buckets)
+        of_rows = tf.gather(found, tf.range(len(part)) % len(found))
+        scales.append(found.numpy())
+        integers.append(integers_of(tf.constant(part), of_rows, form).numpy())
+    scale = np.concatenate(scales)
+    if not form.is_low:
+        scale[scale == 0] = 1.0
+    return scale, np.concatenate(integers)
+
+
+def _radius(
+    values: np.ndarray, scale: np.ndarray, integers: np.ndarray, form: Format
+) -> np.ndarray:
+    steps = scale.astype(np.float64)
+    # The division by the scale rounds to float32 too: an ulp of the largest integer.
+    half_step = steps * (0.5 + 2.0**-23 * form.largest)
+    if not form.is_low:
+        return half_step
+    of_rows = scale[np.arange(len(values)) % len(scale)]
+    error = np.abs(values - values_of(integers, of_rows, form))
+    largest = error.max(axis=1, keepdims=True) if form.scaled_by == "row" else error.max()
+    return np.maximum(half_step, largest)

@@ -52,7 +52,7 @@ def _uniqueness(shipped: ShippedEmbedding) -> dict[str, float]:
 
 
 def _describe_table(table: QuantizedTable) -> dict[str, Any]:
-    rows, width = len(table.data), table.width
+    rows, width = table.rows, table.width
     return {
         "name": table.name,
         "rows": rows,

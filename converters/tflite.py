@@ -149,7 +149,7 @@ def _require_integers(model: Any, tables: Sequence[QuantizedTable]) -> None:
     stored = [t for t in tables if t.data.dtype != np.float32 and t.data.size >= _SMALL]
     integers = [table for table in stored if not table.holds_codes]
     _require_bytes(model, [table for table in stored if table.holds_codes])
-    shapes = {table.data.shape for table in integers}
+    shapes = {(table.rows, table.width) for table in integers}
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
@@ -158,7 +158,7 @@ def _require_integers(model: Any, tables: Sequence[QuantizedTable]) -> None:
                 continue
             found = _rows_scaled(np.frombuffer(content, np.float32).reshape(shape))
             for table in integers:
-                if table.data.shape == shape and np.allclose(
+                if (table.rows, table.width) == shape and np.allclose(
                     found, _rows_scaled(table.dequantized()), atol=1e-4
                 ):
                     raise RuntimeError(

@@ -19,7 +19,7 @@ _SAMPLED_PER_CENTROID = 256
 _SEEDED_PER_CENTROID = 32
 _BEAM = 16
 _ROUNDS = 10
-_LEAST_GAIN = 1e-3
+_LEAST_GAIN = 5e-3
 """Rounds end when one lowers the error by less than this share."""
 _RIDGE = 1e-10
 """Of the mean diagonal: settles what the data leaves open, as which book holds the mean."""

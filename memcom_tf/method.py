@@ -53,8 +53,8 @@ class Method:
         """The layer that is exported in place of this one; itself unless a method folds."""
         return self
 
-    def fold(self, t: Tables) -> Tables:
-        """Turns trained tables, as arrays, into those of `ships_as()`."""
+    def fold(self, xp: Ops, t: Tables) -> Tables:
+        """Turns trained tables into those of `ships_as()`."""
         return t
 
     def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables | None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
 from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import TableValue
 
-Storage = Literal["int8_per_row", "int8_per_table", "int16_per_table", "float32", "uint8", "uint4"]
+Storage = Literal[
+    "int8_per_row",
+    "int8_per_table",
+    "int8_per_bucket",
+    "int16_per_table",
+    "int4_per_row",
+    "int4_per_table",
+    "int2_per_row",
+    "int2_per_table",
+    "float32",
+    "uint8",
+    "uint4",
+]
 Tables = dict[str, TableValue]
 """Tables by name: variables, arrays or quantized tables."""
 
@@ -27,10 +39,13 @@ class Table:
             that the composed vector has its variance (see `terms` and `factors`).
         terms: A vector is the sum of that many products ...
         factors: ... of that many independent tables.
-        storage: How the converter may store it: integers with a scale per row or one for the
-            table, or floats; codes as they are, in 8 bits or two in a byte.
+        storage: How the converter stores it, unless the layer's `storage` says otherwise: integers
+            with a scale for each row, for each bucket of ids or for the table, or floats; codes as
+            they are, in 8 bits or two in a byte.
         num_codes: Values are integers in `[0, num_codes)`, chosen and not trained; 0 where they
             are numbers, which are.
+        num_buckets: Where a row belongs to an id: number of its layer's buckets, so that scales
+            may be by `i mod num_buckets`; 0 where there are none.
     """
 
     name: str
@@ -41,6 +56,7 @@ class Table:
     factors: int = 1
     storage: Storage = "int8_per_row"
     num_codes: int = 0
+    num_buckets: int = 0
 
     @classmethod
     def of_codes(
@@ -60,6 +76,28 @@ class Table:
         """Whether the values are trained: all but codes."""
         return self.num_codes == 0
 
+    def stored_as(self, storage: Storage) -> Self:
+        """The same table stored otherwise.
+
+        Raises:
+            ValueError: If there is no such storage, or it is not one for this table.
+        """
+        if not self.trainable:
+            raise invalid(
+                f"Table {self.name!r} holds codes, which are stored as they are.", storage=storage
+            )
+        choices = [name for name in get_args(Storage) if not name.startswith("uint")]
+        if storage not in choices:
+            raise invalid(f"The storage of a table must be one of {choices}.", storage=storage)
+        if storage.endswith("_per_bucket") and not self.num_buckets:
+            raise invalid(
+                f"Table {self.name!r} must hold a value for each id of a layer with buckets to be "
+                "scaled by bucket.",
+                "Choose a scale for each row or for the table.",
+                storage=storage,
+            )
+        return replace(self, storage=storage)
+
     def num_bytes(self, bytes_of_a_value: int) -> int:
         """Bytes of the table where a trained value takes so many; codes are packed."""
         if self.trainable:
@@ -71,7 +109,7 @@ class Table:
         """Bytes of the table in an exported file, its scales of rows included."""
         kind, _, granularity = self.storage.partition("_per_")
         bits = int(kind.lstrip("uintfloa"))
-        scales = 4 * self.rows if granularity == "row" else 0
+        scales = 4 * {"row": self.rows, "bucket": self.num_buckets}.get(granularity, 0)
         return self.rows * -(-self.width * bits // 8) + scales
 
     def checked(self, values: Any) -> np.ndarray:

@@ -109,7 +109,7 @@ def test_values_are_within_half_a_step(storage):
     largest = np.abs(table.data.astype(int)).max(axis=1)
     full = np.iinfo(table.data.dtype).max
     assert (largest == full).all() if table.scaled_by_row else largest.max() == full
-    assert (np.abs(table.dequantized() - values) <= table.radius()).all()
+    assert (np.abs(table.dequantized() - values) <= table.radius).all()
 
 
 @pytest.mark.parametrize("storage", ["int8_per_row", "int8_per_table", "int16_per_table"])
@@ -130,7 +130,7 @@ def test_float32_is_stored_as_it_is():
     values = np.float32([[1e-30, 3.3]])
     table = stored(values, "float32")
     np.testing.assert_array_equal(table.dequantized(), values)
-    assert table.radius() == 0
+    assert table.radius == 0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

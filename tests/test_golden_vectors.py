@@ -17,6 +17,7 @@ from memcom_tf.layers import (
     TruncatedEmbedding,
 )
 from memcom_tf.ops.hashing import UniversalHash
+from memcom_tf.ops.numpy_ops import NumpyOps
 
 
 def with_tables(layer, **tables):
@@ -73,13 +74,13 @@ def test_memcom_learning_rate_under_adam():
     def moved(rate):
         layer = MEmComEmbedding(2, 2, "ones", num_buckets=1, multiplier_learning_rate=rate)
         layer.build(None)
-        before = layer.fold(layer.table_values())["multiplier"].copy()
+        before = layer.fold(NumpyOps(), layer.table_values())["multiplier"].copy()
         optimizer = keras.optimizers.Adam(0.01)
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(layer(np.array([0])))
         variable = layer.trainable_variables[1]
         optimizer.apply_gradients([(tape.gradient(loss, variable), variable)])
-        return (before - layer.fold(layer.table_values())["multiplier"])[0, 0]
+        return (before - layer.fold(NumpyOps(), layer.table_values())["multiplier"])[0, 0]
 
     assert moved(10.0) == pytest.approx(10 * moved(1.0), rel=1e-3)
 
@@ -113,7 +114,7 @@ def test_multi_layer():
         projection=[[1, 2], [3, 4], [5, 6]],
     )
     np.testing.assert_array_equal(layer(np.array([0, 1])), [[11, 14], [3, 4]])
-    folded = layer.fold(layer.table_values())
+    folded = layer.fold(NumpyOps(), layer.table_values())
     np.testing.assert_array_equal(folded["embeddings"], [[11, 14], [3, 4]])
 
 

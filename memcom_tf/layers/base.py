@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
 import tensorflow as tf
 
-from memcom_tf._keras import is_keras_3, keras
+from memcom_tf._keras import keras
 from memcom_tf.errors import invalid, message
-from memcom_tf.initializers import initializer_of
-from memcom_tf.method import Method
 from memcom_tf.ops import reference, selection
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.ops.program import NotFusableError, Program, program_of
+from memcom_tf.ops.quantization_aware import QuantizationAwareOps
 from memcom_tf.sizing import grown_layer, layer_for_ratio, layer_from_table
-from memcom_tf.tables import Tables, check_positive
+from memcom_tf.table_layer import TableLayer
+from memcom_tf.tables import Storage, Tables, check_positive
 
 METHODS: dict[str, type[CompressedEmbedding]] = {}
 """Every registered method by class name, in the order of registration."""
 
 _REFERENCE = reference.ReferenceOps()
+_QUANTIZATION_AWARE = QuantizationAwareOps()
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def register_method(cls: Registered) -> Registered:
     return keras.saving.register_keras_serializable("memcom_tf")(cls)
 
 
-class CompressedEmbedding(Method, keras.layers.Layer):
+class CompressedEmbedding(TableLayer):
     """Base class of the layers that replace `keras.layers.Embedding`.
 
     A method declares `tables` and `lookup`; where it is cheap also `lookup_scores`, where another
@@ -63,6 +63,12 @@ class CompressedEmbedding(Method, keras.layers.Layer):
         mask_zero: Whether id 0 is padding: masked in the output, left out by `combiner`.
         combiner: None returns a vector for every id; "sum", "mean" and "sqrtn" pool the last
             axis of the ids, as `keras_rs.layers.EmbedReduce` does (1-D ids are not pooled).
+        storage: How tables of `ships_as()` are stored in a file, by name, where not as the method
+            declares: "int2_per_row", "int4_per_table" and so on, as `memcom_tf.tables.Storage`
+            lists them.
+        quantization_aware: Whether the layer computes with the values that `storage` leaves of
+            the tables named there, in training and after, so that what is trained is what is
+            stored. Gradients pass the rounding as if it were not there. Plain ops do it.
         **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
 
     Call arguments:
@@ -93,6 +99,8 @@ class CompressedEmbedding(Method, keras.layers.Layer):
         mask_zero: bool = False,
         *,
         combiner: str | None = None,
+        storage: Mapping[str, Storage] | None = None,
+        quantization_aware: bool = True,
         **kwargs: Any,
     ) -> None:
         check_positive(input_dim=input_dim, output_dim=output_dim)
@@ -110,8 +118,8 @@ class CompressedEmbedding(Method, keras.layers.Layer):
         self.mask_zero = mask_zero
         self.supports_masking = mask_zero
         self.combiner = combiner
-        self._variables_by_name: dict[str, Any] = {}
-        self._trained_variables: tuple[Any, ...] = ()
+        self.storage = dict(storage or {})
+        self.quantization_aware = quantization_aware
         self._substitute: _Substitute | None = None
         self._program: Program | None = None
 
@@ -138,48 +146,6 @@ class CompressedEmbedding(Method, keras.layers.Layer):
             )
         )
 
-    def build(self, input_shape: Any = None) -> None:
-        """Creates the variables that `tables` declares."""
-        tables = self.tables()
-        self._variables_by_name = {}
-        uncast = {"autocast" if is_keras_3 else "experimental_autocast": False}
-        for index, table in enumerate(tables):
-            self._variables_by_name[table.name] = self.add_weight(
-                name=table.name,
-                shape=(table.rows, table.width),
-                initializer=initializer_of(
-                    table, index, self.embeddings_initializer, (self.input_dim, self.output_dim)
-                ),
-                dtype=None if table.trainable else "uint8",
-                trainable=table.trainable,
-                regularizer=self.embeddings_regularizer if table.holds_vectors else None,
-                constraint=self.embeddings_constraint if table.holds_vectors else None,
-                **uncast,
-            )
-        self._trained_variables = tuple(
-            self._variables_by_name[table.name] for table in tables if table.trainable
-        )
-        super().build(input_shape)
-
-    def table_values(self) -> dict[str, np.ndarray]:
-        """The tables by name, as float32 arrays; codes as uint8."""
-        if not self.built:
-            self.build(None)
-        return {
-            table.name: table.checked(np.asarray(self._variables_by_name[table.name]))
-            for table in self.tables()
-        }
-
-    def assign_tables(self, tables: Tables) -> None:
-        """Sets the tables, given as arrays by name.
-
-        Raises:
-            ValueError: If a shape is wrong or a code out of range; then none is set.
-        """
-        checked = {table.name: table.checked(tables[table.name]) for table in self.tables()}
-        for name, variable in self._variables_by_name.items():
-            variable.assign(checked[name])
-
     @contextmanager
     def substituted(self, layer: CompressedEmbedding, ops: Ops, tables: Tables) -> Iterator[None]:
         """Computes with other tables, and operations that understand them, meanwhile.
@@ -200,23 +166,21 @@ class CompressedEmbedding(Method, keras.layers.Layer):
     def _source(self) -> tuple[CompressedEmbedding, Ops, Tables]:
         if self._substitute is not None:
             return self._substitute.layer, self._substitute.ops, self._substitute.tables
+        if self._is_rounded:
+            return self.ships_as(), _QUANTIZATION_AWARE, self._rounded_tables()
         return self, _REFERENCE, self._tf_variables()
 
     @property
     def supports_jit(self) -> bool:
         """Whether XLA may compile the model: not where the fused ops train this layer."""
         tables = self._trained_variables
-        return self._may_be_compiled and not selection.uses_native(tables, training=True)
+        return self._may_be_compiled and (
+            self._is_rounded or not selection.uses_native(tables, training=True)
+        )
 
     @supports_jit.setter
     def supports_jit(self, value: bool) -> None:
         self._may_be_compiled = value
-
-    def _tf_variables(self) -> Tables:
-        return {
-            name: variable if isinstance(variable, tf.Variable) else variable.value
-            for name, variable in self._variables_by_name.items()
-        }
 
     def call(self, inputs: Array, weights: Array | None = None, training: Any = None) -> Array:
         """Looks up, and pools where a `combiner` is set."""
@@ -264,7 +228,9 @@ class CompressedEmbedding(Method, keras.layers.Layer):
     @tf.autograph.experimental.do_not_convert
     def _fused_program(self, training: Any) -> Program | None:
         """What the fused ops run, where it is they who run."""
-        if not selection.uses_native(self._trained_variables, training=training):
+        if self._is_rounded or not selection.uses_native(
+            self._trained_variables, training=training
+        ):
             return None
         if self._program is None:
             try:
@@ -320,24 +286,6 @@ class CompressedEmbedding(Method, keras.layers.Layer):
         if self.combiner is not None and len(shape) > 1:
             shape = shape[:-1]
         return (*shape, self.output_dim)
-
-    @property
-    def num_parameters(self) -> int:
-        """Number of values that are trained."""
-        return sum(table.parameters for table in self.tables() if table.trainable)
-
-    @property
-    def parameter_bytes(self) -> int:
-        """Bytes of the tables in the layer's variable dtype; codes in the bits that they take."""
-        return self._num_bytes(tf.as_dtype(self.variable_dtype).size)
-
-    @property
-    def compression_ratio(self) -> float:
-        """Bytes of a plain table in float32 over those of what ships, unquantized but for codes."""
-        return 4 * self.input_dim * self.output_dim / self.ships_as()._num_bytes(4)
-
-    def _num_bytes(self, bytes_of_a_value: int) -> int:
-        return sum(table.num_bytes(bytes_of_a_value) for table in self.tables())
 
     @classmethod
     def for_ratio(cls, input_dim: int, output_dim: int, ratio: float, **kwargs: Any) -> Any:
@@ -430,4 +378,6 @@ class CompressedEmbedding(Method, keras.layers.Layer):
             "embeddings_constraint": keras.constraints.serialize(self.embeddings_constraint),
             "mask_zero": self.mask_zero,
             "combiner": self.combiner,
+            "storage": dict(self.storage),
+            "quantization_aware": self.quantization_aware,
         }

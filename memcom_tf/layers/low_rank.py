@@ -62,13 +62,12 @@ class LowRankEmbedding(CompressedEmbedding):
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         return xp.scores(xp.scores(query, t["projection"]), t["factor"])
 
-    def fold(self, t: Tables) -> Tables:
+    def fold(self, xp: Ops, t: Tables) -> Tables:
         """Scales every column of `A` to max-abs 1, so that int8 spends its range on all alike."""
-        largest = np.abs(t["factor"]).max(axis=0)
-        largest[largest == 0] = 1.0
+        largest = xp.largest(t["factor"], axis=0)
         return {
-            "factor": t["factor"] / largest,
-            "projection": t["projection"] * largest[:, None],
+            "factor": xp.values(t["factor"]) / largest,
+            "projection": xp.values(t["projection"]) * xp.reshape(largest, (-1, 1)),
         }
 
     def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:

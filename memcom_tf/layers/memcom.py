@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,8 +92,9 @@ class MEmComEmbedding(CompressedEmbedding):
             1,
             initializer=multiplier_initializer,
             storage="int16_per_table",
+            num_buckets=self.num_buckets,
         )
-        bias = Table("bias", self.input_dim, 1, initializer="zeros", storage="int16_per_table")
+        bias = replace(multiplier, name="bias", initializer="zeros")
         return (shared, multiplier, bias) if self.bias else (shared, multiplier)
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
@@ -136,19 +138,21 @@ class MEmComEmbedding(CompressedEmbedding):
     def ships_as(self) -> MEmComEmbedding:
         return self.from_config({**self.get_config(), "multiplier_learning_rate": 1.0})
 
-    def fold(self, t: Tables) -> Tables:
+    def fold(self, xp: Ops, t: Tables) -> Tables:
         """Scales every shared row to max-abs 1 and lets the multipliers absorb the factor.
 
         One scale for the whole int8 table is then as exact as one a row, and costs nothing, as
         long as the rows' largest values differ by less than about a hundredfold: beyond that the
         16 bits of the multipliers no longer resolve the ids of the smallest rows.
         """
-        largest = np.abs(t["shared"]).max(axis=1, keepdims=True)
-        largest[largest == 0] = 1.0
+        largest = xp.largest(t["shared"], axis=1)
         rate = self.multiplier_learning_rate
-        factor = largest[np.arange(self.input_dim) % self.num_buckets] * rate
-        folded = {"shared": t["shared"] / largest, "multiplier": t["multiplier"] * factor}
-        return {**folded, "bias": t["bias"] * rate} if self.bias else folded
+        factor = xp.gather(largest, xp.arange(self.input_dim) % self.num_buckets) * rate
+        folded = {
+            "shared": xp.values(t["shared"]) / largest,
+            "multiplier": xp.values(t["multiplier"]) * factor,
+        }
+        return {**folded, "bias": xp.values(t["bias"]) * rate} if self.bias else folded
 
     def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
         """The best matrix of rank 1 for each bucket; biases are zero."""

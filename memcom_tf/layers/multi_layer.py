@@ -72,8 +72,8 @@ class MultiLayerEmbedding(CompressedEmbedding):
         del config["inner_dim"]
         return FullEmbedding.from_config(config)
 
-    def fold(self, t: Tables) -> Tables:
-        return {"embeddings": np.asarray(t["inner"] @ t["projection"])}
+    def fold(self, xp: Ops, t: Tables) -> Tables:
+        return {"embeddings": xp.matmul(xp.values(t["inner"]), t["projection"])}
 
     def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables | None:
         """Exact, as the inner width is no less than the output's; else as `LowRankEmbedding`."""

@@ -16,7 +16,7 @@ from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.models.holes import Integers, without_holes
 from memcom_tf.models.negatives import EXCLUDED, Negatives, NegativeSampler
 from memcom_tf.ops.reference import combine
-from memcom_tf.tables import check_positive
+from memcom_tf.tables import Storage, check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
 
 _VOCABULARY_FILE = "vocabulary.json"
@@ -61,6 +61,8 @@ class NextItemRanker(keras.Model):
         query_bias: Whether a learned vector is added to the query, which learns popularity in
             `output_dim` numbers, where biases of items take `input_dim`.
         recency: Whether the order of a history counts; without it the query is the plain mean.
+        item_bias_storage: How the biases are stored and trained, "int8_per_table" for one byte
+            each; None leaves them at two.
         num_negatives: Items sampled for the softmax; None takes the whole catalogue.
         vocabulary: The `Vocabulary` that gave the ids; saved with the model, it lets the
             exported file rank by title. Its holes are neither trained nor ranked.
@@ -96,6 +98,7 @@ class NextItemRanker(keras.Model):
         item_bias: bool = True,
         query_bias: bool = False,
         recency: bool = True,
+        item_bias_storage: Storage | None = None,
         num_negatives: int | None = None,
         vocabulary: Vocabulary | None = None,
         **kwargs: Any,
@@ -132,6 +135,7 @@ class NextItemRanker(keras.Model):
         self.item_bias = item_bias
         self.query_bias = query_bias
         self.recency = recency
+        self.item_bias_storage = item_bias_storage
         self.num_negatives = num_negatives
         self.vocabulary = vocabulary
         self._drop = keras.layers.Dropout(dropout)
@@ -142,7 +146,10 @@ class NextItemRanker(keras.Model):
             self._tower.append(keras.layers.Dense(width, kernel_initializer="zeros"))
         self._item_bias = None
         if item_bias:
-            self._item_bias = FullEmbedding(item_embedding.input_dim, 1, "zeros", name="item_bias")
+            storage = {"embeddings": item_bias_storage} if item_bias_storage else None
+            self._item_bias = FullEmbedding(
+                item_embedding.input_dim, 1, "zeros", name="item_bias", storage=storage
+            )
         self._sampler: NegativeSampler | None = None
         self._loss_mean = keras.metrics.Mean(name="loss")
 
@@ -354,6 +361,7 @@ class NextItemRanker(keras.Model):
             "item_bias": self.item_bias,
             "query_bias": self.query_bias,
             "recency": self.recency,
+            "item_bias_storage": self.item_bias_storage,
             "num_negatives": self.num_negatives,
         }
 

@@ -67,5 +67,11 @@ class Ops(Protocol):
     def top_k(self, x: Array, k: int) -> Array:
         """Positions `[k]` of the `k` largest of `x [n]`, by falling value."""
 
+    def largest(self, table: TableValue, axis: int) -> Array:
+        """Largest magnitudes along an axis of a table, which stays, with length 1.
+
+        1 where all is 0, and a constant to gradients: for factors that cancel in a fold.
+        """
+
     def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
         """Smallest and largest value `[m]` of a table `[n, 1]` among the rows of one `i mod m`."""

@@ -53,6 +53,10 @@ class NumpyOps:
     def top_k(self, x: Array, k: int) -> Array:
         return np.argsort(-x, kind="stable")[:k]
 
+    def largest(self, table: TableValue, axis: int) -> Array:
+        found = np.abs(table).max(axis=axis, keepdims=True)
+        return np.where(found == 0, np.ones_like(found), found)
+
     def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
         column = table[:, 0]
         missing = -len(column) % num_buckets

@@ -56,6 +56,10 @@ class ReferenceOps:
     def top_k(self, x: Array, k: int) -> Array:
         return tf.math.top_k(x, k).indices
 
+    def largest(self, table: TableValue, axis: int) -> Array:
+        found = tf.reduce_max(tf.abs(tf.stop_gradient(table)), axis=axis, keepdims=True)
+        return tf.where(found == 0, tf.ones_like(found), found)
+
     def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
         column = tf.reshape(table, [-1])
         buckets = tf.range(tf.size(column)) % num_buckets

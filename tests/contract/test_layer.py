@@ -191,7 +191,7 @@ def test_regularizer_and_constraint_reach_the_tables_of_vectors_alone(case: Case
 def test_folded_tables_look_up_alike(case: Case):
     layer = case.trained()
     shipped = layer.ships_as()
-    folded = layer.fold(layer.table_values())
+    folded = layer.fold(NumpyOps(), layer.table_values())
     assert {table.name: (table.rows, table.width) for table in shipped.tables()} == {
         name: value.shape for name, value in folded.items()
     }
@@ -211,7 +211,7 @@ def test_sizes_are_those_of_the_variables(case: Case):
         table.rows * -(-table.width * bits[table.storage] // 8) for table in codes.values()
     )
     assert layer.parameter_bytes == 4 * layer.num_parameters + code_bytes
-    folded = layer.fold(layer.table_values())
+    folded = layer.fold(NumpyOps(), layer.table_values())
     shipped = sum(4 * value.size for name, value in folded.items() if name not in codes)
     ratio = 4 * INPUT_DIM * OUTPUT_DIM / (shipped + code_bytes)
     assert layer.compression_ratio == pytest.approx(ratio)

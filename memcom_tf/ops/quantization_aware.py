@@ -1,0 +1,73 @@
+"""The maths over tables that are rounded to what will be stored, whenever they are read."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import tensorflow as tf
+
+from memcom_tf.ops.interface import Array, TableValue
+from memcom_tf.ops.reference import ReferenceOps
+from memcom_tf.quantization import format_of, rounded, scales_of
+from memcom_tf.tables import Table
+
+
+class RoundedTable:
+    """A trained table, read as the values that its declared storage leaves of it.
+
+    Args:
+        values: The variable or tensor `[rows, width]`.
+        table: Its declaration.
+    """
+
+    def __init__(self, values: TableValue, table: Table) -> None:
+        self._values = values
+        self._table = table
+        self._scaled_by = format_of(table.storage).scaled_by
+
+    @cached_property
+    def _scales(self) -> Array:
+        """Those of the table or its buckets."""
+        values = tf.convert_to_tensor(self._values)
+        return scales_of(values, self._table.storage, self._table.num_buckets)
+
+    def rows(self, rows: Array) -> Array:
+        """Some rows, rounded. Where each has a scale of its own no other row is read."""
+        values = tf.gather(self._values, rows)
+        if self._scaled_by == "row":
+            scales = scales_of(values, self._table.storage)
+        elif self._scaled_by == "bucket":
+            scales = tf.gather(self._scales, rows % self._table.num_buckets)
+        else:
+            scales = self._scales[0]
+        return rounded(values, scales, self._table.storage)
+
+    def all(self) -> Array:
+        """Every row, rounded."""
+        scales = self._scales
+        if self._scaled_by == "bucket":
+            scales = tf.gather(scales, tf.range(self._table.rows) % self._table.num_buckets)
+        return rounded(tf.convert_to_tensor(self._values), scales, self._table.storage)
+
+
+class QuantizationAwareOps(ReferenceOps):
+    """`memcom_tf.ops.interface.Ops` over variables and, among them, `RoundedTable`s."""
+
+    def gather(self, table: TableValue, rows: Array) -> Array:
+        return table.rows(rows) if isinstance(table, RoundedTable) else super().gather(table, rows)
+
+    def values(self, table: TableValue) -> Array:
+        return super().values(_all(table))
+
+    def matmul(self, x: Array, table: TableValue) -> Array:
+        return super().matmul(x, _all(table))
+
+    def scores(self, query: Array, table: TableValue) -> Array:
+        return super().scores(query, _all(table))
+
+    def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
+        return super().extremes(_all(table), num_buckets)
+
+
+def _all(table: TableValue) -> TableValue:
+    return table.all() if isinstance(table, RoundedTable) else table

@@ -1,0 +1,127 @@
+"""The variables of a layer whose tables a method declares: made, read, set, stored and counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from memcom_tf._keras import is_keras_3, keras
+from memcom_tf.errors import invalid
+from memcom_tf.initializers import initializer_of
+from memcom_tf.method import Method
+from memcom_tf.ops.quantization_aware import RoundedTable
+from memcom_tf.ops.reference import ReferenceOps
+from memcom_tf.tables import Storage, Table, Tables
+
+
+class TableLayer(Method, keras.layers.Layer):
+    """A Keras layer that holds the tables of its method.
+
+    What it takes for them is set by `CompressedEmbedding`, whose arguments these are.
+    """
+
+    input_dim: int
+    output_dim: int
+    embeddings_initializer: Any
+    embeddings_regularizer: Any
+    embeddings_constraint: Any
+    storage: dict[str, Storage]
+    quantization_aware: bool
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._variables_by_name: dict[str, Any] = {}
+        self._trained_variables: tuple[Any, ...] = ()
+
+    def build(self, input_shape: Any = None) -> None:
+        """Creates the variables that `tables` declares."""
+        self.stored_tables()  # refuses a `storage` that no table can have
+        tables = self.tables()
+        self._variables_by_name = {}
+        uncast = {"autocast" if is_keras_3 else "experimental_autocast": False}
+        for index, table in enumerate(tables):
+            self._variables_by_name[table.name] = self.add_weight(
+                name=table.name,
+                shape=(table.rows, table.width),
+                initializer=initializer_of(
+                    table, index, self.embeddings_initializer, (self.input_dim, self.output_dim)
+                ),
+                dtype=None if table.trainable else "uint8",
+                trainable=table.trainable,
+                regularizer=self.embeddings_regularizer if table.holds_vectors else None,
+                constraint=self.embeddings_constraint if table.holds_vectors else None,
+                **uncast,
+            )
+        self._trained_variables = tuple(
+            self._variables_by_name[table.name] for table in tables if table.trainable
+        )
+        super().build(input_shape)
+
+    def table_values(self) -> dict[str, np.ndarray]:
+        """The tables by name, as float32 arrays; codes as uint8."""
+        if not self.built:
+            self.build(None)
+        return {
+            table.name: table.checked(np.asarray(self._variables_by_name[table.name]))
+            for table in self.tables()
+        }
+
+    def assign_tables(self, tables: Tables) -> None:
+        """Sets the tables, given as arrays by name.
+
+        Raises:
+            ValueError: If a shape is wrong or a code out of range; then none is set.
+        """
+        checked = {table.name: table.checked(tables[table.name]) for table in self.tables()}
+        for name, variable in self._variables_by_name.items():
+            variable.assign(checked[name])
+
+    @property
+    def _is_rounded(self) -> bool:
+        return self.quantization_aware and bool(self.storage)
+
+    def stored_tables(self) -> tuple[Table, ...]:
+        """The tables of `ships_as()`, stored as they declare or as `storage` says.
+
+        Raises:
+            ValueError: If `storage` names no table, or one that cannot be stored so.
+        """
+        tables = {table.name: table for table in self.ships_as().tables()}
+        for name, storage in self.storage.items():
+            if name not in tables:
+                raise invalid(f"`storage` must name tables among {list(tables)}.", name=name)
+            tables[name] = tables[name].stored_as(storage)
+        return tuple(tables.values())
+
+    def _rounded_tables(self) -> Tables:
+        folded = self.fold(ReferenceOps(), self._tf_variables())
+        for table in self.stored_tables():
+            if table.name in self.storage and table.storage != "float32":
+                folded[table.name] = RoundedTable(folded[table.name], table)
+        return folded
+
+    def _tf_variables(self) -> Tables:
+        return {
+            name: variable if isinstance(variable, tf.Variable) else variable.value
+            for name, variable in self._variables_by_name.items()
+        }
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of values that are trained."""
+        return sum(table.parameters for table in self.tables() if table.trainable)
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of the tables in the layer's variable dtype; codes in the bits that they take."""
+        return self._num_bytes(tf.as_dtype(self.variable_dtype).size)
+
+    @property
+    def compression_ratio(self) -> float:
+        """Bytes of a plain table in float32 over those of what ships, unquantized but for codes."""
+        return 4 * self.input_dim * self.output_dim / self.ships_as()._num_bytes(4)
+
+    def _num_bytes(self, bytes_of_a_value: int) -> int:
+        return sum(table.num_bytes(bytes_of_a_value) for table in self.tables())
