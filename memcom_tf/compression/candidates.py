@@ -17,7 +17,7 @@ from memcom_tf.layers import (
 _LEAST_BUCKETS = 64
 _ITEMS_A_BUCKET = 8
 """Beyond one shared row for so many items, codes are the better use of bytes."""
-_CODES = 256
+_SMALL_CATALOGUE = 8192
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,14 @@ class Candidate:
 
     def stored_bytes(self, input_dim: int, output_dim: int) -> int:
         """Bytes of the tables in an exported file."""
-        layer = self.layer(input_dim, output_dim)
-        return sum(table.stored_bytes for table in layer.ships_as().tables())
+        tables = self.layer(input_dim, output_dim).stored_tables()
+        return sum(table.stored_bytes for table in tables)
 
     def __str__(self) -> str:
-        arguments = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
-        return f"{self.method.__name__}({arguments})"
+        sizes = [f"{name}={value}" for name, value in self.arguments.items() if name != "storage"]
+        storage = self.arguments.get("storage", {})
+        bits = [f"{name} {form.partition('_')[0]}" for name, form in storage.items()]
+        return f"{self.method.__name__}({', '.join(sizes + bits)})"
 
 
 def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Candidate]:
@@ -63,12 +65,10 @@ def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Cand
         Candidates, none where nothing fits.
 
     Example:
-        >>> for candidate in candidates_for(40_000, 64, max_bytes=250_000):
+        >>> for candidate in candidates_for(40_000, 64, max_bytes=180_000)[::2]:
         ...     print(candidate)
-        LowRankEmbedding(rank=2)
-        MEmComEmbedding(num_buckets=2656)
-        ResidualQuantizedEmbedding(num_codebooks=4, num_buckets=299)
-        ResidualQuantizedEmbedding(num_codebooks=3, num_buckets=1144)
+        MEmComEmbedding(num_buckets=1562, multiplier_learning_rate=10.0)
+        ResidualQuantizedEmbedding(num_buckets=898, num_codebooks=3, codebooks int4, shared int4)
     """
 
     def largest(make: Callable[[int], Candidate], most: int) -> Candidate | None:
@@ -79,28 +79,42 @@ def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Cand
             low, high = (middle, high) if fits else (low, middle)
         return make(low) if low else None
 
-    found: list[Candidate | None] = []
     if Candidate(FullEmbedding).stored_bytes(input_dim, output_dim) <= max_bytes:
         return [Candidate(FullEmbedding)]
-    found.append(largest(lambda rank: Candidate(LowRankEmbedding, {"rank": rank}), output_dim))
+    found = [largest(lambda rank: Candidate(LowRankEmbedding, {"rank": rank}), output_dim)]
+
+    def shared(method: type[CompressedEmbedding], fixed: Mapping[str, Any], most: int) -> bool:
+        candidate = largest(lambda m: Candidate(method, {"num_buckets": m, **fixed}), most)
+        if candidate is None or candidate.arguments["num_buckets"] < _LEAST_BUCKETS:
+            return False
+        found.append(candidate)
+        return True
+
     rate = {"multiplier_learning_rate": 10.0}
-    memcom = largest(lambda m: Candidate(MEmComEmbedding, {"num_buckets": m}), input_dim)
-    if memcom is not None and memcom.arguments["num_buckets"] >= _LEAST_BUCKETS:
-        found.append(Candidate(MEmComEmbedding, {**memcom.arguments, **rate}))
-    books = largest(
-        lambda count: Candidate(ResidualQuantizedEmbedding, {"num_codebooks": count}),
-        2 * output_dim,
-    )
-    most_books = 0 if books is None else books.arguments["num_codebooks"]
-    for count in (most_books, most_books - 1):
-        if count < 1:
+    for storage in ({}, {"shared": "int4_per_table", "multiplier": "int8_per_bucket"}):
+        shared(MEmComEmbedding, {**rate, "storage": storage} if storage else rate, input_dim)
+    low = {"codebooks": "int4_per_row"}
+    # Books of 256 rows are most of a small file.
+    few = [(low, 16)] if input_dim < _SMALL_CATALOGUE else []
+    for books, num_codes in [(low, 256), ({}, 256), *few]:
+        fixed: dict[str, Any] = {"storage": books} if books else {}
+        if num_codes < 256:
+            fixed["num_codes"] = num_codes
+
+        def of_books(count: int, fixed: Mapping[str, Any] = fixed) -> Candidate:
+            return Candidate(ResidualQuantizedEmbedding, {"num_codebooks": count, **fixed})
+
+        most = largest(of_books, output_dim)
+        if most is None:
             continue
-        arguments = {"num_codebooks": count}
-
-        def with_buckets(m: int, arguments: dict[str, int] = arguments) -> Candidate:
-            return Candidate(ResidualQuantizedEmbedding, {**arguments, "num_buckets": m})
-
-        bucketed = largest(with_buckets, max(1, input_dim // _ITEMS_A_BUCKET))
-        enough = bucketed is not None and bucketed.arguments["num_buckets"] >= _LEAST_BUCKETS
-        found.append(bucketed if enough else Candidate(ResidualQuantizedEmbedding, arguments))
+        count = most.arguments["num_codebooks"]
+        if books:
+            fixed = {**fixed, "storage": {**books, "shared": "int4_per_row"}}
+        buckets = input_dim // _ITEMS_A_BUCKET
+        for fewer in (count, count - 1):
+            arguments = {"num_codebooks": fewer, **fixed}
+            if fewer and shared(ResidualQuantizedEmbedding, arguments, buckets):
+                break
+        else:
+            found.append(most)
     return [candidate for candidate in found if candidate is not None]
