@@ -27,7 +27,7 @@ PUBLISHED = ("tflite_bytes", "ndcg_at_10_keras", "ndcg_at_10_tflite", "recall_at
 
 def variants(input_dim: int) -> list[Recipe]:
     """The demo's models, and one change at a time."""
-    uncompressed, memcom, narrow = recipes(input_dim)
+    uncompressed, memcom, small, narrow = recipes(input_dim)
     start = memcom.embedding.embeddings_initializer
 
     def memcom_with(num_buckets: int, width: int, rate: float) -> MEmComEmbedding:
@@ -44,6 +44,7 @@ def variants(input_dim: int) -> list[Recipe]:
         uncompressed,
         memcom,
         narrow,
+        small,
         Recipe(
             "multiplier_at_rate_1",
             memcom_with(NUM_BUCKETS, 24, 1.0),

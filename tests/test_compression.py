@@ -86,9 +86,9 @@ def test_the_best_candidate_is_chosen_and_trained(trained, log):
     )
     assert found.chosen == good
     assert isinstance(found.model.item_embedding, ResidualQuantizedEmbedding)
-    by_name = {trial.candidate: trial for trial in found.trials}
-    assert found.ndcg >= by_name[good].ndcg_before >= by_name[rough].ndcg_before
-    assert found.file_bytes == graph_bytes(found.model) == by_name[good].file_bytes
+    trials = {str(trial.candidate): trial for trial in found.trials}
+    assert found.ndcg >= trials[str(good)].ndcg_before >= trials[str(rough)].ndcg_before
+    assert found.file_bytes == graph_bytes(found.model) == trials[str(good)].file_bytes
     assert len(lines) >= 4 and str(good) in str(found)
 
 

@@ -18,6 +18,8 @@ _LEAST_BUCKETS = 64
 _ITEMS_A_BUCKET = 8
 """Beyond one shared row for so many items, codes are the better use of bytes."""
 _SMALL_CATALOGUE = 8192
+_LEAST_RANK_SHARE = 16
+"""A rank of less than one in so many dimensions loses most of what a table holds."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,10 @@ def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Cand
 
     if Candidate(FullEmbedding).stored_bytes(input_dim, output_dim) <= max_bytes:
         return [Candidate(FullEmbedding)]
-    found = [largest(lambda rank: Candidate(LowRankEmbedding, {"rank": rank}), output_dim)]
+    found = []
+    low_rank = largest(lambda rank: Candidate(LowRankEmbedding, {"rank": rank}), output_dim)
+    if low_rank is not None and low_rank.arguments["rank"] * _LEAST_RANK_SHARE >= output_dim:
+        found.append(low_rank)
 
     def shared(method: type[CompressedEmbedding], fixed: Mapping[str, Any], most: int) -> bool:
         candidate = largest(lambda m: Candidate(method, {"num_buckets": m, **fixed}), most)

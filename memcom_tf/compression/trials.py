@@ -54,9 +54,11 @@ class Trials:
 
     def vocabulary(self, num_buckets: int | None) -> Vocabulary:
         """The vocabulary that a candidate of so many buckets wants."""
+        vocabulary = self._orders[None]
+        if num_buckets is not None and num_buckets >= len(vocabulary):
+            return vocabulary  # every item has a row of its own
         if num_buckets not in self._orders:
             assert num_buckets is not None
-            vocabulary = self._orders[None]
             vectors = vectors_of(self.model.scored_embedding)[vocabulary.ids(list(vocabulary))]
             order = similarity_order(
                 vectors, num_buckets, counts=vocabulary.counts, first_id=vocabulary.first_id
