@@ -56,9 +56,9 @@ class BallOps:
 
     def gather(self, table: QuantizedTable, rows: np.ndarray) -> Any:
         if table.holds_codes:  # exact
-            return table.codes()[rows].astype(np.int64)
+            return table.take(rows).astype(np.int64)
         radius = table.radius[rows % len(table.radius)]
-        middle = table.dequantized()[rows].astype(np.float64)
+        middle = table.take(rows).astype(np.float64)
         return Ball(middle, radius + _ROUNDING * np.abs(middle))
 
     def matmul(self, x: Ball, table: QuantizedTable) -> Ball:

@@ -72,9 +72,10 @@ def convert(
 ) -> Conversion:
     """Converts a trained model to a `.tflite` file with integer tables.
 
-    Tables of vectors are stored in int8, values of an id (MEmCom's multiplier, biases) in int16;
-    activations stay floats. The operators are those of TensorFlow Lite 2.8, and no table is
-    turned into floats as a whole. A `NextItemRanker` gets the signatures `rank`, `score` and
+    Tables of vectors are stored in int8, values of an id (MEmCom's multiplier, biases) in int16,
+    codes as they are, and tables that a layer's `storage` names as it says; activations stay
+    floats. The operators are those of TensorFlow Lite 2.8, and no table is turned into floats as
+    a whole. A `NextItemRanker` gets the signatures `rank`, `score` and
     `embed`; any other functional or sequential model `serving_default` and `embed`.
 
     Args:

@@ -69,18 +69,17 @@ class QuantizedTable:
         """What packed integers are above the multiples of the scale that they stand for."""
         return 0.0 if self.holds_codes else format_of(self.storage).half - 0.5
 
-    def codes(self) -> np.ndarray:
-        """The packed integers, one in a uint8 `[rows, width]`."""
-        return unpack(self.data, self.packed_bits, self.width)
-
     def dequantized(self) -> np.ndarray:
         """The float32 values that the file stands for; codes as uint8."""
-        if self.holds_codes:
-            return self.codes()
-        scale = self.scale[np.arange(self.rows) % len(self.scale)]
-        if self.packed_bits:
-            return (self.codes() - np.float32(self.offset)) * scale
-        return (self.data.astype(np.float32) * scale).astype(np.float32)
+        return self.take(np.arange(self.rows))
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Some rows `[n]` of `dequantized()`."""
+        stored, scale = self.data[rows], self.scale[rows % len(self.scale)]
+        if not self.packed_bits:
+            return (stored.astype(np.float32) * scale).astype(np.float32)
+        integers = unpack(stored, self.packed_bits, self.width)
+        return integers if self.holds_codes else (integers - np.float32(self.offset)) * scale
 
     @property
     def score_twin(self) -> np.ndarray:

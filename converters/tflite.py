@@ -171,7 +171,7 @@ def _require_bytes(model: Any, tables: Sequence[QuantizedTable]) -> None:
     """Looks for codes, all or those of one book, among the int32 and float constants."""
     unpacked = {}
     for table in tables:
-        codes = table.codes()
+        codes = table.dequantized()
         for kind in (np.int32, np.float32):
             for part in (codes, *codes.T):
                 unpacked[part.astype(kind).tobytes()] = table

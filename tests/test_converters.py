@@ -522,7 +522,7 @@ def test_codes_left_unpacked_are_an_error(unpack, dtype):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
     def look_up(ids):
-        return tf.gather(tf.cast(unpack(tf.constant(table.codes())), dtype), ids)
+        return tf.gather(tf.cast(unpack(tf.constant(table.dequantized())), dtype), ids)
 
     concrete = look_up.get_concrete_function()
     content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
