@@ -70,6 +70,11 @@ class BallOps:
         terms = np.abs(x.middle) @ np.abs(values)
         return Ball(x.middle @ values, radius + len(values) * _ROUNDING * terms)
 
+    def sum(self, x: Ball) -> Ball:
+        radius = np.broadcast_to(x.radius, x.middle.shape)
+        rounding = x.middle.shape[-2] * _ROUNDING * np.abs(x.middle)
+        return Ball(x.middle.sum(axis=-2), (radius + rounding).sum(axis=-2))
+
     def concat(self, parts: list[Ball]) -> Ball:
         radii = [np.broadcast_to(part.radius, part.middle.shape) for part in parts]
         middles = [part.middle for part in parts]

@@ -39,9 +39,7 @@ class QuantizedOps(ReferenceOps):
 
     def column(self, table: QuantizedTable, index: int) -> Array:
         place, byte = divmod(index, table.data.shape[1])
-        column = tf.slice(
-            tf.constant(table.data), tf.constant([0, byte]) + self.zero, [table.rows, 1]
-        )
+        column = self._slice(table.data, (0, byte), (table.rows, 1))
         column = tf.cast(tf.reshape(column, [-1]), tf.int32)
         return _bits(column, table.packed_bits, place)
 
@@ -86,8 +84,8 @@ class QuantizedOps(ReferenceOps):
         count = max(1, _VALUES_AT_A_TIME // table.width)
         parts = []
         for begin in range(0, table.rows, count):
-            size = [min(count, table.rows - begin), table.data.shape[1]]
-            stored = tf.slice(tf.constant(table.data), tf.constant([begin, 0]) + self.zero, size)
+            size = (min(count, table.rows - begin), table.data.shape[1])
+            stored = self._slice(table.data, (begin, 0), size)
             parts.append(tf.matmul(query, _floats(stored, table), transpose_b=True))
         products = tf.concat(parts, axis=1)
         if table.scaled_by_row:
@@ -119,6 +117,12 @@ class QuantizedOps(ReferenceOps):
         if len(table.scale) < table.rows:
             rows = rows % len(table.scale)
         return tf.gather(tf.constant(table.scale), rows)
+
+    def _slice(self, data: Array, begin: tuple[int, int], size: tuple[int, int]) -> Array:
+        """Some of a constant, taken for a value that the converter cannot know."""
+        if size == data.shape:  # TensorFlow takes that for the constant itself
+            return self._unfolded(data)
+        return tf.slice(tf.constant(data), tf.constant(begin) + self.zero, size)
 
     def _unfolded(self, constant: Array) -> Array:
         """A constant that the converter takes for a value it cannot know."""

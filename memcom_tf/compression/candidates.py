@@ -34,6 +34,15 @@ class Candidate:
     method: type[CompressedEmbedding]
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What is the same for every size."""
+        storage = self.arguments.get("storage", {})
+        return self.method, self.arguments.get("num_codes"), tuple(sorted(storage.items()))
+
     @property
     def num_buckets(self) -> int | None:
         """Shared rows of ids with one remainder, for which the ids should be ordered."""

@@ -81,9 +81,9 @@ def compress(
         student, student_split, ndcg = work.trained(best.candidate, work.epochs)
         best = replace(best, ndcg_after=ndcg, num_trained=work.epochs)
         report(f"{best.candidate}: nDCG {ndcg:.4f} after {work.epochs} epochs")
-    trials = {id(trial.candidate): trial for trial in tried}
-    trials |= {id(trial.candidate): trial for trial in work.finals}
-    trials[id(best.candidate)] = best
+    trials = {trial.candidate: trial for trial in tried}
+    trials |= {trial.candidate: trial for trial in work.finals}
+    trials[best.candidate] = best
     return Compression(
         student,
         student_split,

@@ -21,6 +21,9 @@ from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
 from memcom_tf.training.train import some_of
 from memcom_tf.vocabulary import Vocabulary
 
+_SIZE_ROUNDS = 3
+_SPARE = 0.01
+"""Share of the bytes that may be left over."""
 _TRIAL_SHARE = 4
 """Finalists are trained for one part of so many of the training."""
 
@@ -39,7 +42,8 @@ class Trials:
         self.model, self.split, self.settings, self.report = model, split, settings, report
         self._orders: dict[int | None, Vocabulary] = {None: model.vocabulary}
         self._splits: dict[str, Split] = {model.vocabulary.fingerprint: split}
-        self._start: dict[int, NextItemRanker] = {}
+        self._start: dict[Candidate, NextItemRanker] = {}
+        self._sizes: dict[Candidate, int] = {}
         queries = queries_of(model, split)
         moment = queries.T @ queries
         width = len(moment)
@@ -76,7 +80,7 @@ class Trials:
     def student(self, candidate: Candidate) -> tuple[NextItemRanker, Split]:
         """The ranker of a candidate, in closed form, and its interactions."""
         vocabulary = self.vocabulary(candidate.num_buckets)
-        if id(candidate) not in self._start:
+        if candidate not in self._start:
             teacher = uncompressed(self.model, vocabulary)
             counts = np.zeros(vocabulary.input_dim)
             if vocabulary.counts is not None:
@@ -92,8 +96,8 @@ class Trials:
                     vectors_of(layer), frequencies=frequencies, **metric, **candidate.arguments
                 )
 
-            self._start[id(candidate)] = rebuilt(teacher, vocabulary, compressed)
-        start = self._start[id(candidate)]
+            self._start[candidate] = rebuilt(teacher, vocabulary, compressed)
+        start = self._start[candidate]
         copy = NextItemRanker.from_config(start.get_config())
         copy.vocabulary = vocabulary
         copy.build_once()
@@ -102,33 +106,56 @@ class Trials:
 
     def in_closed_form(self, limit: int, candidates: Sequence[Candidate] | None) -> list[Trial]:
         """Every candidate that fits, in closed form."""
-        width, input_dim = self.model.item_embedding.output_dim, self.model.item_embedding.input_dim
-        tables = 1 if self.model.output_embedding is None else 2
-        rest = 0 if self.model.item_bias_embedding is None else 2 * input_dim
-        self.overhead = graph_overhead(self.model) + rest
-        found: list[Trial] = []
-        room = limit - self.overhead
-        for _ in range(2):  # the second time with what the first has shown of the graph's size
-            wanted = candidates
-            if wanted is None:
-                wanted = candidates_for(input_dim, width, max(0, room) // tables)
-            found = []
-            over = 0
-            for candidate in wanted:
-                student, split = self.student(candidate)
-                size = graph_bytes(student)
-                over = max(over, size - limit)
-                if size > limit and candidates is None:
-                    continue
-                found.append(Trial(candidate, size, self._ndcg(student, split)))
-                self.report(
-                    f"{candidate}: {size:,} bytes, nDCG {found[-1].ndcg_before:.4f} before training"
-                )
-            if over <= 0 or candidates is not None:
-                break
-            room -= over
-            self.overhead += over
+        found = []
+        for candidate in self._fitting(limit) if candidates is None else candidates:
+            student, split = self.student(candidate)
+            trial = Trial(candidate, graph_bytes(student), self._ndcg(student, split))
+            found.append(trial)
+            self.report(
+                f"{candidate}: {trial.file_bytes:,} bytes, "
+                f"nDCG {trial.ndcg_before:.4f} before training"
+            )
         return found
+
+    def _fitting(self, limit: int) -> list[Candidate]:
+        """Candidates as large as the file may be, each by what its graph takes."""
+        biases = self.model.item_bias_embedding
+        self.overhead = graph_overhead(self.model) + (0 if biases is None else 2 * biases.input_dim)
+        tables = 1 if self.model.output_embedding is None else 2
+        shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
+
+        def sized(max_bytes: int) -> list[Candidate]:
+            return candidates_for(*shape, max(0, max_bytes) // tables)
+
+        found = []
+        for candidate in sized(limit - self.overhead):
+            room, fits = limit - self.overhead, False
+            of_kind: Candidate | None = candidate
+            for _ in range(_SIZE_ROUNDS):
+                if of_kind is None or fits:
+                    break
+                over = self._file_bytes(of_kind) - limit
+                fits = -_SPARE * limit <= over <= 0
+                if not fits:
+                    room -= over + int(_SPARE * limit / 2)
+                    last = of_kind if over <= 0 else None
+                    of_kind = next((c for c in sized(room) if c.kind == candidate.kind), last)
+            if of_kind is not None and self._file_bytes(of_kind) <= limit:
+                found.append(of_kind)
+        return found
+
+    def _file_bytes(self, candidate: Candidate) -> int:
+        """Bytes of a candidate's file, whatever its values."""
+        if candidate not in self._sizes:
+            config = self.model.get_config()
+            shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
+            layers = {"item_embedding": candidate.layer(*shape)}
+            if self.model.output_embedding is not None:
+                layers["output_embedding"] = candidate.layer(*shape)
+            ranker = NextItemRanker(**{**config, **layers})
+            ranker.build_once()
+            self._sizes[candidate] = graph_bytes(ranker)
+        return self._sizes[candidate]
 
     def best_of(self, finalists: Sequence[Trial]) -> Trial:
         """The finalist that is best after a part of the training."""

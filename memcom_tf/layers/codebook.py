@@ -69,14 +69,6 @@ class CodebookEmbedding(CompressedEmbedding):
         """Where each book begins in the table of all."""
         return range(0, self.num_codebooks * self.num_codes, self.num_codes)
 
-    def _chosen(self, xp: Ops, ids: Array, t: Tables) -> list[Array]:
-        """The row of each book that is part of the vector of an id."""
-        codes = xp.gather(t["codes"], ids)
-        return [
-            xp.gather(t["codebooks"], codes[..., book] + first)
-            for book, first in enumerate(self._first_rows)
-        ]
-
     def _summed(self, xp: Ops, scores: Array, first_columns: Sequence[int], t: Tables) -> Array:
         """Sums of the scores of the chosen rows `[b, input_dim]`, from those of all books."""
         parts = [

@@ -66,7 +66,12 @@ class ProductQuantizedEmbedding(CodebookEmbedding):
         return (self._code_table(), books)
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
-        return xp.concat(self._chosen(xp, ids, t))
+        codes = xp.gather(t["codes"], ids)
+        parts = [
+            xp.gather(t["codebooks"], codes[..., book] + first)
+            for book, first in enumerate(self._first_rows)
+        ]
+        return xp.concat(parts)
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         # Every cut of the query with every book: the books are small.

@@ -74,10 +74,11 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
         return (self._code_table(), books, shared)
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
-        rows = self._chosen(xp, ids, t)
-        if self.num_buckets is not None:
-            rows.append(xp.gather(t["shared"], ids % self.num_buckets))
-        return sum(rows[1:], start=rows[0])
+        first_rows = np.array(self._first_rows, np.int32)
+        vectors = xp.sum(xp.gather(t["codebooks"], xp.gather(t["codes"], ids) + first_rows))
+        if self.num_buckets is None:
+            return vectors
+        return vectors + xp.gather(t["shared"], ids % self.num_buckets)
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         scores = self._summed(xp, xp.scores(query, t["codebooks"]), self._first_rows, t)

@@ -40,6 +40,9 @@ class Ops(Protocol):
     def scores(self, query: Array, table: TableValue) -> Array:
         """`query @ table^T`: `[..., d]` and `[n, d]` give `[..., n]`."""
 
+    def sum(self, x: Array) -> Array:
+        """Sums over the axis before the last: `[..., k, d]` gives `[..., d]`."""
+
     def concat(self, parts: list[Array]) -> Array:
         """Joins along the last axis."""
 

@@ -26,6 +26,9 @@ class NumpyOps:
     def scores(self, query: Array, table: TableValue) -> Array:
         return query @ table.T
 
+    def sum(self, x: Array) -> Array:
+        return x.sum(axis=-2)
+
     def concat(self, parts: list[Array]) -> Array:
         return np.concatenate(parts, axis=-1)
 

@@ -29,6 +29,9 @@ class ReferenceOps:
     def scores(self, query: Array, table: TableValue) -> Array:
         return tf.tensordot(query, table, axes=[[-1], [1]])
 
+    def sum(self, x: Array) -> Array:
+        return tf.reduce_sum(x, axis=-2)
+
     def concat(self, parts: list[Array]) -> Array:
         return tf.concat(parts, axis=-1)
 
