@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.compression.candidates import Candidate, candidates_for
-from memcom_tf.compression.file_size import graph_bytes, graph_overhead
+from memcom_tf.compression.file_size import fill_at_random, graph_bytes, graph_overhead
 from memcom_tf.compression.result import Trial
 from memcom_tf.compression.students import queries_of, rebuilt, uncompressed, vectors_of
 from memcom_tf.evaluation import Split, evaluate_ranking
@@ -153,7 +153,7 @@ class Trials:
             if self.model.output_embedding is not None:
                 layers["output_embedding"] = candidate.layer(*shape)
             ranker = NextItemRanker(**{**config, **layers})
-            ranker.build_once()
+            fill_at_random(ranker)
             self._sizes[candidate] = graph_bytes(ranker)
         return self._sizes[candidate]
 
