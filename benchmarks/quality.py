@@ -162,7 +162,6 @@ def _facts(case: Case, options: argparse.Namespace, settings: Settings) -> dict[
         "epochs": settings.training.epochs,
         "teacher_epochs": settings.teacher_epochs,
         "file_users": settings.file_users,
-        "untied_bytes": case.untied_bytes,
         "machine": describe(),
     }
 

@@ -356,8 +356,8 @@ def run(case: Case, contender: Contender, ratio: float | None, seed: int) -> dic
     figures = measure(outcome, case.settings)
     return {
         "reachable": True,
-        "ratio_to_untied": case.untied_bytes / figures["bytes"],
-        "ratio_to_tied": case.tied_bytes / figures["bytes"],
+        "untied_bytes": case.untied_bytes,
+        "tied_bytes": case.tied_bytes,
         "epochs": outcome.epochs,
         "student_epochs": outcome.student_epochs,
         "chosen": outcome.chosen,

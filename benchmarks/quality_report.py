@@ -17,8 +17,6 @@ from memcom_tf.files import write_atomically
 
 Row = dict[str, Any]
 BASELINES = ("tied", "untied")
-_COLUMNS = ("tied", "untied", "tied-int8")
-"""Runs without a wanted ratio come first."""
 
 
 def line(row: Row, k: int) -> str:
@@ -26,7 +24,7 @@ def line(row: Row, k: int) -> str:
     if not row["reachable"]:
         return "cannot be reached"
     return (
-        f"{row['bytes']:,} bytes, {row['ratio_to_untied']:.1f}x, nDCG@{k} "
+        f"{row['bytes']:,} bytes, {row['untied_bytes'] / row['bytes']:.1f}x, nDCG@{k} "
         f"{row['validation'][f'ndcg@{k}']:.4f} on validation, {row['test'][f'ndcg@{k}']:.4f} on "
         f"test, {row['seconds']:.0f} s, {row['chosen']}"
     )
@@ -112,8 +110,8 @@ def results_table(groups: list[Group], k: int) -> str:
                 group.method,
                 wanted,
                 f"{group.bytes:,.0f}",
-                f"{statistics.mean(row['ratio_to_untied'] for row in group.rows):.1f}",
-                f"{statistics.mean(row['ratio_to_tied'] for row in group.rows):.1f}",
+                f"{first['untied_bytes'] / group.bytes:.1f}",
+                f"{first['tied_bytes'] / group.bytes:.1f}",
                 spread(group.values("validation", ndcg)),
                 spread(group.values("test", ndcg)),
                 spread(group.values("test", recall)),
@@ -216,7 +214,7 @@ def report(groups: list[Group], facts: Row, plotted: str | None) -> str:
         f"# Quality against bytes: {facts['data']}\n\n"
         f"{quick}`python -m benchmarks.quality`. {protocol}; all {facts['items']:,} items are "
         "ranked, those seen left out. Bytes: the whole file without the vocabulary member. Ratios "
-        f"refer to the float32 file with a table for each side, {facts['untied_bytes']:,} bytes. "
+        "refer to the float32 files with a table for each side, and with one for both. "
         f"Metrics: from the `score` signature of the file, for {users}; the column of all users is "
         "that of the model with the file's values. Baselines and methods trained from scratch have "
         f"{facts['epochs']} epochs at most, teachers {facts['teacher_epochs']}, which with those "
