@@ -30,8 +30,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks import quality_report
 from benchmarks.machine import describe
-from benchmarks.quality_case import STUDENT_EPOCHS, Case, Settings, contenders, run
+from benchmarks.quality_case import Case, Settings
 from benchmarks.quality_data import MOVIELENS, Data, load
+from benchmarks.quality_methods import STUDENT_EPOCHS, contenders, run
 from memcom_tf.compression.compress import SETTINGS
 from memcom_tf.training import TrainingSettings
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import quality, quality_case, quality_report
+from benchmarks import quality, quality_case, quality_methods, quality_report
 from benchmarks.quality_data import Data, fingerprint, load
 from memcom_tf.compression import Candidate
 from memcom_tf.datasets import Interactions
@@ -95,7 +95,7 @@ def test_csv_and_npz_hold_the_same(tmp_path):
 
 
 def test_every_registered_layer_is_a_method():
-    names = set(quality_case.contenders())
+    names = set(quality_methods.contenders())
     assert set(METHODS) <= names
     assert {"MEmComEmbedding+order", "LowRankEmbedding+distilled", "compress"} <= names
     # There is no closed form for hashes that overlap, and no shared row to choose without buckets.
@@ -115,7 +115,7 @@ def test_what_is_tested_on_changes_nothing_that_is_learned(tmp_path, monkeypatch
         settings = quality.settings_of(options, data)
         settings = replace(settings, training=replace(settings.training, epochs=3))
         case = quality_case.Case(data, settings, tmp_path / str(number))
-        contender = quality_case.contenders()["MEmComEmbedding+order"]
+        contender = quality_methods.contenders()["MEmComEmbedding+order"]
         found.append((data, contender.run(case, 0, 0)))
     (data, outcome), (other_data, other) = found
     assert data.fingerprint != other_data.fingerprint
