@@ -44,8 +44,11 @@ class QuantizedOps(ReferenceOps):
     def column(self, table: QuantizedTable, index: int) -> Array:
         num_rows, num_bytes = table.data.shape
         place, byte = divmod(index, num_bytes)
-        begin = tf.constant([0, byte]) + self.zero
-        column = tf.slice(tf.constant(table.data), begin, [num_rows, 1])
+        if num_bytes == 1:  # a slice of everything would be folded, wherever it begins
+            column = self._unfolded(table.data)
+        else:
+            begin = tf.constant([0, byte]) + self.zero
+            column = tf.slice(tf.constant(table.data), begin, [num_rows, 1])
         column = tf.cast(tf.reshape(column, [-1]), tf.int32)
         if table.codes_per_byte == 1:
             return column
