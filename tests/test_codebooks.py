@@ -252,3 +252,13 @@ def test_without_the_libraries_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(ImportError, match=r"choose codebooks.*pip install \"memcom_tf\[order\]\""):
         ProductQuantizedEmbedding.from_table(TABLE, num_codebooks=4)
+
+
+@pytest.mark.parametrize("method", [ProductQuantizedEmbedding, ResidualQuantizedEmbedding])
+def test_codes_of_one_book_stay_bytes_in_a_file(method):
+    from memcom_tf.converters import convert
+    from memcom_tf.models import NextItemRanker
+
+    ranker = NextItemRanker(method(600, 8, num_codebooks=1), history_length=4)
+    ranker.build_once()
+    assert convert(ranker, k=5).verification.passed

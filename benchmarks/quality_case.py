@@ -1,0 +1,215 @@
+"""What the runs of the benchmark of quality share: settings, baselines, and sizes at bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from bisect import bisect_right
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.quality_data import Data
+from memcom_tf._keras import keras
+from memcom_tf.compression import Candidate
+from memcom_tf.compression.compress import graph_bytes
+from memcom_tf.evaluation import Split
+from memcom_tf.layers import CompressedEmbedding, FullEmbedding
+from memcom_tf.models import NextItemRanker
+from memcom_tf.ordering import interaction_vectors, similarity_order
+from memcom_tf.training import TrainingSettings, train
+
+TUNED: dict[str, dict[str, Any]] = {"MEmComEmbedding": {"multiplier_learning_rate": 10.0}}
+"""Arguments that a method is better with, in training from scratch, than by default."""
+_LARGE_CATALOGUE = 8192
+_NUM_NEGATIVES = 3000
+_START = 0.1
+_UNUSED = 0.005
+"""Share of the bytes that may stay unused, so that few files are written to find a size."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the result of a run, beside data, method, ratio and seed.
+
+    Attributes:
+        k: Length of the judged list.
+        width: Width of an embedding.
+        history_length: Items of a history.
+        training: How baselines, and methods from scratch, are trained: for as many epochs as the
+            teacher and the student take together.
+        teacher_epochs: Epochs of the teacher, at most.
+        student: How students are trained.
+        file_users: Users that a file is run for, at most.
+    """
+
+    k: int
+    width: int
+    history_length: int
+    training: TrainingSettings
+    teacher_epochs: int
+    student: TrainingSettings
+    file_users: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve digits that tell settings apart."""
+        return _digest(asdict(self))
+
+
+class Case:
+    """A data set and settings, with what all runs share.
+
+    Args:
+        data: The data.
+        settings: The settings.
+        work: Folder for what was trained, so that a later run finds it.
+    """
+
+    def __init__(self, data: Data, settings: Settings, work: Path) -> None:
+        self.data, self.settings, self.work = data, settings, work
+        self.split = data.split
+        self._sized: dict[tuple[str, int], tuple[Candidate, int] | None] = {}
+
+    @cached_property
+    def untied_bytes(self) -> int:
+        """Bytes of the float32 file with a table for each side: what ratios refer to."""
+        return graph_bytes(self._built(self.baseline("untied")), "float32")
+
+    @cached_property
+    def tied_bytes(self) -> int:
+        """Bytes of the float32 file with one table."""
+        return graph_bytes(self._built(self.baseline("tied")), "float32")
+
+    def baseline(self, kind: str) -> NextItemRanker:
+        """An uncompressed ranker, not trained."""
+        sides = 2 if kind == "untied" else 1
+        names = ("items", "scored_items")[:sides]
+        tables = [self.layer(FullEmbedding, self.settings.width, name=name) for name in names]
+        return self.ranker(self.split, *tables)
+
+    def layer(
+        self, method: type[CompressedEmbedding], width: int, **arguments: Any
+    ) -> CompressedEmbedding:
+        """A new table."""
+        start = keras.initializers.RandomNormal(stddev=_START)
+        input_dim = self.split.vocabulary.input_dim
+        return method(input_dim, width, start, **{"name": "items", **arguments})
+
+    def ranker(
+        self,
+        split: Split,
+        item_embedding: CompressedEmbedding,
+        output_embedding: CompressedEmbedding | None = None,
+    ) -> NextItemRanker:
+        """A ranker of the one recipe that all share."""
+        large = split.vocabulary.input_dim >= _LARGE_CATALOGUE
+        return NextItemRanker(
+            item_embedding,
+            output_embedding=output_embedding,
+            history_length=self.settings.history_length,
+            dropout=0.3,
+            item_bias=False,
+            query_bias=True,
+            recency=split.ordered,
+            num_negatives=_NUM_NEGATIVES if large else None,
+            vocabulary=split.vocabulary,
+            name="ranker",  # a number in it would count in the file's bytes
+        )
+
+    def trained_baseline(self, kind: str, seed: int) -> tuple[NextItemRanker, int]:
+        """A trained "untied", "tied" or "teacher", and its best epoch; from the disk if there."""
+        settings = replace(self.settings.training, seed=seed)
+        if kind == "teacher":
+            settings = replace(settings, epochs=self.settings.teacher_epochs)
+        shape = [self.settings.width, self.settings.history_length, self.data.fingerprint]
+        stem = f"{self.data.name}-{kind}-{_digest([asdict(settings), *shape])}"
+        path, epoch = self.work / f"{stem}.keras", self.work / f"{stem}.json"
+        if not path.exists():
+            keras.utils.set_random_seed(seed)
+            model = self.baseline(kind)
+            record = train(model, self.split, settings)
+            self.work.mkdir(parents=True, exist_ok=True)
+            epoch.write_text(json.dumps(record))
+            beside = path.with_name(f"unfinished-{path.name}")
+            model.save(beside)
+            os.replace(beside, path)
+        return keras.models.load_model(path), json.loads(epoch.read_text())["epoch"]
+
+    def sized(self, method: type[CompressedEmbedding], limit: int) -> tuple[Candidate, int] | None:
+        """The largest tied ranker of a method whose file fits: its layer and width."""
+        key = (method.__name__, limit)
+        if key not in self._sized:
+            self._sized[key] = self._largest(method, limit)
+        return self._sized[key]
+
+    def _largest(
+        self, method: type[CompressedEmbedding], limit: int
+    ) -> tuple[Candidate, int] | None:
+        vocabulary, width = self.split.vocabulary, self.settings.width
+        sizes = range(1, width + 1)  # what has no size of its own is narrower
+        if method.size_argument:
+            sizes = method.size_range(vocabulary.input_dim, width)
+            # An order needs an item for every bucket.
+            sizes = [size for size in sizes if size <= len(vocabulary)]
+
+        def at(size: int) -> tuple[Candidate, int]:
+            arguments = dict(TUNED.get(method.__name__, {}))
+            if not method.size_argument:
+                return Candidate(method, arguments), size
+            return Candidate(method, {**arguments, method.size_argument: size}), width
+
+        def stored_bytes(size: int) -> int:
+            candidate, width = at(size)
+            return candidate.stored_bytes(vocabulary.input_dim, width)
+
+        def file_bytes(size: int) -> int:
+            candidate, width = at(size)
+            layer = self.layer(method, width, **candidate.arguments)
+            return graph_bytes(self._built(self.ranker(self.split, layer)))
+
+        def place(room: int) -> int:
+            return bisect_right(sizes, room, key=stored_bytes) - 1
+
+        low, high = -1, place(limit) + 1  # what fits, and what does not
+        overhead = self.tied_bytes - 4 * vocabulary.input_dim * width
+        guess = place(limit - overhead)
+        while high - low > 1:
+            middle = min(max(guess, low + 1), high - 1)
+            room = limit - file_bytes(sizes[middle])
+            low, high = (middle, high) if room >= 0 else (low, middle)
+            if 0 <= room <= _UNUSED * limit:
+                break
+            guess = place(stored_bytes(sizes[middle]) + room)
+        return at(sizes[low]) if low >= 0 else None
+
+    def by_similarity(self, num_buckets: int) -> Split:
+        """The split under ids that put items together which the same users took in training."""
+        vocabulary, log = self.split.vocabulary, self.split.train_interactions
+        item = vocabulary.ids(log.item) - vocabulary.first_id
+        vectors = interaction_vectors(log.user, item, len(vocabulary))
+        order = similarity_order(
+            vectors,
+            num_buckets,
+            counts=vocabulary.counts,
+            first_id=vocabulary.first_id,
+            progress=False,
+        )
+        return self.split.renumbered(vocabulary.reordered(order))
+
+    @staticmethod
+    def _built(ranker: NextItemRanker) -> NextItemRanker:
+        """Some weights, for zeros and ones at the start would be optimized out of the file."""
+        ranker.build_once()
+        rng = np.random.default_rng(0)
+        for weight in ranker.trainable_weights:
+            weight.assign(rng.normal(size=weight.shape))
+        return ranker
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

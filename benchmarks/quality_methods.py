@@ -1,0 +1,212 @@
+"""The methods that the benchmark of quality compares, and how one of them is run and measured."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.quality_case import Case, Settings
+from memcom_tf._keras import keras
+from memcom_tf.compression import compress
+from memcom_tf.compression.compress import SETTINGS
+from memcom_tf.converters import CompressedModelFile, convert
+from memcom_tf.converters.fold import find_embeddings, ship
+from memcom_tf.converters.signatures import dequantized_tables
+from memcom_tf.evaluation import Examples, Split, evaluate_ranking
+from memcom_tf.layers import CompressedEmbedding
+from memcom_tf.layers.base import METHODS
+from memcom_tf.method import Method
+from memcom_tf.models import NextItemRanker
+from memcom_tf.ops.reference import ReferenceOps
+from memcom_tf.training import train
+
+FINALISTS = 2
+TRIAL_EPOCHS = 4
+STUDENT_EPOCHS = SETTINGS.epochs + FINALISTS * TRIAL_EPOCHS
+"""What `compress` trains in all: its finalists for a trial each, then the best of them."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method made.
+
+    Attributes:
+        model: The ranker.
+        split: The interactions under its ids.
+        epochs: The best epoch of what was trained on targets alone.
+        student_epochs: Epochs after the teacher, at most.
+        chosen: The layer.
+        weights: How the file stores tables.
+    """
+
+    model: NextItemRanker
+    split: Split
+    epochs: int
+    student_epochs: int = 0
+    chosen: str = ""
+    weights: Any = "int8"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A method of the comparison.
+
+    Attributes:
+        name: Its name on the command line.
+        run: Takes the case, a seed and the bytes of the file at most; None where no size fits.
+        at_ratios: Whether its size is chosen.
+    """
+
+    name: str
+    run: Callable[[Case, int, int], Outcome | None]
+    at_ratios: bool = True
+
+
+def contenders() -> dict[str, Contender]:
+    """All methods by name: baselines, every registered layer in its ways, and `compress`."""
+    found = [
+        Contender("untied", partial(_baseline, kind="untied"), at_ratios=False),
+        Contender("tied", partial(_baseline, kind="tied"), at_ratios=False),
+        Contender("tied-int8", partial(_baseline, kind="tied", weights="int8"), at_ratios=False),
+        Contender("compress", _compressed),
+    ]
+    for name, method in METHODS.items():
+        found.append(Contender(name, partial(_from_scratch, method=method)))
+        if method.shares_by_remainder:
+            found.append(
+                Contender(f"{name}+order", partial(_from_scratch, method=method, ordered=True))
+            )
+        if method.size_argument and method.approximate is not Method.approximate:
+            for way, epochs in (("posthoc", 0), ("distilled", None)):
+                run = partial(_from_teacher, method=method, epochs=epochs)
+                found.append(Contender(f"{name}+{way}", run))
+    return {contender.name: contender for contender in found}
+
+
+def _baseline(case: Case, seed: int, limit: int, kind: str, weights: str = "float32") -> Outcome:
+    model, epoch = case.trained_baseline(kind, seed)
+    return Outcome(model, case.split, epoch, chosen="FullEmbedding", weights=weights)
+
+
+def _from_scratch(
+    case: Case,
+    seed: int,
+    limit: int,
+    method: type[CompressedEmbedding],
+    ordered: bool = False,
+) -> Outcome | None:
+    found = case.sized(method, limit)
+    if found is None:
+        return None
+    candidate, width = found
+    split = case.split
+    if ordered:
+        assert candidate.num_buckets is not None
+        split = case.by_similarity(candidate.num_buckets)
+    keras.utils.set_random_seed(seed)
+    model = case.ranker(split, case.layer(method, width, **candidate.arguments))
+    record = train(model, split, replace(case.settings.training, seed=seed))
+    narrow = "" if method.size_argument else f", width {width}"
+    return Outcome(model, split, record["epoch"], chosen=f"{candidate}{narrow}")
+
+
+def _from_teacher(
+    case: Case, seed: int, limit: int, method: type[CompressedEmbedding], epochs: int | None
+) -> Outcome | None:
+    found = case.sized(method, limit)
+    if found is None:
+        return None
+    most = case.settings.student.epochs if epochs is None else epochs
+    return _after_teacher(case, seed, limit, most, candidates=[found[0]], finalists=1)
+
+
+def _compressed(case: Case, seed: int, limit: int) -> Outcome | None:
+    epochs = case.settings.student.epochs
+    try:
+        return _after_teacher(case, seed, limit, epochs, finalists=FINALISTS)
+    except ValueError as error:
+        if "must leave room" not in str(error):
+            raise
+        return None
+
+
+def _after_teacher(case: Case, seed: int, limit: int, epochs: int, **options: Any) -> Outcome:
+    teacher, epoch = case.trained_baseline("teacher", seed)
+    settings = replace(case.settings.student, epochs=epochs, seed=seed)
+    found = compress(teacher, case.split, max_bytes=limit, settings=settings, **options)
+    return Outcome(found.model, found.split, epoch, epochs, str(found.chosen))
+
+
+def run(case: Case, contender: Contender, ratio: float | None, seed: int) -> dict[str, Any]:
+    """Runs a method once.
+
+    Args:
+        case: The data and the settings.
+        contender: The method.
+        ratio: Bytes of the untied float32 file over those of the file, at least.
+        seed: The seed.
+
+    Returns:
+        The figures of the run.
+    """
+    start = time.monotonic()
+    limit = int(case.untied_bytes / (ratio or 1))
+    outcome = contender.run(case, seed, limit)
+    if outcome is None:
+        return {"reachable": False}
+    seconds = time.monotonic() - start
+    figures = measure(outcome, case.settings)
+    return {
+        "reachable": True,
+        "untied_bytes": case.untied_bytes,
+        "tied_bytes": case.tied_bytes,
+        "epochs": outcome.epochs,
+        "student_epochs": outcome.student_epochs,
+        "chosen": outcome.chosen,
+        "seconds": round(seconds, 1),
+        **figures,
+    }
+
+
+def measure(outcome: Outcome, settings: Settings) -> dict[str, Any]:
+    """Bytes and metrics of the exported file, and of the model with the file's values."""
+    model, split, k = outcome.model, outcome.split, settings.k
+    conversion = convert(model, weights=outcome.weights, verify=False)
+    ids = np.arange(model.item_embedding.input_dim, dtype=np.int32)
+    figures: dict[str, Any] = {"bytes": conversion.report["graph_bytes"]}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        conversion.save(path)
+        file = CompressedModelFile(path)
+
+        def score(histories: Any) -> Any:
+            return np.stack([_scores(file, history, ids) for history in histories])
+
+        for part in ("validation", "test"):
+            examples = some(getattr(split, part), settings.file_users)
+            figures[part] = evaluate_ranking(score, examples, k=k, batch_size=64)
+            figures[f"{part}_users"] = len(examples)
+    shipped = [ship(embedding, outcome.weights) for embedding in find_embeddings(model)]
+    with dequantized_tables(shipped, ReferenceOps()):
+        for part in ("validation", "test"):
+            examples = getattr(split, part)
+            figures[f"{part}_of_model"] = evaluate_ranking(model, examples, k=k, batch_size=256)
+            figures[f"{part}_users_of_model"] = len(examples)
+    return figures
+
+
+def _scores(file: CompressedModelFile, history: Any, ids: Any) -> Any:
+    return file.run("score", history=history[None].astype(np.int32), candidates=ids)["scores"]
+
+
+def some(examples: Examples, most: int) -> Examples:
+    """All examples, or so many of them, the same in every run."""
+    rows = np.random.default_rng(0).permutation(len(examples))[:most]
+    return examples[np.sort(rows)]

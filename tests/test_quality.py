@@ -1,0 +1,169 @@
+"""The benchmark of quality: what it runs, what it keeps, and what it never looks at."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import quality, quality_case, quality_methods, quality_report
+from benchmarks.quality_data import Data, fingerprint, load
+from memcom_tf.compression import Candidate
+from memcom_tf.datasets import Interactions
+from memcom_tf.evaluation import hold_out, leave_last_out
+from memcom_tf.layers import MEmComEmbedding
+from memcom_tf.layers.base import METHODS
+
+USERS, ITEMS, LENGTH = 60, 300, 10
+
+
+def columns() -> dict[str, np.ndarray]:
+    """Every item occurs in training, so that what is tested adds none."""
+    rng = np.random.default_rng(0)
+    item = np.concatenate([rng.permutation(ITEMS), rng.integers(0, ITEMS, ITEMS)])
+    last = rng.integers(0, ITEMS, (USERS, 2))
+    item = np.concatenate([item.reshape(USERS, LENGTH), last], axis=1)
+    return {"user": np.repeat(np.arange(USERS), LENGTH + 2), "item": item.ravel()}
+
+
+def held_out() -> np.ndarray:
+    return np.tile(np.arange(LENGTH + 2) >= LENGTH, USERS)
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(*arguments: str, data: str = "") -> tuple[list[dict], str]:
+        path = tmp_path / "clicks.npz"
+        np.savez(path, **columns())
+        options = ["--quick", "--width", "16", "--history-length", "8", "--seeds", "0"]
+        out = tmp_path / "out.jsonl"
+        status = quality.main(
+            ["--data", data or str(path), *options, "--json", str(out), *arguments]
+        )
+        assert status == 0
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        return rows, (tmp_path / "out.md").read_text()
+
+    return run
+
+
+def test_a_run_is_kept_and_not_repeated(run, tmp_path, monkeypatch):
+    methods = ["--methods", "tied", "tied-int8", "MEmComEmbedding+posthoc"]
+    rows, text = run(*methods, "--ratios", "2.6", "1000")
+    assert [(row["method"], row["ratio"], row["reachable"]) for row in rows] == [
+        ("tied", None, True),
+        ("tied-int8", None, True),
+        ("MEmComEmbedding+posthoc", 2.6, True),
+        ("MEmComEmbedding+posthoc", 1000, False),
+    ]
+    assert 2.6 <= rows[2]["untied_bytes"] / rows[2]["bytes"] < 2.7
+    assert rows[1]["bytes"] < rows[0]["bytes"]
+    assert rows[0]["test"]["ndcg@10"] == pytest.approx(rows[0]["test_of_model"]["ndcg@10"], abs=0.1)
+    assert "| MEmComEmbedding+posthoc | 1000 | not reachable |" in text
+    assert "- Ratio 2.6: `MEmComEmbedding+posthoc`" in text
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+    monkeypatch.setattr(quality, "run", lambda *_: pytest.fail("repeated"))
+    again, same_text = run(*methods, "--ratios", "2.6", "1000")
+    assert again == rows
+    assert same_text.split("## Which")[0] == text.split("## Which")[0]
+
+
+def test_a_failed_run_is_told_and_not_kept(run, monkeypatch, capsys):
+    def fail(*_):
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(quality, "run", fail)
+    with pytest.raises(AssertionError, match="1 == 0"):
+        run("--methods", "tied")
+    assert "no such thing" in capsys.readouterr().err
+
+
+def test_csv_and_npz_hold_the_same(tmp_path):
+    names = {"user": columns()["user"], "item": columns()["item"], "test": held_out().astype(int)}
+    np.savez(tmp_path / "sets.npz", **names)
+    lines = [",".join(map(str, row)) for row in zip(*names.values(), strict=True)]
+    (tmp_path / "sets.csv").write_text("\n".join([",".join(names), *lines]))
+    found = [load(str(tmp_path / f"sets.{kind}"), 8) for kind in ("npz", "csv")]
+    assert found[0].fingerprint == found[1].fingerprint
+    assert not found[0].split.ordered
+    del names["test"]
+    np.savez(tmp_path / "sequences.npz", **names)
+    assert load(str(tmp_path / "sequences.npz"), 8).split.ordered
+
+
+def test_every_registered_layer_is_a_method():
+    names = set(quality_methods.contenders())
+    assert set(METHODS) <= names
+    assert {"MEmComEmbedding+order", "LowRankEmbedding+distilled", "compress"} <= names
+    # There is no closed form for hashes that overlap, and no shared row to choose without buckets.
+    assert not names & {"DoubleHashedEmbedding+posthoc", "LowRankEmbedding+order"}
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_is_tested_on_changes_nothing_that_is_learned(tmp_path, monkeypatch, ordered):
+    """Other items to be tested on: the same counts, order, epochs and weights."""
+    candidate = Candidate(MEmComEmbedding, {"num_buckets": 40})
+    monkeypatch.setattr(quality_case.Case, "sized", lambda *_: (candidate, 8))
+    found = []
+    for number in range(2):
+        split = split_with_other_tests(number, ordered)
+        data = Data("clicks", split, fingerprint(split))
+        options = quality.parser().parse_args(["--quick", "--width", "8", "--history-length", "8"])
+        settings = quality.settings_of(options, data)
+        settings = replace(settings, training=replace(settings.training, epochs=3))
+        case = quality_case.Case(data, settings, tmp_path / str(number))
+        contender = quality_methods.contenders()["MEmComEmbedding+order"]
+        found.append((data, contender.run(case, 0, 0)))
+    (data, outcome), (other_data, other) = found
+    assert data.fingerprint != other_data.fingerprint
+    assert data.split.vocabulary.fingerprint == other_data.split.vocabulary.fingerprint
+    assert isinstance(outcome.model.item_embedding, MEmComEmbedding)
+    vocabulary, others = outcome.model.vocabulary, other.model.vocabulary
+    assert vocabulary.order == "similarity"
+    np.testing.assert_array_equal(vocabulary.counts, others.counts)
+    assert list(vocabulary) == list(others)
+    assert outcome.epochs == other.epochs
+    for weight, same in zip(outcome.model.get_weights(), other.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, same)
+
+
+def split_with_other_tests(number: int, ordered: bool):
+    """Two splits that differ in what is for test, and in nothing else."""
+    log = columns()
+    if ordered:
+        last = slice(LENGTH + 1, None, LENGTH + 2)
+    else:
+        coin = np.random.default_rng(0).random(len(log["item"])) < 0.5  # that of `hold_out`
+        last = held_out() & ~coin
+    log["item"][last] = (log["item"][last] + 7 * number) % ITEMS
+    interactions = Interactions(**log)
+    if ordered:
+        return leave_last_out(interactions, history_length=8)
+    return hold_out(interactions, held_out(), history_length=8)
+
+
+def group(method, ratio, ndcg, size):
+    metrics = {"ndcg@10": ndcg, "recall@10": ndcg}
+    row = {"method": method, "ratio": ratio, "bytes": size, "reachable": True}
+    return quality_report.Group([{**row, "validation": metrics, "test": metrics}])
+
+
+def test_the_best_on_validation_is_named_for_each_ratio():
+    groups = [
+        group("tied", None, 0.10, 1000),
+        group("untied", None, 0.08, 2000),
+        group("HashedEmbedding", 16, 0.05, 100),
+        group("compress", 16, 0.09, 90),
+    ]
+    assert quality_report.reference(groups, 10).method == "tied"
+    text = quality_report.which_when(groups, 10)
+    assert text.startswith("- Ratio 16: `compress` (90 bytes, +10.0 % of test nDCG@10 lost); then")
+
+
+def test_more_than_a_student_is_needed(capsys):
+    with pytest.raises(SystemExit):
+        quality.main(["--epochs", "3"])
+    assert "--epochs must be more than" in capsys.readouterr().err
