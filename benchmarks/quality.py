@@ -32,7 +32,7 @@ from benchmarks import quality_report
 from benchmarks.machine import describe
 from benchmarks.quality_case import Case, Settings
 from benchmarks.quality_data import MOVIELENS, Data, load
-from benchmarks.quality_methods import STUDENT_EPOCHS, contenders, run
+from benchmarks.quality_methods import STUDENT_STEPS, contenders, run
 from memcom_tf.compression.compress import SETTINGS
 from memcom_tf.training import TrainingSettings
 
@@ -59,10 +59,10 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--width", type=int, default=_WIDTH)
     options.add_argument("--history-length", type=int, default=_HISTORY_LENGTH)
     options.add_argument(
-        "--epochs",
+        "--steps",
         type=int,
-        default=TrainingSettings().epochs + STUDENT_EPOCHS,
-        help="of baselines, and of a teacher and its student together, at most",
+        default=TrainingSettings().steps + STUDENT_STEPS,
+        help="of training, of baselines, and of a teacher and its students together",
     )
     options.add_argument("--file-users", type=int, default=2000, help="users a file is run for")
     options.add_argument("--quick", action="store_true", help="too little training to learn much")
@@ -76,8 +76,8 @@ def settings_of(options: argparse.Namespace, data: Data) -> Settings:
         k=k,
         width=options.width,
         history_length=options.history_length,
-        training=TrainingSettings(epochs=options.epochs, k=k),
-        teacher_epochs=options.epochs - STUDENT_EPOCHS,
+        training=TrainingSettings(steps=options.steps, k=k),
+        teacher_steps=options.steps - STUDENT_STEPS,
         student=replace(SETTINGS, k=k),
         file_users=options.file_users,
     )
@@ -86,7 +86,6 @@ def settings_of(options: argparse.Namespace, data: Data) -> Settings:
     return replace(
         settings,
         training=replace(settings.training, epochs=2, evaluate_every=1),
-        teacher_epochs=1,
         student=replace(settings.student, epochs=1, evaluate_every=1),
         file_users=min(50, settings.file_users),
     )
@@ -95,8 +94,8 @@ def settings_of(options: argparse.Namespace, data: Data) -> Settings:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what is missing, and writes the table and the plot; 1 where a run failed."""
     options = parser().parse_args(arguments)
-    if options.epochs <= STUDENT_EPOCHS and not options.quick:
-        parser().error(f"--epochs must be more than {STUDENT_EPOCHS}, those of a student.")
+    if options.steps <= STUDENT_STEPS:
+        parser().error(f"--steps must be more than {STUDENT_STEPS}, those of students.")
     if not all(ratio >= 1 for ratio in options.ratios):
         parser().error("--ratios must be 1 or more.")
     data = load(options.data, options.history_length)
@@ -160,8 +159,8 @@ def _facts(case: Case, options: argparse.Namespace, settings: Settings) -> dict[
         "users": len(split.test),
         "quick": options.quick,
         "k": settings.k,
-        "epochs": settings.training.epochs,
-        "teacher_epochs": settings.teacher_epochs,
+        "steps": settings.training.steps,
+        "teacher_steps": settings.teacher_steps,
         "file_users": settings.file_users,
         "machine": describe(),
     }

@@ -11,23 +11,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.quality_data import Data
 from memcom_tf._keras import keras
 from memcom_tf.compression import Candidate
-from memcom_tf.compression.compress import graph_bytes
+from memcom_tf.compression.file_size import fill_at_random, graph_bytes
 from memcom_tf.evaluation import Split
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
 from memcom_tf.models import NextItemRanker
-from memcom_tf.ordering import interaction_vectors, similarity_order
-from memcom_tf.training import TrainingSettings, train
+from memcom_tf.training import TrainingSettings, new_ranker, train
+from memcom_tf.training.recipe import start
 
 TUNED: dict[str, dict[str, Any]] = {"MEmComEmbedding": {"multiplier_learning_rate": 10.0}}
 """Arguments that a method is better with, in training from scratch, than by default."""
-_LARGE_CATALOGUE = 8192
-_NUM_NEGATIVES = 3000
-_START = 0.1
 _UNUSED = 0.005
 """Share of the bytes that may stay unused, so that few files are written to find a size."""
 
@@ -40,9 +35,9 @@ class Settings:
         k: Length of the judged list.
         width: Width of an embedding.
         history_length: Items of a history.
-        training: How baselines, and methods from scratch, are trained: for as many epochs as the
-            teacher and the student take together.
-        teacher_epochs: Epochs of the teacher, at most.
+        training: How baselines, and methods from scratch, are trained: for as many steps as the
+            teacher and the students take together.
+        teacher_steps: Steps of the teacher.
         student: How students are trained.
         file_users: Users that a file is run for, at most.
     """
@@ -51,7 +46,7 @@ class Settings:
     width: int
     history_length: int
     training: TrainingSettings
-    teacher_epochs: int
+    teacher_steps: int
     student: TrainingSettings
     file_users: int
 
@@ -96,9 +91,8 @@ class Case:
         self, method: type[CompressedEmbedding], width: int, **arguments: Any
     ) -> CompressedEmbedding:
         """A new table."""
-        start = keras.initializers.RandomNormal(stddev=_START)
         input_dim = self.split.vocabulary.input_dim
-        return method(input_dim, width, start, **{"name": "items", **arguments})
+        return method(input_dim, width, start(), **{"name": "items", **arguments})
 
     def ranker(
         self,
@@ -107,25 +101,14 @@ class Case:
         output_embedding: CompressedEmbedding | None = None,
     ) -> NextItemRanker:
         """A ranker of the one recipe that all share."""
-        large = split.vocabulary.input_dim >= _LARGE_CATALOGUE
-        return NextItemRanker(
-            item_embedding,
-            output_embedding=output_embedding,
-            history_length=self.settings.history_length,
-            dropout=0.3,
-            item_bias=False,
-            query_bias=True,
-            recency=split.ordered,
-            num_negatives=_NUM_NEGATIVES if large else None,
-            vocabulary=split.vocabulary,
-            name="ranker",  # a number in it would count in the file's bytes
-        )
+        # A number in its name would count in the file's bytes.
+        return new_ranker(split, item_embedding, output_embedding=output_embedding, name="ranker")
 
     def trained_baseline(self, kind: str, seed: int) -> tuple[NextItemRanker, int]:
         """A trained "untied", "tied" or "teacher", and its best epoch; from the disk if there."""
         settings = replace(self.settings.training, seed=seed)
         if kind == "teacher":
-            settings = replace(settings, epochs=self.settings.teacher_epochs)
+            settings = replace(settings, steps=self.settings.teacher_steps)
         shape = [self.settings.width, self.settings.history_length, self.data.fingerprint]
         stem = f"{self.data.name}-{kind}-{_digest([asdict(settings), *shape])}"
         path, epoch = self.work / f"{stem}.keras", self.work / f"{stem}.json"
@@ -187,27 +170,9 @@ class Case:
             guess = place(stored_bytes(sizes[middle]) + room)
         return at(sizes[low]) if low >= 0 else None
 
-    def by_similarity(self, num_buckets: int) -> Split:
-        """The split under ids that put items together which the same users took in training."""
-        vocabulary, log = self.split.vocabulary, self.split.train_interactions
-        item = vocabulary.ids(log.item) - vocabulary.first_id
-        vectors = interaction_vectors(log.user, item, len(vocabulary))
-        order = similarity_order(
-            vectors,
-            num_buckets,
-            counts=vocabulary.counts,
-            first_id=vocabulary.first_id,
-            progress=False,
-        )
-        return self.split.renumbered(vocabulary.reordered(order))
-
     @staticmethod
     def _built(ranker: NextItemRanker) -> NextItemRanker:
-        """Some weights, for zeros and ones at the start would be optimized out of the file."""
-        ranker.build_once()
-        rng = np.random.default_rng(0)
-        for weight in ranker.trainable_weights:
-            weight.assign(rng.normal(size=weight.shape))
+        fill_at_random(ranker)
         return ranker
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from memcom_tf.datasets import load_interactions, movielens_100k
-from memcom_tf.evaluation import Split, hold_out, leave_last_out
+from memcom_tf.datasets import movielens_100k
+from memcom_tf.evaluation import Split, leave_last_out, load_split
 
 MOVIELENS = "movielens"
 
@@ -46,14 +45,7 @@ def load(source: str, history_length: int) -> Data:
     if source == MOVIELENS:
         name, split = MOVIELENS, leave_last_out(movielens_100k(), history_length=history_length)
     else:
-        path = Path(source)
-        name, time = path.stem, _column(path, "time")
-        log = load_interactions(path, time=None if time is None else "time")
-        is_test = _column(path, "test")
-        if is_test is None:
-            split = leave_last_out(log, history_length=history_length)
-        else:
-            split = hold_out(log, is_test, history_length=history_length)
+        name, split = Path(source).stem, load_split(source, history_length=history_length)
     return Data(name, split, fingerprint(split))
 
 
@@ -64,17 +56,3 @@ def fingerprint(split: Split) -> str:
         for array in (part.history, part.target, part.left_out):
             digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()[:12]
-
-
-def _column(path: Path, name: str) -> npt.NDArray[np.generic] | None:
-    """A column that a file may have, or lack."""
-    if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            return archive[name] if name in archive.files else None
-    import pandas as pd
-
-    if path.suffix == ".parquet":
-        frame = pd.read_parquet(path)
-    else:
-        frame = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
-    return frame[name].to_numpy() if name in frame.columns else None

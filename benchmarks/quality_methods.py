@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks.quality_case import Case, Settings
 from memcom_tf._keras import keras
-from memcom_tf.compression import compress
-from memcom_tf.compression.compress import SETTINGS
+from memcom_tf.compression import SETTINGS, compress
+from memcom_tf.compression.trials import TRIAL_SHARE
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.converters.fold import find_embeddings, ship
 from memcom_tf.converters.signatures import dequantized_tables
@@ -26,10 +26,10 @@ from memcom_tf.method import Method
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.training import train
+from memcom_tf.training.recipe import by_similarity
 
 FINALISTS = 2
-TRIAL_EPOCHS = 4
-STUDENT_EPOCHS = SETTINGS.epochs + FINALISTS * TRIAL_EPOCHS
+STUDENT_STEPS = SETTINGS.steps + FINALISTS * SETTINGS.steps // TRIAL_SHARE
 """What `compress` trains in all: its finalists for a trial each, then the best of them."""
 
 
@@ -109,7 +109,7 @@ def _from_scratch(
     split = case.split
     if ordered:
         assert candidate.num_buckets is not None
-        split = case.by_similarity(candidate.num_buckets)
+        split = by_similarity(split, candidate.num_buckets, case.settings.width)
     keras.utils.set_random_seed(seed)
     model = case.ranker(split, case.layer(method, width, **candidate.arguments))
     record = train(model, split, replace(case.settings.training, seed=seed))
@@ -137,11 +137,14 @@ def _compressed(case: Case, seed: int, limit: int) -> Outcome | None:
         return None
 
 
-def _after_teacher(case: Case, seed: int, limit: int, epochs: int, **options: Any) -> Outcome:
+def _after_teacher(
+    case: Case, seed: int, limit: int, epochs: int | None, **options: Any
+) -> Outcome:
     teacher, epoch = case.trained_baseline("teacher", seed)
     settings = replace(case.settings.student, epochs=epochs, seed=seed)
     found = compress(teacher, case.split, max_bytes=limit, settings=settings, **options)
-    return Outcome(found.model, found.split, epoch, epochs, str(found.chosen))
+    trained = max(trial.num_trained for trial in found.trials)
+    return Outcome(found.model, found.split, epoch, trained, str(found.chosen))
 
 
 def run(case: Case, contender: Contender, ratio: float | None, seed: int) -> dict[str, Any]:

@@ -165,5 +165,5 @@ def test_the_best_on_validation_is_named_for_each_ratio():
 
 def test_more_than_a_student_is_needed(capsys):
     with pytest.raises(SystemExit):
-        quality.main(["--epochs", "3"])
-    assert "--epochs must be more than" in capsys.readouterr().err
+        quality.main(["--steps", "3"])
+    assert "--steps must be more than" in capsys.readouterr().err

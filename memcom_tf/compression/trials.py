@@ -24,7 +24,7 @@ from memcom_tf.vocabulary import Vocabulary
 _SIZE_ROUNDS = 3
 _SPARE = 0.01
 """Share of the bytes that may be left over."""
-_TRIAL_SHARE = 4
+TRIAL_SHARE = 4
 """Finalists are trained for one part of so many of the training."""
 
 
@@ -109,7 +109,10 @@ class Trials:
         found = []
         for candidate in self._fitting(limit) if candidates is None else candidates:
             student, split = self.student(candidate)
-            trial = Trial(candidate, graph_bytes(student), self._ndcg(student, split))
+            size = graph_bytes(student)
+            if candidates is None and size > limit:
+                continue  # the converter's constants depend on values a little
+            trial = Trial(candidate, size, self._ndcg(student, split))
             found.append(trial)
             self.report(
                 f"{candidate}: {trial.file_bytes:,} bytes, "
@@ -161,7 +164,7 @@ class Trials:
         """The finalist that is best after a part of the training."""
         if len(finalists) == 1:
             return finalists[0]
-        epochs = max(1, self.epochs // _TRIAL_SHARE)
+        epochs = max(1, self.epochs // TRIAL_SHARE)
         for trial in finalists:
             _, _, ndcg = self.trained(trial.candidate, epochs)
             self.finals.append(replace(trial, ndcg_after=ndcg, num_trained=epochs))

@@ -112,7 +112,6 @@ def train_ranker(
     keras.utils.set_random_seed(settings.seed)
     embedding = None
     if ratio is not None:
-        split = by_similarity(split, width, ratio)
         embedding = MEmComEmbedding.for_ratio(
             split.vocabulary.input_dim,
             width,
@@ -120,19 +119,25 @@ def train_ranker(
             embeddings_initializer=start(),
             multiplier_learning_rate=10.0,
         )
+        split = by_similarity(split, embedding.num_buckets, width)
     model = new_ranker(split, embedding, width=width)
     return TrainedRanker(model, split, train(model, split, settings, verbose=verbose))
 
 
-def by_similarity(split: Split, width: int, ratio: float) -> Split:
-    """The split under ids by similarity, for MEmCom of a ratio; learned from training alone."""
+def by_similarity(split: Split, num_buckets: int, width: int = 64) -> Split:
+    """The split under ids by the similarity of who took an item, in training alone.
+
+    Args:
+        split: The interactions.
+        num_buckets: Shared rows of the layer that it is for.
+        width: Numbers by which items are compared.
+    """
     vocabulary = split.vocabulary
-    layer = MEmComEmbedding.for_ratio(vocabulary.input_dim, width, ratio)
     log = split.train_interactions
     item = vocabulary.ids(log.item) - vocabulary.first_id
     known = item >= 0
     vectors = interaction_vectors(log.user[known], item[known], len(vocabulary), width)
     order = similarity_order(
-        vectors, layer.num_buckets, counts=vocabulary.counts, first_id=vocabulary.first_id
+        vectors, num_buckets, counts=vocabulary.counts, first_id=vocabulary.first_id
     )
     return split.renumbered(vocabulary.reordered(order))
