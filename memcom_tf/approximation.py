@@ -36,6 +36,19 @@ def means(table: Floats, weights: Floats, groups: npt.NDArray[Any], count: int) 
     return (sums / np.where(total > 0, total, 1)[:, None]).astype(np.float32)
 
 
+def roots(metric: npt.NDArray[np.float64], cut: slice = slice(None)) -> tuple[Floats, Floats]:
+    """A square root `[d, d]` of a metric, or of a block on its diagonal, and its inverse.
+
+    Distances in `x @ root` are those that the metric measures. Directions that it does not see
+    count a millionth of its mean, so that the inverse exists.
+    """
+    values, directions = np.linalg.eigh(metric[cut, cut])
+    lengths = np.sqrt(np.maximum(values, 1e-6 * np.trace(metric) / len(metric)))
+    root = (directions * lengths) @ directions.T
+    inverse = (directions / lengths) @ directions.T
+    return root.astype(np.float32), inverse.astype(np.float32)
+
+
 def shared_directions(
     table: Floats, weights: Floats, groups: npt.NDArray[Any], count: int
 ) -> tuple[Floats, Floats]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from memcom_tf.approximation import roots
 from memcom_tf.compression.candidates import Candidate, candidates_for
 from memcom_tf.compression.file_size import fill_at_random, graph_bytes, graph_overhead
 from memcom_tf.compression.result import Trial
@@ -21,6 +22,8 @@ from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
 from memcom_tf.training.train import some_of
 from memcom_tf.vocabulary import Vocabulary
 
+_BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
+"""A byte for each item: popularity is what compressed vectors lose first."""
 _SIZE_ROUNDS = 3
 _SPARE = 0.01
 """Share of the bytes that may be left over."""
@@ -45,10 +48,12 @@ class Trials:
         self._start: dict[Candidate, NextItemRanker] = {}
         self._sizes: dict[Candidate, int] = {}
         queries = queries_of(model, split)
-        moment = queries.T @ queries
-        width = len(moment)
-        # Half of the error as the scores see it, half as the vectors of the history do.
-        self.metric = moment / np.trace(moment) * width / 2 + np.eye(width) / 2
+        self.mean_query = queries.mean(axis=0)
+        spread = np.cov(queries.T)
+        width = len(spread)
+        # Half of the error as it tells scores of users apart, half as the histories see it. What
+        # it does to the scores of all users alike is put right by biases.
+        self.metric = spread / np.trace(spread) * width / 2 + np.eye(width) / 2
         self.ndcg_of_teacher = self._ndcg(model, split)
         self.overhead = 0
         self.epochs = settings.epochs_of(
@@ -64,8 +69,9 @@ class Trials:
         if num_buckets not in self._orders:
             assert num_buckets is not None
             vectors = vectors_of(self.model.scored_embedding)[vocabulary.ids(list(vocabulary))]
+            root, _ = roots(self.metric)
             order = similarity_order(
-                vectors, num_buckets, counts=vocabulary.counts, first_id=vocabulary.first_id
+                vectors @ root, num_buckets, counts=vocabulary.counts, first_id=vocabulary.first_id
             )
             self._orders[num_buckets] = vocabulary.reordered(order)
         return self._orders[num_buckets]
@@ -96,13 +102,26 @@ class Trials:
                     vectors_of(layer), frequencies=frequencies, **metric, **candidate.arguments
                 )
 
-            self._start[candidate] = rebuilt(teacher, vocabulary, compressed)
+            student = rebuilt(teacher, vocabulary, compressed, **_BIASES)
+            self._correct_means(student, teacher)
+            self._start[candidate] = student
         start = self._start[candidate]
         copy = NextItemRanker.from_config(start.get_config())
         copy.vocabulary = vocabulary
         copy.build_once()
         copy.set_weights(start.get_weights())
         return copy, self.splits(vocabulary)
+
+    def _correct_means(self, student: NextItemRanker, teacher: NextItemRanker) -> None:
+        """Sets biases so that the mean query scores every item as the teacher does."""
+        assert student.item_bias_embedding is not None
+        wanted, found = (
+            vectors_of(r.scored_embedding) @ self.mean_query for r in (teacher, student)
+        )
+        biases = wanted - found
+        if teacher.item_bias_embedding is not None:
+            biases += vectors_of(teacher.item_bias_embedding)[:, 0]
+        student.item_bias_embedding.assign_tables({"embeddings": biases[:, None]})
 
     def in_closed_form(self, limit: int, candidates: Sequence[Candidate] | None) -> list[Trial]:
         """Every candidate that fits, in closed form."""
@@ -122,8 +141,7 @@ class Trials:
 
     def _fitting(self, limit: int) -> list[Candidate]:
         """Candidates as large as the file may be, each by what its graph takes."""
-        biases = self.model.item_bias_embedding
-        self.overhead = graph_overhead(self.model) + (0 if biases is None else 2 * biases.input_dim)
+        self.overhead = graph_overhead(self.model) + self.model.item_embedding.input_dim
         tables = 1 if self.model.output_embedding is None else 2
         shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
 
@@ -150,7 +168,7 @@ class Trials:
     def _file_bytes(self, candidate: Candidate) -> int:
         """Bytes of a candidate's file, whatever its values."""
         if candidate not in self._sizes:
-            config = self.model.get_config()
+            config = {**self.model.get_config(), **_BIASES}
             shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
             layers = {"item_embedding": candidate.layer(*shape)}
             if self.model.output_embedding is not None:

@@ -56,6 +56,7 @@ class MEmComEmbedding(CompressedEmbedding):
     source = "arXiv:2203.10135"
     variants = ({}, {"bias": True})
     shares_by_remainder = True
+    takes_metric = True
     size_argument = "num_buckets"
 
     def __init__(
@@ -154,10 +155,16 @@ class MEmComEmbedding(CompressedEmbedding):
         }
         return {**folded, "bias": xp.values(t["bias"]) * rate} if self.bias else folded
 
-    def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
+    def approximate(
+        self, table: np.ndarray, weights: np.ndarray, metric: np.ndarray | None = None
+    ) -> Tables:
         """The best matrix of rank 1 for each bucket; biases are zero."""
         buckets = np.arange(self.input_dim) % self.num_buckets
-        shared, factors = approximation.shared_directions(table, weights, buckets, self.num_buckets)
+        root, back = (None, None) if metric is None else approximation.roots(metric)
+        seen = table if root is None else table @ root
+        shared, factors = approximation.shared_directions(seen, weights, buckets, self.num_buckets)
+        if back is not None:
+            shared = shared @ back
         tables = {"shared": shared, "multiplier": factors[:, None] / self.multiplier_learning_rate}
         return {**tables, "bias": np.zeros((self.input_dim, 1))} if self.bias else tables
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf import codebooks
+from memcom_tf import approximation, codebooks
 from memcom_tf.layers.base import register_method
 from memcom_tf.layers.codebook import CodebookEmbedding
 from memcom_tf.ops.interface import Array, Ops
@@ -93,7 +93,7 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
         """Residual quantization, refined by least squares and beam search in turns."""
         back = None
         if metric is not None:
-            root, back = codebooks.roots(metric)
+            root, back = approximation.roots(metric)
             table = table @ root
         found = codebooks.residual(table, weights, self.num_codebooks, self.num_codes, self._groups)
         tables = {"codebooks": found.books.reshape(-1, self.output_dim)}
