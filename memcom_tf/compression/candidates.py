@@ -78,7 +78,7 @@ def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Cand
     Example:
         >>> for candidate in candidates_for(40_000, 64, max_bytes=180_000)[::2]:
         ...     print(candidate)
-        MEmComEmbedding(num_buckets=1562, multiplier_learning_rate=10.0)
+        MEmComEmbedding(num_buckets=1562)
         ResidualQuantizedEmbedding(num_buckets=898, num_codebooks=3, codebooks int4, shared int4)
     """
 
@@ -104,9 +104,8 @@ def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Cand
         found.append(candidate)
         return True
 
-    rate = {"multiplier_learning_rate": 10.0}
     for storage in ({}, {"shared": "int4_per_table", "multiplier": "int8_per_bucket"}):
-        shared(MEmComEmbedding, {**rate, "storage": storage} if storage else rate, input_dim)
+        shared(MEmComEmbedding, {"storage": storage} if storage else {}, input_dim)
     low = {"codebooks": "int4_per_row"}
     # Books of 256 rows are most of a small file.
     few = [(low, 16)] if input_dim < _SMALL_CATALOGUE else []
