@@ -73,7 +73,7 @@ def greedy(table, num_codebooks, num_codes):
 def test_refinement_lowers_the_error_of_greedy_stages(num_codebooks):
     layer = ResidualQuantizedEmbedding.from_table(TABLE, num_codebooks=num_codebooks, num_codes=16)
     before = error(TABLE, greedy(TABLE, num_codebooks, 16))
-    assert error(TABLE, layer(np.arange(len(TABLE)))) < 0.9 * before
+    assert error(TABLE, layer(np.arange(len(TABLE)))) < 0.95 * before
 
 
 def test_no_round_raises_the_error():
