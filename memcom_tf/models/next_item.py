@@ -257,6 +257,9 @@ class NextItemRanker(keras.Model):
             scaled = self.optimizer.scale_loss(total) if self._scales_loss else total
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
+        if self.compute_dtype == "float16":
+            # Keras' LossScaleOptimizer overlooks what overflowed in the rows of a sparse gradient.
+            gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         self._loss_mean.update_state(loss)
         return {"loss": self._loss_mean.result()}
