@@ -49,8 +49,9 @@ class Trials:
         self._sizes: dict[Candidate, int] = {}
         queries = queries_of(model, split)
         self.mean_query = queries.mean(axis=0)
-        spread = np.cov(queries.T)
-        width = len(spread)
+        centred = queries - self.mean_query
+        width = queries.shape[1]
+        spread = centred.T @ centred + np.finfo(np.float32).tiny * np.eye(width)
         # Half of the error as it tells scores of users apart, half as the histories see it. What
         # it does to the scores of all users alike is put right by biases.
         self.metric = spread / np.trace(spread) * width / 2 + np.eye(width) / 2
