@@ -41,4 +41,4 @@ def unpack(packed: np.ndarray, bits: int, width: int) -> np.ndarray:
     """
     mask = np.uint8(2**bits - 1)
     parts = [packed >> np.uint8(shift) & mask for shift in range(0, 8, bits)]
-    return np.concatenate(parts, axis=1)[:, :width]
+    return np.concatenate(parts, axis=-1)[..., :width]

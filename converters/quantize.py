@@ -74,7 +74,7 @@ class QuantizedTable:
         return self.take(np.arange(self.rows))
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Some rows `[n]` of `dequantized()`."""
+        """Some rows of `dequantized()`: `rows.shape + [width]`."""
         stored, scale = self.data[rows], self.scale[rows % len(self.scale)]
         if not self.packed_bits:
             return (stored.astype(np.float32) * scale).astype(np.float32)

@@ -185,6 +185,9 @@ class ProgramTracer:
             raise NotFusableError("it takes the minimum of vectors")
         return x.minimum(limit)
 
+    def sum(self, x: Array) -> Vectors:
+        raise NotFusableError("it sums over an axis of its own")
+
     def concat(self, parts: list[Array]) -> Vectors:
         if not all(isinstance(part, Vectors) for part in parts):
             raise NotFusableError("it concatenates something else than vectors")
