@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.datasets import Interactions
@@ -130,12 +131,10 @@ def test_a_student_learns_from_its_teacher_alone(sequences):
     keras.utils.set_random_seed(5)
     student = new_ranker(sequences, width=8)
     history = sequences.validation.history
-    wanted = np.asarray(keras.ops.softmax(teacher(history))) if hasattr(keras, "ops") else None
+    wanted = tf.nn.softmax(teacher(history)).numpy()
 
     def distance():
-        found = np.asarray(student(history), np.float64)
-        found = np.exp(found - found.max(axis=1, keepdims=True))
-        return np.abs(found / found.sum(axis=1, keepdims=True) - wanted).sum(axis=1).mean()
+        return np.abs(tf.nn.softmax(student(history)).numpy() - wanted).sum(axis=1).mean()
 
     before = distance()
     settings = replace(QUICK, epochs=10, distillation=1.0, weight_decay=0.0)
@@ -186,6 +185,38 @@ def test_steps_decide_the_epochs():
     settings = TrainingSettings(steps=1000)
     assert [settings.epochs_of(n) for n in (1, 50, 10_000)] == [60, 20, 4]
     assert TrainingSettings(epochs=7).epochs_of(3) == 7
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"epochs": -1}, "`epochs` must be 0 or more, or None. Received: epochs=-1"),
+        ({"steps": 0}, "`steps` must be a positive integer. Received: steps=0"),
+        ({"k": 0}, "`k` must be a positive integer"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be positive"),
+        ({"weight_decay": float("nan")}, "`weight_decay` 0 or more"),
+    ],
+)
+def test_settings_are_checked(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingSettings(**wrong)
+
+
+def test_no_epochs_leave_the_weights(sequences):
+    assert train(new_ranker(sequences, width=4), sequences, replace(QUICK, epochs=0))["epoch"] == 0
+
+
+@pytest.mark.parametrize("split_of", [leave_last_out, lambda log: hold_out(log, [0, 1, 0, 1])])
+def test_training_examples_are_needed(split_of):
+    split = split_of(
+        Interactions(
+            user=[1, 2, 3, 3] if split_of is leave_last_out else [1, 1, 2, 2], item=[5, 6, 7, 7]
+        )
+    )
+    if len(split.train):
+        split = replace(split, train=split.train[:0])
+    with pytest.raises(ValueError, match=r"must be training examples\. Received: examples=0"):
+        TrainingBatches(split)
 
 
 def test_teachers_must_fit(sequences):

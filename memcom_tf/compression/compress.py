@@ -54,7 +54,8 @@ def compress(
         report: Called with a line for each thing done.
 
     Returns:
-        The compressed ranker, the candidates and their measures.
+        The compressed ranker, the candidates and their measures. Holes of the vocabulary are not
+        kept: make room anew with `Vocabulary.with_reserve` and `extended_ranker`.
 
     Raises:
         ValueError: If the model has no vocabulary, the interactions are not its own, both or none

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from memcom_tf.errors import invalid
 from memcom_tf.evaluation.examples import Split
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary.items import factorize, left_aligned
@@ -29,6 +30,9 @@ class TrainingBatches:
         batch_size: b; the examples that are left over at the end of an epoch wait for another.
         seed: Seed of the order and the cuts.
 
+    Raises:
+        ValueError: If there is no training example, or `batch_size` is not positive.
+
     Example:
         >>> from memcom_tf.datasets import Interactions
         >>> from memcom_tf.evaluation import leave_last_out
@@ -40,6 +44,12 @@ class TrainingBatches:
 
     def __init__(self, split: Split, *, batch_size: int = 256, seed: int = 0) -> None:
         check_positive(batch_size=batch_size)
+        if not len(split.train):
+            raise invalid(
+                "There must be training examples.",
+                "Pass users with at least two interactions for training.",
+                examples=0,
+            )
         self.split = split
         self.batch_size = min(batch_size, len(split.train))
         self._rng = np.random.default_rng(seed)

@@ -13,6 +13,7 @@ from memcom_tf.errors import invalid, message
 from memcom_tf.evaluation import Examples, Split, evaluate_ranking
 from memcom_tf.models import NextItemRanker
 from memcom_tf.optimizers import LazyAdam
+from memcom_tf.tables import check_positive
 from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.distillation import DistilledRanker
 
@@ -39,6 +40,9 @@ class TrainingSettings:
         distillation: Share of the teacher in the loss, where there is one.
         k: Length of the ranked list that nDCG judges.
         seed: Seed of everything.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     epochs: int | None = None
@@ -52,6 +56,24 @@ class TrainingSettings:
     distillation: float = 0.7
     k: int = 10
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_positive(
+            steps=self.steps,
+            batch_size=self.batch_size,
+            patience=self.patience,
+            validation_users=self.validation_users,
+            k=self.k,
+            evaluate_every=1 if self.evaluate_every is None else self.evaluate_every,
+        )
+        if self.epochs is not None and self.epochs < 0:
+            raise invalid("`epochs` must be 0 or more, or None.", epochs=self.epochs)
+        if not self.learning_rate > 0 or not self.weight_decay >= 0:
+            raise invalid(
+                "`learning_rate` must be positive, and `weight_decay` 0 or more.",
+                learning_rate=self.learning_rate,
+                weight_decay=self.weight_decay,
+            )
 
     def epochs_of(self, batches: int) -> int:
         """Epochs of training, where an epoch has so many batches."""
@@ -105,7 +127,7 @@ def train(
     every = settings.evaluate_every or max(1, epochs // _EVALUATIONS)
     trained = DistilledRanker(model, teacher, settings.distillation)
     schedule = keras.optimizers.schedules.PolynomialDecay(
-        settings.learning_rate, epochs * len(batches), 0.0
+        settings.learning_rate, max(1, epochs * len(batches)), 0.0
     )
     optimizer = LazyAdam(schedule, weight_decay=settings.weight_decay or None)
     if settings.weight_decay:
