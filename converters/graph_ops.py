@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from memcom_tf.ops.interface import Array
@@ -99,13 +100,16 @@ class QuantizedOps(ReferenceOps):
         grid = high[:, None] + tf.range(step, dtype=tf.int32)[None]
         return tf.reshape(grid, [-1])[:n]
 
-    def extremes(self, table: QuantizedTable, num_buckets: int) -> tuple[Array, Array]:
+    def extremes(
+        self, table: QuantizedTable, num_buckets: int, first: int = 0
+    ) -> tuple[Array, Array]:
         if table.packed_bits or len(table.scale) not in (1, num_buckets):
-            found = NumpyOps().extremes(table.dequantized(), num_buckets)
+            found = NumpyOps().extremes(table.dequantized(), num_buckets, first)
             lowest, highest = (self._unfolded(extreme) for extreme in found)
             return lowest, highest
-        found = NumpyOps().extremes(table.data, num_buckets)
-        scale = self._unfolded(table.scale[:, 0])
+        found = NumpyOps().extremes(table.data, num_buckets, first)
+        # Scales are by `i mod m`: the first bucket's is that of id `first`.
+        scale = self._unfolded(np.roll(table.scale[:, 0], -first))
         lowest, highest = (
             tf.cast(self._unfolded(extreme), tf.float32) * scale for extreme in found
         )

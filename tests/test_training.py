@@ -14,7 +14,7 @@ from memcom_tf.evaluation import hold_out, leave_last_out
 from memcom_tf.layers import FullEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.models.negatives import NegativeSampler
-from memcom_tf.models.next_item import cross_entropy
+from memcom_tf.models.softmax import cross_entropy
 from memcom_tf.training import (
     DistilledRanker,
     TrainingBatches,

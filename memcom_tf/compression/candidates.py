@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from memcom_tf.layers import (
@@ -14,7 +16,10 @@ from memcom_tf.layers import (
     ResidualQuantizedEmbedding,
 )
 
-_LEAST_BUCKETS = 64
+_LEAST_ROWS = 64
+_UNSHARED_SHARES = (0.0, 0.25, 0.5, 0.75)
+"""Shares of the rows that belong to single, frequent ids."""
+_LOW_MEMCOM = {"shared": "int4_per_table", "multiplier": "int8_per_bucket"}
 _ITEMS_A_BUCKET = 8
 """Beyond one shared row for so many items, codes are the better use of bytes."""
 _SMALL_CATALOGUE = 8192
@@ -38,15 +43,14 @@ class Candidate:
         return hash(str(self))
 
     @property
-    def kind(self) -> tuple[Any, ...]:
-        """What is the same for every size."""
-        storage = self.arguments.get("storage", {})
-        return self.method, self.arguments.get("num_codes"), tuple(sorted(storage.items()))
+    def num_buckets(self) -> int | None:
+        """Rows that ids share, for which they should be ordered."""
+        return self.arguments.get("num_buckets")
 
     @property
-    def num_buckets(self) -> int | None:
-        """Shared rows of ids with one remainder, for which the ids should be ordered."""
-        return self.arguments.get("num_buckets")
+    def num_unshared(self) -> int:
+        """Ids from 0 on that have a row of their own."""
+        return int(self.arguments.get("num_unshared", 0))
 
     def layer(self, input_dim: int, output_dim: int) -> CompressedEmbedding:
         """A new layer."""
@@ -64,6 +68,28 @@ class Candidate:
         return f"{self.method.__name__}({', '.join(sizes + bits)})"
 
 
+Family = Callable[[int, int, int], Candidate | None]
+"""Takes `input_dim`, `output_dim` and bytes; the largest candidate whose tables they can hold."""
+
+
+def families(input_dim: int) -> list[Family]:
+    """The methods worth trying for a vocabulary of that size, each with its ways of storing."""
+    found: list[Family] = [
+        partial(_full, storage={}),
+        partial(_full, storage={"embeddings": "int4_per_row"}),
+        _low_rank,
+        partial(_memcom, storage={}, unshared=0.0),
+    ]
+    found += [partial(_memcom, storage=_LOW_MEMCOM, unshared=share) for share in _UNSHARED_SHARES]
+    sizes = [256, 16] if input_dim < _SMALL_CATALOGUE else [256]
+    found += [
+        partial(_residual, num_codes=num_codes, unshared=share)
+        for num_codes in sizes
+        for share in _UNSHARED_SHARES[::2]
+    ]
+    return found
+
+
 def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Candidate]:
     """The methods worth trying for a table, each as large as the bytes allow.
 
@@ -76,58 +102,87 @@ def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Cand
         Candidates, none where nothing fits.
 
     Example:
-        >>> for candidate in candidates_for(40_000, 64, max_bytes=180_000)[::2]:
+        >>> for candidate in candidates_for(40_000, 64, max_bytes=180_000)[::5]:
         ...     print(candidate)
         MEmComEmbedding(num_buckets=1562)
         ResidualQuantizedEmbedding(num_buckets=898, num_codebooks=3, codebooks int4, shared int4)
     """
-
-    def largest(make: Callable[[int], Candidate], most: int) -> Candidate | None:
-        low, high = 0, most + 1
-        while high - low > 1:
-            middle = (low + high) // 2
-            fits = make(middle).stored_bytes(input_dim, output_dim) <= max_bytes
-            low, high = (middle, high) if fits else (low, middle)
-        return make(low) if low else None
-
-    if Candidate(FullEmbedding).stored_bytes(input_dim, output_dim) <= max_bytes:
-        return [Candidate(FullEmbedding)]
-    found = []
-    low_rank = largest(lambda rank: Candidate(LowRankEmbedding, {"rank": rank}), output_dim)
-    if low_rank is not None and low_rank.arguments["rank"] * _LEAST_RANK_SHARE >= output_dim:
-        found.append(low_rank)
-
-    def shared(method: type[CompressedEmbedding], fixed: Mapping[str, Any], most: int) -> bool:
-        candidate = largest(lambda m: Candidate(method, {"num_buckets": m, **fixed}), most)
-        if candidate is None or candidate.arguments["num_buckets"] < _LEAST_BUCKETS:
-            return False
-        found.append(candidate)
-        return True
-
-    for storage in ({}, {"shared": "int4_per_table", "multiplier": "int8_per_bucket"}):
-        shared(MEmComEmbedding, {"storage": storage} if storage else {}, input_dim)
-    low = {"codebooks": "int4_per_row"}
-    # Books of 256 rows are most of a small file.
-    few = [(low, 16)] if input_dim < _SMALL_CATALOGUE else []
-    for books, num_codes in [(low, 256), ({}, 256), *few]:
-        fixed: dict[str, Any] = {"storage": books} if books else {}
-        if num_codes < 256:
-            fixed["num_codes"] = num_codes
-
-        def of_books(count: int, fixed: Mapping[str, Any] = fixed) -> Candidate:
-            return Candidate(ResidualQuantizedEmbedding, {"num_codebooks": count, **fixed})
-
-        most = largest(of_books, output_dim)
-        if most is None:
-            continue
-        count = most.arguments["num_codebooks"]
-        if books:
-            fixed = {**fixed, "storage": {**books, "shared": "int4_per_row"}}
-        buckets = input_dim // _ITEMS_A_BUCKET
-        for fewer in (count, count - 1):
-            arguments = {"num_codebooks": fewer, **fixed}
-            if fewer and shared(ResidualQuantizedEmbedding, arguments, buckets):
-                break
-        else:
-            found.append(most)
+    found = (family(input_dim, output_dim, max_bytes) for family in families(input_dim))
     return [candidate for candidate in found if candidate is not None]
+
+
+def _full(
+    input_dim: int, output_dim: int, max_bytes: int, storage: Mapping[str, Any]
+) -> Candidate | None:
+    candidate = Candidate(FullEmbedding, {"storage": storage} if storage else {})
+    return candidate if candidate.stored_bytes(input_dim, output_dim) <= max_bytes else None
+
+
+def _low_rank(input_dim: int, output_dim: int, max_bytes: int) -> Candidate | None:
+    def of_rank(rank: int) -> Candidate:
+        return Candidate(LowRankEmbedding, {"rank": rank, "storage": {"factor": "int4_per_row"}})
+
+    rank = _largest(of_rank, output_dim, input_dim, output_dim, max_bytes)
+    return of_rank(rank) if rank * _LEAST_RANK_SHARE >= output_dim else None
+
+
+def _memcom(
+    input_dim: int, output_dim: int, max_bytes: int, storage: Mapping[str, Any], unshared: float
+) -> Candidate | None:
+    fixed = {"storage": storage} if storage else {}
+    return _with_rows(MEmComEmbedding, fixed, unshared, input_dim, input_dim, output_dim, max_bytes)
+
+
+def _residual(
+    input_dim: int, output_dim: int, max_bytes: int, num_codes: int, unshared: float
+) -> Candidate | None:
+    """As many codes an id as fit, or one less, and the rest of the bytes for rows of ids."""
+    books: dict[str, Any] = {"storage": {"codebooks": "int4_per_row"}}
+    if num_codes < 256:
+        books["num_codes"] = num_codes
+
+    def of_books(count: int) -> Candidate:
+        return Candidate(ResidualQuantizedEmbedding, {"num_codebooks": count, **books})
+
+    count = _largest(of_books, output_dim, input_dim, output_dim, max_bytes)
+    most = input_dim // _ITEMS_A_BUCKET
+    for fewer in range(count - bool(unshared), max(count - 2, 0), -1):
+        storage = {**books["storage"], "shared": "int4_per_row"}
+        fixed = {**books, "num_codebooks": fewer, "storage": storage}
+        found = _with_rows(
+            ResidualQuantizedEmbedding, fixed, unshared, most, input_dim, output_dim, max_bytes
+        )
+        if found is not None:
+            return found
+    return of_books(count) if count and not unshared else None
+
+
+def _with_rows(
+    method: type[CompressedEmbedding],
+    fixed: Mapping[str, Any],
+    unshared: float,
+    most: int,
+    input_dim: int,
+    output_dim: int,
+    max_bytes: int,
+) -> Candidate | None:
+    """As many rows as fit, at most `most`, a share of them for single ids."""
+
+    def of_rows(rows: int) -> Candidate:
+        own = int(unshared * rows)
+        sharing = {"num_buckets": rows - own, "num_unshared": own} if own else {"num_buckets": rows}
+        return Candidate(method, {**sharing, **fixed})
+
+    rows = _largest(of_rows, most, input_dim, output_dim, max_bytes)
+    return of_rows(rows) if rows >= _LEAST_ROWS else None
+
+
+def _largest(
+    make: Callable[[int], Candidate], most: int, input_dim: int, output_dim: int, max_bytes: int
+) -> int:
+    """The largest size whose candidate fits, 0 where none does."""
+
+    def stored_bytes(size: int) -> int:
+        return make(size).stored_bytes(input_dim, output_dim)
+
+    return bisect_right(range(1, most + 1), max_bytes, key=stored_bytes)

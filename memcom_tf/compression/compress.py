@@ -9,7 +9,7 @@ import numpy as np
 
 from memcom_tf.compression.candidates import Candidate
 from memcom_tf.compression.file_size import graph_bytes, graph_overhead
-from memcom_tf.compression.result import Compression
+from memcom_tf.compression.result import Compression, Trial
 from memcom_tf.compression.trials import Trials
 from memcom_tf.datasets import Interactions
 from memcom_tf.errors import invalid, message
@@ -38,9 +38,10 @@ def compress(
        `id % num_buckets`, the items are numbered by the similarity of their trained vectors.
     2. Its tables are set in closed form from the trained ones, weighted by how often items occur,
        and its nDCG on validation is measured.
-    3. The best `finalists` learn from the trained ranker's scores and the interactions for a few
-       epochs, and the best of these goes on. Weights before training are a candidate too, so that
-       training never makes a model worse on validation.
+    3. The best `finalists`, each the best of its layer, learn from the trained ranker's scores and
+       the interactions for a part of the epochs, and the best of these is trained for all of them.
+       Weights before training are a candidate too, so that training never makes a model worse on
+       validation.
 
     Args:
         model: A trained ranker with its vocabulary.
@@ -50,7 +51,7 @@ def compress(
         ratio: The same as a share of the model's own float32 file: one of both must be given.
         settings: How to train.
         candidates: Methods to try, of any size; None takes those of `candidates_for`.
-        finalists: How many candidates are trained before one is chosen.
+        finalists: How many candidates are trained before one is chosen, at most.
         report: Called with a line for each thing done.
 
     Returns:
@@ -78,7 +79,7 @@ def compress(
         student, student_split = work.student(best.candidate)
         ndcg = best.ndcg_before
     else:
-        best = work.best_of(tried[: max(1, finalists)])
+        best = work.best_of(_finalists(tried, finalists))
         student, student_split, ndcg = work.trained(best.candidate, work.epochs)
         best = replace(best, ndcg_after=ndcg, num_trained=work.epochs)
         report(f"{best.candidate}: nDCG {ndcg:.4f} after {work.epochs} epochs")
@@ -96,6 +97,14 @@ def compress(
         original_bytes,
         graph_bytes(student),
     )
+
+
+def _finalists(tried: Sequence[Trial], count: int) -> list[Trial]:
+    """The best candidates, one of each layer: training changes their order, not within a layer."""
+    best: dict[type, Trial] = {}
+    for trial in tried:
+        best.setdefault(trial.candidate.method, trial)
+    return list(best.values())[: max(1, count)]
 
 
 def _checked(

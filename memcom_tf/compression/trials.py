@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.approximation import roots
-from memcom_tf.compression.candidates import Candidate, candidates_for
+from memcom_tf.compression.candidates import Candidate, Family, families
 from memcom_tf.compression.file_size import fill_at_random, graph_bytes, graph_overhead
 from memcom_tf.compression.result import Trial
 from memcom_tf.compression.students import queries_of, rebuilt, uncompressed, vectors_of
@@ -43,7 +43,7 @@ class Trials:
     ) -> None:
         assert model.vocabulary is not None
         self.model, self.split, self.settings, self.report = model, split, settings, report
-        self._orders: dict[int | None, Vocabulary] = {None: model.vocabulary}
+        self._orders: dict[tuple[int, int], Vocabulary] = {}
         self._splits: dict[str, Split] = {model.vocabulary.fingerprint: split}
         self._start: dict[Candidate, NextItemRanker] = {}
         self._sizes: dict[Candidate, int] = {}
@@ -62,20 +62,26 @@ class Trials:
         )
         self.finals: list[Trial] = []
 
-    def vocabulary(self, num_buckets: int | None) -> Vocabulary:
-        """The vocabulary that a candidate of so many buckets wants."""
-        vocabulary = self._orders[None]
-        if num_buckets is not None and num_buckets >= len(vocabulary):
+    def vocabulary(self, candidate: Candidate) -> Vocabulary:
+        """The vocabulary that a candidate wants."""
+        vocabulary = self.model.vocabulary
+        assert vocabulary is not None
+        num_buckets = candidate.num_buckets
+        sharing = num_buckets or 0, candidate.num_unshared
+        if num_buckets is None or sum(sharing) >= len(vocabulary):
             return vocabulary  # every item has a row of its own
-        if num_buckets not in self._orders:
-            assert num_buckets is not None
+        if sharing not in self._orders:
             vectors = vectors_of(self.model.scored_embedding)[vocabulary.ids(list(vocabulary))]
             root, _ = roots(self.metric)
             order = similarity_order(
-                vectors @ root, num_buckets, counts=vocabulary.counts, first_id=vocabulary.first_id
+                vectors @ root,
+                num_buckets,
+                num_unshared=sharing[1],
+                counts=vocabulary.counts,
+                first_id=vocabulary.first_id,
             )
-            self._orders[num_buckets] = vocabulary.reordered(order)
-        return self._orders[num_buckets]
+            self._orders[sharing] = vocabulary.reordered(order)
+        return self._orders[sharing]
 
     def splits(self, vocabulary: Vocabulary | None) -> Split:
         """The interactions under the ids of a vocabulary."""
@@ -86,7 +92,7 @@ class Trials:
 
     def student(self, candidate: Candidate) -> tuple[NextItemRanker, Split]:
         """The ranker of a candidate, in closed form, and its interactions."""
-        vocabulary = self.vocabulary(candidate.num_buckets)
+        vocabulary = self.vocabulary(candidate)
         if candidate not in self._start:
             teacher = uncompressed(self.model, vocabulary)
             counts = np.zeros(vocabulary.input_dim)
@@ -143,28 +149,25 @@ class Trials:
     def _fitting(self, limit: int) -> list[Candidate]:
         """Candidates as large as the file may be, each by what its graph takes."""
         self.overhead = graph_overhead(self.model) + self.model.item_embedding.input_dim
+        found = (self._sized(f, limit) for f in families(self.model.item_embedding.input_dim))
+        return [candidate for candidate in found if candidate is not None]
+
+    def _sized(self, family: Family, limit: int) -> Candidate | None:
+        """The candidate of a family whose file takes the bytes, or a little less."""
         tables = 1 if self.model.output_embedding is None else 2
         shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
-
-        def sized(max_bytes: int) -> list[Candidate]:
-            return candidates_for(*shape, max(0, max_bytes) // tables)
-
-        found = []
-        for candidate in sized(limit - self.overhead):
-            room, fits = limit - self.overhead, False
-            of_kind: Candidate | None = candidate
-            for _ in range(_SIZE_ROUNDS):
-                if of_kind is None or fits:
-                    break
-                over = self._file_bytes(of_kind) - limit
-                fits = -_SPARE * limit <= over <= 0
-                if not fits:
-                    room -= over + int(_SPARE * limit / 2)
-                    last = of_kind if over <= 0 else None
-                    of_kind = next((c for c in sized(room) if c.kind == candidate.kind), last)
-            if of_kind is not None and self._file_bytes(of_kind) <= limit:
-                found.append(of_kind)
-        return found
+        room, best = limit - self.overhead, None
+        for _ in range(_SIZE_ROUNDS):
+            candidate = family(*shape, max(0, room) // tables)
+            if candidate is None:
+                break
+            over = self._file_bytes(candidate) - limit
+            if over <= 0:
+                best = candidate
+            if -_SPARE * limit <= over <= 0:
+                break
+            room -= over + int(_SPARE * limit / 2)
+        return best
 
     def _file_bytes(self, candidate: Candidate) -> int:
         """Bytes of a candidate's file, whatever its values."""

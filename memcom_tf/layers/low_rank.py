@@ -38,6 +38,7 @@ class LowRankEmbedding(CompressedEmbedding):
     formula = "A[i] @ B"
     source = "arXiv:1909.11942"
     size_argument = "rank"
+    takes_metric = True
 
     def __init__(
         self,
@@ -70,10 +71,16 @@ class LowRankEmbedding(CompressedEmbedding):
             "projection": xp.values(t["projection"]) * xp.reshape(largest, (-1, 1)),
         }
 
-    def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
+    def approximate(
+        self, table: np.ndarray, weights: np.ndarray, metric: np.ndarray | None = None
+    ) -> Tables:
         """The truncated singular value decomposition of the weighted rows."""
+        back = None
+        if metric is not None:
+            root, back = approximation.roots(metric)
+            table = table @ root
         factor, projection = approximation.low_rank(table, weights, self.rank)
-        return {"factor": factor, "projection": projection}
+        return {"factor": factor, "projection": projection if back is None else projection @ back}
 
     @classmethod
     def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:

@@ -12,7 +12,8 @@ from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import LOWEST, Array, Ops
-from memcom_tf.tables import Table, Tables, check_num_buckets
+from memcom_tf.sharing import bucket_rows, check_sharing, rows_in_graph, spread_over_ids
+from memcom_tf.tables import Table, Tables
 
 
 @register_method
@@ -23,14 +24,21 @@ class MEmComEmbedding(CompressedEmbedding):
     broadcast over the vector. Every id has a vector of its own, and the multiplication happens
     before pooling. Parameters: `m * output_dim + input_dim`, or `+ 2 * input_dim` with `bias`; the
     ratio cannot exceed `output_dim`, or half of it. Ids should be numbered by falling frequency,
-    as `memcom_tf.Vocabulary` does: ids that share a row then differ in frequency.
+    as `memcom_tf.Vocabulary` does: ids that share a row then differ in frequency; or by similarity
+    (`memcom_tf.ordering`).
+
+    With `num_unshared = h` the ids below `h` read a row of `U` that no other id does, and the
+    others share the `m` that follow: `vector(i) = U[i] * V[i]` below `h`, else
+    `U[h + (i - h) mod m] * V[i]`. Few ids make most of what users choose.
 
     Source: Pansare et al., Learning compressed embeddings for on-device inference, MLSys 2022,
-    arXiv:2203.10135.
+    arXiv:2203.10135. Rows of their own for frequent ids: Zhang et al., Model size reduction using
+    frequency based double hashing for recommender systems, RecSys 2020, arXiv:2007.14523.
 
     Args:
         *args: `input_dim`, `output_dim` and what follows them in `CompressedEmbedding`.
-        num_buckets: Rows of the shared table, `m`.
+        num_buckets: Rows that ids share, `m`.
+        num_unshared: Ids from 0 on that have a row of their own, `h`.
         bias: Whether there is a `W`.
         multiplier_initializer: Initial values of `V`.
         multiplier_learning_rate: Learning rate of `V` and `W` relative to that of `U`, under
@@ -42,7 +50,8 @@ class MEmComEmbedding(CompressedEmbedding):
         **kwargs: The same by keyword.
 
     Raises:
-        ValueError: If `num_buckets` is not in `[1, input_dim]`, or the learning rate not positive.
+        ValueError: If `num_buckets` is not in `[1, input_dim]`, `num_unshared` leaves no id for
+            every bucket, or the learning rate is not positive.
 
     Example:
         >>> layer = MEmComEmbedding(1_000_000, 64, num_buckets=62_500, combiner="mean")
@@ -54,7 +63,7 @@ class MEmComEmbedding(CompressedEmbedding):
 
     formula = "U[i mod m] * V[i] (+ W[i])"
     source = "arXiv:2203.10135"
-    variants = ({}, {"bias": True})
+    variants = ({}, {"bias": True}, {"num_unshared": 5})
     shares_by_remainder = True
     takes_metric = True
     size_argument = "num_buckets"
@@ -63,19 +72,21 @@ class MEmComEmbedding(CompressedEmbedding):
         self,
         *args: Any,
         num_buckets: int,
+        num_unshared: int = 0,
         bias: bool = False,
         multiplier_initializer: Any = "ones",
         multiplier_learning_rate: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        check_num_buckets(num_buckets, self.input_dim)
+        check_sharing(num_buckets, num_unshared, self.input_dim)
         if not multiplier_learning_rate > 0:
             raise invalid(
                 "`multiplier_learning_rate` must be positive.",
                 multiplier_learning_rate=multiplier_learning_rate,
             )
         self.num_buckets = int(num_buckets)
+        self.num_unshared = int(num_unshared)
         self.bias = bias
         self.multiplier_initializer = keras.initializers.get(multiplier_initializer)
         self.multiplier_learning_rate = float(multiplier_learning_rate)
@@ -86,7 +97,12 @@ class MEmComEmbedding(CompressedEmbedding):
         def multiplier_initializer(shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
             return self.multiplier_initializer(shape, dtype=dtype, **kwargs) / rate
 
-        shared = Table("shared", self.num_buckets, self.output_dim, storage="int8_per_table")
+        shared = Table(
+            "shared",
+            self.num_unshared + self.num_buckets,
+            self.output_dim,
+            storage="int8_per_table",
+        )
         multiplier = Table(
             "multiplier",
             self.input_dim,
@@ -100,41 +116,47 @@ class MEmComEmbedding(CompressedEmbedding):
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
         rate = self.multiplier_learning_rate
-        vectors = xp.gather(t["shared"], ids % self.num_buckets)
+        vectors = xp.gather(t["shared"], self._rows(xp, ids))
         vectors = vectors * (xp.gather(t["multiplier"], ids) * rate)
         return vectors + xp.gather(t["bias"], ids) * rate if self.bias else vectors
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         rate = self.multiplier_learning_rate
-        scores = xp.tile(xp.scores(query, t["shared"]), self._ids_per_bucket)
-        scores = scores[:, : self.input_dim] * xp.reshape(xp.values(t["multiplier"]), (-1,))
+        scores = xp.scores(query, t["shared"])
+        scores = spread_over_ids(
+            xp, scores, self.input_dim, self.num_buckets, self.num_unshared
+        ) * xp.reshape(xp.values(t["multiplier"]), (-1,))
         if self.bias:
             ones = np.ones((self.output_dim, 1), np.float32)
             scores = scores + xp.matmul(query, ones) * xp.reshape(xp.values(t["bias"]), (-1,))
         return scores * rate
 
     def lookup_top_k(self, xp: Ops, query: Array, k: int, t: Tables) -> Array | None:
-        """The `k` best ids in `O(m output_dim + k input_dim / m)`, exactly.
+        """The `k` best ids in `O((h + m) output_dim + k input_dim / m)`, exactly.
 
         With `s = U q`, the best id of bucket `j` scores `max(s_j max V, s_j min V)` over its ids.
         This bound is attained, so the `k` best ids lie in the `k` buckets with the largest
-        bounds. With a bias the bound is not attained, and all scores are needed.
+        bounds, or have rows of their own. With a bias the bound is not attained, and all scores
+        are needed.
         """
         if self.bias or k >= self.num_buckets:
             return None
+        unshared = self.num_unshared
         scores = xp.reshape(xp.scores(query, t["shared"]), (-1,))
-        lowest, highest = xp.extremes(t["multiplier"], self.num_buckets)
-        buckets = xp.top_k(xp.maximum(scores * lowest, scores * highest), k)
-        steps = xp.arange(self._ids_per_bucket) * self.num_buckets
+        lowest, highest = xp.extremes(t["multiplier"], self.num_buckets, unshared)
+        of_shared = scores[unshared:] if unshared else scores
+        buckets = xp.top_k(xp.maximum(of_shared * lowest, of_shared * highest), k)
+        steps = xp.arange(-(-(self.input_dim - unshared) // self.num_buckets)) * self.num_buckets
         ids = xp.reshape(xp.reshape(buckets, (1, -1)) + xp.reshape(steps, (-1, 1)), (-1,))
+        if unshared:
+            ids = xp.concat([xp.arange(unshared), ids + unshared])
         multipliers = xp.gather(t["multiplier"], xp.minimum(ids, self.input_dim - 1))
-        of_buckets = xp.gather(scores, ids % self.num_buckets)
-        products = of_buckets * xp.reshape(multipliers, (-1,))
+        of_ids = xp.gather(scores, self._rows(xp, ids))
+        products = of_ids * xp.reshape(multipliers, (-1,))
         return xp.gather(ids, xp.top_k(xp.where(ids < self.input_dim, products, LOWEST), k))
 
-    @property
-    def _ids_per_bucket(self) -> int:
-        return -(-self.input_dim // self.num_buckets)
+    def _rows(self, xp: Ops, ids: Array) -> Array:
+        return rows_in_graph(xp, ids, self.num_buckets, self.num_unshared)
 
     def ships_as(self) -> MEmComEmbedding:
         return self.from_config({**self.get_config(), "multiplier_learning_rate": 1.0})
@@ -148,7 +170,7 @@ class MEmComEmbedding(CompressedEmbedding):
         """
         largest = xp.largest(t["shared"], axis=1)
         rate = self.multiplier_learning_rate
-        factor = xp.gather(largest, xp.arange(self.input_dim) % self.num_buckets) * rate
+        factor = xp.gather(largest, self._rows(xp, xp.arange(self.input_dim))) * rate
         folded = {
             "shared": xp.values(t["shared"]) / largest,
             "multiplier": xp.values(t["multiplier"]) * factor,
@@ -159,19 +181,27 @@ class MEmComEmbedding(CompressedEmbedding):
         self, table: np.ndarray, weights: np.ndarray, metric: np.ndarray | None = None
     ) -> Tables:
         """The best matrix of rank 1 for each bucket; biases are zero."""
-        buckets = np.arange(self.input_dim) % self.num_buckets
+        rows = bucket_rows(np.arange(self.input_dim), self.num_buckets, self.num_unshared)
+        count = self.num_unshared + self.num_buckets
         root, back = (None, None) if metric is None else approximation.roots(metric)
         seen = table if root is None else table @ root
-        shared, factors = approximation.shared_directions(seen, weights, buckets, self.num_buckets)
+        shared, factors = approximation.shared_directions(seen, weights, rows, count)
         if back is not None:
             shared = shared @ back
         tables = {"shared": shared, "multiplier": factors[:, None] / self.multiplier_learning_rate}
         return {**tables, "bias": np.zeros((self.input_dim, 1))} if self.bias else tables
 
+    @classmethod
+    def size_range(
+        cls, input_dim: int, output_dim: int, num_unshared: int = 0, **kwargs: Any
+    ) -> range:
+        return range(1, input_dim - num_unshared + 1)
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_buckets": self.num_buckets,
+            "num_unshared": self.num_unshared,
             "bias": self.bias,
             "multiplier_initializer": keras.initializers.serialize(self.multiplier_initializer),
             "multiplier_learning_rate": self.multiplier_learning_rate,

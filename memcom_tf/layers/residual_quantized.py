@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from memcom_tf import approximation, codebooks
+from memcom_tf.errors import invalid
 from memcom_tf.layers.base import register_method
 from memcom_tf.layers.codebook import CodebookEmbedding
 from memcom_tf.ops.interface import Array, Ops
-from memcom_tf.tables import Table, Tables, check_num_buckets
+from memcom_tf.sharing import bucket_rows, check_sharing, rows_in_graph, spread_over_ids
+from memcom_tf.tables import Table, Tables
 
 
 @register_method
@@ -20,8 +22,9 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
     Every `B_k` is `[num_codes, output_dim]`, and the integer codes `c` are `[input_dim,
     num_codebooks]`. An id costs `num_codebooks` codes, the books nearly nothing. With `num_buckets`
     there is a row `S` for every bucket of ids: where ids are numbered by similarity
-    (`memcom_tf.ordering`) the bucket is one more code, which costs no bits. The codes are chosen
-    by `from_table`, and are not trained; all else is.
+    (`memcom_tf.ordering`) the bucket is one more code, which costs no bits. With `num_unshared = h`
+    the ids below `h` have a row of `S` of their own, as in `MEmComEmbedding`. The codes are
+    chosen by `from_table`, and are not trained; all else is.
 
     Source: Chen et al., Approximate nearest neighbor search by residual vector quantization,
     Sensors 2010; Babenko and Lempitsky, Additive quantization, CVPR 2014; learned for embeddings
@@ -31,7 +34,8 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
         *args: `input_dim`, `output_dim` and what follows them in `CompressedEmbedding`.
         num_codebooks: Number of books.
         num_codes: Rows of a book, from 2 to 256; a code takes 4 bits up to 16 rows, else 8.
-        num_buckets: Rows of the shared table, `m`; None leaves it out.
+        num_buckets: Rows that ids share, `m`; None leaves the table out.
+        num_unshared: Ids from 0 on that have a row of that table of their own, `h`.
         **kwargs: The same by keyword.
 
     Raises:
@@ -47,7 +51,7 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
 
     formula = "(S[i mod m] +) sum_k B_k[c_k(i)]"
     source = "arXiv:1711.01068"
-    variants = ({"num_codes": 20}, {"num_codes": 11, "num_buckets": 2})
+    variants = ({"num_codes": 20}, {"num_codes": 11, "num_buckets": 2, "num_unshared": 3})
 
     def __init__(
         self,
@@ -55,13 +59,21 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
         num_codebooks: int,
         num_codes: int = 256,
         num_buckets: int | None = None,
+        num_unshared: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, num_codebooks=num_codebooks, num_codes=num_codes, **kwargs)
         if num_buckets is not None:
-            check_num_buckets(num_buckets, self.input_dim)
+            check_sharing(num_buckets, num_unshared, self.input_dim)
             num_buckets = int(num_buckets)
+        elif num_unshared:
+            raise invalid(
+                "`num_unshared` needs `num_buckets`.",
+                "Pass how many rows the other ids share.",
+                num_unshared=num_unshared,
+            )
         self.num_buckets = num_buckets
+        self.num_unshared = int(num_unshared)
         self.shares_by_remainder = num_buckets is not None
 
     def tables(self) -> tuple[Table, ...]:
@@ -70,7 +82,8 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
         books = Table("codebooks", rows, self.output_dim, terms=terms)
         if self.num_buckets is None:
             return (self._code_table(), books)
-        shared = Table("shared", self.num_buckets, self.output_dim, terms=terms)
+        rows_of_ids = self.num_unshared + self.num_buckets
+        shared = Table("shared", rows_of_ids, self.output_dim, terms=terms)
         return (self._code_table(), books, shared)
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
@@ -78,14 +91,17 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
         vectors = xp.sum(xp.gather(t["codebooks"], xp.gather(t["codes"], ids) + first_rows))
         if self.num_buckets is None:
             return vectors
-        return vectors + xp.gather(t["shared"], ids % self.num_buckets)
+        shared = rows_in_graph(xp, ids, self.num_buckets, self.num_unshared)
+        return vectors + xp.gather(t["shared"], shared)
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         scores = self._summed(xp, xp.scores(query, t["codebooks"]), self._first_rows, t)
         if self.num_buckets is None:
             return scores
-        repeats = -(-self.input_dim // self.num_buckets)
-        return scores + xp.tile(xp.scores(query, t["shared"]), repeats)[:, : self.input_dim]
+        of_rows = xp.scores(query, t["shared"])
+        return scores + spread_over_ids(
+            xp, of_rows, self.input_dim, self.num_buckets, self.num_unshared
+        )
 
     def approximate(
         self, table: np.ndarray, weights: np.ndarray, metric: np.ndarray | None = None
@@ -112,7 +128,9 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
     def _groups(self) -> codebooks.Groups | None:
         if self.num_buckets is None:
             return None
-        return codebooks.Groups(np.arange(self.input_dim) % self.num_buckets, self.num_buckets)
+        rows = bucket_rows(np.arange(self.input_dim), self.num_buckets, self.num_unshared)
+        return codebooks.Groups(rows, self.num_unshared + self.num_buckets)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_buckets": self.num_buckets}
+        sharing = {"num_buckets": self.num_buckets, "num_unshared": self.num_unshared}
+        return {**super().get_config(), **sharing}

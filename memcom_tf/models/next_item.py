@@ -15,6 +15,7 @@ from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.models.holes import Integers, without_holes
 from memcom_tf.models.negatives import EXCLUDED, Negatives, NegativeSampler
+from memcom_tf.models.softmax import cross_entropy
 from memcom_tf.ops.reference import combine
 from memcom_tf.tables import Storage, check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
@@ -380,39 +381,20 @@ class NextItemRanker(keras.Model):
         return cls(**config)
 
 
-def cross_entropy(logits: Any, target: Any, negatives: Negatives | None) -> Any:
-    """Mean cross-entropy of the targets of all examples.
-
-    Args:
-        logits: What `NextItemRanker.candidate_logits` returned.
-        target: `[b, P]` ids, padded with zeros.
-        negatives: What was drawn; None where the logits are of the whole catalogue.
-
-    Returns:
-        A float32 scalar.
-    """
-    if negatives is None:
-        positive = tf.gather(logits, target, batch_dims=1)
-        total = tf.reduce_logsumexp(logits, axis=1, keepdims=True)
-    else:
-        # A target competes with what was drawn, not with the other targets.
-        count = tf.shape(target)[1]
-        positive = logits[:, :count]
-        others = tf.reduce_logsumexp(logits[:, count:], axis=1, keepdims=True)
-        total = positive + tf.nn.softplus(others - positive)
-    present = tf.cast(target != PADDING_ID, tf.float32)
-    losses = tf.reduce_sum((total - positive) * present)
-    return tf.math.divide_no_nan(losses, tf.reduce_sum(present))
-
-
 def _check_order(vocabulary: Vocabulary, embedding: CompressedEmbedding) -> None:
-    found = getattr(embedding, "num_buckets", None)
-    if embedding.shares_by_remainder and vocabulary.num_buckets not in (None, found):
+    if not embedding.shares_by_remainder or vocabulary.num_buckets is None:
+        return
+    found = embedding.num_buckets, getattr(embedding, "num_unshared", 0)
+    wanted = vocabulary.num_buckets, vocabulary.num_unshared
+    if found != wanted:
         raise invalid(
-            "`num_buckets` of the embedding must be that of the vocabulary's similarity order.",
-            "Order the vocabulary for this number of buckets, or change the layer.",
-            num_buckets=found,
-            vocabulary_num_buckets=vocabulary.num_buckets,
+            "`num_buckets` and `num_unshared` of the embedding must be those of the vocabulary's "
+            "similarity order.",
+            "Order the vocabulary for these numbers, or change the layer.",
+            num_buckets=found[0],
+            num_unshared=found[1],
+            vocabulary_num_buckets=wanted[0],
+            vocabulary_num_unshared=wanted[1],
         )
 
 

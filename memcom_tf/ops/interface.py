@@ -76,5 +76,8 @@ class Ops(Protocol):
         1 where all is 0, and a constant to gradients: for factors that cancel in a fold.
         """
 
-    def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
-        """Smallest and largest value `[m]` of a table `[n, 1]` among the rows of one `i mod m`."""
+    def extremes(self, table: TableValue, num_buckets: int, first: int = 0) -> tuple[Array, Array]:
+        """Smallest and largest value `[m]` of a table `[n, 1]`, by `(i - first) mod m` of its rows.
+
+        The rows before `first` do not count.
+        """

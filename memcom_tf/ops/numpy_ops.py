@@ -60,8 +60,8 @@ class NumpyOps:
         found = np.abs(table).max(axis=axis, keepdims=True)
         return np.where(found == 0, np.ones_like(found), found)
 
-    def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
-        column = table[:, 0]
+    def extremes(self, table: TableValue, num_buckets: int, first: int = 0) -> tuple[Array, Array]:
+        column = table[first:, 0]
         missing = -len(column) % num_buckets
         # A bucket without a last row gets its first one again.
         again = column[np.arange(len(column), len(column) + missing) % num_buckets]

@@ -11,6 +11,9 @@ from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.quantization import format_of, rounded, scales_of
 from memcom_tf.tables import Table
 
+_WHOLE = 1 << 14
+"""A table of at most so many rows is rounded whole, once, rather than in every row read of it."""
+
 
 class RoundedTable:
     """A trained table, read as the values that its declared storage leaves of it.
@@ -32,7 +35,9 @@ class RoundedTable:
         return scales_of(values, self._table.storage, self._table.num_buckets)
 
     def rows(self, rows: Array) -> Array:
-        """Some rows, rounded. Where each has a scale of its own no other row is read."""
+        """Some rows, rounded. Of a large table, each with its own scale, no other row is read."""
+        if self._table.rows <= _WHOLE:
+            return tf.gather(self._whole, rows)
         values = tf.gather(self._values, rows)
         if self._scaled_by == "row":
             scales = scales_of(values, self._table.storage)
@@ -44,6 +49,10 @@ class RoundedTable:
 
     def all(self) -> Array:
         """Every row, rounded."""
+        return self._whole
+
+    @cached_property
+    def _whole(self) -> Array:
         scales = self._scales
         if self._scaled_by == "bucket":
             scales = tf.gather(scales, tf.range(self._table.rows) % self._table.num_buckets)
@@ -65,8 +74,8 @@ class QuantizationAwareOps(ReferenceOps):
     def scores(self, query: Array, table: TableValue) -> Array:
         return super().scores(query, _all(table))
 
-    def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
-        return super().extremes(_all(table), num_buckets)
+    def extremes(self, table: TableValue, num_buckets: int, first: int = 0) -> tuple[Array, Array]:
+        return super().extremes(_all(table), num_buckets, first)
 
 
 def _all(table: TableValue) -> TableValue:

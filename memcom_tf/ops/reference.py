@@ -63,8 +63,8 @@ class ReferenceOps:
         found = tf.reduce_max(tf.abs(tf.stop_gradient(table)), axis=axis, keepdims=True)
         return tf.where(found == 0, tf.ones_like(found), found)
 
-    def extremes(self, table: TableValue, num_buckets: int) -> tuple[Array, Array]:
-        column = tf.reshape(table, [-1])
+    def extremes(self, table: TableValue, num_buckets: int, first: int = 0) -> tuple[Array, Array]:
+        column = tf.reshape(table, [-1])[first:]
         buckets = tf.range(tf.size(column)) % num_buckets
         return (
             tf.math.unsorted_segment_min(column, buckets, num_buckets),

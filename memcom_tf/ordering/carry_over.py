@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from memcom_tf import approximation
 from memcom_tf.errors import invalid
+from memcom_tf.sharing import bucket_rows
 from memcom_tf.vocabulary import Vocabulary
 
 _IDS_AT_A_TIME = 1 << 18
@@ -48,7 +49,9 @@ def extended_layer(layer: Any, before: Vocabulary, after: Vocabulary) -> Any:
         tables = grown.table_values()
         for name, values in tables.items():
             if len(values) == after.input_dim:
-                tables[name] = _with_bucket_means(values, _item_ids(before), new, after.num_buckets)
+                tables[name] = _with_bucket_means(
+                    values, _item_ids(before), new, after.num_buckets, after.num_unshared
+                )
         grown.assign_tables(tables)
     return grown
 
@@ -65,7 +68,7 @@ def refreshed_layer(layer: Any, before: Vocabulary, after: Vocabulary) -> Any:
         layer: A `CompressedEmbedding`, trained.
         before: Its vocabulary.
         after: Another, of any order, with new items and without old ones; its `num_buckets`
-            becomes the layer's.
+            and `num_unshared` become the layer's.
 
     Returns:
         A layer of its own for `after`, built.
@@ -94,9 +97,11 @@ def refreshed_layer(layer: Any, before: Vocabulary, after: Vocabulary) -> Any:
     config = dict(layer.get_config())
     if layer.shares_by_remainder and after.num_buckets is not None:
         config["num_buckets"] = after.num_buckets
+        if after.num_unshared or "num_unshared" in config:
+            config["num_unshared"] = after.num_unshared
     rest = np.setdiff1d(np.arange(after.first_id, after.input_dim), ids)
     num_buckets = after.num_buckets or config.get("num_buckets") or 1
-    table = _with_bucket_means(table, ids.astype(np.int64), rest, num_buckets)
+    table = _with_bucket_means(table, ids.astype(np.int64), rest, num_buckets, after.num_unshared)
     frequencies = np.zeros(after.input_dim)
     # Padding weighs nothing: it shares a row with items, and is masked where it matters.
     frequencies[1 : after.first_id] = 1.0
@@ -111,6 +116,7 @@ def _check_extends(before: Vocabulary, after: Vocabulary) -> None:
     same = (
         before.first_id == after.first_id
         and before.num_buckets == after.num_buckets
+        and before.num_unshared == after.num_unshared
         and before.input_dim <= after.input_dim
         and np.array_equal(before.items(ids), after.items(ids))
     )
@@ -140,15 +146,20 @@ def _with_bucket_means(
     known: npt.NDArray[np.int64],
     wanted: npt.NDArray[np.int64],
     num_buckets: int | None,
+    num_unshared: int,
 ) -> npt.NDArray[np.float32]:
     """The rows, those at `wanted` the means of those at `known` in their bucket.
 
     Where a bucket has none the row is the mean over all buckets.
     """
-    count = num_buckets or 1
-    buckets = known % count
+    count = num_unshared + (num_buckets or 1)
+
+    def rows_of(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return bucket_rows(ids, num_buckets or 1, num_unshared)
+
+    buckets = rows_of(known)
     means = approximation.means(rows[known], np.ones(len(known), np.float32), buckets, count)
     means[np.bincount(buckets, minlength=count) == 0] = rows[known].mean(axis=0)
     filled = rows.copy()
-    filled[wanted] = means[wanted % count]
+    filled[wanted] = means[rows_of(wanted)]
     return filled

@@ -39,6 +39,7 @@ class SimilarityOrder:
     Attributes:
         ids: `[n]` the id of each item, in the order in which the vectors were passed.
         centres: `[num_buckets, d]` the centre of each bucket, of length 1.
+        num_unshared: Ids below it are in no bucket: they have a row of their own.
         first_id: The smallest id.
         reserve: Ids of each bucket that no item has: holes, after those of the items.
         share_in_nearest: Share of the items, between 0 and 1, that are in the bucket of their
@@ -49,6 +50,7 @@ class SimilarityOrder:
 
     ids: Integers
     centres: Floats
+    num_unshared: int
     first_id: int
     reserve: int
     share_in_nearest: float
@@ -64,6 +66,10 @@ class SimilarityOrder:
     def input_dim(self) -> int:
         """The largest id + 1, the holes included."""
         return self.first_id + len(self.ids) + self.reserve * self.num_buckets
+
+    def buckets(self, ids: npt.ArrayLike) -> Integers:
+        """The bucket of ids that are not below `num_unshared`."""
+        return (np.asarray(ids, np.int64) - self.num_unshared) % self.num_buckets
 
     def place(self, vectors: npt.ArrayLike, holes: npt.ArrayLike) -> Placement:
         """Chooses holes for later items; `Vocabulary.appended` does it for a vocabulary.
@@ -102,11 +108,12 @@ class SimilarityOrder:
                 items=len(x),
                 holes=len(free),
             )
-        room = np.bincount(free % self.num_buckets, minlength=self.num_buckets)
+        of_free = self.buckets(free)
+        room = np.bincount(of_free, minlength=self.num_buckets)
         candidates = Centres(self.centres).nearest(x, CANDIDATES)
         buckets = choose(self.centres, x, candidates, room, np.arange(len(x)))
         ids = np.empty(len(x), np.int64)
-        of_bucket = free[np.argsort(free % self.num_buckets, kind="stable")]
+        of_bucket = free[np.argsort(of_free, kind="stable")]
         start = np.cumsum(room) - room
         in_order = np.argsort(buckets, kind="stable")
         number = np.arange(len(x)) - np.searchsorted(buckets[in_order], buckets[in_order])

@@ -21,6 +21,7 @@ def similarity_order(
     vectors: npt.ArrayLike,
     num_buckets: int,
     *,
+    num_unshared: int = 0,
     counts: npt.ArrayLike | None = None,
     first_id: int = 1,
     reserve: int = 0,
@@ -34,13 +35,15 @@ def similarity_order(
     that occurred `c` times weighing `sqrt(c + 1)`. Then items choose, most frequent first: the
     nearest centre that has room. Bucket `j` has room for exactly the ids `j`, `j + num_buckets`,
     ... up to the last: every id is given and none is left over, but for the holes of a `reserve`,
-    which follow. Within a bucket ids rise as the counts fall.
+    which follow. Within a bucket ids rise as the counts fall. With `num_unshared` the most frequent
+    items get the ids below it, and are in no bucket; buckets then begin at that id.
 
     Args:
         vectors: `[n, d]` vectors of the items: rows of a trained table, `interaction_vectors`, or
             what else tells which items are alike. Only their directions count. New items need
             vectors of the same kind, so that for a catalogue that grows texts or contents are best.
         num_buckets: `num_buckets` of the layer, at most `n`.
+        num_unshared: `num_unshared` of the layer.
         counts: `[n]` how often each item occurred in training; None takes all alike.
         first_id: The id of the first item, `Vocabulary.first_id`.
         reserve: Ids of each bucket that are kept free for later items (`Vocabulary.appended`).
@@ -70,13 +73,22 @@ def similarity_order(
         check_positive(reserve=reserve)
     x = unit_vectors(vectors)
     frequencies = _checked_counts(counts, len(x))
-    if num_buckets > len(x):
+    unshared = max(0, num_unshared - first_id)
+    if num_unshared < 0 or num_buckets > len(x) - unshared:
         raise invalid(
-            f"`num_buckets` must be at most {len(x)}, the number of items.",
+            f"`num_buckets` must be at most {len(x) - unshared}, the number of items that share, "
+            "and `num_unshared` 0 or more.",
             num_buckets=num_buckets,
+            num_unshared=num_unshared,
         )
     by_frequency = np.argsort(-frequencies, kind="stable")
-    dense = np.arange(first_id, first_id + len(x))
+    every_id = np.empty(len(x), np.int64)
+    every_id[by_frequency[:unshared]] = np.arange(first_id, first_id + unshared)
+    sharing = np.sort(by_frequency[unshared:])
+    x, frequencies = x[sharing], frequencies[sharing]
+    by_frequency = np.argsort(-frequencies, kind="stable")
+    dense = np.arange(first_id + unshared, first_id + unshared + len(x))
+    buckets = (dense - num_unshared) % num_buckets
     with progress_bar(progress) as advance:
         weights = np.sqrt(frequencies + 1.0).astype(np.float32)
         centres = cluster(
@@ -92,24 +104,26 @@ def similarity_order(
         )
         advance("filling buckets", 0.0)
         # Buckets differ by one id at most: the largest clusters get the largest.
-        room = np.bincount(dense % num_buckets, minlength=num_buckets)
+        room = np.bincount(buckets, minlength=num_buckets)
         bucket_of = np.empty(num_buckets, np.int64)
         crowd = np.bincount(nearest[:, 0], minlength=num_buckets)
         bucket_of[np.argsort(-crowd, kind="stable")] = np.argsort(-room, kind="stable")
         clusters = choose(centres, x, nearest, room[bucket_of], by_frequency)
-        ids = _number(bucket_of[clusters], frequencies, dense, num_buckets)
+        found = bucket_of[clusters]
+        every_id[sharing] = _number(found, frequencies, dense, buckets)
         advance("measuring the buckets", 0.03)
         chance = np.empty(len(x), np.int64)
-        chance[by_frequency] = dense % num_buckets
+        chance[by_frequency] = buckets
         of_buckets = np.empty_like(centres)
         of_buckets[bucket_of] = centres
         return SimilarityOrder(
-            ids=ids,
+            ids=every_id,
             centres=of_buckets,
+            num_unshared=int(num_unshared),
             first_id=int(first_id),
             reserve=int(reserve),
             share_in_nearest=float((clusters == nearest[:, 0]).mean()),
-            mean_similarity=_mean_similarity(x, ids % num_buckets, num_buckets),
+            mean_similarity=_mean_similarity(x, found, num_buckets),
             mean_similarity_by_chance=_mean_similarity(x, chance, num_buckets),
         )
 
@@ -126,12 +140,12 @@ def _checked_counts(counts: npt.ArrayLike | None, size: int) -> npt.NDArray[np.f
 
 
 def _number(
-    buckets: Integers, frequencies: npt.NDArray[np.float64], ids: Integers, num_buckets: int
+    chosen: Integers, frequencies: npt.NDArray[np.float64], ids: Integers, buckets: Integers
 ) -> Integers:
-    """Ids with the remainders `buckets`, the most frequent item of a bucket first."""
-    in_order = np.lexsort((-frequencies, buckets))
-    numbers = np.empty(len(buckets), np.int64)
-    numbers[in_order] = ids[np.argsort(ids % num_buckets, kind="stable")]
+    """The ids, whose buckets are given, for the chosen ones: the most frequent item first."""
+    in_order = np.lexsort((-frequencies, chosen))
+    numbers = np.empty(len(chosen), np.int64)
+    numbers[in_order] = ids[np.argsort(buckets, kind="stable")]
     return numbers
 
 

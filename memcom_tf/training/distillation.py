@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
-from memcom_tf.models.next_item import NextItemRanker, cross_entropy
+from memcom_tf.models import NextItemRanker
+from memcom_tf.models.softmax import cross_entropy
 
 
 class DistilledRanker(keras.Model):

@@ -55,7 +55,7 @@ class SimilarItems(VocabularyState):
         slots: list[Any] = [None] * (order.input_dim - self.first_id)
         for item, id_ in zip(self._items, order.ids.tolist(), strict=True):
             slots[id_ - self.first_id] = item
-        return self._with_slots(slots, order.num_buckets)
+        return self._with_slots(slots, order.num_buckets, order.num_unshared)
 
     def appended(
         self,
@@ -98,10 +98,12 @@ class SimilarItems(VocabularyState):
         new = as_column(items, "items").values
         if known := [item for item in new if item in self]:
             raise invalid("`items` must be new.", "Leave out what has an id.", known=known[:5])
-        if (order.num_buckets, order.first_id) != (self._num_buckets, self.first_id):
+        known_as = self._num_buckets, self._num_unshared, self.first_id
+        if (order.num_buckets, order.num_unshared, order.first_id) != known_as:
             raise invalid(
                 "`order` must be the one that the vocabulary was reordered by.",
                 num_buckets=order.num_buckets,
+                num_unshared=order.num_unshared,
                 first_id=order.first_id,
                 vocabulary=self,
             )
@@ -113,7 +115,7 @@ class SimilarItems(VocabularyState):
         slots = list(self._slots)
         for item, id_ in zip(new, ids.tolist(), strict=True):
             slots[id_ - self.first_id] = item
-        return self._with_slots(slots, order.num_buckets, details)
+        return self._with_slots(slots, order.num_buckets, order.num_unshared, details)
 
     def with_reserve(self, reserve: int) -> Self:
         """Returns this vocabulary with more holes in each bucket; all items keep their ids.
@@ -141,10 +143,14 @@ class SimilarItems(VocabularyState):
                 order=self._order,
             )
         slots = [*self._slots, *[None] * (reserve * self._num_buckets)]
-        return self._with_slots(slots, self._num_buckets)
+        return self._with_slots(slots, self._num_buckets, self._num_unshared)
 
     def _with_slots(
-        self, slots: Sequence[Any], num_buckets: int, details: Details | None = None
+        self,
+        slots: Sequence[Any],
+        num_buckets: int,
+        num_unshared: int,
+        details: Details | None = None,
     ) -> Self:
         """The vocabulary of `slots` in an order by similarity, with all that is known of them."""
         counts = None
@@ -163,6 +169,7 @@ class SimilarItems(VocabularyState):
             counts=counts,
             order="similarity",
             num_buckets=num_buckets,
+            num_unshared=num_unshared,
             out_of_vocabulary=self._policy,
             details=texts,
         )

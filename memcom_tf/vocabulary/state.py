@@ -29,6 +29,7 @@ class VocabularyState:
         counts: Iterable[int] | None = None,
         order: Order = "given",
         num_buckets: int | None = None,
+        num_unshared: int = 0,
         out_of_vocabulary: OutOfVocabulary = "error",
         details: Details | None = None,
     ) -> None:
@@ -50,6 +51,12 @@ class VocabularyState:
             )
         if num_buckets is not None:
             check_positive(num_buckets=num_buckets)
+        if num_unshared and (num_buckets is None or num_unshared < 0):
+            raise invalid(
+                '`num_unshared` must be 0 or more, and 0 where `order` is not "similarity".',
+                num_unshared=num_unshared,
+                order=order,
+            )
         parts.one_of("out_of_vocabulary", out_of_vocabulary, OutOfVocabulary)
         self._kind = kind
         self._slots: tuple[Any, ...] = tuple(values) if slots is items else _filled(slots, values)
@@ -57,6 +64,7 @@ class VocabularyState:
         self._items: tuple[Any, ...] = tuple(values)
         self._order = order
         self._num_buckets = num_buckets
+        self._num_unshared = num_unshared
         self._policy = out_of_vocabulary
         self._index = {
             item: self.first_id + i for i, item in enumerate(self._slots) if item is not None
@@ -102,6 +110,11 @@ class VocabularyState:
         return self._num_buckets
 
     @property
+    def num_unshared(self) -> int:
+        """Ids below it are those of items that share no row, where the order is "similarity"."""
+        return self._num_unshared
+
+    @property
     def out_of_vocabulary(self) -> OutOfVocabulary:
         """What `ids` does with an unknown item."""
         return self._policy
@@ -123,6 +136,8 @@ class VocabularyState:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of all that decides which id an item gets: items, order, policy."""
         buckets = [] if self._num_buckets is None else [self._num_buckets]
+        if self._num_unshared:
+            buckets.append(self._num_unshared)
         decisive = json.dumps([self._slots, self._order, self._policy, *buckets])
         return hashlib.sha256(decisive.encode("ascii")).hexdigest()
 
@@ -145,6 +160,7 @@ class VocabularyState:
             "counts": self._counts,
             "order": self._order,
             "num_buckets": self._num_buckets,
+            "num_unshared": self._num_unshared,
             "out_of_vocabulary": self._policy,
             "details": self._details,
         }

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
+from memcom_tf.sharing import bucket_rows
 from tests.contract.methods import INPUT_DIM, OUTPUT_DIM, Case, every_method
 
 NUMPY = NumpyOps()
@@ -38,7 +39,7 @@ def test_shape_and_values_as_the_oracle(case: Case, dtype, shape):
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_any_size_equals_the_oracle(case: Case, data):
-    input_dim = data.draw(st.integers(2, 400))
+    input_dim = data.draw(st.integers(2 + case.variant.get("num_unshared", 0), 400))
     output_dim = data.draw(st.integers(2, 9))
     sizes = case.method.size_range(input_dim, output_dim, **case.variant)
     size = data.draw(st.sampled_from(sizes))
@@ -238,6 +239,7 @@ def test_it_says_whether_remainders_decide_which_ids_share_a_row(case: Case):
             return super().gather(table, rows)
 
     layer.lookup(Recording(), ids, layer.table_values())
-    remainders = ids % (getattr(layer, "num_buckets", None) or INPUT_DIM)
-    shares = any(np.array_equal(rows, remainders) for rows in gathered if rows.max() < ids.max())
+    num_buckets = getattr(layer, "num_buckets", None) or INPUT_DIM
+    buckets = bucket_rows(ids, num_buckets, getattr(layer, "num_unshared", 0))
+    shares = any(np.array_equal(rows, buckets) for rows in gathered if rows.max() < ids.max())
     assert shares == layer.shares_by_remainder
