@@ -125,7 +125,7 @@ def test_the_order_is_reproducible_and_follows_the_seed():
     [
         ({"vectors": np.ones(3)}, r"must be `\[n, d\]` with n > 0. Received: vectors=\(3,\)"),
         ({"vectors": [[1, 0], [np.nan, 1]]}, "must be finite. Received: item=1"),
-        ({"num_buckets": 3}, "at most 2, the number of items. Received: num_buckets=3"),
+        ({"num_buckets": 3}, "at most 2, the number of items that share.* Received: num_buckets=3"),
         ({"num_buckets": 0}, "`num_buckets` must be a positive integer"),
         ({"counts": [1]}, "one finite number of 0 or more for each vector"),
         ({"counts": [1, np.inf]}, "one finite number of 0 or more for each vector"),
@@ -224,7 +224,7 @@ def test_a_ranker_refuses_the_order_of_another_number_of_buckets(tmp_path):
         table = MEmComEmbedding(vocabulary.input_dim, 4, num_buckets=num_buckets)
         return NextItemRanker(table, history_length=3, vocabulary=vocabulary)
 
-    with pytest.raises(ValueError, match="num_buckets=6, vocabulary_num_buckets=5"):
+    with pytest.raises(ValueError, match=r"num_buckets=6, .*vocabulary_num_buckets=5"):
         ranker(6)
     model = ranker(5)
     model(np.array([[1, 2, 0]]))

@@ -21,7 +21,7 @@ Details: TypeAlias = Mapping[str, Mapping[Any, str]]
 FORMAT = "memcom_tf.vocabulary"
 FORMAT_VERSION = 1
 _FIELDS = ("items", "counts", "order", "num_buckets", "out_of_vocabulary", "details", "fingerprint")
-_OPTIONAL_FIELDS = {"num_unshared": 0}
+_OPTIONAL_FIELDS = ("num_unshared",)
 _SHOWN = 3
 
 
@@ -197,5 +197,5 @@ def parse(text: str) -> dict[str, Any]:
     missing = [name for name in _FIELDS if name not in content]
     if missing:
         raise damaged(f"fields missing: {', '.join(missing)}")
-    optional = {name: content.get(name, value) for name, value in _OPTIONAL_FIELDS.items()}
-    return {name: content[name] for name in _FIELDS} | optional
+    optional = [name for name in _OPTIONAL_FIELDS if name in content]
+    return {name: content[name] for name in (*_FIELDS, *optional)}

@@ -160,7 +160,7 @@ class VocabularyState:
             "counts": self._counts,
             "order": self._order,
             "num_buckets": self._num_buckets,
-            "num_unshared": self._num_unshared,
+            **({"num_unshared": self._num_unshared} if self._num_unshared else {}),
             "out_of_vocabulary": self._policy,
             "details": self._details,
         }

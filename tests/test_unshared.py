@@ -1,0 +1,125 @@
+"""Frequent ids with rows of their own: orders, vocabularies and models agree which they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from memcom_tf.layers import MEmComEmbedding, ResidualQuantizedEmbedding
+from memcom_tf.models import NextItemRanker, extended_ranker, refreshed_ranker
+from memcom_tf.ordering import SimilarityOrder, similarity_order
+from memcom_tf.sharing import bucket_rows
+from memcom_tf.vocabulary import Vocabulary
+from tests.test_ordering import planted, vocabulary_of
+
+CLUSTERS, UNSHARED = 5, 6
+
+
+def ordered(reserve: int = 0, policy: str = "error") -> tuple[Vocabulary, SimilarityOrder]:
+    """Twenty-five items; the five to the ids below six are those that occurred most."""
+    vectors, _ = planted(num_clusters=CLUSTERS, size=5)
+    vocabulary = vocabulary_of(vectors, policy)
+    order = similarity_order(
+        vectors,
+        CLUSTERS,
+        num_unshared=UNSHARED,
+        counts=vocabulary.counts,
+        first_id=vocabulary.first_id,
+        reserve=reserve,
+    )
+    return vocabulary.reordered(order), order
+
+
+@pytest.mark.parametrize("policy", ["error", "share"])
+def test_the_most_frequent_share_no_row_and_the_others_one_with_their_like(policy):
+    vocabulary, order = ordered(policy=policy)
+    first = vocabulary.first_id
+    assert sorted(order.ids) == list(range(first, first + 25))
+    # `vocabulary_of` counts fall from item to item.
+    assert order.ids[: UNSHARED - first].tolist() == list(range(first, UNSHARED))
+    shared = order.ids[UNSHARED - first :]
+    rows = bucket_rows(shared, CLUSTERS, UNSHARED)
+    assert np.array_equal(rows - UNSHARED, order.buckets(shared))
+    assert (np.bincount(rows)[UNSHARED:] == 4).sum() >= 4 - (first == 2)
+    _, clusters = planted(num_clusters=CLUSTERS, size=5)
+    mixed = {*zip(clusters[UNSHARED - first :].tolist(), rows.tolist(), strict=True)}
+    assert len(mixed) <= CLUSTERS + 3, "only what found its bucket full is elsewhere"
+
+
+def test_it_is_remembered_and_decides_the_fingerprint(tmp_path):
+    vocabulary, order = ordered()
+    assert vocabulary.num_unshared == UNSHARED
+    again = Vocabulary.from_json(vocabulary.to_json())
+    assert again == vocabulary
+    assert again.num_unshared == UNSHARED
+    other = Vocabulary(list(vocabulary), order="similarity", num_buckets=CLUSTERS)
+    assert other.fingerprint != vocabulary.fingerprint
+    order.save(tmp_path / "order.npz")
+    assert SimilarityOrder.load(tmp_path / "order.npz").num_unshared == UNSHARED
+
+
+def test_a_vocabulary_without_it_is_written_as_before():
+    text = Vocabulary(["tea"], order="similarity", num_buckets=1).to_json()
+    assert "num_unshared" not in text
+    assert Vocabulary.from_json(text).num_unshared == 0
+
+
+def ranker_of(vocabulary: Vocabulary, **sharing: int) -> NextItemRanker:
+    table = MEmComEmbedding(vocabulary.input_dim, 4, **sharing)
+    model = NextItemRanker(table, history_length=3, vocabulary=vocabulary)
+    model(np.array([[1, 2, 0]]))
+    return model
+
+
+def test_a_ranker_refuses_another_number():
+    vocabulary, _ = ordered()
+    ranker_of(vocabulary, num_buckets=CLUSTERS, num_unshared=UNSHARED)
+    with pytest.raises(ValueError, match=r"num_unshared=0, .*vocabulary_num_unshared=6"):
+        ranker_of(vocabulary, num_buckets=CLUSTERS)
+
+
+def test_later_items_join_the_bucket_of_their_like():
+    vocabulary, order = ordered(reserve=1)
+    later = vocabulary.appended(["new"], order, order.centres[[3]])
+    assert order.buckets(later.ids("new")) == 3
+    assert later.num_unshared == UNSHARED
+    model = ranker_of(vocabulary, num_buckets=CLUSTERS, num_unshared=UNSHARED)
+    extended = extended_ranker(model, later)
+    rows = bucket_rows(np.arange(later.input_dim), CLUSTERS, UNSHARED)
+    new = int(later.ids("new"))
+    alike = [i for i in np.flatnonzero(rows == rows[new]) if i in order.ids]
+    vectors = np.asarray(extended.item_embedding(np.arange(later.input_dim)))
+    np.testing.assert_allclose(vectors[new], vectors[alike].mean(axis=0), rtol=1e-5)
+
+
+def test_a_refreshed_ranker_has_the_rows_of_its_new_order():
+    vocabulary, _ = ordered()
+    vectors, _ = planted(num_clusters=CLUSTERS, size=5)
+    plain = vocabulary_of(vectors)
+    model = NextItemRanker(
+        MEmComEmbedding(plain.input_dim, 4, num_buckets=plain.input_dim),
+        history_length=3,
+        vocabulary=plain,
+    )
+    model(np.array([[1, 2, 0]]))
+    refreshed = refreshed_ranker(model, vocabulary)
+    assert refreshed.item_embedding.num_unshared == UNSHARED
+    assert refreshed.item_embedding.num_buckets == CLUSTERS
+    names = list(plain)[: UNSHARED - 1]
+    np.testing.assert_allclose(
+        refreshed.item_embedding(vocabulary.ids(names)),
+        model.item_embedding(plain.ids(names)),
+        rtol=1e-4,
+        atol=1e-6,
+    )
+
+
+def test_wrong_numbers_are_named():
+    with pytest.raises(ValueError, match=r"`num_unshared` must be in \[0, 7\].*num_unshared=8"):
+        MEmComEmbedding(10, 4, num_buckets=3, num_unshared=8)
+    with pytest.raises(ValueError, match="`num_unshared` needs `num_buckets`"):
+        ResidualQuantizedEmbedding(10, 4, num_codebooks=1, num_unshared=2)
+    with pytest.raises(ValueError, match="must be at most 2"):
+        similarity_order(np.eye(5), 3, num_unshared=4)
+    with pytest.raises(ValueError, match="`num_unshared` must be 0 or more, and 0 where"):
+        Vocabulary(["tea"], num_unshared=1)
