@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         default=TrainingSettings().steps + STUDENT_STEPS,
         help="of training, of baselines, and of a teacher and its students together",
     )
-    options.add_argument("--file-users", type=int, default=2000, help="users a file is run for")
+    options.add_argument("--file-users", type=int, default=200, help="users a file is run for")
     options.add_argument("--quick", action="store_true", help="too little training to learn much")
     return options
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality_case import Case, Settings
+from benchmarks.quality_case import TUNED, Case, Settings
 from memcom_tf._keras import keras
-from memcom_tf.compression import SETTINGS, compress
+from memcom_tf.compression import SETTINGS, Candidate, compress
 from memcom_tf.compression.trials import TRIAL_SHARE
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.converters.fold import find_embeddings, ship
 from memcom_tf.converters.signatures import dequantized_tables
 from memcom_tf.evaluation import Examples, Split, evaluate_ranking
-from memcom_tf.layers import CompressedEmbedding
+from memcom_tf.layers import CompressedEmbedding, FullEmbedding, MEmComEmbedding
 from memcom_tf.layers.base import METHODS
 from memcom_tf.method import Method
 from memcom_tf.models import NextItemRanker
@@ -29,6 +29,8 @@ from memcom_tf.training import train
 from memcom_tf.training.recipe import by_similarity
 
 FINALISTS = 2
+INPUT_RATIO = 16
+"""Of the papers' setting, in which the table of the histories alone is compressed."""
 STUDENT_STEPS = SETTINGS.steps + FINALISTS * SETTINGS.steps // TRIAL_SHARE
 """What `compress` trains in all: its finalists for a trial each, then the best of them."""
 
@@ -78,11 +80,17 @@ def contenders() -> dict[str, Contender]:
         Contender("compress", _compressed),
     ]
     for name, method in METHODS.items():
-        found.append(Contender(name, partial(_from_scratch, method=method)))
+        ways: dict[str, dict[str, Any]] = {name: {}}
         if method.shares_by_remainder:
-            found.append(
-                Contender(f"{name}+order", partial(_from_scratch, method=method, ordered=True))
-            )
+            ways[f"{name}+order"] = {"ordered": True}
+            if method is MEmComEmbedding:
+                ways[f"{name}+order+unshared"] = {"ordered": True, "unshared": True}
+        for way, options in ways.items():
+            options = {"method": method, **options}
+            found.append(Contender(way, partial(_from_scratch, **options)))
+            if method.size_argument:
+                run = partial(_input_alone, **options)
+                found.append(Contender(f"{way}+input", run, at_ratios=False))
         if method.size_argument and method.approximate is not Method.approximate:
             for way, epochs in (("posthoc", 0), ("distilled", None)):
                 run = partial(_from_teacher, method=method, epochs=epochs)
@@ -96,25 +104,51 @@ def _baseline(case: Case, seed: int, limit: int, kind: str, weights: str = "floa
 
 
 def _from_scratch(
-    case: Case,
-    seed: int,
-    limit: int,
-    method: type[CompressedEmbedding],
-    ordered: bool = False,
+    case: Case, seed: int, limit: int, method: type[CompressedEmbedding], **order: bool
 ) -> Outcome | None:
     found = case.sized(method, limit)
     if found is None:
         return None
-    candidate, width = found
-    split = case.split
-    if ordered:
-        assert candidate.num_buckets is not None
-        split = by_similarity(split, candidate.num_buckets, case.settings.width)
+    outcome = _trained(case, seed, *found, **order)
+    narrow = "" if method.size_argument else f", width {found[1]}"
+    return replace(outcome, chosen=f"{outcome.chosen}{narrow}")
+
+
+def _input_alone(
+    case: Case, seed: int, limit: int, method: type[CompressedEmbedding], **order: bool
+) -> Outcome:
+    """The papers' setting: the table of the histories at a ratio of parameters, the scored full."""
+    width, input_dim = case.settings.width, case.split.vocabulary.input_dim
+    tuned = TUNED.get(method.__name__, {})
+    size = getattr(method.for_ratio(input_dim, width, INPUT_RATIO, **tuned), method.size_argument)
+    candidate = Candidate(method, {**tuned, method.size_argument: size})
+    scored = case.layer(FullEmbedding, width, name="scored_items")
+    return _trained(case, seed, candidate, width, scored, **order)
+
+
+def _trained(
+    case: Case,
+    seed: int,
+    candidate: Candidate,
+    width: int,
+    scored: CompressedEmbedding | None = None,
+    ordered: bool = False,
+    unshared: bool = False,
+) -> Outcome:
+    """A ranker from scratch; half of the rows are of single items where they are `unshared`."""
+    split, rows = case.split, candidate.num_buckets
+    if unshared and rows is not None:
+        sharing = {"num_buckets": rows - rows // 2, "num_unshared": rows // 2}
+        candidate = replace(candidate, arguments={**candidate.arguments, **sharing})
+    if ordered and candidate.num_buckets is not None:
+        split = by_similarity(
+            split, candidate.num_buckets, case.settings.width, candidate.num_unshared
+        )
     keras.utils.set_random_seed(seed)
-    model = case.ranker(split, case.layer(method, width, **candidate.arguments))
+    layer = case.layer(candidate.method, width, **candidate.arguments)
+    model = case.ranker(split, layer, scored)
     record = train(model, split, replace(case.settings.training, seed=seed))
-    narrow = "" if method.size_argument else f", width {width}"
-    return Outcome(model, split, record["epoch"], chosen=f"{candidate}{narrow}")
+    return Outcome(model, split, record["epoch"], chosen=str(candidate))
 
 
 def _from_teacher(
@@ -179,11 +213,16 @@ def run(case: Case, contender: Contender, ratio: float | None, seed: int) -> dic
 
 
 def measure(outcome: Outcome, settings: Settings) -> dict[str, Any]:
-    """Bytes and metrics of the exported file, and of the model with the file's values."""
+    """Bytes of the exported file, and metrics with its values.
+
+    A file scores one user at a time. All users are scored by the model with the file's values, and
+    some of them by the file too, which tells whether the two are the same.
+    """
     model, split, k = outcome.model, outcome.split, settings.k
     conversion = convert(model, weights=outcome.weights, verify=False)
     ids = np.arange(model.item_embedding.input_dim, dtype=np.int32)
     figures: dict[str, Any] = {"bytes": conversion.report["graph_bytes"]}
+    sample = some(split.test, settings.file_users)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         conversion.save(path)
@@ -192,16 +231,12 @@ def measure(outcome: Outcome, settings: Settings) -> dict[str, Any]:
         def score(histories: Any) -> Any:
             return np.stack([_scores(file, history, ids) for history in histories])
 
-        for part in ("validation", "test"):
-            examples = some(getattr(split, part), settings.file_users)
-            figures[part] = evaluate_ranking(score, examples, k=k, batch_size=64)
-            figures[f"{part}_users"] = len(examples)
+        figures["file_sample"] = evaluate_ranking(score, sample, k=k, batch_size=64)
     shipped = [ship(embedding, outcome.weights) for embedding in find_embeddings(model)]
+    parts = {"validation": split.validation, "test": split.test, "model_sample": sample}
     with dequantized_tables(shipped, ReferenceOps()):
-        for part in ("validation", "test"):
-            examples = getattr(split, part)
-            figures[f"{part}_of_model"] = evaluate_ranking(model, examples, k=k, batch_size=256)
-            figures[f"{part}_users_of_model"] = len(examples)
+        for part, examples in parts.items():
+            figures[part] = evaluate_ranking(model, examples, k=k, batch_size=256)
     return figures
 
 

@@ -183,7 +183,7 @@ def test_negatives_are_drawn_by_popularity_and_count_once():
 
 def test_steps_decide_the_epochs():
     settings = TrainingSettings(steps=1000)
-    assert [settings.epochs_of(n) for n in (1, 50, 10_000)] == [60, 20, 4]
+    assert [settings.epochs_of(n) for n in (1, 50, 10_000)] == [100, 20, 4]
     assert TrainingSettings(epochs=7).epochs_of(3) == 7
 
 

@@ -17,7 +17,7 @@ from memcom_tf.evaluation import Split, leave_last_out
 from memcom_tf.models import NextItemRanker
 from memcom_tf.training import TrainingSettings
 
-SETTINGS = TrainingSettings(steps=5_000, learning_rate=5e-4, weight_decay=0.0, distillation=0.7)
+SETTINGS = TrainingSettings(steps=2_500, learning_rate=1e-3, weight_decay=0.0, distillation=0.7)
 """How a compressed ranker is trained after the original."""
 
 

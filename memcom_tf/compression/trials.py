@@ -24,6 +24,7 @@ from memcom_tf.vocabulary import Vocabulary
 
 _BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
 """A byte for each item: popularity is what compressed vectors lose first."""
+_SPREAD_SHARE = 0.25
 _SIZE_ROUNDS = 3
 _SPARE = 0.01
 """Share of the bytes that may be left over."""
@@ -52,9 +53,10 @@ class Trials:
         centred = queries - self.mean_query
         width = queries.shape[1]
         spread = centred.T @ centred + np.finfo(np.float32).tiny * np.eye(width)
-        # Half of the error as it tells scores of users apart, half as the histories see it. What
+        # A part of the error as it tells scores of users apart, the rest as histories see it. What
         # it does to the scores of all users alike is put right by biases.
-        self.metric = spread / np.trace(spread) * width / 2 + np.eye(width) / 2
+        spread *= width / np.trace(spread)
+        self.metric = _SPREAD_SHARE * spread + (1 - _SPREAD_SHARE) * np.eye(width)
         self.ndcg_of_teacher = self._ndcg(model, split)
         self.overhead = 0
         self.epochs = settings.epochs_of(

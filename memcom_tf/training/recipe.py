@@ -15,6 +15,8 @@ from memcom_tf.training.train import TrainingSettings, train
 LARGE_CATALOGUE = 8192
 """From so many items on a step compares its targets with drawn items, not with all."""
 NUM_NEGATIVES = 3000
+_UNSHARED_SHARE = 0.5
+"""Share of MEmCom's rows that belong to single items, the most frequent."""
 _START = 0.15
 """Standard deviation of the vectors at the start."""
 
@@ -112,25 +114,34 @@ def train_ranker(
     keras.utils.set_random_seed(settings.seed)
     embedding = None
     if ratio is not None:
-        embedding = MEmComEmbedding.for_ratio(
-            split.vocabulary.input_dim,
-            width,
-            ratio,
-            embeddings_initializer=start(),
-            multiplier_learning_rate=10.0,
-        )
-        split = by_similarity(split, embedding.num_buckets, width)
+        embedding = memcom_of(split.vocabulary.input_dim, width, ratio)
+        split = by_similarity(split, embedding.num_buckets, width, embedding.num_unshared)
     model = new_ranker(split, embedding, width=width)
     return TrainedRanker(model, split, train(model, split, settings, verbose=verbose))
 
 
-def by_similarity(split: Split, num_buckets: int, width: int = 64) -> Split:
+def memcom_of(input_dim: int, width: int, ratio: float) -> MEmComEmbedding:
+    """MEmCom of a ratio, with rows of their own for the most frequent items.
+
+    Args:
+        input_dim: Size of the vocabulary.
+        width: Width of an embedding.
+        ratio: How many times fewer parameters than a full table.
+    """
+    settings = {"embeddings_initializer": start(), "multiplier_learning_rate": 10.0}
+    rows = MEmComEmbedding.for_ratio(input_dim, width, ratio, **settings).num_buckets
+    own = int(_UNSHARED_SHARE * rows)
+    return MEmComEmbedding(input_dim, width, num_buckets=rows - own, num_unshared=own, **settings)
+
+
+def by_similarity(split: Split, num_buckets: int, width: int = 64, num_unshared: int = 0) -> Split:
     """The split under ids by the similarity of who took an item, in training alone.
 
     Args:
         split: The interactions.
         num_buckets: Shared rows of the layer that it is for.
         width: Numbers by which items are compared.
+        num_unshared: Ids from 0 on that have a row of their own.
     """
     vocabulary = split.vocabulary
     log = split.train_interactions
@@ -138,6 +149,10 @@ def by_similarity(split: Split, num_buckets: int, width: int = 64) -> Split:
     known = item >= 0
     vectors = interaction_vectors(log.user[known], item[known], len(vocabulary), width)
     order = similarity_order(
-        vectors, num_buckets, counts=vocabulary.counts, first_id=vocabulary.first_id
+        vectors,
+        num_buckets,
+        num_unshared=num_unshared,
+        counts=vocabulary.counts,
+        first_id=vocabulary.first_id,
     )
     return split.renumbered(vocabulary.reordered(order))

@@ -20,7 +20,7 @@ from memcom_tf.training.distillation import DistilledRanker
 SCALARS = ("multiplier", "bias", "scale", "recency", "gate")
 """Variables that do not decay, by a part of their names: what is not a row of vectors."""
 
-_EVALUATIONS = 10
+_EVALUATIONS = 5
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class TrainingSettings:
 
     Attributes:
         epochs: Epochs at most, over which the learning rate falls linearly to zero; None takes
-            as many as make `steps`, from 4 to 60.
+            as many as make `steps`, from 4 to 100.
         steps: Steps of training, where `epochs` does not say.
         learning_rate: The first learning rate of `LazyAdam`.
         weight_decay: Decoupled decay of tables of vectors, times the learning rate.
         batch_size: Examples in a step.
         patience: Evaluations without improvement after which training ends.
-        evaluate_every: Epochs between evaluations; None evaluates ten times.
+        evaluate_every: Epochs between evaluations; None evaluates five times.
         validation_users: Users of the validation that choose the epoch, at most.
         distillation: Share of the teacher in the loss, where there is one.
         k: Length of the ranked list that nDCG judges.
@@ -49,10 +49,10 @@ class TrainingSettings:
     steps: int = 10_000
     learning_rate: float = 6e-3
     weight_decay: float = 0.5
-    batch_size: int = 128
+    batch_size: int = 256
     patience: int = 10
     evaluate_every: int | None = None
-    validation_users: int = 5000
+    validation_users: int = 10_000
     distillation: float = 0.7
     k: int = 10
     seed: int = 0
@@ -79,7 +79,7 @@ class TrainingSettings:
         """Epochs of training, where an epoch has so many batches."""
         if self.epochs is not None:
             return self.epochs
-        return int(np.clip(round(self.steps / batches), 4, 60))
+        return int(np.clip(round(self.steps / batches), 4, 100))
 
 
 def train(
