@@ -47,7 +47,7 @@ class TrainingSettings:
 
     epochs: int | None = None
     steps: int = 10_000
-    learning_rate: float = 6e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 0.5
     batch_size: int = 256
     patience: int = 10
