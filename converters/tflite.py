@@ -150,11 +150,15 @@ def _require_integers(model: Any, tables: Sequence[QuantizedTable]) -> None:
     integers = [table for table in stored if not table.holds_codes]
     _require_bytes(model, [table for table in stored if table.holds_codes])
     shapes = {(table.rows, table.width) for table in integers}
+    # A value with a scale of its own is a multiple of the scale, which is a float.
+    scales = {np.asarray(table.scale, np.float32).tobytes() for table in integers}
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
             content = _content(model, tensor)
-            if tensor.type != schema.TensorType.FLOAT32 or shape not in shapes or not content:
+            if tensor.type != schema.TensorType.FLOAT32 or shape not in shapes:
+                continue
+            if not content or content in scales:
                 continue
             found = _rows_scaled(np.frombuffer(content, np.float32).reshape(shape))
             for table in integers:

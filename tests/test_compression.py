@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from memcom_tf._keras import keras
-from memcom_tf.compression import SETTINGS, Candidate, candidates_for, compress
+from memcom_tf.compression import SETTINGS, Candidate, Trial, candidates_for, compress
+from memcom_tf.compression.compress import finalists_of
 from memcom_tf.compression.file_size import graph_bytes
 from memcom_tf.compression.students import uncompressed, vectors_of
 from memcom_tf.converters.cli import main
@@ -49,6 +50,28 @@ def test_candidates_fill_the_bytes_and_no_more(max_bytes):
         assert size <= max_bytes
         if candidate.num_buckets is not None and candidate.num_buckets < 20_000 // 8:
             assert size > 0.99 * max_bytes or candidate.num_buckets == 20_000
+
+
+def test_where_every_id_can_have_a_row_nothing_else_is_tried():
+    int8, int4 = (candidates_for(20_000, 64, room) for room in (20_000 * 68, 20_000 * 40))
+    assert [str(candidate) for candidate in int8] == ["FullEmbedding()"]
+    assert [str(candidate) for candidate in int4] == ["FullEmbedding(embeddings int4)"]
+
+
+def test_rows_of_single_ids_take_from_those_that_are_shared():
+    found = [c for c in candidates_for(20_000, 64, 100_000) if c.method is MEmComEmbedding]
+    rows = [(c.num_buckets, c.num_unshared) for c in found if "shared int4" in str(c)]
+    shares = [unshared / (shared + unshared) for shared, unshared in rows]
+    assert shares == pytest.approx([0, 0.25, 0.5, 0.75], abs=0.001)
+    assert max(map(sum, rows)) < 1.2 * min(map(sum, rows))
+
+
+def test_finalists_are_of_different_layers():
+    full, low = Candidate(FullEmbedding), Candidate(LowRankEmbedding, {"rank": 2})
+    lower = Candidate(LowRankEmbedding, {"rank": 1})
+    trials = [Trial(low, 10, 0.3), Trial(lower, 9, 0.25), Trial(full, 10, 0.2)]
+    assert finalists_of(trials, 2) == [trials[0], trials[2]]
+    assert finalists_of(trials, 1) == trials[:1]
 
 
 def test_no_candidate_where_nothing_fits():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -107,8 +107,18 @@ def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Cand
         MEmComEmbedding(num_buckets=1562)
         ResidualQuantizedEmbedding(num_buckets=898, num_codebooks=3, codebooks int4, shared int4)
     """
-    found = (family(input_dim, output_dim, max_bytes) for family in families(input_dim))
-    return [candidate for candidate in found if candidate is not None]
+    return worth_trying(family(input_dim, output_dim, max_bytes) for family in families(input_dim))
+
+
+def worth_trying(candidates: Iterable[Candidate | None]) -> list[Candidate]:
+    """Those that there are; the first that has a row for every id alone, which nothing beats."""
+    found = []
+    for candidate in candidates:
+        if candidate is not None and candidate.method is FullEmbedding:
+            return [candidate]
+        if candidate is not None:
+            found.append(candidate)
+    return found
 
 
 def _full(
@@ -130,7 +140,8 @@ def _memcom(
     input_dim: int, output_dim: int, max_bytes: int, storage: Mapping[str, Any], unshared: float
 ) -> Candidate | None:
     fixed = {"storage": storage} if storage else {}
-    return _with_rows(MEmComEmbedding, fixed, unshared, input_dim, input_dim, output_dim, max_bytes)
+    most = input_dim // 2  # beyond it a full table of low bits is better
+    return _with_rows(MEmComEmbedding, fixed, unshared, most, input_dim, output_dim, max_bytes)
 
 
 def _residual(

@@ -79,7 +79,7 @@ def compress(
         student, student_split = work.student(best.candidate)
         ndcg = best.ndcg_before
     else:
-        best = work.best_of(_finalists(tried, finalists))
+        best = work.best_of(finalists_of(tried, finalists))
         student, student_split, ndcg = work.trained(best.candidate, work.epochs)
         best = replace(best, ndcg_after=ndcg, num_trained=work.epochs)
         report(f"{best.candidate}: nDCG {ndcg:.4f} after {work.epochs} epochs")
@@ -99,7 +99,7 @@ def compress(
     )
 
 
-def _finalists(tried: Sequence[Trial], count: int) -> list[Trial]:
+def finalists_of(tried: Sequence[Trial], count: int) -> list[Trial]:
     """The best candidates, one of each layer: training changes their order, not within a layer."""
     best: dict[type, Trial] = {}
     for trial in tried:

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.approximation import roots
-from memcom_tf.compression.candidates import Candidate, Family, families
+from memcom_tf.compression.candidates import (
+    Candidate,
+    Family,
+    families,
+    worth_trying,
+)
 from memcom_tf.compression.file_size import fill_at_random, graph_bytes, graph_overhead
 from memcom_tf.compression.result import Trial
 from memcom_tf.compression.students import queries_of, rebuilt, uncompressed, vectors_of
@@ -151,8 +156,8 @@ class Trials:
     def _fitting(self, limit: int) -> list[Candidate]:
         """Candidates as large as the file may be, each by what its graph takes."""
         self.overhead = graph_overhead(self.model) + self.model.item_embedding.input_dim
-        found = (self._sized(f, limit) for f in families(self.model.item_embedding.input_dim))
-        return [candidate for candidate in found if candidate is not None]
+        input_dim = self.model.item_embedding.input_dim
+        return worth_trying(self._sized(family, limit) for family in families(input_dim))
 
     def _sized(self, family: Family, limit: int) -> Candidate | None:
         """The candidate of a family whose file takes the bytes, or a little less."""
