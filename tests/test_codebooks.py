@@ -134,10 +134,19 @@ def test_what_is_no_metric_is_refused(metric, words):
 
 
 def test_methods_that_take_no_metric_say_so():
+    from memcom_tf.layers import HashedEmbedding
+
+    with pytest.raises(ValueError, match="`metric` must be None for HashedEmbedding"):
+        HashedEmbedding.from_table(TABLE, num_buckets=20, metric=np.eye(16))
+
+
+def test_low_rank_keeps_the_directions_that_the_metric_weighs():
     from memcom_tf.layers import LowRankEmbedding
 
-    with pytest.raises(ValueError, match="`metric` must be None for LowRankEmbedding"):
-        LowRankEmbedding.from_table(TABLE, rank=2, metric=np.eye(16))
+    metric = np.diag([1e4] * 3 + [1.0] * 13)
+    layer = LowRankEmbedding.from_table(TABLE, rank=3, metric=metric)
+    error = np.abs(np.asarray(layer(np.arange(len(TABLE)))) - TABLE).mean(axis=0)
+    assert error[:3].max() < 0.1 * error[3:].min()
 
 
 @pytest.mark.parametrize("method", [ResidualQuantizedEmbedding, ProductQuantizedEmbedding])
