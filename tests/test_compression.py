@@ -69,9 +69,11 @@ def test_rows_of_single_ids_take_from_those_that_are_shared():
 def test_finalists_are_of_different_layers():
     full, low = Candidate(FullEmbedding), Candidate(LowRankEmbedding, {"rank": 2})
     lower = Candidate(LowRankEmbedding, {"rank": 1})
-    trials = [Trial(low, 10, 0.3), Trial(lower, 9, 0.25), Trial(full, 10, 0.2)]
+    trials = [Trial(low, 10, 0.3), Trial(lower, 9, 0.29), Trial(full, 10, 0.285)]
     assert finalists_of(trials, 2) == [trials[0], trials[2]]
     assert finalists_of(trials, 1) == trials[:1]
+    behind = replace(trials[2], ndcg_before=0.28)
+    assert finalists_of([*trials[:2], behind], 2) == trials[:1]
 
 
 def test_no_candidate_where_nothing_fits():

@@ -21,6 +21,10 @@ SETTINGS = TrainingSettings(steps=2_500, learning_rate=1e-3, weight_decay=0.0, d
 """How a compressed ranker is trained after the original."""
 
 
+_BEHIND = 0.06
+"""Relative nDCG that a candidate may be behind the best before training, and still be trained."""
+
+
 def compress(
     model: NextItemRanker,
     interactions: Interactions | Split,
@@ -38,10 +42,10 @@ def compress(
        `id % num_buckets`, the items are numbered by the similarity of their trained vectors.
     2. Its tables are set in closed form from the trained ones, weighted by how often items occur,
        and its nDCG on validation is measured.
-    3. The best `finalists`, each the best of its layer, learn from the trained ranker's scores and
-       the interactions for a part of the epochs, and the best of these is trained for all of them.
-       Weights before training are a candidate too, so that training never makes a model worse on
-       validation.
+    3. The best `finalists`, each the best of its layer and nearly as good, learn from the trained
+       ranker's scores and the interactions for a part of the epochs, and the best of these is
+       trained for all of them. Weights before training are a candidate too, so that training never
+       makes a model worse on validation.
 
     Args:
         model: A trained ranker with its vocabulary.
@@ -100,11 +104,15 @@ def compress(
 
 
 def finalists_of(tried: Sequence[Trial], count: int) -> list[Trial]:
-    """The best candidates, one of each layer: training changes their order, not within a layer."""
+    """The best candidates, one of each layer, and none that training would hardly bring to the top.
+
+    Within a layer training changes the order little.
+    """
     best: dict[type, Trial] = {}
     for trial in tried:
         best.setdefault(trial.candidate.method, trial)
-    return list(best.values())[: max(1, count)]
+    near = (1 - _BEHIND) * tried[0].ndcg_before
+    return [trial for trial in best.values() if trial.ndcg_before >= near][: max(1, count)]
 
 
 def _checked(
