@@ -62,8 +62,8 @@ class Compression:
 
     @property
     def loss(self) -> float:
-        """Relative loss of nDCG on validation; negative where the model is better."""
-        return 1 - self.ndcg / self.ndcg_of_original
+        """Relative loss of nDCG on validation; negative where the model is better, nan of none."""
+        return 1 - self.ndcg / self.ndcg_of_original if self.ndcg_of_original else float("nan")
 
     def __str__(self) -> str:
         return (

@@ -7,12 +7,15 @@ import numpy.typing as npt
 
 from memcom_tf.errors import invalid
 from memcom_tf.libraries import import_libraries
-from memcom_tf.ordering.assignment import choose
+from memcom_tf.ordering.assignment import Filled, choose, refined
 from memcom_tf.ordering.clustering import Centres, Floats, Integers, cluster
 from memcom_tf.ordering.order import CANDIDATES, SimilarityOrder, unit_vectors
 from memcom_tf.ordering.progress import progress_bar
 from memcom_tf.tables import check_positive
 
+_ITEMS_REFINED = 250_000
+"""In all rounds of refinement together: of more, finding the nearest centres takes minutes."""
+_MOST_ROUNDS = 8
 _CLUSTERING, _SEARCHING = 0.6, 0.35
 """About what parts of the time they take, of many items; the rest is choosing."""
 
@@ -33,10 +36,12 @@ def similarity_order(
 
     The unit vectors are clustered by k-means into as many clusters as there are buckets, an item
     that occurred `c` times weighing `sqrt(c + 1)`. Then items choose, most frequent first: the
-    nearest centre that has room. Bucket `j` has room for exactly the ids `j`, `j + num_buckets`,
-    ... up to the last: every id is given and none is left over, but for the holes of a `reserve`,
-    which follow. Within a bucket ids rise as the counts fall. With `num_unshared` the most frequent
-    items get the ids below it, and are in no bucket; buckets then begin at that id.
+    nearest centre that has room. Of up to 250,000 items, centres then move to the means of what
+    chose them, and all choose again, eight times or fewer. Bucket `j` has room for exactly the ids
+    `j`, `j + num_buckets`, ... up to the last: every id is given and none is left over, but for
+    the holes of a `reserve`, which follow. Within a bucket ids rise as the counts fall. With
+    `num_unshared` the most frequent items get the ids below it, and are in no bucket; buckets then
+    begin at that id.
 
     Args:
         vectors: `[n, d]` vectors of the items: rows of a trained table, `interaction_vectors`, or
@@ -108,7 +113,10 @@ def similarity_order(
         bucket_of = np.empty(num_buckets, np.int64)
         crowd = np.bincount(nearest[:, 0], minlength=num_buckets)
         bucket_of[np.argsort(-crowd, kind="stable")] = np.argsort(-room, kind="stable")
-        clusters = choose(centres, x, nearest, room[bucket_of], by_frequency)
+        full = Filled(centres, choose(centres, x, nearest, room[bucket_of], by_frequency), nearest)
+        rounds = min(_MOST_ROUNDS, _ITEMS_REFINED // len(x))
+        full = refined(full, x, weights, room[bucket_of], by_frequency, rounds)
+        centres, clusters, nearest = full
         found = bucket_of[clusters]
         every_id[sharing] = _number(found, frequencies, dense, buckets)
         advance("measuring the buckets", 0.03)
