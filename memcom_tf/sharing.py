@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.errors import invalid
-from memcom_tf.tables import check_num_buckets
+from memcom_tf.tables import check_num_buckets, check_positive
 
 if TYPE_CHECKING:
     from memcom_tf.ops.interface import Array, Ops
@@ -51,6 +51,8 @@ def check_sharing(num_buckets: int, num_unshared: int, input_dim: int) -> None:
         ValueError: Otherwise.
     """
     check_num_buckets(num_buckets, input_dim)
+    if num_unshared:
+        check_positive(num_unshared=num_unshared)
     if not 0 <= num_unshared <= input_dim - num_buckets:
         raise invalid(
             f"`num_unshared` must be in [0, {input_dim - num_buckets}], "

@@ -35,6 +35,11 @@ def test_every_id_is_given_once(items, num_buckets, first_id):
     assert 0 < order.share_in_nearest <= 1
 
 
+def test_vectors_of_zeros_are_ordered_too():
+    order = similarity_order(np.zeros((7, 3)), 2)
+    assert sorted(order.ids) == list(range(1, 8))
+
+
 def test_similar_items_share_a_bucket():
     vectors, clusters = planted(num_clusters=8, size=6)
     # Id 0 is padding, so that seven buckets have room for six, and one for five and the last id.

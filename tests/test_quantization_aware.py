@@ -9,6 +9,7 @@ import tensorflow as tf
 from memcom_tf._keras import keras
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
 from memcom_tf.ops import use
+from memcom_tf.tables import Table
 
 ITEMS, WIDTH, STEPS = 60, 12, 300
 
@@ -71,3 +72,16 @@ def test_rows_with_scales_of_their_own_have_sparse_gradients():
     (gradient,) = tape.gradient(loss, layer.trainable_variables)
     assert isinstance(gradient, tf.IndexedSlices)
     assert gradient.indices.numpy().tolist() == [3, 5]
+
+
+@pytest.mark.parametrize("storage", ["int8_per_row", "int4_per_row", "int2_per_table"])
+def test_rows_of_a_large_table_are_rounded_as_the_whole_is(storage, monkeypatch):
+    from memcom_tf.ops import quantization_aware
+
+    values = tf.constant(np.random.default_rng(4).normal(size=(30, 6)), tf.float32)
+    table, rows = Table("t", 30, 6, storage=storage), [3, 29, 3, 0]
+    whole = quantization_aware.RoundedTable(values, table).rows(rows)
+    monkeypatch.setattr(quantization_aware, "_WHOLE", 0)
+    alone = quantization_aware.RoundedTable(values, table).rows(rows)
+    np.testing.assert_allclose(alone, whole, rtol=1e-6)
+    assert not np.allclose(whole, tf.gather(values, rows))

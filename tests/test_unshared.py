@@ -121,5 +121,15 @@ def test_wrong_numbers_are_named():
         ResidualQuantizedEmbedding(10, 4, num_codebooks=1, num_unshared=2)
     with pytest.raises(ValueError, match="must be at most 2"):
         similarity_order(np.eye(5), 3, num_unshared=4)
-    with pytest.raises(ValueError, match="`num_unshared` must be 0 or more, and 0 where"):
+    with pytest.raises(ValueError, match="`num_unshared` must be 0 where"):
         Vocabulary(["tea"], num_unshared=1)
+    for wrong in (-1, 1.5):
+        for call in (
+            lambda wrong=wrong: MEmComEmbedding(10, 4, num_buckets=3, num_unshared=wrong),
+            lambda wrong=wrong: similarity_order(np.eye(5), 3, num_unshared=wrong),
+            lambda wrong=wrong: Vocabulary(
+                ["tea"], order="similarity", num_buckets=1, num_unshared=wrong
+            ),
+        ):
+            with pytest.raises(ValueError, match="`num_unshared` must be a positive integer"):
+                call()

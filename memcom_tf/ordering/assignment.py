@@ -81,7 +81,7 @@ def refined(
         The best of all rounds by the sum of weighted cosines with the means of the buckets.
     """
     best, means, highest = full, *_means(full, x, weights)
-    for _ in range(rounds):
+    for _ in range(rounds if highest else 0):  # nothing is like zeros
         nearest = Centres(means).nearest(x, full.nearest.shape[1])
         found = Filled(means, choose(means, x, nearest, room, turns), nearest)
         means, similarity = _means(found, x, weights)

@@ -74,15 +74,15 @@ def similarity_order(
     """
     import_libraries()
     check_positive(num_buckets=num_buckets, first_id=first_id, iterations=iterations)
-    if reserve:
-        check_positive(reserve=reserve)
+    for name, value in {"reserve": reserve, "num_unshared": num_unshared}.items():
+        if value:
+            check_positive(**{name: value})
     x = unit_vectors(vectors)
     frequencies = _checked_counts(counts, len(x))
     unshared = max(0, num_unshared - first_id)
-    if num_unshared < 0 or num_buckets > len(x) - unshared:
+    if num_buckets > len(x) - unshared:
         raise invalid(
-            f"`num_buckets` must be at most {len(x) - unshared}, the number of items that share, "
-            "and `num_unshared` 0 or more.",
+            f"`num_buckets` must be at most {len(x) - unshared}, the number of items that share.",
             num_buckets=num_buckets,
             num_unshared=num_unshared,
         )

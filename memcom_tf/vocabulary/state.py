@@ -51,9 +51,11 @@ class VocabularyState:
             )
         if num_buckets is not None:
             check_positive(num_buckets=num_buckets)
-        if num_unshared and (num_buckets is None or num_unshared < 0):
+        if num_unshared:
+            check_positive(num_unshared=num_unshared)
+        if num_unshared and num_buckets is None:
             raise invalid(
-                '`num_unshared` must be 0 or more, and 0 where `order` is not "similarity".',
+                '`num_unshared` must be 0 where `order` is not "similarity".',
                 num_unshared=num_unshared,
                 order=order,
             )
