@@ -83,23 +83,27 @@ def _parser() -> argparse.ArgumentParser:
     _add_loading(compress)
     compress.set_defaults(run=ranker_commands.compress)
 
-    convert = subparsers.add_parser("convert", help="convert a .keras model to a .tflite file")
-    convert.add_argument("model", type=Path, metavar="MODEL.keras")
+    convert = subparsers.add_parser(
+        "convert", help="convert a .keras model or a SavedModel to a .tflite file"
+    )
+    convert.add_argument("model", type=Path, metavar="MODEL")
     convert.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.tflite")
     convert.add_argument("-k", type=int, default=10, help="length of the ranked list (10)")
     convert.add_argument(
         "--weights",
-        choices=("int8", "float32"),
-        default="int8",
-        help="int8: tables of vectors in int8, values of an id in int16; float32: as they are",
+        nargs="+",
+        default=["int8"],
+        metavar="KIND",
+        help="int8 (the default), int4, int2 or float32, for all tables, or by patterns of their "
+        "names, of which the first that fits counts: 'users/*=int4' 'top_mlp*=float32' int8",
     )
     convert.add_argument("--force", action="store_true", help="replace the output if it exists")
     convert.add_argument("--no-verify", action="store_true", help="do not run and compare the file")
     _add_model_options(convert)
     convert.set_defaults(run=commands.convert)
 
-    verify = subparsers.add_parser("verify", help="compare a .tflite file with its .keras model")
-    verify.add_argument("model", type=Path, metavar="MODEL.keras")
+    verify = subparsers.add_parser("verify", help="compare a .tflite file with its model")
+    verify.add_argument("model", type=Path, metavar="MODEL")
     verify.add_argument("file", type=Path, metavar="MODEL.tflite")
     _add_model_options(verify)
     verify.set_defaults(run=commands.verify)

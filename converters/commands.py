@@ -19,10 +19,16 @@ DONE, FAILED = 0, 1
 
 
 def load_model(options: argparse.Namespace) -> Any:
-    """Loads the .keras model that a command was given."""
+    """Loads the .keras model that a command was given; the folder of a SavedModel stays one."""
+    if (options.model / "saved_model.pb").is_file():
+        return options.model
     if not options.model.is_file():
         raise FileNotFoundError(
-            message("The model must be a .keras file.", "", path=str(options.model))
+            message(
+                "The model must be a .keras file, or the folder of a SavedModel.",
+                "",
+                path=str(options.model),
+            )
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from memcom_tf import layers, models  # noqa: F401  registers them with Keras
@@ -92,7 +98,7 @@ def convert(options: argparse.Namespace) -> int:
     conversion = convert(
         model,
         k=options.k,
-        weights=options.weights,
+        weights=_weights(options.weights),
         verify=not options.no_verify,
         examples=_load_examples(options.examples, model),
     )
@@ -106,6 +112,14 @@ def convert(options: argparse.Namespace) -> int:
     conversion.save(output, overwrite=options.force)
     show_report(conversion.report)
     return DONE
+
+
+def _weights(words: list[str]) -> Any:
+    """`["int8"]` as it is, `["users/*=int4", "int8"]` as a dict by patterns."""
+    if len(words) == 1 and "=" not in words[0]:
+        return words[0]
+    pairs = [word.rpartition("=") for word in words]
+    return {pattern or "*": kind for pattern, _, kind in pairs}
 
 
 def verify(options: argparse.Namespace) -> int:

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import numpy as np
-
-import memcom_tf
-from memcom_tf._keras import keras
-from memcom_tf.errors import invalid
 from memcom_tf.evaluation import Examples
 from memcom_tf.files import write_atomically
-from memcom_tf.models import NextItemRanker
 
 from .archive import append_members
-from .fold import ShippedEmbedding, Weights, find_embeddings, ship
-from .report import describe_embedding
-from .signatures import model_signatures, ranker_signatures
+from .prepared import prepare
 from .tflite import (
     convert_signatures,
     finish,
@@ -28,6 +19,7 @@ from .tflite import (
     scores_in_integers,
 )
 from .verification import Verification, verify_content
+from .weights import Weights
 
 
 @dataclass(frozen=True)
@@ -67,22 +59,32 @@ def convert(
     *,
     k: int = 10,
     weights: Weights = "int8",
+    inputs: Any = None,
     verify: bool = True,
     examples: Examples | None = None,
 ) -> Conversion:
     """Converts a trained model to a `.tflite` file with integer tables.
 
-    Tables of vectors are stored in int8, values of an id (MEmCom's multiplier, biases) in int16,
-    codes as they are, and tables that a layer's `storage` names as it says; activations stay
-    floats. The operators are those of TensorFlow Lite 2.8, and no table is turned into floats as
-    a whole. A `NextItemRanker` gets the signatures `rank`, `score` and
-    `embed`; any other functional or sequential model `serving_default` and `embed`.
+    Tables are found in the graph, whichever layer holds them. Tables of vectors are stored in int8
+    with a scale for each row, values of an id (MEmCom's multiplier, biases) in int16, codes as
+    they are, and tables that a layer's `storage` names as it says. Kernels of Dense layers from
+    1,024 values on are int8 with a scale for each output, and are multiplied in 8 bits; all other
+    activations are floats. The operators are those of TensorFlow Lite 2.8, and no table is turned
+    into floats as a whole.
+
+    A `NextItemRanker` gets the signatures `rank`, `score` and `embed`; any other Keras model
+    `serving_default`, and `embed` for tables of `memcom_tf.layers`; a SavedModel keeps its own.
 
     Args:
-        model: A built Keras model with at least one embedding of `memcom_tf.layers`. The
-            vocabulary in its attribute `vocabulary`, where it has one, goes into the file.
+        model: A built Keras model, of Keras 3 or tf_keras as memcom_tf runs on, or the folder of a
+            SavedModel. The vocabulary in its attribute `vocabulary`, where it has one, goes into
+            the file.
         k: Length of the list of `rank`.
-        weights: "int8" stores tables as described, "float32" as they are, for comparisons.
+        weights: "int8" stores tables as described, "int4" and "int2" tables of vectors with fewer
+            bits, "float32" all as they are; or a dict of these by patterns of names, such as
+            `{"users/*": "int4", "top_mlp*": "float32"}`, of which the first that fits counts.
+        inputs: What a subclassed model is called with: `tf.TensorSpec`s or a batch, in the same
+            structure. Functional and sequential models know.
         verify: Whether the file is run on LiteRT and compared with the model.
         examples: Evaluation examples for the comparison of a ranker's metrics.
 
@@ -90,9 +92,9 @@ def convert(
         The bytes, the report and the verification; look at `verification.passed`.
 
     Raises:
-        TypeError: If `model` is not a Keras model.
-        ValueError: If it holds no compressed embedding, is not built, computes in half precision,
-            or cannot be expressed in builtin operators.
+        TypeError: If `model` is neither a Keras model nor a path.
+        ValueError: If it holds no table, is not built, computes in half precision, takes or
+            returns strings or ragged tensors, or cannot be expressed in builtin operators.
 
     Example:
         >>> from memcom_tf import MEmComEmbedding
@@ -103,80 +105,16 @@ def convert(
         >>> conversion.verification.passed
         True
     """
-    if weights not in get_args(Weights):
-        raise invalid(f"`weights` must be one of {get_args(Weights)}.", weights=weights)
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            f"`model` must be a Keras model. Received: {type(model).__name__}. Load a .keras file "
-            "with keras.models.load_model, under the Keras that saved it."
-        )
-    embeddings = find_embeddings(model)
-    if not embeddings:
-        raise invalid(
-            "The model must hold an embedding of memcom_tf.layers.",
-            "Replace keras.layers.Embedding, for instance by FullEmbedding, which keeps the "
-            "uncompressed table.",
-            model=model.name,
-        )
-    if not isinstance(model, NextItemRanker) and not getattr(model, "inputs", None):
-        raise invalid(
-            "The model must know its inputs.",
-            "Convert its functional or sequential parts, each on its own.",
-            model=model.name,
-        )
-    if not model.built or not all(embedding.built for embedding in embeddings):
-        raise invalid("The model must be built.", "Call it once on data.", model=model.name)
-    for part in [model, *embeddings]:
-        if part.compute_dtype in ("float16", "bfloat16"):
-            raise invalid(
-                "The model must compute in float32, as the runtime does.",
-                "Build it again under that policy, and copy the weights with `set_weights`: those "
-                "of a mixed policy are float32 already.",
-                layer=part.name,
-                compute_dtype=part.compute_dtype,
-            )
-    shipped = [ship(embedding, weights) for embedding in embeddings]
-    if isinstance(model, NextItemRanker):
-        signatures = ranker_signatures(model, shipped, k)
-    else:
-        signatures = model_signatures(model, shipped)
-    stored = [table for embedding in shipped for table in embedding.tables.values()]
-    graph = finish(convert_signatures(signatures, model), stored)
-    description = _describe(model, shipped, list(signatures), k, weights) | {
+    prepared = prepare(model, weights=weights, inputs=inputs, k=k)
+    graph = finish(convert_signatures(prepared.signatures, prepared), prepared.tables)
+    description = {
+        **prepared.description(),
         "min_runtime_version": runtime_version(graph),
         "scores_in_integers": scores_in_integers(graph),
     }
-    content = append_members(graph, description, getattr(model, "vocabulary", None))
+    content = append_members(graph, description, prepared.vocabulary)
     report = {**description, "file_bytes": len(content), "graph_bytes": len(graph)}
-    verification = verify_content(model, content, examples=examples) if verify else None
+    verification = None
+    if verify:
+        verification = verify_content(prepared, content, examples=examples)
     return Conversion(content, report, verification)
-
-
-def _describe(
-    model: Any, shipped: Sequence[ShippedEmbedding], signatures: list[str], k: int, weights: Weights
-) -> dict[str, Any]:
-    described = [describe_embedding(embedding) for embedding in shipped]
-    parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    compressed = sum(embedding.trained.num_parameters for embedding in shipped)
-    dense = sum(embedding["input_dim"] * embedding["output_dim"] for embedding in described)
-    own_bytes = sum(embedding.trained.parameter_bytes for embedding in shipped)
-    vocabulary = getattr(model, "vocabulary", None)
-    description = {
-        "producer": f"memcom_tf {memcom_tf.__version__}",
-        "name": model.name,
-        "kind": "ranker" if isinstance(model, NextItemRanker) else "model",
-        "signatures": signatures,
-        "weights": weights,
-        "parameters": parameters,
-        "parameter_bytes": 4 * (parameters - compressed) + own_bytes,
-        "uncompressed_parameters": parameters - compressed + dense,
-        "embeddings": described,
-        "vocabulary_fingerprint": None if vocabulary is None else vocabulary.fingerprint,
-    }
-    if isinstance(model, NextItemRanker):
-        description |= {
-            "k": k,
-            "history_length": model.history_length,
-            "reserved_ids": 1 if vocabulary is None else vocabulary.first_id,
-        }
-    return description

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,9 +13,7 @@ from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Tables
 
 from .quantize import QuantizedTable, quantize_table
-
-Weights = Literal["int8", "float32"]
-"""How tables are stored: as their method declares, int8 and int16, or as floats."""
+from .weights import Weights, kind_of, stored_as
 
 
 def find_embeddings(model: Any) -> list[CompressedEmbedding]:
@@ -48,17 +46,17 @@ class ShippedEmbedding:
 
 
 def ship(trained: CompressedEmbedding, weights: Weights = "int8") -> ShippedEmbedding:
-    """Folds the tables of a trained layer, and stores them as they declare or as float32.
+    """Folds the tables of a trained layer, and stores them as they declare or as `weights` says.
 
-    Tables that the layer itself rounds are stored as it does in either case.
+    Tables that the layer itself rounds are stored as it does in any case.
     """
     # By the operations that a layer rounds after: NumPy's sums may differ in their last bit.
     folded = trained.fold(ReferenceOps(), _as_tensors(trained.table_values()))
     tables = {}
     for table in trained.stored_tables():
         is_rounded = trained.quantization_aware and table.name in trained.storage
-        if weights == "float32" and table.trainable and not is_rounded:
-            table = replace(table, storage="float32")
+        if not is_rounded:
+            table = stored_as(table, kind_of(weights, f"{trained.name}/{table.name}"))
         values = np.asarray(folded[table.name])
         tables[table.name] = quantize_table(table, values, is_rounded=is_rounded)
     return ShippedEmbedding(trained, trained.ships_as(), tables)

@@ -15,6 +15,13 @@ _VALUES_AT_A_TIME = 1 << 20
 """Of a packed table, when all are multiplied: 4 MB of floats."""
 
 
+def unknown_zero(x: Array) -> Array:
+    """0 as int32, of which the converter does not know that it is: it follows from an input."""
+    if x.dtype.is_integer:  # ids, of which none is negative
+        return tf.cast(tf.minimum(tf.reduce_min(x), tf.constant(0, x.dtype)), tf.int32)
+    return tf.cast(tf.reduce_min(tf.abs(tf.cast(x, tf.float32))) < -1.0, tf.int32)
+
+
 class QuantizedOps(ReferenceOps):
     """`memcom_tf.ops.interface.Ops` over `QuantizedTable`, for the graph of a `.tflite` file.
 

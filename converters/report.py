@@ -10,6 +10,7 @@ from memcom_tf.ops.numpy_ops import NumpyOps
 
 from .fold import ShippedEmbedding
 from .quantize import QuantizedTable
+from .trained_model import ShippedMatrix
 
 _NUMPY = NumpyOps()
 _ROWS_AT_A_TIME = 2**16
@@ -38,6 +39,25 @@ def describe_embedding(shipped: ShippedEmbedding) -> dict[str, Any]:
         "bytes": sum(table["data_bytes"] + table["scale_bytes"] for table in tables),
         "tables": tables,
         **_uniqueness(shipped),
+    }
+
+
+def describe_matrix(shipped: ShippedMatrix) -> dict[str, Any]:
+    """The report on a table, or a kernel, that no layer of `memcom_tf.layers` holds."""
+    matrix, table = shipped.matrix, shipped.table
+    name, _, variable = table.name.rpartition("/")
+    described = {**_describe_table(table), "name": variable}
+    uses = {"lookup": matrix.is_looked_up, "product": matrix.is_multiplied}
+    return {
+        "name": name,
+        "method": " and ".join(use for use, is_so in uses.items() if is_so),
+        "ships_as": "int8" if table.data.dtype == np.int8 else table.storage.partition("_")[0],
+        "input_dim": table.rows,
+        "output_dim": table.width,
+        "parameters": table.rows * table.width,
+        "uncompressed_bytes": 4 * table.rows * table.width,
+        "bytes": described["data_bytes"] + described["scale_bytes"],
+        "tables": [described],
     }
 
 

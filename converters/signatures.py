@@ -8,13 +8,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.interface import LOWEST, Array, Ops
 
 from .fold import ShippedEmbedding
-from .graph_ops import QuantizedOps
+from .graph_ops import QuantizedOps, unknown_zero
 from .top_k import top_k_of_groups
 
 Signatures = dict[str, Callable[..., Any]]
@@ -42,17 +41,12 @@ def dequantized_tables(shipped: Sequence[ShippedEmbedding], ops: Ops) -> Iterato
         yield
 
 
-def _unknown_zero(ids: Array) -> Array:
-    """0, since ids are not negative; but the converter does not know that."""
-    return tf.minimum(tf.reduce_min(ids), tf.constant(0, ids.dtype))
-
-
 def _embed(trained: Any, shipped: Sequence[ShippedEmbedding]) -> Callable[..., dict[str, Array]]:
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="ids")])
     def embed(ids: Array) -> dict[str, Array]:
         combiner, trained.combiner = trained.combiner, None
         try:
-            with shipped_tables(shipped, QuantizedOps(_unknown_zero(ids))):
+            with shipped_tables(shipped, QuantizedOps(unknown_zero(ids))):
                 return {"vectors": tf.cast(trained(ids), tf.float32)}
         finally:
             trained.combiner = combiner
@@ -60,7 +54,8 @@ def _embed(trained: Any, shipped: Sequence[ShippedEmbedding]) -> Callable[..., d
     return embed
 
 
-def _embed_each(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatures:
+def embed_signatures(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatures:
+    """The vectors of each embedding, where `vector_signatures` names them."""
     embeddings = [embedding.trained for embedding in shipped]
     return {
         name: _embed(embedding, shipped)
@@ -116,7 +111,7 @@ def ranker_signatures(
 
     @tf.function(input_signature=[history_spec])
     def rank(history: Array) -> dict[str, Array]:
-        with shipped_tables(shipped, QuantizedOps(_unknown_zero(history))):
+        with shipped_tables(shipped, QuantizedOps(unknown_zero(history))):
             query = model.query(history)
             candidates = None
             # The shortcut of a method knows no holes: it might return them.
@@ -133,50 +128,8 @@ def ranker_signatures(
 
     @tf.function(input_signature=[history_spec, tf.TensorSpec([None], tf.int32, name="candidates")])
     def score(history: Array, candidates: Array) -> dict[str, Array]:
-        with shipped_tables(shipped, QuantizedOps(_unknown_zero(history))):
+        with shipped_tables(shipped, QuantizedOps(unknown_zero(history))):
             scores = model.score(model.query(history), candidates)
             return {"scores": tf.reshape(scores, [-1])}
 
-    return {"rank": rank, "score": score, **_embed_each(model, shipped)}
-
-
-def model_signatures(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatures:
-    """`serving_default` of any Keras model, and `embed` of its tables.
-
-    `embed` is named `embed_<layer>` where there are several tables.
-    """
-    specs = [
-        tf.TensorSpec(tensor.shape, tensor.dtype, name=input_name(tensor))
-        for tensor in model.inputs
-    ]
-
-    @tf.function(input_signature=specs)
-    def serving_default(*inputs: Array) -> dict[str, Array]:
-        integers = [x for x in inputs if x.dtype.is_integer] or [tf.abs(inputs[0])]
-        zero = tf.cast(_unknown_zero(integers[0]), tf.int32)
-        with shipped_tables(shipped, QuantizedOps(zero)):
-            outputs = model(packed_inputs(model, inputs), training=False)
-        if isinstance(outputs, dict):
-            return outputs
-        flat = tf.nest.flatten(outputs)
-        return dict(zip(output_names(len(flat)), flat, strict=True))
-
-    return {"serving_default": serving_default, **_embed_each(model, shipped)}
-
-
-def output_names(count: int) -> list[str]:
-    """Names of the outputs of a model that has none, `output_0` and so on, sorted."""
-    digits = len(str(count - 1))
-    return [f"output_{index:0{digits}d}" for index in range(count)]
-
-
-def input_name(tensor: Any) -> str:
-    """Name of a model's input in `serving_default`."""
-    return str(tensor.name).split(":")[0].replace("/", "_")
-
-
-def packed_inputs(model: Any, inputs: Sequence[Array]) -> Any:
-    """Tensors in the order of `model.inputs`, in the structure that the model is called with."""
-    if isinstance(model, keras.Sequential):
-        return inputs[0]
-    return tf.nest.pack_sequence_as(model.input, list(inputs))
+    return {"rank": rank, "score": score, **embed_signatures(model, shipped)}

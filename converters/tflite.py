@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flatbuffers
 import numpy as np
@@ -15,18 +15,21 @@ from memcom_tf.errors import invalid
 
 from .quantize import QuantizedTable
 
+if TYPE_CHECKING:
+    from .prepared import Prepared
+
 _IDENTIFIER = b"TFL3"
 _SMALL = 64
 """Values of a table that may as well be floats."""
 _MIN_RUNTIME_VERSION = b"min_runtime_version"
 
 
-def convert_signatures(signatures: dict[str, Any], model: Any) -> bytes:
+def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> bytes:
     """Converts functions of a model to one file, float where the functions are.
 
     Args:
         signatures: `tf.function`s with input signatures, by name.
-        model: The Keras model whose variables they read.
+        prepared: The model whose variables they read.
 
     Returns:
         A flatbuffer with one signature for each function.
@@ -36,10 +39,7 @@ def convert_signatures(signatures: dict[str, Any], model: Any) -> bytes:
     """
     module = tf.Module()
     # The SavedModel must own what the functions capture.
-    module.captured = [
-        variable if isinstance(variable, tf.Variable) else variable.value
-        for variable in model.variables
-    ]
+    module.captured = list(prepared.source.variables.values())
     module.functions = list(signatures.values())
     concrete = {name: f.get_concrete_function() for name, f in signatures.items()}
     with tempfile.TemporaryDirectory() as directory:
@@ -57,7 +57,7 @@ def convert_signatures(signatures: dict[str, Any], model: Any) -> bytes:
                 "The model must be expressible in the builtin operators of TensorFlow Lite, whose "
                 f"converter says: {reason}",
                 "Replace the layer it names.",
-                model=model.name,
+                model=prepared.source.name,
             ) from error
 
 

@@ -23,12 +23,15 @@ from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.reference import ReferenceOps
 
 from .bounds import embedding_ball
-from .fold import ShippedEmbedding, find_embeddings, ship
+from .fold import ShippedEmbedding
+from .prepared import Prepared, prepare
 from .runtime import CompressedModelFile
-from .signatures import dequantized_tables, input_name, packed_inputs, vector_signatures
+from .signatures import dequantized_tables, vector_signatures
+from .trained_model import TrainedModel
 
 _NUM_HISTORIES = 64
 _NUM_IDS = 1000
+_BATCH = 4
 _FLOAT_TOLERANCE = 1e-4
 """float32 rounding of a whole model, relative to its largest output."""
 _QUERY_TOLERANCE = 2e-2
@@ -80,12 +83,15 @@ class Verification:
         return next(check.value for check in self.checks if check.name == name)
 
 
-def verify(model: Any, path: str | Path, *, examples: Examples | None = None) -> Verification:
-    """Compares a file with the Keras model that it was converted from.
+def verify(
+    model: Any, path: str | Path, *, inputs: Any = None, examples: Examples | None = None
+) -> Verification:
+    """Compares a file with the model that it was converted from.
 
     Args:
-        model: The model.
+        model: The model, as `convert` takes it.
         path: The file of `memcom convert`.
+        inputs: What a subclassed model is called with, as `convert` takes it.
         examples: Evaluation examples; a ranker's metrics are then compared too.
 
     Returns:
@@ -96,51 +102,48 @@ def verify(model: Any, path: str | Path, *, examples: Examples | None = None) ->
             shapes or with another vocabulary.
     """
     file = CompressedModelFile(path)
-    weights = file.description["weights"]
-    shipped = [ship(embedding, weights) for embedding in find_embeddings(model)]
-    verification = Verification()
-    _require_same_model(model, file, shipped)
-    names = vector_signatures(model, [embedding.trained for embedding in shipped])
-    for embedding, name in zip(shipped, names, strict=True):
-        if name is not None:
-            _verify_vectors(verification, file, embedding, name)
-    if isinstance(model, NextItemRanker):
-        _verify_ranker(verification, model, file, shipped, examples)
-    else:
-        _verify_outputs(verification, model, file, shipped)
-    return verification
+    weights, k = file.description["weights"], file.description.get("k", 0)
+    return _verify(prepare(model, weights=weights, inputs=inputs, k=k), file, examples)
 
 
-def verify_content(model: Any, content: bytes, *, examples: Examples | None = None) -> Verification:
+def verify_content(
+    prepared: Prepared, content: bytes, *, examples: Examples | None = None
+) -> Verification:
     """`verify` of the bytes of a file."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "model.tflite"
         path.write_bytes(content)
-        return verify(model, path, examples=examples)
+        return _verify(prepared, CompressedModelFile(path), examples)
 
 
-def _require_same_model(
-    model: Any, file: CompressedModelFile, shipped: Sequence[ShippedEmbedding]
-) -> None:
-    theirs = file.description
-    ours: dict[str, Any] = {
-        "kind": "ranker" if isinstance(model, NextItemRanker) else "model",
-        "embeddings": [
-            {
-                "method": type(embedding.trained).__name__,
-                "input_dim": embedding.layer.input_dim,
-                "output_dim": embedding.layer.output_dim,
-            }
-            for embedding in shipped
-        ],
-    }
-    if isinstance(model, NextItemRanker):
-        ours["history_length"] = model.history_length
-        ours["vocabulary_fingerprint"] = model.vocabulary and model.vocabulary.fingerprint
+def _verify(
+    prepared: Prepared, file: CompressedModelFile, examples: Examples | None
+) -> Verification:
+    verification = Verification()
+    _require_same_model(prepared, file)
+    shipped = prepared.shipped
+    names = vector_signatures(prepared.model, [embedding.trained for embedding in shipped])
+    for embedding, name in zip(shipped, names, strict=True):
+        if name is not None:
+            _verify_vectors(verification, file, embedding, name)
+    if prepared.is_ranker:
+        _verify_ranker(verification, prepared.model, file, shipped, examples)
+    else:
+        _verify_outputs(verification, prepared.functions, file)
+    return verification
+
+
+def _require_same_model(prepared: Prepared, file: CompressedModelFile) -> None:
+    theirs, ours = file.description, prepared.description()
     keys = ("method", "input_dim", "output_dim")
-    embeddings = [{key: described[key] for key in keys} for described in theirs["embeddings"]]
-    for name, value in ours.items():
-        found = embeddings if name == "embeddings" else theirs.get(name)
+    compared = ("kind", "history_length", "vocabulary_fingerprint")
+    pairs = {name: (ours.get(name), theirs.get(name)) for name in compared}
+    shapes = [
+        [{key: described[key] for key in keys} for described in description["embeddings"]]
+        for description in (ours, theirs)
+    ]
+    pairs["embeddings"] = (shapes[0], shapes[1])
+    for name, (value, found) in pairs.items():
         if value != found:
             raise invalid(
                 f"The file must have been converted from this model: its `{name}` differs.",
@@ -240,38 +243,48 @@ def _verify_ranker(
 
 
 def _verify_outputs(
-    verification: Verification,
-    model: Any,
-    file: CompressedModelFile,
-    shipped: Sequence[ShippedEmbedding],
+    verification: Verification, functions: TrainedModel, file: CompressedModelFile
 ) -> None:
-    rng = np.random.default_rng(1)
-    smallest = min(embedding.layer.input_dim for embedding in shipped)
-    names = file.signatures["serving_default"]["inputs"]
-    inputs = {}
-    for tensor in model.inputs:
-        shape = [4 if size is None else size for size in tensor.shape]
-        dtype = np.dtype(str(getattr(tensor.dtype, "name", tensor.dtype)))
-        integers = np.issubdtype(dtype, np.integer)
-        # Floats may be ids as well: 0 to 3 are some of every table.
-        high = smallest if integers else min(smallest, 4)
-        drawn = rng.integers(0, high, shape) if integers else rng.uniform(0, high, shape)
-        inputs[input_name(tensor)] = drawn.astype(dtype)
-    if set(inputs) != set(names):
-        raise invalid("The inputs of the file must be the model's.", model=list(inputs), file=names)
-    packed = packed_inputs(model, [tf.constant(x) for x in inputs.values()])
-    original = tf.nest.flatten(model(packed, training=False))
-    with dequantized_tables(shipped, ReferenceOps()):
-        reference = tf.nest.flatten(model(packed, training=False))
-    found = file.run("serving_default", **inputs)
     scores = file.description["scores_in_integers"]
     relative = _QUERY_TOLERANCE if scores else _FLOAT_TOLERANCE
-    for (name, output), ours, trained in zip(
-        sorted(found.items()), reference, original, strict=True
-    ):
-        expected = np.asarray(ours, np.float64)
-        tolerance = relative * max(1.0, np.abs(expected).max())
-        rounding = np.abs(output - expected).max()
-        verification.bounded(f"{name} against the file's own values", rounding, tolerance)
-        error = np.abs(output - np.asarray(trained, np.float64)).max()
-        verification.measured(f"{name}: largest error against the model", error)
+    reference, original = functions.reference(), functions.original()
+    for signature in reference:
+        inputs = _inputs(functions, signature)
+        arguments = [tf.constant(x) for x in inputs.values()]
+        found = file.run(signature, **inputs)
+        expected, trained = (
+            f[signature].get_concrete_function()(*arguments) for f in (reference, original)
+        )
+        several = f"{signature}: " if len(reference) > 1 else ""
+        for name, output in sorted(found.items()):
+            values = np.asarray(expected[name], np.float64)
+            tolerance = relative * max(1.0, np.abs(values).max(initial=0.0))
+            rounding = np.abs(output - values).max(initial=0.0)
+            verification.bounded(
+                f"{several}{name} against the file's own values", rounding, tolerance
+            )
+            error = np.abs(output - np.asarray(trained[name], np.float64)).max(initial=0.0)
+            verification.measured(f"{several}{name}: largest error against the model", error)
+
+
+def _inputs(functions: TrainedModel, signature: str) -> dict[str, np.ndarray]:
+    """A batch for a function: ids of its tables, the first and the last among them, and floats."""
+    rng = np.random.default_rng(1)
+    limits = functions.limits(signature)
+    sizes = [embedding.layer.input_dim for embedding in functions.shipped]
+    inputs: dict[str, np.ndarray] = {}
+    for spec in functions.specs(signature):
+        shape = [_BATCH if size is None else size for size in spec.shape]
+        dtype = np.dtype(spec.dtype.as_numpy_dtype)
+        limit = min([*sizes, limits.get(spec.name, 2**31 - 1)])
+        if spec.name in limits or (sizes and np.issubdtype(dtype, np.integer)):
+            ids = rng.integers(0, limit, shape)
+            edges = np.array([0, limit - 1, 1, limit // 2])[: ids.size]
+            np.put(ids, np.arange(len(edges)), edges % limit)
+            inputs[spec.name] = ids.astype(dtype)
+        elif np.issubdtype(dtype, np.floating):
+            # Floats may be ids as well: 0 to 3 are some of every table.
+            inputs[spec.name] = rng.uniform(0, min(limit, 4), shape).astype(dtype)
+        else:
+            inputs[spec.name] = rng.integers(0, 2, shape).astype(dtype)
+    return inputs

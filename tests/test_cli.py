@@ -278,7 +278,10 @@ REFUSED = {
     "no Keras file": ("convert {}/random.tflite -o out.tflite", "must be loadable by Keras"),
     "damaged Keras file": ("convert {}/damaged.keras -o out.tflite", "must be loadable by Keras"),
     "missing model": ("convert nowhere.keras -o out.tflite", "Received: path='nowhere.keras'"),
-    "no table": ("convert {}/dense.keras -o out.tflite", "must hold an embedding of memcom_tf"),
+    "no table": (
+        "convert {}/dense.keras -o out.tflite",
+        "must hold a table that ids are looked up in",
+    ),
     "no folder": (
         "convert {}/model.keras -o nowhere/out.tflite",
         "folder of the output must exist. Received: path='nowhere'",
@@ -340,7 +343,7 @@ USAGE = {
     "": "required",
     "bake": "invalid choice",
     "convert model.keras": "-o/--output",
-    "convert model.keras -o x --weights int4": "invalid choice: 'int4'",
+    "convert model.keras -o x --weights": "expected at least one argument",
     "convert model.keras -o x -k ten": "invalid int value: 'ten'",
     "rank model.tflite": "--history",
     "rank model.tflite --history": "expected at least one argument",

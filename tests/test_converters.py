@@ -395,7 +395,7 @@ def test_codes_of_any_size_are_exported(num_codes, num_codebooks, tmp_path):
 REFUSED = {
     "no table": (
         lambda: convert(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])),
-        r"must hold an embedding of memcom_tf.layers. Received: model=",
+        r"must hold a table that ids are looked up in.* Received: model=",
     ),
     "not built": (
         lambda: convert(NextItemRanker(MEmComEmbedding(50, 4, num_buckets=9), history_length=2)),
@@ -407,8 +407,8 @@ REFUSED = {
     ),
     "k zero": (lambda: convert(ranker(), k=0), r"`k` must be in .* Received: k=0"),
     "weights": (
-        lambda: convert(ranker(), weights="int4"),
-        r"`weights` must be one of .* Received: weights='int4'",
+        lambda: convert(ranker(), weights={"items/*": "int3"}),
+        r"`weights` must be one of .* Received: weights='int3'",
     ),
     "diverged": (
         lambda: convert(diverged()),
@@ -451,12 +451,14 @@ def test_the_largest_k_is_accepted_and_lists_everything_else(tmp_path):
     assert sorted([*file.rank(history)[0], *history]) == list(range(1, ITEMS))
 
 
-def test_only_a_keras_model_is_converted():
-    with pytest.raises(TypeError, match=r"must be a Keras model. Received: dict"):
+def test_only_a_model_is_converted():
+    with pytest.raises(
+        TypeError, match=r"must be a Keras model or the folder of a SavedModel. Received: dict"
+    ):
         convert({})
 
 
-def test_a_subclassed_model_must_know_its_inputs():
+def test_a_subclassed_model_must_be_told_its_inputs():
     class Own(keras.Model):
         def __init__(self):
             super().__init__()
@@ -467,7 +469,10 @@ def test_a_subclassed_model_must_know_its_inputs():
 
     model = Own()
     model(np.array([[1, 2]]))
-    with pytest.raises(ValueError, match=r"must know its inputs. Received: model="):
+    assert convert(model, inputs=np.array([[1, 2]])).verification.passed
+    with pytest.raises(
+        ValueError, match=r"inputs of a subclassed model must be given. Received: model="
+    ):
         convert(model)
 
 

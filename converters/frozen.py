@@ -1,0 +1,295 @@
+"""Functions of any model as graphs of constants, in which trained matrices are found and replaced.
+
+Whatever layer of whatever library a table belongs to, in the frozen graph it is a constant that is
+gathered from, and a Dense kernel one that is multiplied with. Their lookups and products are
+replaced by those of `QuantizedOps`, over the integers that ship.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from memcom_tf.errors import invalid
+from memcom_tf.ops.interface import Array
+
+from .graph_ops import QuantizedOps, unknown_zero
+from .quantize import QuantizedTable
+
+_LOOKUPS = ("GatherV2", "Gather")
+_PASSED_THROUGH = ("Identity", "ReadVariableOp", "StopGradient")
+
+DENSE = "Every input and output must be a dense tensor of numbers."
+
+
+class Key(NamedTuple):
+    """A trained matrix, and whether its rows are the columns of the variable, as of a kernel."""
+
+    variable: str
+    transposed: bool
+
+
+@dataclass
+class Matrix:
+    """A trained matrix that graphs look up in, or multiply with.
+
+    Attributes:
+        key: Its variable, and which way round.
+        values: float32 `[rows, width]`: a row for each id, or for each output of a Dense layer.
+        is_looked_up: Whether rows are gathered.
+        is_multiplied: Whether queries `[..., width]` are multiplied with all rows.
+    """
+
+    key: Key
+    values: np.ndarray
+    is_looked_up: bool = False
+    is_multiplied: bool = False
+
+
+@dataclass
+class _Use:
+    node: Any
+    key: Key
+    source: str
+    """The input that is not the matrix: ids or queries."""
+    is_lookup: bool
+
+
+def digest(values: np.ndarray) -> bytes:
+    """What tells arrays apart by their content."""
+    shape = repr((values.shape, values.dtype.str)).encode()
+    return hashlib.blake2b(shape + np.ascontiguousarray(values).tobytes(), digest_size=16).digest()
+
+
+class FrozenFunction:
+    """A traced function with its variables as constants.
+
+    Args:
+        function: The traced function, of inputs by name, which returns tensors by name.
+        variables: Names of variables by the `digest` of their values. Other constants are not
+            trained, and stay.
+    """
+
+    def __init__(self, function: Any, variables: Mapping[bytes, str]) -> None:
+        frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
+        graph = frozen.graph
+        self._graph_def = graph.as_graph_def()
+        self._nodes = {node.name: node for node in self._graph_def.node}
+        self._tensor = graph.get_tensor_by_name
+        for tensor in (*function.inputs, *frozen.outputs):
+            if tensor.dtype in (tf.string, tf.variant):
+                raise invalid(
+                    DENSE,
+                    "Convert the model behind its StringLookup, whose vocabulary goes beside the "
+                    "file.",
+                    name=tensor.op.name,
+                    dtype=tensor.dtype.name,
+                )
+        self._inputs = [tensor.op.name for tensor in frozen.inputs]
+        self.specs = [
+            tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.op.name)
+            for tensor in frozen.inputs
+        ]
+        names = sorted(function.structured_outputs)
+        self._outputs = dict(zip(names, (tensor.name for tensor in frozen.outputs), strict=True))
+        self._trained = dict(self._find_trained(variables))
+        self.matrices: dict[Key, Matrix] = {}
+        self._uses: list[_Use] = []
+        self.left: dict[str, set[str]] = {}
+        """Kinds of nodes that read a trained constant otherwise, by the name of its variable."""
+        self._find_uses()
+
+    def _find_trained(self, variables: Mapping[bytes, str]) -> Iterator[tuple[str, str]]:
+        for node in self._graph_def.node:
+            if node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum:
+                name = variables.get(digest(tf.make_ndarray(node.attr["value"].tensor)))
+                if name is not None:
+                    yield node.name, name
+
+    def _constant(self, name: str) -> tuple[str, bool] | None:
+        """The trained constant behind an input, and whether it is transposed on the way."""
+        transposed = False
+        while True:
+            node = self._nodes[_node_of(name)]
+            if node.name in self._trained:
+                return node.name, transposed
+            if node.op == "Transpose":
+                order = self.constant_input(node.input[1])
+                if order is None or order.tolist() != [1, 0]:
+                    return None
+                transposed = not transposed
+            elif node.op not in _PASSED_THROUGH:
+                return None
+            name = node.input[0]
+
+    def _find_uses(self) -> None:
+        for node in self._graph_def.node:
+            used = [self._used(node, place) for place in range(len(node.input))]
+            for constant, use in filter(None, used):
+                if use is None:
+                    self.left.setdefault(self._trained[constant], set()).add(node.op)
+                    continue
+                values = self._values(constant)
+                if use.key not in self.matrices:
+                    rows = np.ascontiguousarray(values.T) if use.key.transposed else values
+                    self.matrices[use.key] = Matrix(use.key, rows)
+                matrix = self.matrices[use.key]
+                matrix.is_looked_up |= use.is_lookup
+                matrix.is_multiplied |= not use.is_lookup
+                self._uses.append(use)
+
+    def _used(self, node: Any, place: int) -> tuple[str, _Use | None] | None:
+        """The trained constant that a node reads at a place, and how, where it can be replaced."""
+        if node.input[place].startswith("^") or node.op in (*_PASSED_THROUGH, "Transpose"):
+            return None
+        found = self._constant(node.input[place])
+        if found is None:
+            return None
+        constant, transposed = found
+        name = self._trained[constant]
+        if len(self._tensor(f"{constant}:0").shape) != 2:
+            return constant, None
+        if node.op in _LOOKUPS and place == 0 and not transposed and _by_rows(self, node):
+            return constant, _Use(node, Key(name, False), node.input[1], is_lookup=True)
+        if node.op == "MatMul" and place == 1 and not node.attr["transpose_a"].b:
+            by_columns = not (node.attr["transpose_b"].b ^ transposed)
+            return constant, _Use(node, Key(name, by_columns), node.input[0], is_lookup=False)
+        return constant, None
+
+    def _values(self, constant: str) -> np.ndarray:
+        return tf.make_ndarray(self._nodes[constant].attr["value"].tensor)
+
+    def constant_input(self, name: str) -> Any:
+        """The value of a constant input; None where it is computed."""
+        node = self._nodes[_node_of(name)]
+        return tf.make_ndarray(node.attr["value"].tensor) if node.op == "Const" else None
+
+    def limits(self) -> dict[str, int]:
+        """For each input that becomes ids: rows of the smallest table that it looks up in."""
+        limits: dict[str, int] = {}
+        for use in self._uses:
+            if use.is_lookup:
+                rows = len(self.matrices[use.key].values)
+                for name in self._inputs_behind(use.source):
+                    limits[name] = min(rows, limits.get(name, rows))
+        return limits
+
+    def _inputs_behind(self, name: str) -> set[str]:
+        waiting, seen = [_node_of(name)], set()
+        while waiting:
+            node = waiting.pop()
+            if node not in seen:
+                seen.add(node)
+                waiting += [_node_of(source) for source in self._nodes[node].input]
+        return seen & set(self._inputs)
+
+    def original(self) -> Any:
+        """The function as it was."""
+        return self._function(self._graph_def)
+
+    def quantized(self, tables: Mapping[Key, QuantizedTable]) -> Any:
+        """The function over tables of integers, as far as there are any."""
+        graph_def = tf.compat.v1.GraphDef()
+        graph_def.CopyFrom(self._graph_def)
+        nodes = {node.name: node for node in graph_def.node}
+        for use in self._uses:
+            if use.key not in tables:
+                continue
+            source = self._tensor(_tensor_name(use.source))
+            added, output = _replacement(use, tables[use.key], source)
+            node = nodes[use.node.name]
+            controls = [name for name in node.input if name.startswith("^")]
+            dtype = node.attr["Tparams"].type or node.attr["T"].type
+            name = node.name
+            node.Clear()
+            node.op, node.name = "Identity", name
+            node.input.extend([output, *controls])
+            node.attr["T"].type = dtype or tf.float32.as_datatype_enum
+            graph_def.node.extend(added)
+        return self._function(graph_def)
+
+    def dequantized(self, tables: Mapping[Key, QuantizedTable]) -> Any:
+        """The function over the floats that the integers stand for."""
+        graph_def = tf.compat.v1.GraphDef()
+        graph_def.CopyFrom(self._graph_def)
+        nodes = {node.name: node for node in graph_def.node}
+        for place, use in enumerate(self._uses):
+            if use.key not in tables:
+                continue
+            values = tables[use.key].dequantized()
+            constant = tf.compat.v1.NodeDef(op="Const", name=f"dequantized_{place}")
+            constant.attr["dtype"].type = tf.float32.as_datatype_enum
+            constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values))
+            node = nodes[use.node.name]
+            node.input[0 if use.is_lookup else 1] = constant.name
+            if not use.is_lookup:
+                node.attr["transpose_b"].b = True
+            graph_def.node.append(constant)
+        return self._function(graph_def)
+
+    def _function(self, graph_def: Any) -> Any:
+        kept = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
+        kept.node.extend(node for node in graph_def.node if node.name not in self._inputs)
+        outputs = self._outputs
+
+        @tf.function(input_signature=self.specs)
+        def run(*inputs: Array) -> dict[str, Array]:
+            found = tf.graph_util.import_graph_def(
+                kept,
+                input_map={f"{name}:0": x for name, x in zip(self._inputs, inputs, strict=True)},
+                return_elements=list(outputs.values()),
+                name="frozen",
+            )
+            return dict(zip(outputs, found, strict=True))
+
+        return run
+
+
+def _by_rows(frozen: FrozenFunction, node: Any) -> bool:
+    """Whether a node gathers along the first axis."""
+    if node.attr["batch_dims"].i:
+        return False
+    axis = frozen.constant_input(node.input[2]) if node.op == "GatherV2" else 0
+    return axis is not None and int(axis) in (0, -2)
+
+
+def _replacement(use: _Use, table: QuantizedTable, source: Any) -> tuple[list[Any], str]:
+    """Nodes that look up, or multiply, over integers; and the name of the last."""
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(source.dtype, source.shape, name="x")
+        if use.is_lookup:
+            found = QuantizedOps(unknown_zero(x)).gather(table, x)
+        else:
+            found = QuantizedOps(unknown_zero(x)).scores(x, table)
+        tf.identity(found, name="found")
+    prefix = f"{use.node.name}/quantized/"
+    added = []
+    for node in graph.as_graph_def().node:
+        if node.name == "x":
+            continue
+        copy = tf.compat.v1.NodeDef()
+        copy.CopyFrom(node)
+        copy.name = prefix + node.name
+        for place, name in enumerate(node.input):
+            if _node_of(name) == "x":
+                copy.input[place] = use.source
+            elif name.startswith("^"):
+                copy.input[place] = f"^{prefix}{name[1:]}"
+            else:
+                copy.input[place] = prefix + name
+        added.append(copy)
+    return added, f"{prefix}found"
+
+
+def _node_of(name: str) -> str:
+    return name.lstrip("^").partition(":")[0]
+
+
+def _tensor_name(name: str) -> str:
+    return name if ":" in name else f"{name}:0"

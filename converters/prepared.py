@@ -1,0 +1,150 @@
+"""A model, checked and taken apart: what the converter writes and the verification compares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import memcom_tf
+from memcom_tf._keras import keras
+from memcom_tf.errors import invalid
+from memcom_tf.models import NextItemRanker
+
+from .fold import ShippedEmbedding, find_embeddings, ship
+from .quantize import QuantizedTable
+from .report import describe_embedding, describe_matrix
+from .signatures import Signatures, embed_signatures, ranker_signatures
+from .sources import KerasSource, SavedModelSource, Source
+from .trained_model import TrainedModel
+from .weights import Weights, check_weights
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model with the tables that ship of it.
+
+    Attributes:
+        model: The Keras model; None of a SavedModel.
+        source: Where its functions come from.
+        weights: How tables are stored.
+        shipped: Its compressed embeddings, folded and quantized.
+        k: Length of a ranker's list.
+    """
+
+    model: Any
+    source: Source
+    weights: Weights
+    shipped: Sequence[ShippedEmbedding]
+    k: int
+
+    @property
+    def is_ranker(self) -> bool:
+        """Whether it is a `NextItemRanker`, whose functions are its own."""
+        return isinstance(self.model, NextItemRanker)
+
+    @property
+    def vocabulary(self) -> Any:
+        """The vocabulary of the model, if it has one."""
+        return getattr(self.model, "vocabulary", None)
+
+    @cached_property
+    def functions(self) -> TrainedModel:
+        """The functions of a model that is no ranker."""
+        return TrainedModel(self.source, self.shipped, self.weights)
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        """What the file computes."""
+        if self.is_ranker:
+            return ranker_signatures(self.model, self.shipped, self.k)
+        return {**self.functions.signatures(), **embed_signatures(self.model, self.shipped)}
+
+    @property
+    def tables(self) -> list[QuantizedTable]:
+        """Every table that the file stores."""
+        found = [table for embedding in self.shipped for table in embedding.tables.values()]
+        if not self.is_ranker:
+            found += [matrix.table for matrix in self.functions.matrices]
+        return found
+
+    def description(self) -> dict[str, Any]:
+        """What is known of the file before it is written."""
+        described = [describe_embedding(embedding) for embedding in self.shipped]
+        compressed = sum(embedding.trained.num_parameters for embedding in self.shipped)
+        dense = sum(embedding["input_dim"] * embedding["output_dim"] for embedding in described)
+        own_bytes = sum(embedding.trained.parameter_bytes for embedding in self.shipped)
+        left: dict[str, str] = {}
+        if not self.is_ranker:
+            described += [describe_matrix(matrix) for matrix in self.functions.matrices]
+            left = self.functions.left
+        parameters = self.source.parameters
+        description = {
+            "producer": f"memcom_tf {memcom_tf.__version__}",
+            "name": self.source.name,
+            "kind": "ranker" if self.is_ranker else "model",
+            "signatures": list(self.signatures),
+            "weights": self.weights if isinstance(self.weights, str) else dict(self.weights),
+            "parameters": parameters,
+            "parameter_bytes": 4 * (parameters - compressed) + own_bytes,
+            "uncompressed_parameters": parameters - compressed + dense,
+            "embeddings": described,
+            "left_as_floats": left,
+            "vocabulary_fingerprint": self.vocabulary and self.vocabulary.fingerprint,
+        }
+        if self.is_ranker:
+            first_id = 1 if self.vocabulary is None else self.vocabulary.first_id
+            description |= {
+                "k": self.k,
+                "history_length": self.model.history_length,
+                "reserved_ids": first_id,
+            }
+        return description
+
+
+def prepare(model: Any, *, weights: Weights, inputs: Any, k: int) -> Prepared:
+    """Checks a model, and folds and quantizes its tables; arguments are those of `convert`."""
+    check_weights(weights)
+    if isinstance(model, str | os.PathLike):
+        prepared = Prepared(None, SavedModelSource(Path(model)), weights, [], k)
+    else:
+        embeddings = _checked(model)
+        shipped = [ship(embedding, weights) for embedding in embeddings]
+        prepared = Prepared(model, KerasSource(model, inputs), weights, shipped, k)
+    if weights != "float32" and not prepared.tables:
+        raise invalid(
+            "The model must hold a table that ids are looked up in, or a kernel, to be stored in "
+            "integers.",
+            'Small ones stay floats: with weights="float32" the model is converted as it is.',
+            model=prepared.source.name,
+        )
+    return prepared
+
+
+def _checked(model: Any) -> list[Any]:
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`model` must be a Keras model or the folder of a SavedModel. Received: "
+            f"{type(model).__name__}. Load a .keras file with keras.models.load_model, under the "
+            "Keras that saved it."
+        )
+    embeddings = find_embeddings(model)
+    if not model.built or not all(embedding.built for embedding in embeddings):
+        raise invalid("The model must be built.", "Call it once on data.", model=model.name)
+    for layer in [model, *_layers(model)]:
+        if layer.compute_dtype in ("float16", "bfloat16"):
+            raise invalid(
+                "The model must compute in float32, as the runtime does.",
+                "Build it again under that policy, and copy the weights with `set_weights`: those "
+                "of a mixed policy are float32 already.",
+                layer=layer.name,
+                compute_dtype=layer.compute_dtype,
+            )
+    return embeddings
+
+
+def _layers(model: Any) -> list[Any]:
+    return list(model._flatten_layers()) if hasattr(model, "_flatten_layers") else []

@@ -1,0 +1,196 @@
+"""The models that are converted, as functions of named tensors: Keras models and SavedModels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from memcom_tf._keras import keras
+from memcom_tf.errors import invalid
+from memcom_tf.ops.interface import Array
+
+from .frozen import DENSE
+
+Function = Any
+"""A `tf.function` with an input signature, which returns tensors by name."""
+Context = Callable[[Sequence[Array]], AbstractContextManager[None]]
+
+
+class Source(ABC):
+    """Where functions come from.
+
+    Attributes:
+        name: Name of the model.
+        variables: Its variables, by names that tell them apart.
+        parameters: Number of its trained values.
+    """
+
+    name: str
+    variables: dict[str, Any]
+    parameters: int
+
+    @abstractmethod
+    def functions(self, context: Context) -> dict[str, Any]:
+        """Concrete functions by the name of their signature, traced in a context of the inputs."""
+
+
+class KerasSource(Source):
+    """A Keras model, with the signature `serving_default`.
+
+    Args:
+        model: A built model.
+        inputs: What it is called with, as `tf.TensorSpec`s or example arrays in the same
+            structure; None where the model knows, as functional and sequential ones do.
+    """
+
+    def __init__(self, model: Any, inputs: Any = None) -> None:
+        self.model, self.name = model, model.name
+        self._inputs = inputs
+        self.variables = {
+            _path(variable).removeprefix(f"{model.name}/"): _tensor_of(variable)
+            for variable in model.variables
+        }
+        self.parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+    def functions(self, context: Context) -> dict[str, Any]:
+        """`serving_default`."""
+        structure = _structure_of(self.model, self._inputs)
+        names, flat = _input_names(structure), tf.nest.flatten(structure)
+        specs = [
+            tf.TensorSpec(spec.shape, spec.dtype, name=name)
+            for spec, name in zip(flat, names, strict=True)
+        ]
+
+        @tf.function(input_signature=specs)
+        def serving_default(*inputs: Array) -> dict[str, Array]:
+            with context(inputs):
+                packed = tf.nest.pack_sequence_as(structure, list(inputs))
+                return named_outputs(self.model(packed, training=False))
+
+        return {"serving_default": serving_default.get_concrete_function()}
+
+
+class SavedModelSource(Source):
+    """The signatures of a SavedModel.
+
+    Args:
+        path: Its folder.
+
+    Raises:
+        ValueError: If it cannot be loaded, or has no signature.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        try:
+            self._loaded = tf.saved_model.load(str(path))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise invalid(
+                f"The SavedModel must be loadable: {str(error).strip().splitlines()[0]}.",
+                "Save it again with this TensorFlow.",
+                path=str(path),
+            ) from error
+        if not self._loaded.signatures:
+            raise invalid(
+                "The SavedModel must have a signature.",
+                "Save it with model.export(), or with tf.saved_model.save(..., signatures=...).",
+                path=str(path),
+            )
+        self.name = Path(path).name
+        self.variables = _by_name(
+            variable for f in self._loaded.signatures.values() for variable in f.variables
+        )
+        trained = [variable for variable in self.variables.values() if variable.trainable]
+        self.parameters = sum(int(np.prod(variable.shape)) for variable in trained)
+
+    def functions(self, context: Context) -> dict[str, Any]:
+        """Those of the SavedModel, which are traced already."""
+        signatures = dict(self._loaded.signatures)
+        if "serving_default" in signatures:  # as Keras exports it, under both names
+            signatures.pop("serve", None)
+        return signatures
+
+
+def _by_name(variables: Iterable[Any]) -> dict[str, Any]:
+    """Variables by their names, with a number behind a name that others have too."""
+    found: dict[str, Any] = {}
+    for variable in {id(variable): variable for variable in variables}.values():
+        name = own = variable.name.removesuffix(":0")
+        number = 1
+        while name in found:
+            number += 1
+            name = f"{own}_{number}"
+        found[name] = variable
+    return found
+
+
+def named_outputs(outputs: Any) -> dict[str, Array]:
+    """Outputs by name: as they are, or `output_0` and so on, in sorted order."""
+    if isinstance(outputs, dict) and all(tf.is_tensor(value) for value in outputs.values()):
+        return outputs
+    flat = tf.nest.flatten(outputs)
+    digits = len(str(len(flat) - 1))
+    return {f"output_{index:0{digits}d}": tensor for index, tensor in enumerate(flat)}
+
+
+def _structure_of(model: Any, inputs: Any) -> Any:
+    """`tf.TensorSpec`s in the structure that the model is called with."""
+    if inputs is None:
+        inputs = _known_inputs(model)
+    if inputs is None:
+        raise invalid(
+            "The inputs of a subclassed model must be given.",
+            'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or a batch.',
+            model=model.name,
+        )
+    for tensor in tf.nest.flatten(inputs):
+        if getattr(tensor, "ragged", False) or getattr(tensor, "sparse", False):
+            raise invalid(DENSE, "Pad ragged ids with zeros.", name=_plain(tensor.name))
+    return tf.nest.map_structure(_spec_of, inputs)
+
+
+def _known_inputs(model: Any) -> Any:
+    if isinstance(model, keras.Sequential):
+        return model.inputs[0] if model.inputs else None
+    if getattr(model, "inputs", None):
+        return model.input
+    if getattr(model, "save_spec", lambda: None)() is not None:  # tf_keras, once called
+        (first, *others), _ = model.save_spec()
+        return [first, *others] if others else first
+    return None
+
+
+def _spec_of(tensor: Any) -> Any:
+    """The spec of a symbolic tensor, or of an example, whose first axis is the batch."""
+    if isinstance(tensor, tf.TensorSpec):
+        return tensor
+    name = getattr(tensor, "name", None)
+    if isinstance(tensor, np.ndarray | tf.Tensor):
+        return tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
+    return tf.TensorSpec(tensor.shape, getattr(tensor.dtype, "name", tensor.dtype), name)
+
+
+def _input_names(structure: Any) -> list[str]:
+    """Names of the flattened inputs: their own, else their key, else their number."""
+    flat = tf.nest.flatten(structure)
+    fallback = [f"input_{index}" for index in range(len(flat))]
+    if isinstance(structure, dict) and len(structure) == len(flat):
+        fallback = [str(key) for key in sorted(structure)]
+    return [_plain(spec.name or name) for spec, name in zip(flat, fallback, strict=True)]
+
+
+def _plain(name: str) -> str:
+    return name.partition(":")[0].replace("/", "_")
+
+
+def _path(variable: Any) -> str:
+    return str(getattr(variable, "path", variable.name)).removesuffix(":0")
+
+
+def _tensor_of(variable: Any) -> Any:
+    return variable if isinstance(variable, tf.Variable) else variable.value

@@ -1,0 +1,53 @@
+"""How the tables of a file are stored: one kind for all, or by patterns of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Literal, cast, get_args
+
+from memcom_tf.errors import invalid
+from memcom_tf.tables import Storage, Table
+
+Kind = Literal["int8", "int4", "int2", "float32"]
+Weights = Kind | Mapping[str, Kind]
+"""A kind for all tables, or kinds by patterns as `"users/*"`, of which the first that fits counts;
+what none fits is int8."""
+
+_INTEGERS_OF_VECTORS = "int8"
+
+
+def check_weights(weights: Weights) -> None:
+    """Requires kinds.
+
+    Raises:
+        ValueError: Naming what is none.
+    """
+    kinds = weights.values() if isinstance(weights, Mapping) else [weights]
+    for kind in kinds:
+        if kind not in get_args(Kind):
+            raise invalid(
+                f"`weights` must be one of {get_args(Kind)}, or a dict of these by patterns.",
+                weights=kind,
+            )
+
+
+def kind_of(weights: Weights, name: str) -> Kind:
+    """The kind of the table of that name."""
+    if not isinstance(weights, Mapping):
+        return weights
+    return next((kind for shape, kind in weights.items() if fnmatchcase(name, shape)), "int8")
+
+
+def stored_as(table: Table, kind: Kind) -> Table:
+    """A declared table with the bits of a kind: its method's own where that is "int8".
+
+    Only vectors take fewer bits: values of an id, such as MEmCom's multiplier, stay in 16.
+    """
+    if not table.trainable or kind == "int8":
+        return table
+    if kind == "float32":
+        return table.stored_as("float32")
+    if not table.storage.startswith(_INTEGERS_OF_VECTORS):
+        return table
+    return table.stored_as(cast(Storage, table.storage.replace(_INTEGERS_OF_VECTORS, kind)))

@@ -1,0 +1,215 @@
+"""Models of other layers than ours: their tables and kernels are found in the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+
+from memcom_tf import MEmComEmbedding
+from memcom_tf._keras import keras
+from memcom_tf.converters import CompressedModelFile, convert, verify
+
+USERS, ITEMS = 300, 700
+
+
+def functional():
+    """Several inputs of different shapes, two tables, a masked history, Dense layers."""
+    user = keras.Input((), dtype="int32", name="user")
+    history = keras.Input((10,), dtype="int64", name="history")
+    context = keras.Input((3,), name="context")
+    users = keras.layers.Embedding(USERS, 16, name="users")
+    items = keras.layers.Embedding(ITEMS, 16, mask_zero=True, name="items")
+    pooled = keras.layers.GlobalAveragePooling1D()(items(history))
+    joined = keras.layers.Concatenate()([users(user), pooled, context])
+    hidden = keras.layers.Dense(64, activation="relu", name="hidden")(joined)
+    return keras.Model([user, history, context], keras.layers.Dense(1, name="click")(hidden))
+
+
+def shared():
+    """One table for two inputs, given as a dict."""
+    table = keras.layers.Embedding(ITEMS, 8, name="items")
+    inputs = {name: keras.Input((2,), dtype="int32", name=name) for name in ("seen", "candidate")}
+    seen, candidate = (keras.layers.Flatten()(table(x)) for x in inputs.values())
+    return keras.Model(inputs, {"score": keras.layers.Dot(1)([seen, candidate])})
+
+
+class Tied(keras.Model):
+    """Scores of all items by the table of the history: a lookup and a product."""
+
+    def __init__(self):
+        super().__init__(name="tied")
+        self.items = keras.layers.Embedding(ITEMS, 16, name="items")
+
+    def call(self, history):
+        query = tf.reduce_mean(self.items(history), axis=1)
+        return tf.matmul(query, tf.convert_to_tensor(self.items.embeddings), transpose_b=True)
+
+
+def tied():
+    model = Tied()
+    model(np.zeros((1, 4), np.int32))
+    return model
+
+
+def with_ours():
+    """A plain table beside one of ours."""
+    user = keras.Input((), dtype="int32", name="user")
+    item = keras.Input((), dtype="int32", name="item")
+    users = keras.layers.Embedding(USERS, 16, name="users")(user)
+    items = MEmComEmbedding(ITEMS, 16, num_buckets=70, name="items")(item)
+    return keras.Model([user, item], keras.layers.Dot(1)([users, items]))
+
+
+def sequential():
+    layers = [keras.layers.Embedding(ITEMS, 16, name="items"), keras.layers.Flatten()]
+    return keras.Sequential([keras.Input((5,), dtype="int32"), *layers, keras.layers.Dense(30)])
+
+
+def trained(model):
+    """Every weight a number of its own, and rows of different lengths."""
+    rng = np.random.default_rng(5)
+    for variable in model.trainable_variables:
+        values = rng.normal(0.1, 0.3, variable.shape)
+        if values.ndim == 2:
+            values *= rng.lognormal(0, 1, (len(values), 1))
+        variable.assign(values)
+    return model
+
+
+MODELS = {
+    "functional": (functional, None, {"users", "items", "hidden"}),
+    "shared": (shared, None, {"items"}),
+    "tied": (tied, tf.TensorSpec([None, 4], tf.int32, name="history"), {"items"}),
+    "with_ours": (with_ours, None, {"users", "items"}),
+    "sequential": (sequential, None, {"items", "dense"}),
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def case(request):
+    make, inputs, names = MODELS[request.param]
+    return trained(make()), inputs, names
+
+
+def floats_of(content):
+    """Shapes of the larger float constants of a file."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    return [
+        tuple(tensor.shape)
+        for graph in model.subgraphs
+        for tensor in graph.tensors
+        if tensor.type == schema.TensorType.FLOAT32
+        and model.buffers[tensor.buffer].data is not None
+        and np.prod(tensor.shape) >= 1024
+    ]
+
+
+def test_tables_and_kernels_are_integers_and_the_file_is_the_model(case, tmp_path):
+    model, inputs, names = case
+    conversion = convert(model, inputs=inputs)
+    assert conversion.verification.passed, conversion.verification
+    found = {described["name"].split("_")[0] for described in conversion.report["embeddings"]}
+    assert found == {name.split("_")[0] for name in names} or keras.__version__ < "3"
+    assert not floats_of(conversion.content)
+    assert not conversion.report["left_as_floats"]
+    assert conversion.report["min_runtime_version"] <= "2.8.0"
+    conversion.save(tmp_path / "model.tflite")
+    assert verify(model, tmp_path / "model.tflite", inputs=inputs).passed
+
+
+@pytest.mark.parametrize("kind", ["int4", "int2", "float32"])
+def test_kinds(case, kind, tmp_path):
+    model, inputs, _ = case
+    conversion = convert(model, inputs=inputs, weights=kind)
+    assert conversion.verification.passed, conversion.verification
+    eight = convert(model, inputs=inputs, verify=False)
+    smaller = len(conversion.content) < len(eight.content)
+    assert smaller == (kind != "float32")
+    conversion.save(tmp_path / "model.tflite")
+    assert verify(model, tmp_path / "model.tflite", inputs=inputs).passed
+
+
+def test_the_numbers_are_those_of_the_rounded_tables(tmp_path):
+    model = trained(shared())
+    convert(model).save(tmp_path / "model.tflite")
+    file = CompressedModelFile(tmp_path / "model.tflite")
+    table = np.array(model.get_layer("items").get_weights()[0])
+    scales = np.abs(table).max(axis=1, keepdims=True) / 127
+    rounded = np.round(table / scales) * scales
+    seen, candidate = np.array([[0, ITEMS - 1]]), np.array([[ITEMS - 1, 3]])
+    found = file.run(
+        "serving_default", seen=seen.astype(np.int32), candidate=candidate.astype(np.int32)
+    )["score"]
+    wanted = (rounded[seen[0]] * rounded[candidate[0]]).sum()
+    np.testing.assert_allclose(found.item(), wanted, rtol=1e-5)
+
+
+def test_a_changed_model_fails_the_verification(tmp_path):
+    model = trained(shared())
+    convert(model).save(tmp_path / "model.tflite")
+    layer = model.get_layer("items")
+    layer.set_weights([layer.get_weights()[0] * 1.01])
+    assert not verify(model, tmp_path / "model.tflite").passed
+
+
+def test_a_saved_model(tmp_path):
+    model = trained(functional())
+    if hasattr(model, "export"):
+        model.export(tmp_path / "saved")
+    else:
+        model.save(tmp_path / "saved")
+    of_folder, of_model = convert(tmp_path / "saved"), convert(model)
+    assert of_folder.verification.passed
+    assert of_folder.report["signatures"] == ["serving_default"]
+    sizes = [conversion.report["graph_bytes"] for conversion in (of_folder, of_model)]
+    assert abs(sizes[0] - sizes[1]) < 0.02 * sizes[1]
+    of_folder.save(tmp_path / "model.tflite")
+    assert verify(tmp_path / "saved", tmp_path / "model.tflite").passed
+
+
+def test_patterns_choose_kinds_by_name():
+    model = trained(functional())
+    weights = {"users/*": "int2", "hidden/*": "float32", "*": "int4"}
+    conversion = convert(model, weights=weights)
+    assert conversion.verification.passed
+    stored = {e["name"]: e["tables"][0]["storage"] for e in conversion.report["embeddings"]}
+    assert stored == {"users": "int2_per_row", "items": "int4_per_row"}
+    assert conversion.report["weights"] == weights
+
+
+def test_what_stays_float_is_named():
+    class Scaled(keras.Model):
+        def __init__(self):
+            super().__init__(name="scaled")
+            self.items = keras.layers.Embedding(ITEMS, 16, name="items")
+
+        def call(self, history):
+            vectors = self.items(history)
+            return vectors + tf.gather(tf.convert_to_tensor(self.items.embeddings) * 2.0, history)
+
+    model = Scaled()
+    model(np.zeros((1, 4), np.int32))
+    conversion = convert(trained(model), inputs=tf.TensorSpec([None, 4], tf.int32))
+    assert conversion.verification.passed
+    (left,) = conversion.report["left_as_floats"].items()
+    assert "items" in left[0]
+    assert left[1] == "read by Mul"
+
+
+def test_strings_are_refused_by_name():
+    title = keras.Input((), dtype="string", name="title")
+    lookup = keras.layers.StringLookup(vocabulary=["a", "b"])
+    strings = keras.Model(title, keras.layers.Embedding(ITEMS, 16)(lookup(title)))
+    message = "dense tensor of numbers. Received: name='title', dtype='string'"
+    with pytest.raises(ValueError, match=message):
+        convert(strings)
+
+
+def test_a_table_that_is_not_finite_is_named():
+    model = trained(functional())
+    layer = model.get_layer("users")
+    layer.set_weights([np.full((USERS, 16), np.nan)])
+    with pytest.raises(ValueError, match=r"must be finite. Received: table='users.*', row=0"):
+        convert(model)
