@@ -1,7 +1,22 @@
-"""A trained ranker at a fraction of its bytes, and nearly all of its quality."""
+"""Trained models at a fraction of their bytes, and rankers with nearly all of their quality."""
 
 from memcom_tf.compression.candidates import Candidate, candidates_for
 from memcom_tf.compression.compress import SETTINGS, compress
+from memcom_tf.compression.embeddings import (
+    LayerCompression,
+    ModelCompression,
+    compress_embeddings,
+)
 from memcom_tf.compression.result import Compression, Trial
 
-__all__ = ["SETTINGS", "Candidate", "Compression", "Trial", "candidates_for", "compress"]
+__all__ = [
+    "SETTINGS",
+    "Candidate",
+    "Compression",
+    "LayerCompression",
+    "ModelCompression",
+    "Trial",
+    "candidates_for",
+    "compress",
+    "compress_embeddings",
+]

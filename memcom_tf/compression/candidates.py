@@ -132,7 +132,7 @@ def _low_rank(input_dim: int, output_dim: int, max_bytes: int) -> Candidate | No
     def of_rank(rank: int) -> Candidate:
         return Candidate(LowRankEmbedding, {"rank": rank, "storage": {"factor": "int4_per_row"}})
 
-    rank = _largest(of_rank, output_dim, input_dim, output_dim, max_bytes)
+    rank = largest(of_rank, output_dim, input_dim, output_dim, max_bytes)
     return of_rank(rank) if rank * _LEAST_RANK_SHARE >= output_dim else None
 
 
@@ -155,7 +155,7 @@ def _residual(
     def of_books(count: int) -> Candidate:
         return Candidate(ResidualQuantizedEmbedding, {"num_codebooks": count, **books})
 
-    count = _largest(of_books, output_dim, input_dim, output_dim, max_bytes)
+    count = largest(of_books, output_dim, input_dim, output_dim, max_bytes)
     most = input_dim // _ITEMS_A_BUCKET
     for fewer in range(count - bool(unshared), max(count - 2, 0), -1):
         storage = {**books["storage"], "shared": "int4_per_row"}
@@ -184,11 +184,11 @@ def _with_rows(
         sharing = {"num_buckets": rows - own, "num_unshared": own} if own else {"num_buckets": rows}
         return Candidate(method, {**sharing, **fixed})
 
-    rows = _largest(of_rows, most, input_dim, output_dim, max_bytes)
+    rows = largest(of_rows, most, input_dim, output_dim, max_bytes)
     return of_rows(rows) if rows >= _LEAST_ROWS else None
 
 
-def _largest(
+def largest(
     make: Callable[[int], Candidate], most: int, input_dim: int, output_dim: int, max_bytes: int
 ) -> int:
     """The largest size whose candidate fits, 0 where none does."""

@@ -1,0 +1,345 @@
+"""Any trained Keras model with smaller embeddings in place of its own, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from memcom_tf._keras import keras
+from memcom_tf.compression.tables import Approximation, approximation_of, method_named
+from memcom_tf.errors import invalid, message
+from memcom_tf.layers import CompressedEmbedding, FullEmbedding
+
+_LEAST_SHARE = 0.01
+"""Of the bytes of all embeddings: a smaller one is left alone."""
+_ROUNDS = 6
+_POOLED = "EmbedReduce"
+"""The pooling layer of keras-rs, known by its name so that it need not be installed."""
+
+
+@dataclass(frozen=True)
+class LayerCompression:
+    """What became of an embedding.
+
+    Attributes:
+        name: Name of the layer.
+        input_dim: Rows of its table.
+        output_dim: Width of its table.
+        bytes_before: Bytes of the float32 table.
+        bytes_after: Bytes of what is stored instead in a file.
+        approximation: The layer in its place; None where it was left alone.
+        reason: Why it was left alone.
+    """
+
+    name: str
+    input_dim: int
+    output_dim: int
+    bytes_before: int
+    bytes_after: int
+    approximation: Approximation | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        shape = f"{self.name} {self.input_dim:,} x {self.output_dim}: {self.bytes_before:,} bytes"
+        if self.approximation is None:
+            return f"{shape}, left alone: {self.reason}"
+        parameters = self.approximation.layer.num_parameters
+        return (
+            f"{shape} -> {self.bytes_after:,} bytes, {parameters:,} parameters, "
+            f"{self.approximation.candidate}, {100 * self.approximation.error:.2g} % of the "
+            "squared length lost"
+        )
+
+
+@dataclass(frozen=True)
+class ModelCompression:
+    """A model with smaller embeddings.
+
+    Attributes:
+        model: The model.
+        layers: What became of each embedding.
+        file_bytes: Bytes of its file, where a file of so many bytes was asked for.
+    """
+
+    model: Any
+    layers: Sequence[LayerCompression] = field(default_factory=list)
+    file_bytes: int | None = None
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.layers))
+
+
+def compress_embeddings(
+    model: Any,
+    *,
+    ratio: float | None = None,
+    max_bytes: int | None = None,
+    method: str | type[CompressedEmbedding] | None = None,
+    layers: Sequence[str] | None = None,
+    frequencies: dict[str, Any] | None = None,
+    inputs: Any = None,
+) -> ModelCompression:
+    """Puts smaller embeddings in place of those of a trained model.
+
+    Every `keras.layers.Embedding`, `keras_rs.layers.EmbedReduce` and `FullEmbedding` that is worth
+    it becomes a layer whose tables approximate the trained one in closed form; inputs, names and
+    all other weights stay. The given model is not changed.
+
+    Args:
+        model: A built functional, sequential, or subclassed Keras model. A subclassed one must
+            have `get_config`, and its embeddings must be attributes, or in lists or dicts of them.
+        ratio: How many times smaller the stored tables shall be than float32 ones.
+        max_bytes: Bytes of the exported file without its vocabulary, at most, instead.
+        method: A registered method; None takes, for each table, the one of least error among
+            rows of 8, 4 and 2 bits, low rank and residual codes.
+        layers: Patterns of names of the layers to replace, such as `["item*"]`; None takes all.
+        frequencies: `[input_dim]` arrays by the name of a layer: how often each id occurs.
+        inputs: What a subclassed model is called with, as `memcom_tf.converters.convert` takes it.
+
+    Returns:
+        The new model, and what became of each embedding.
+
+    Raises:
+        TypeError: If a subclassed model cannot be made again from its config.
+        ValueError: If the model has no embedding, a pattern fits none, or `max_bytes` is too few.
+
+    Example:
+        >>> import keras
+        >>> ids = keras.Input((4,), dtype="int32")
+        >>> table = keras.layers.Embedding(5000, 16, name="items")
+        >>> model = keras.Model(ids, keras.layers.Flatten()(table(ids)))
+        >>> compression = compress_embeddings(model, ratio=10)
+        >>> type(compression.model.get_layer("items")).__name__
+        'ResidualQuantizedEmbedding'
+    """
+    if (max_bytes is None) == (ratio is None):
+        raise invalid(
+            "Either `max_bytes` or `ratio` must be given.", "", max_bytes=max_bytes, ratio=ratio
+        )
+    if ratio is not None and not ratio >= 1:
+        raise invalid("`ratio` must be 1 or more.", ratio=ratio)
+    work = _Replacement(model, method_named(method), layers, frequencies or {}, inputs)
+    if ratio is not None:
+        found = work.at_bytes(work.total_bytes / ratio)
+        return ModelCompression(work.rebuilt(found), found)
+    return _within(work, int(max_bytes or 0))
+
+
+def _within(work: _Replacement, max_bytes: int) -> ModelCompression:
+    """The largest tables of which the whole file fits."""
+    from memcom_tf.converters import convert
+
+    def file_bytes(model: Any) -> int:
+        conversion = convert(model, inputs=work.inputs, verify=False)
+        return int(conversion.report["graph_bytes"])
+
+    stored = sum(_stored(layer) for layer in work.worth_it)
+    room = max_bytes - (file_bytes(work.model) - stored)
+    smallest = max_bytes - room
+    for _ in range(_ROUNDS):
+        if room <= 0:
+            break
+        found = work.at_bytes(room)
+        model = work.rebuilt(found)
+        size = file_bytes(model)
+        if size <= max_bytes:
+            return ModelCompression(model, found, size)
+        room -= size - max_bytes + max_bytes // 200
+    raise invalid(
+        "`max_bytes` must leave room for the smallest method.",
+        f"The file without these tables takes about {smallest:,} bytes.",
+        max_bytes=max_bytes,
+    )
+
+
+class _Replacement:
+    """A model, its embeddings, and which of them are worth replacing."""
+
+    def __init__(
+        self,
+        model: Any,
+        method: type[CompressedEmbedding] | None,
+        patterns: Sequence[str] | None,
+        frequencies: dict[str, Any],
+        inputs: Any,
+    ) -> None:
+        self.model, self.method, self.inputs = model, method, inputs
+        self.frequencies = frequencies
+        self.found = [layer for layer in _layers(model) if is_table(layer)]
+        if not self.found:
+            raise invalid("The model must hold an embedding.", "", model=model.name)
+        names = [layer.name for layer in self.found]
+        for name in (*(patterns or ()), *frequencies):
+            if not any(fnmatchcase(known, name) for known in names):
+                raise invalid("Names must be those of embeddings.", f"They are {names}.", name=name)
+        chosen = [
+            layer
+            for layer in self.found
+            if patterns is None or any(fnmatchcase(layer.name, shape) for shape in patterns)
+        ]
+        self.left = {id(layer): "not asked for" for layer in self.found}
+        total = sum(_bytes(layer) for layer in chosen)
+        self.worth_it = []
+        for layer in chosen:
+            if _bytes(layer) < _LEAST_SHARE * total:
+                self.left[id(layer)] = f"less than {_LEAST_SHARE:.0%} of all tables' bytes"
+            else:
+                del self.left[id(layer)]
+                self.worth_it.append(layer)
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of the float32 tables that are worth replacing."""
+        return sum(_bytes(layer) for layer in self.worth_it)
+
+    def at_bytes(self, room: float) -> list[LayerCompression]:
+        """What becomes of each embedding where all that are replaced share so many bytes."""
+        found = []
+        for layer in self.found:
+            table = table_of(layer)
+            made, reason = None, self.left.get(id(layer), "")
+            if not reason:
+                made = approximation_of(
+                    table,
+                    int(room * table.nbytes / self.total_bytes),
+                    frequencies=self.frequencies.get(layer.name),
+                    method=self.method,
+                    **_kept(layer),
+                )
+                reason = "" if made is not None else "no method is that small"
+            after = _stored(layer) if made is None else made.stored_bytes
+            rows, width = table.shape
+            found.append(
+                LayerCompression(layer.name, rows, width, table.nbytes, after, made, reason)
+            )
+        return found
+
+    def rebuilt(self, found: Sequence[LayerCompression]) -> Any:
+        """The model with the layers found."""
+        replaced = {
+            id(layer): result.approximation.layer
+            for layer, result in zip(self.found, found, strict=True)
+            if result.approximation is not None
+        }
+
+        def new(layer: Any) -> Any:
+            made = replaced.get(id(layer))
+            return type(layer).from_config(layer.get_config()) if made is None else made
+
+        if isinstance(self.model, keras.Sequential) or getattr(self.model, "inputs", None):
+            copy = keras.models.clone_model(self.model, clone_function=new)
+        else:
+            copy = _subclassed(self.model, replaced, self.inputs)
+        _copy_weights(self.model, copy, replaced)
+        return copy
+
+
+def is_table(layer: Any) -> bool:
+    """Whether a layer is an embedding that holds its table as it is."""
+    if isinstance(layer, CompressedEmbedding):
+        return isinstance(layer, FullEmbedding)
+    return isinstance(layer, keras.layers.Embedding) or type(layer).__name__ == _POOLED
+
+
+def table_of(layer: Any) -> Any:
+    """Its table, `[input_dim, output_dim]`."""
+    return np.asarray(layer.get_weights()[0], np.float32)
+
+
+def _bytes(layer: Any) -> int:
+    return 4 * int(np.prod(layer.weights[0].shape))
+
+
+def _stored(layer: Any) -> int:
+    """Bytes of the table as the converter stores it without being told."""
+    rows, width = layer.weights[0].shape
+    return sum(table.stored_bytes for table in FullEmbedding(rows, width).stored_tables())
+
+
+def _kept(layer: Any) -> dict[str, Any]:
+    kept = {"name": layer.name, "trainable": layer.trainable}
+    for name in ("mask_zero", "combiner"):
+        if hasattr(layer, name):
+            kept[name] = getattr(layer, name)
+    return kept
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    seen = set()
+    for layer in model._flatten_layers(include_self=False):
+        if id(layer) not in seen:
+            seen.add(id(layer))
+            yield layer
+
+
+def _copy_weights(model: Any, copy: Any, replaced: dict[int, Any]) -> None:
+    """Gives a copy the weights of all layers but those that were replaced."""
+    new = {id(layer) for layer in replaced.values()}
+    kept = [layer for layer in _layers(model) if id(layer) not in replaced]
+    copies = [layer for layer in _layers(copy) if id(layer) not in new]
+    for layer, other in zip([model, *kept], [copy, *copies], strict=True):
+        for weight, own in zip(_own_weights(layer), _own_weights(other), strict=True):
+            own.assign(weight)
+
+
+def _own_weights(layer: Any) -> list[Any]:
+    inner = layer._flatten_layers(include_self=False)
+    of_others = {id(weight) for part in inner for weight in part.weights}
+    return [weight for weight in layer.weights if id(weight) not in of_others]
+
+
+def _subclassed(model: Any, replaced: dict[int, Any], inputs: Any) -> Any:
+    """The model made again from its config, with new layers among its attributes."""
+    if inputs is None:
+        raise invalid(
+            "The inputs of a subclassed model must be given.",
+            'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or a batch.',
+            model=model.name,
+        )
+    try:
+        copy = type(model).from_config(model.get_config())
+    except (TypeError, NotImplementedError) as error:
+        raise TypeError(
+            message(
+                f"A subclassed model must be made again by its config, which says: {error}.",
+                "Define `get_config`, or build the model with layers of memcom_tf.layers.",
+                model=model.name,
+            )
+        ) from error
+    of_keras = vars(keras.Model())
+    for name, value in list(vars(model).items()):
+        if name not in of_keras:
+            own = getattr(copy, name, None)
+            changed = _exchanged(value, own, replaced)
+            if changed is not None:
+                _forget(copy, own)
+                setattr(copy, name, changed)
+    copy(tf.nest.map_structure(_zeros, inputs))
+    return copy
+
+
+def _exchanged(value: Any, own: Any, replaced: dict[int, Any]) -> Any:
+    """The copy's own attribute with new layers in it; None where it needs none."""
+    if id(value) in replaced:
+        return replaced[id(value)]
+    if isinstance(value, list) and any(id(part) in replaced for part in value):
+        return [replaced.get(id(part), mine) for part, mine in zip(value, own, strict=True)]
+    if isinstance(value, dict) and any(id(part) in replaced for part in value.values()):
+        return {key: replaced.get(id(part), own[key]) for key, part in value.items()}
+    return None
+
+
+def _forget(model: Any, value: Any) -> None:
+    """Keras 3 keeps a layer whose attribute is set anew among those of the model."""
+    for layer in tf.nest.flatten(value):
+        if hasattr(model, "_tracker") and is_table(layer):
+            model._tracker.untrack(layer)
+
+
+def _zeros(spec: Any) -> Any:
+    return tf.zeros([size or 1 for size in spec.shape], spec.dtype)
