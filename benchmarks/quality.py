@@ -33,7 +33,7 @@ from benchmarks.machine import describe
 from benchmarks.quality_case import Case, Settings
 from benchmarks.quality_data import MOVIELENS, Data, load
 from benchmarks.quality_methods import STUDENT_STEPS, contenders, run
-from memcom_tf.compression.compress import SETTINGS
+from memcom_tf.compression import SETTINGS
 from memcom_tf.training import TrainingSettings
 
 RESULTS = Path(__file__).parent / "results"

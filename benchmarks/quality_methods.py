@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.quality_case import TUNED, Case, Settings
 from memcom_tf._keras import keras
-from memcom_tf.compression import SETTINGS, Candidate, compress
+from memcom_tf.compression import SETTINGS, Candidate, compress_ranker
 from memcom_tf.compression.trials import TRIAL_SHARE
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.converters.fold import find_embeddings, ship
@@ -176,7 +176,7 @@ def _after_teacher(
 ) -> Outcome:
     teacher, epoch = case.trained_baseline("teacher", seed)
     settings = replace(case.settings.student, epochs=epochs, seed=seed)
-    found = compress(teacher, case.split, max_bytes=limit, settings=settings, **options)
+    found = compress_ranker(teacher, case.split, max_bytes=limit, settings=settings, **options)
     trained = max(trial.num_trained for trial in found.trials)
     return Outcome(found.model, found.split, epoch, trained, str(found.chosen))
 

@@ -97,6 +97,16 @@ def _parser() -> argparse.ArgumentParser:
         help="int8 (the default), int4, int2 or float32, for all tables, or by patterns of their "
         "names, of which the first that fits counts: 'users/*=int4' 'top_mlp*=float32' int8",
     )
+    smaller = convert.add_mutually_exclusive_group()
+    smaller.add_argument(
+        "--max-bytes",
+        type=ranker_commands.parse_bytes,
+        metavar="BYTES",
+        help="put smaller tables into the model, without training, so that the file without its "
+        "vocabulary takes at most so many bytes, e.g. 5MB",
+    )
+    smaller.add_argument("--ratio", type=float, help="the same, by how much smaller the tables are")
+    convert.add_argument("--method", help="the layer to put in, e.g. LowRankEmbedding (the best)")
     convert.add_argument("--force", action="store_true", help="replace the output if it exists")
     convert.add_argument("--no-verify", action="store_true", help="do not run and compare the file")
     _add_model_options(convert)

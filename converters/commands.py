@@ -95,6 +95,8 @@ def convert(options: argparse.Namespace) -> int:
     model = load_model(options)
     from .conversion import convert
 
+    if options.max_bytes is not None or options.ratio is not None:
+        model = _compressed(model, options)
     conversion = convert(
         model,
         k=options.k,
@@ -112,6 +114,25 @@ def convert(options: argparse.Namespace) -> int:
     conversion.save(output, overwrite=options.force)
     show_report(conversion.report)
     return DONE
+
+
+def _compressed(model: Any, options: argparse.Namespace) -> Any:
+    """The model with smaller tables; prints what became of each."""
+    from memcom_tf.compression import compress_embeddings
+
+    if isinstance(model, Path):
+        raise ValueError(
+            message(
+                "A model whose tables are to be replaced must be a .keras file.",
+                "A SavedModel is converted as it is.",
+                path=str(model),
+            )
+        )
+    compression = compress_embeddings(
+        model, ratio=options.ratio, max_bytes=options.max_bytes, method=options.method
+    )
+    print(compression)
+    return compression.model
 
 
 def _weights(words: list[str]) -> Any:

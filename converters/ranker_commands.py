@@ -41,7 +41,7 @@ def compress(options: argparse.Namespace) -> int:
         _check_output(options.save_model, options.force, ".keras")
     require_file(options.interactions)
     model = load_model(options)
-    from memcom_tf.compression import SETTINGS, compress
+    from memcom_tf.compression import SETTINGS, compress_ranker
 
     from .conversion import convert
     from .display import show_compression, show_report, show_verification
@@ -53,7 +53,7 @@ def compress(options: argparse.Namespace) -> int:
     settings = replace(SETTINGS, seed=options.seed, k=options.k)
     if options.epochs is not None:
         settings = replace(settings, epochs=options.epochs)
-    compression = compress(
+    compression = compress_ranker(
         model,
         _split(options, model),
         max_bytes=options.max_bytes,

@@ -30,7 +30,7 @@ from rich.table import Table
 
 from memcom_tf import FullEmbedding, MEmComEmbedding
 from memcom_tf._keras import keras
-from memcom_tf.compression import SETTINGS, compress
+from memcom_tf.compression import SETTINGS, compress_ranker
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.datasets import movielens_100k
 from memcom_tf.evaluation import (
@@ -284,7 +284,7 @@ def main() -> None:
             models.append(measure(name, model, path, weights, split))
             console.print(f"{path}: equals the model within its bounds")
     console.rule("6. Compress the uncompressed model")
-    small = compress(
+    small = compress_ranker(
         trained["uncompressed"],
         split,
         max_bytes=SMALL_BYTES,

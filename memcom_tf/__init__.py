@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from memcom_tf.compression import compress
     from memcom_tf.layers import (
         METHODS,
         CompressedEmbedding,
@@ -44,9 +45,14 @@ __all__ = [
     "ResidualQuantizedEmbedding",
     "TruncatedEmbedding",
     "Vocabulary",
+    "compress",
 ]
 
-_HOMES = {**dict.fromkeys(__all__, "memcom_tf.layers"), "Vocabulary": "memcom_tf.vocabulary"}
+_HOMES = {
+    **dict.fromkeys(__all__, "memcom_tf.layers"),
+    "Vocabulary": "memcom_tf.vocabulary",
+    "compress": "memcom_tf.compression",
+}
 _MODULES = ("converters", "datasets", "evaluation", "layers", "models", "ops", "optimizers")
 
 

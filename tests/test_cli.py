@@ -389,3 +389,16 @@ def test_no_space_leaves_nothing_behind(folder, tmp_path, limit):
     assert os.listdir(out) == []
     if limit == 150_000:
         assert "File too large" in message
+
+
+def test_convert_puts_in_smaller_tables(folder, tmp_path, run_here):
+    ids = keras.Input((4,), dtype="int32")
+    table = keras.layers.Embedding(4000, 16, name="items")
+    keras.Model(ids, keras.layers.Flatten()(table(ids))).save(tmp_path / "plain.keras")
+    done = run_here(
+        "convert", "plain.keras", "-o", "small.tflite", "--max-bytes", "40kB", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "items 4,000 x 16: 256,000 bytes -> " in done.stdout
+    report = CompressedModelFile(tmp_path / "small.tflite").report
+    assert report["graph_bytes"] <= 40_000

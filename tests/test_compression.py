@@ -9,8 +9,8 @@ import pytest
 
 from memcom_tf._keras import keras
 from memcom_tf.compression import SETTINGS, Candidate, Trial, candidates_for, compress
-from memcom_tf.compression.compress import finalists_of
 from memcom_tf.compression.file_size import graph_bytes
+from memcom_tf.compression.ranker import finalists_of
 from memcom_tf.compression.students import uncompressed, vectors_of
 from memcom_tf.converters.cli import main
 from memcom_tf.converters.ranker_commands import parse_bytes

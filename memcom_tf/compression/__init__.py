@@ -1,12 +1,13 @@
 """Trained models at a fraction of their bytes, and rankers with nearly all of their quality."""
 
+from memcom_tf.compression.any_model import compress
 from memcom_tf.compression.candidates import Candidate, candidates_for
-from memcom_tf.compression.compress import SETTINGS, compress
 from memcom_tf.compression.embeddings import (
     LayerCompression,
     ModelCompression,
     compress_embeddings,
 )
+from memcom_tf.compression.ranker import SETTINGS, compress_ranker
 from memcom_tf.compression.result import Compression, Trial
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "candidates_for",
     "compress",
     "compress_embeddings",
+    "compress_ranker",
 ]

@@ -14,9 +14,11 @@ from memcom_tf._keras import keras
 from memcom_tf.compression.tables import Approximation, approximation_of, method_named
 from memcom_tf.errors import invalid, message
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
+from memcom_tf.models import NextItemRanker
 
 _LEAST_SHARE = 0.01
 """Of the bytes of all embeddings: a smaller one is left alone."""
+_LEAST_WIDTH = 5
 _ROUNDS = 6
 _POOLED = "EmbedReduce"
 """The pooling layer of keras-rs, known by its name so that it need not be installed."""
@@ -168,6 +170,8 @@ class _Replacement:
         frequencies: dict[str, Any],
         inputs: Any,
     ) -> None:
+        if inputs is None and isinstance(model, NextItemRanker):
+            inputs = tf.TensorSpec([None, model.history_length], tf.int32)
         self.model, self.method, self.inputs = model, method, inputs
         self.frequencies = frequencies
         self.found = [layer for layer in _layers(model) if is_table(layer)]
@@ -186,7 +190,9 @@ class _Replacement:
         total = sum(_bytes(layer) for layer in chosen)
         self.worth_it = []
         for layer in chosen:
-            if _bytes(layer) < _LEAST_SHARE * total:
+            if layer.weights[0].shape[1] < _LEAST_WIDTH:
+                self.left[id(layer)] = f"rows of fewer than {_LEAST_WIDTH} values"
+            elif _bytes(layer) < _LEAST_SHARE * total:
                 self.left[id(layer)] = f"less than {_LEAST_SHARE:.0%} of all tables' bytes"
             else:
                 del self.left[id(layer)]
@@ -236,6 +242,8 @@ class _Replacement:
         else:
             copy = _subclassed(self.model, replaced, self.inputs)
         _copy_weights(self.model, copy, replaced)
+        if getattr(self.model, "vocabulary", None) is not None:
+            copy.vocabulary = self.model.vocabulary
         return copy
 
 
@@ -313,8 +321,8 @@ def _subclassed(model: Any, replaced: dict[int, Any], inputs: Any) -> Any:
         ) from error
     of_keras = vars(keras.Model())
     for name, value in list(vars(model).items()):
-        if name not in of_keras:
-            own = getattr(copy, name, None)
+        if name not in of_keras and not name.startswith("_self_") and name in vars(copy):
+            own = vars(copy)[name]
             changed = _exchanged(value, own, replaced)
             if changed is not None:
                 _forget(copy, own)

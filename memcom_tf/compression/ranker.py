@@ -25,7 +25,7 @@ _BEHIND = 0.06
 """Relative nDCG that a candidate may be behind the best before training, and still be trained."""
 
 
-def compress(
+def compress_ranker(
     model: NextItemRanker,
     interactions: Interactions | Split,
     *,

@@ -1,0 +1,37 @@
+"""One call for both: what is trained again on interactions, and what is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from memcom_tf.compression.embeddings import ModelCompression, compress_embeddings
+from memcom_tf.compression.ranker import compress_ranker
+from memcom_tf.compression.result import Compression
+
+
+def compress(
+    model: Any, interactions: Any = None, **options: Any
+) -> Compression | ModelCompression:
+    """Makes a trained model smaller.
+
+    Args:
+        model: A trained model.
+        interactions: What a `NextItemRanker` was trained on: it is then ordered, compressed and
+            trained after the original by `compress_ranker`, which loses least. None puts smaller
+            tables into any Keras model by `compress_embeddings`, without training.
+        **options: Those of either; both take `ratio` or `max_bytes`.
+
+    Returns:
+        What `compress_ranker` or `compress_embeddings` returns, with the new `model`.
+
+    Example:
+        >>> from memcom_tf import FullEmbedding
+        >>> from memcom_tf.models import NextItemRanker
+        >>> ranker = NextItemRanker(FullEmbedding(500, 16), history_length=8)
+        >>> ranker.build_once()
+        >>> compress(ranker, max_bytes=24_000).file_bytes <= 24_000
+        True
+    """
+    if interactions is None:
+        return compress_embeddings(model, **options)
+    return compress_ranker(model, interactions, **options)
