@@ -82,7 +82,7 @@ class Case:
 
     def baseline(self, kind: str) -> NextItemRanker:
         """An uncompressed ranker, not trained."""
-        sides = 2 if kind == "untied" else 1
+        sides = 2 if kind.startswith("untied") else 1
         names = ("items", "scored_items")[:sides]
         tables = [self.layer(FullEmbedding, self.settings.width, name=name) for name in names]
         return self.ranker(self.split, *tables)
@@ -105,9 +105,12 @@ class Case:
         return new_ranker(split, item_embedding, output_embedding=output_embedding, name="ranker")
 
     def trained_baseline(self, kind: str, seed: int) -> tuple[NextItemRanker, int]:
-        """A trained "untied", "tied" or "teacher", and its best epoch; from the disk if there."""
+        """A trained "untied", "tied", "teacher" or "untied-teacher", and its best epoch.
+
+        From the disk if there. A teacher is trained for as much less as its students take.
+        """
         settings = replace(self.settings.training, seed=seed)
-        if kind == "teacher":
+        if kind.endswith("teacher"):
             settings = replace(settings, steps=self.settings.teacher_steps)
         shape = [self.settings.width, self.settings.history_length, self.data.fingerprint]
         stem = f"{self.data.name}-{kind}-{_digest([asdict(settings), *shape])}"

@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.quality_case import TUNED, Case, Settings
 from memcom_tf._keras import keras
 from memcom_tf.compression import SETTINGS, Candidate, compress_ranker
+from memcom_tf.compression.students import rebuilt, uncompressed, vectors_of
 from memcom_tf.compression.trials import TRIAL_SHARE
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.converters.fold import find_embeddings, ship
@@ -25,6 +26,7 @@ from memcom_tf.layers.base import METHODS
 from memcom_tf.method import Method
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.reference import ReferenceOps
+from memcom_tf.ordering import similarity_order
 from memcom_tf.training import train
 from memcom_tf.training.recipe import by_similarity
 
@@ -95,6 +97,7 @@ def contenders() -> dict[str, Contender]:
             for way, epochs in (("posthoc", 0), ("distilled", None)):
                 run = partial(_from_teacher, method=method, epochs=epochs)
                 found.append(Contender(f"{name}+{way}", run))
+    found.append(Contender("MEmComEmbedding+trained+input", _input_after_teacher, at_ratios=False))
     return {contender.name: contender for contender in found}
 
 
@@ -124,6 +127,38 @@ def _input_alone(
     candidate = Candidate(method, {**tuned, method.size_argument: size})
     scored = case.layer(FullEmbedding, width, name="scored_items")
     return _trained(case, seed, candidate, width, scored, **order)
+
+
+def _input_after_teacher(case: Case, seed: int, limit: int) -> Outcome:
+    """The papers' setting with MEmCom from the table of a trained ranker, and trained after it.
+
+    The order is by the trained vectors, half of the rows are of single items.
+    """
+    teacher, epoch = case.trained_baseline("untied-teacher", seed)
+    vocabulary, settings = case.split.vocabulary, case.settings
+    shape = vocabulary.input_dim, settings.width
+    rows = MEmComEmbedding.for_ratio(*shape, INPUT_RATIO).num_buckets
+    sharing = {"num_buckets": rows - rows // 2, "num_unshared": rows // 2}
+    order = similarity_order(
+        vectors_of(teacher.item_embedding)[vocabulary.ids(list(vocabulary))],
+        counts=vocabulary.counts,
+        first_id=vocabulary.first_id,
+        **sharing,
+    )
+    ordered = vocabulary.reordered(order)
+    original = uncompressed(teacher, ordered)
+    frequencies = np.zeros(shape[0])
+    frequencies[ordered.ids(list(ordered))] = np.sqrt(ordered.counts + 1.0)
+
+    def tables(layer: CompressedEmbedding) -> CompressedEmbedding:
+        if layer is not original.item_embedding:
+            return layer
+        return MEmComEmbedding.from_table(vectors_of(layer), frequencies=frequencies, **sharing)
+
+    model, split = rebuilt(original, ordered, tables), case.split.renumbered(ordered)
+    record = train(model, split, replace(settings.student, seed=seed), teacher=original)
+    name = f"MEmComEmbedding({', '.join(f'{k}={v}' for k, v in sharing.items())})"
+    return Outcome(model, split, epoch, record["epoch"], name)
 
 
 def _trained(
