@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -213,3 +216,42 @@ def test_a_table_that_is_not_finite_is_named():
     layer.set_weights([np.full((USERS, 16), np.nan)])
     with pytest.raises(ValueError, match=r"must be finite. Received: table='users.*', row=0"):
         convert(model)
+
+
+MEMORY = """
+import sys
+import subprocess
+import sys
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+
+def anonymous_megabytes():
+    with open("/proc/self/status") as status:
+        lines = [line for line in status if line.startswith("RssAnon")]
+    return int(lines[0].split()[1]) / 1024
+
+
+before = anonymous_megabytes()
+runner = Interpreter(model_path=sys.argv[1], num_threads=1).get_signature_runner()
+runner(ids=np.array([[0, 1, 99_999]], np.int32))
+print(anonymous_megabytes() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+def test_a_loaded_table_takes_no_memory_of_its_own(kind, tmp_path):
+    """Only pages of the mapped file: neither the integers nor floats are copied."""
+    ids = keras.Input((3,), dtype="int32", name="ids")
+    model = keras.Model(ids, keras.layers.Embedding(100_000, 64, name="items")(ids))
+    convert(trained(model), weights=kind, verify=False).save(tmp_path / "model.tflite")
+    assert (tmp_path / "model.tflite").stat().st_size > 3e6
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, tmp_path / "model.tflite"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) < 2.5  # MB; the floats would be 25.6
