@@ -8,9 +8,9 @@ replaced by those of `QuantizedOps`, over the integers that ship.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -195,6 +195,36 @@ class FrozenFunction:
 
     def quantized(self, tables: Mapping[Key, QuantizedTable]) -> Any:
         """The function over tables of integers, as far as there are any."""
+
+        def over_integers(use: _Use, x: Array) -> Array:
+            ops, table = QuantizedOps(unknown_zero(x)), tables[use.key]
+            return ops.gather(table, x) if use.is_lookup else ops.scores(x, table)
+
+        return self._function(self._replaced(tables, over_integers))
+
+    def dequantized(self, tables: Mapping[Key, QuantizedTable], rounding: Rounding = "none") -> Any:
+        """The function over the floats that the integers stand for.
+
+        Args:
+            tables: The tables of integers.
+            rounding: What a runtime does to queries before it multiplies them with int8.
+        """
+
+        def over_floats(use: _Use, x: Array) -> Array:
+            table = tables[use.key]
+            values = tf.constant(table.dequantized())
+            if use.is_lookup:
+                return tf.gather(values, x)
+            if table.data.dtype == np.int8:
+                x = _ROUNDED[rounding](x)
+            return tf.matmul(x, values, transpose_b=True)
+
+        return self._function(self._replaced(tables, over_floats))
+
+    def _replaced(
+        self, tables: Mapping[Key, QuantizedTable], compute: Callable[[_Use, Array], Array]
+    ) -> Any:
+        """The graph with what `compute` makes of ids, or queries, in place of each use."""
         graph_def = tf.compat.v1.GraphDef()
         graph_def.CopyFrom(self._graph_def)
         nodes = {node.name: node for node in graph_def.node}
@@ -202,47 +232,36 @@ class FrozenFunction:
             if use.key not in tables:
                 continue
             source = self._tensor(_tensor_name(use.source))
-            added, output = _replacement(use, tables[use.key], source)
+            shape = source.shape
+            if not use.is_lookup:  # whose width the graph need not know
+                shape = [*shape[:-1], tables[use.key].width]
+            with tf.Graph().as_default() as graph:
+                x = tf.compat.v1.placeholder(source.dtype, shape, name="x")
+                tf.identity(compute(use, x), name="found")
+            prefix = f"{use.node.name}/replaced/"
+            graph_def.node.extend(_moved(graph.as_graph_def().node, use.source, prefix))
             node = nodes[use.node.name]
             controls = [name for name in node.input if name.startswith("^")]
-            dtype = node.attr["Tparams"].type or node.attr["T"].type
-            name = node.name
             node.Clear()
-            node.op, node.name = "Identity", name
-            node.input.extend([output, *controls])
-            node.attr["T"].type = dtype or tf.float32.as_datatype_enum
-            graph_def.node.extend(added)
-        return self._function(graph_def)
-
-    def dequantized(self, tables: Mapping[Key, QuantizedTable]) -> Any:
-        """The function over the floats that the integers stand for."""
-        graph_def = tf.compat.v1.GraphDef()
-        graph_def.CopyFrom(self._graph_def)
-        nodes = {node.name: node for node in graph_def.node}
-        for place, use in enumerate(self._uses):
-            if use.key not in tables:
-                continue
-            values = tables[use.key].dequantized()
-            constant = tf.compat.v1.NodeDef(op="Const", name=f"dequantized_{place}")
-            constant.attr["dtype"].type = tf.float32.as_datatype_enum
-            constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values))
-            node = nodes[use.node.name]
-            node.input[0 if use.is_lookup else 1] = constant.name
-            if not use.is_lookup:
-                node.attr["transpose_b"].b = True
-            graph_def.node.append(constant)
-        return self._function(graph_def)
+            node.op, node.name = "Identity", use.node.name
+            node.input.extend([f"{prefix}found", *controls])
+            node.attr["T"].type = tf.float32.as_datatype_enum
+        return graph_def
 
     def _function(self, graph_def: Any) -> Any:
         kept = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
         kept.node.extend(node for node in graph_def.node if node.name not in self._inputs)
         outputs = self._outputs
+        # An input that nothing depends on may not be mapped.
+        read = {_node_of(name) for node in kept.node for name in node.input}
+        read |= {_node_of(name) for name in outputs.values()}
 
         @tf.function(input_signature=self.specs)
         def run(*inputs: Array) -> dict[str, Array]:
+            named = zip(self._inputs, inputs, strict=True)
             found = tf.graph_util.import_graph_def(
                 kept,
-                input_map={f"{name}:0": x for name, x in zip(self._inputs, inputs, strict=True)},
+                input_map={f"{name}:0": x for name, x in named if name in read},
                 return_elements=list(outputs.values()),
                 name="frozen",
             )
@@ -259,18 +278,37 @@ def _by_rows(frozen: FrozenFunction, node: Any) -> bool:
     return axis is not None and int(axis) in (0, -2)
 
 
-def _replacement(use: _Use, table: QuantizedTable, source: Any) -> tuple[list[Any], str]:
-    """Nodes that look up, or multiply, over integers; and the name of the last."""
-    with tf.Graph().as_default() as graph:
-        x = tf.compat.v1.placeholder(source.dtype, source.shape, name="x")
-        if use.is_lookup:
-            found = QuantizedOps(unknown_zero(x)).gather(table, x)
-        else:
-            found = QuantizedOps(unknown_zero(x)).scores(x, table)
-        tf.identity(found, name="found")
-    prefix = f"{use.node.name}/quantized/"
-    added = []
-    for node in graph.as_graph_def().node:
+def _symmetric(x: Array) -> Array:
+    """As TensorFlow Lite's own kernel rounds: the largest magnitude of a row is 127."""
+    largest = tf.reduce_max(tf.abs(x), axis=-1, keepdims=True)
+    integers = tf.round(tf.math.divide_no_nan(x * 127.0, largest))
+    return integers * (largest / 127.0)
+
+
+def _asymmetric(x: Array) -> Array:
+    """As XNNPACK rounds: 255 steps from the smallest value of a row to the largest, 0 in it."""
+    low = tf.minimum(tf.reduce_min(x, axis=-1, keepdims=True), 0.0)
+    high = tf.maximum(tf.reduce_max(x, axis=-1, keepdims=True), 0.0)
+    steps = tf.where(high > low, 255.0 / tf.where(high > low, high - low, 1.0), 1.0)
+    from_low = -128.0 - low * steps
+    from_high = 127.0 - high * steps
+    nearer = tf.where(low * steps + high * steps > 1.0, from_low, from_high)
+    zero = tf.round(tf.clip_by_value(nearer, -128.0, 127.0))
+    integers = tf.clip_by_value(tf.round(x * steps) + zero, -128.0, 127.0)
+    return (integers - zero) / steps
+
+
+Rounding = Literal["none", "symmetric", "asymmetric"]
+_ROUNDED: dict[Rounding, Callable[[Array], Array]] = {
+    "none": tf.identity,
+    "symmetric": _symmetric,
+    "asymmetric": _asymmetric,
+}
+
+
+def _moved(nodes: Iterable[Any], source: str, prefix: str) -> Iterator[Any]:
+    """Nodes under new names, which read `source` instead of the placeholder `x`."""
+    for node in nodes:
         if node.name == "x":
             continue
         copy = tf.compat.v1.NodeDef()
@@ -278,13 +316,12 @@ def _replacement(use: _Use, table: QuantizedTable, source: Any) -> tuple[list[An
         copy.name = prefix + node.name
         for place, name in enumerate(node.input):
             if _node_of(name) == "x":
-                copy.input[place] = use.source
+                copy.input[place] = source
             elif name.startswith("^"):
                 copy.input[place] = f"^{prefix}{name[1:]}"
             else:
                 copy.input[place] = prefix + name
-        added.append(copy)
-    return added, f"{prefix}found"
+        yield copy
 
 
 def _node_of(name: str) -> str:

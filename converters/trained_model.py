@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Storage, Table
 
 from .fold import ShippedEmbedding
-from .frozen import FrozenFunction, Key, Matrix, digest
+from .frozen import FrozenFunction, Key, Matrix, Rounding, digest
 from .graph_ops import QuantizedOps, unknown_zero
 from .quantize import QuantizedTable, quantize_table
 from .signatures import dequantized_tables, shipped_tables
@@ -91,12 +91,21 @@ class TrainedModel:
         """The functions of the file."""
         return {name: f.quantized(self._tables) for name, f in self._frozen.items()}
 
-    def reference(self) -> dict[str, Function]:
-        """The functions over the floats that the file's integers stand for."""
+    def references(self) -> dict[str, list[Function]]:
+        """The functions over the floats that the file's integers stand for.
+
+        One for each way in which runtimes round what they multiply with integers, where they do.
+        """
         frozen = self._frozen
         if self.shipped:
             frozen = self._freeze(lambda _: dequantized_tables(self.shipped, ReferenceOps()))
-        return {name: f.dequantized(self._tables) for name, f in frozen.items()}
+        roundings: tuple[Rounding, ...] = ("none",)
+        if any(shipped.matrix.is_multiplied for shipped in self.matrices):
+            roundings = get_args(Rounding)
+        return {
+            name: [f.dequantized(self._tables, rounding) for rounding in roundings]
+            for name, f in frozen.items()
+        }
 
     def original(self) -> dict[str, Function]:
         """The functions as they were trained."""

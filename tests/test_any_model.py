@@ -13,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from memcom_tf import MEmComEmbedding
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert, verify
+from tests import random_models
 
 USERS, ITEMS = 300, 700
 
@@ -255,3 +256,10 @@ def test_a_loaded_table_takes_no_memory_of_its_own(kind, tmp_path):
         check=True,
     )
     assert float(done.stdout) < 2.5  # MB; the floats would be 25.6
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_random_model_converts_or_is_refused_by_name(seed):
+    """`python -m tests.random_models` tries as many as it is told."""
+    outcome = random_models.outcome(seed)
+    assert outcome == "equal" or outcome.startswith("refused: ")
