@@ -478,7 +478,7 @@ def test_any_zip_reader_lists_the_members(file):
     with zipfile.ZipFile(file.path) as archive:
         assert archive.testzip() is None
         members = {info.filename: info for info in archive.infolist()}
-        assert set(members) == {"memcom.json", "vocabulary.json"}
+        assert set(members) == {"memcom.json", "vocabulary.bin"}
         assert all(info.compress_type == zipfile.ZIP_STORED for info in members.values())
         assert json.loads(archive.read("memcom.json"))["k"] == 5
     assert file.vocabulary == VOCABULARY
@@ -497,7 +497,7 @@ def test_no_damaged_byte_of_the_members_causes_anything_but_a_clear_error(conver
     """What still reads, such as another date of a member, reads as it was."""
     path = tmp_path / "damaged.tflite"
     intact, graph = conversion.content, conversion.report["graph_bytes"]
-    expected = read_archive_of(intact, path)
+    expected = read_archive_of(intact, tmp_path / "intact.tflite")
     refused = 0
     directory = intact.rindex(b"PK\x01\x02", 0, intact.rindex(b"PK\x01\x02"))
     headers = [*range(graph, graph + 60), *range(directory, len(intact))]
@@ -559,8 +559,8 @@ def test_foreign_files_are_refused(conversion, tmp_path):
 
 def test_a_later_format_is_refused(conversion, tmp_path):
     path = tmp_path / "later.tflite"
-    path.write_bytes(zipped(conversion, format="memcom_tf.model", format_version=2))
-    with pytest.raises(ValueError, match=r"format version 1. Received: format_version=2. Update"):
+    path.write_bytes(zipped(conversion, format="memcom_tf.model", format_version=3))
+    with pytest.raises(ValueError, match=r"format version 2. Received: format_version=3. Update"):
         read_archive(path)
 
 
@@ -568,7 +568,7 @@ def test_a_later_format_is_refused(conversion, tmp_path):
 def test_compressed_members_are_never_unpacked(conversion, tmp_path, compression):
     """A few bytes could become as many as fill the memory."""
     path = tmp_path / "bomb.tflite"
-    bomb = {"format": "memcom_tf.model", "format_version": 1, "padding": "0" * 10_000_000}
+    bomb = {"format": "memcom_tf.model", "format_version": 2, "padding": "0" * 10_000_000}
     path.write_bytes(zipped(conversion, compression, **bomb))
     assert path.stat().st_size < 100_000
     with pytest.raises(ValueError, match=r"must be whole and written by `memcom convert`"):
