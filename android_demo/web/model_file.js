@@ -1,7 +1,8 @@
 // A file of `memcom convert`: the graph, and in a zip archive behind it what describes it.
 
 import {unzipSync} from 'fflate';
-import {Vocabulary, VocabularyError} from './vocabulary.js';
+import {VocabularyError} from './sorted_texts.js';
+import {Vocabulary} from './vocabulary.js';
 
 const DESCRIPTION = 'memcom.json';
 const VOCABULARY = 'vocabulary.bin';

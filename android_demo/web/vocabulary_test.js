@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import {readFile} from 'node:fs/promises';
 import {test} from 'node:test';
 import {fileURLToPath} from 'node:url';
-import {Vocabulary, VocabularyError} from './vocabulary.js';
+import {VocabularyError} from './sorted_texts.js';
+import {Vocabulary} from './vocabulary.js';
 
 const PATH = fileURLToPath(new URL('../../tests/golden/vocabularies.json', import.meta.url));
 // 10^18 is a number in the JSON, but no integer to JavaScript: its text is taken before it is parsed.

@@ -48,7 +48,9 @@ def encode_texts(texts: Sequence[bytes]) -> tuple[bytes, bytes]:
             previous = b""
         shared = _common_prefix(previous, text)
         length = len(text) - shared
-        blocks.append(min(shared, _LONG) << 4 | min(length, _LONG))
+        blocks.append(
+            (shared if shared < _LONG else _LONG) << 4 | (length if length < _LONG else _LONG)
+        )
         if shared >= _LONG:
             blocks += number(shared - _LONG)
         if length >= _LONG:

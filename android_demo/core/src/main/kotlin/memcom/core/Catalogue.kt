@@ -21,7 +21,7 @@ data class Item(val id: Int, val title: String, val caption: String)
 class Catalogue(private val vocabulary: Vocabulary) {
     private val titles = vocabulary.details[TITLE] ?: vocabulary.items
     private val captions = vocabulary.details.filterKeys { it != TITLE }.values.toList()
-    private val foldedTitles: List<String> by lazy { compactTexts(titles.distinct.size) { fold(titles.distinct[it]) } }
+    private val foldedTitles: List<String> by lazy { compactTexts(titles.distinct) { fold(it) } }
 
     val size: Int get() = vocabulary.size
 

@@ -20,6 +20,18 @@ internal class SortedTexts(
         return cursor.toString()
     }
 
+    override fun iterator(): Iterator<String> = object : AbstractIterator<String>() {
+        private var rank = 0
+        private lateinit var cursor: Cursor
+
+        override fun computeNext() {
+            if (rank == this@SortedTexts.size) return done()
+            if (rank % BLOCK == 0) cursor = Cursor(rank / BLOCK)
+            ++rank
+            setNext(cursor.next().toString())
+        }
+    }
+
     /** The place of a text among all, or -1. */
     override fun indexOf(element: String): Int {
         val wanted = element.toByteArray(Charsets.UTF_8)
@@ -32,7 +44,7 @@ internal class SortedTexts(
         if (low == 0) return -1
         val first = (low - 1) * BLOCK
         val cursor = Cursor(low - 1)
-        for (index in first until minOf(first + BLOCK, size)) {
+        for (index in first until first + sizeOf(low - 1)) {
             if (cursor.next().compareTo(wanted) == 0) return index
         }
         return -1
@@ -50,7 +62,7 @@ internal class SortedTexts(
             require(cursor.position == (last?.position ?: 0)) { "a block of texts does not start where the last ended" }
             cursor.next()
             require(last == null || last < cursor) { "texts do not rise" }
-            repeat(minOf(BLOCK, size - block * BLOCK) - 1) {
+            repeat(sizeOf(block) - 1) {
                 cursor.next()
                 require(cursor.rises) { "texts do not rise" }
             }
@@ -58,6 +70,8 @@ internal class SortedTexts(
         }
         require(last == null || last.position == blocks.limit()) { "bytes are left over behind the texts" }
     }
+
+    private fun sizeOf(block: Int) = minOf(BLOCK, size - block * BLOCK)
 
     /** Reads one text of a block after the other. */
     private inner class Cursor(block: Int) {
