@@ -28,6 +28,7 @@ from memcom_tf.layers import (
     TruncatedEmbedding,
 )
 from memcom_tf.models import NextItemRanker
+from memcom_tf.vocabulary import encode_dictionary
 
 ITEMS, LENGTH = 200, 4
 TITLES = {1000 + i: f"Film {i}" for i in range(ITEMS - 2)}
@@ -484,6 +485,29 @@ def test_any_zip_reader_lists_the_members(file):
     assert file.vocabulary == VOCABULARY
 
 
+def test_items_are_looked_up_in_the_mapped_file(file):
+    dictionary = file.dictionary
+    assert dictionary.fingerprint == file.description["vocabulary_fingerprint"]
+    for item in VOCABULARY:
+        id_ = int(VOCABULARY.ids(item))
+        assert (dictionary.id(item), dictionary.item(id_)) == (id_, item)
+        assert dictionary.detail("title", id_) == TITLES[item]
+    assert dictionary.id(-1) is None
+
+
+def test_a_vocabulary_that_makes_no_sense_is_refused_whatever_its_checksum(file, tmp_path):
+    path = tmp_path / "hostile.tflite"
+    good = encode_dictionary(VOCABULARY)
+    for content in (b"", b"junk", good[:-1], good + b"\0", b"X" + good[1:]):
+        buffer = io.BytesIO(file.path.read_bytes()[: file.archive.graph_bytes])
+        with zipfile.ZipFile(buffer, "a") as archive:
+            archive.writestr("memcom.json", json.dumps(file.description))
+            archive.writestr("vocabulary.bin", content)
+        path.write_bytes(buffer.getvalue())
+        with pytest.raises(ValueError, match=r"undamaged, its vocabulary too. Received: path="):
+            read_archive(path)
+
+
 def test_a_cut_off_file_is_refused(conversion, tmp_path):
     path = tmp_path / "cut.tflite"
     size, graph = len(conversion.content), conversion.report["graph_bytes"]
@@ -614,6 +638,8 @@ def test_only_a_ranker_ranks_and_only_with_a_vocabulary_by_name(tmp_path):
         file.rank([1])
     with pytest.raises(ValueError, match=r"must hold a vocabulary. Received: path="):
         _ = file.vocabulary
+    with pytest.raises(ValueError, match=r"must hold a vocabulary. Received: path="):
+        _ = file.dictionary
 
 
 def test_reading_and_ranking_need_no_tensorflow(file):
