@@ -43,7 +43,7 @@ def encode_dictionary(vocabulary: Vocabulary) -> bytes:
     Example:
         >>> data = encode_dictionary(Vocabulary(["tea", "milk"]))
         >>> data[:4], len(data)
-        (b'MVOC', 90)
+        (b'MVOC', 88)
     """
     ids = np.arange(vocabulary.first_id, vocabulary.input_dim)
     items = vocabulary.items(ids).tolist()
