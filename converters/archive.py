@@ -64,6 +64,9 @@ def append_members(
     """Appends the description, and the vocabulary where there is one, to a flatbuffer.
 
     The description gets the checksum of the flatbuffer: the members have theirs from the zip.
+
+    Raises:
+        ValueError: If the vocabulary has a text that is no Unicode text.
     """
     described = {
         "format": FORMAT,
