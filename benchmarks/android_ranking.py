@@ -144,7 +144,7 @@ def report(document: measure.Result) -> str:
         f"{HISTORY_LENGTH}, the exact best {K}. Rank: median over rounds of the median of "
         f"{RANKINGS} rankings (smallest-largest round). RAM: RssAnon + RssFile after a collection "
         "of garbage; that at the start is the Java machine's, which a phone shares among its apps. "
-        "The titles are the app's, in memory for search. **Not a phone's time.**\n\n"
+        "Titles are looked up in the mapped file. **Not a phone's time.**\n\n"
         + measure.table(head, rows)
     )
     names = list(document["apks"])

@@ -2,32 +2,36 @@
 
 A `.tflite` file may have bytes behind the flatbuffer; a zip archive is read from its end. So one
 file is both: runtimes load the graph, and `unzip` or `zipfile` list the members, which are stored
-uncompressed so that an app can map them.
+uncompressed so that an app can map them. VOCABULARY_FORMAT.md specifies that of the vocabulary.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import mmap
 import os
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from memcom_tf.errors import invalid
-from memcom_tf.vocabulary import Vocabulary
+from memcom_tf.vocabulary import Dictionary, Vocabulary, encode_dictionary
 
 DESCRIPTION = "memcom.json"
-VOCABULARY = "vocabulary.json"
+VOCABULARY = "vocabulary.bin"
 FORMAT = "memcom_tf.model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _IDENTIFIER = b"TFL3"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a file's bytes depend on its content alone
 _LARGEST_MEMBER = 2**31
 _CHUNK = 2**20
+_MEMBER = struct.Struct("<26xHH")  # of a member's header, behind which are its name and more
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,22 @@ class Archive:
 
     Attributes:
         description: What the converter wrote about the file.
-        vocabulary: The vocabulary, or None where the model had none.
+        dictionary: The vocabulary in the memory-mapped file, or None where the model had none.
         graph_bytes: Size of the flatbuffer before the members.
     """
 
     description: dict[str, Any]
-    vocabulary: Vocabulary | None
+    dictionary: Dictionary | None
     graph_bytes: int
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary | None:
+        """The vocabulary, read at first use: that of a million items takes seconds.
+
+        Raises:
+            ValueError: If its bytes make no sense.
+        """
+        return None if self.dictionary is None else self.dictionary.vocabulary()
 
 
 def append_members(
@@ -51,6 +64,9 @@ def append_members(
     """Appends the description, and the vocabulary where there is one, to a flatbuffer.
 
     The description gets the checksum of the flatbuffer: the members have theirs from the zip.
+
+    Raises:
+        ValueError: If the vocabulary has a text that is no Unicode text.
     """
     described = {
         "format": FORMAT,
@@ -58,13 +74,13 @@ def append_members(
         **description,
         "graph_crc32": zlib.crc32(graph),
     }
-    members = {DESCRIPTION: json.dumps(described, indent=1)}
+    members = {DESCRIPTION: json.dumps(described, indent=1).encode()}
     if vocabulary is not None:
-        members[VOCABULARY] = vocabulary.to_json()
+        members[VOCABULARY] = encode_dictionary(vocabulary)
     buffer = io.BytesIO(graph)
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
-        for name, text in members.items():
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), text.encode())
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content)
     return buffer.getvalue()
 
 
@@ -92,17 +108,16 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
             members = {info.filename: info for info in archive.infolist()}
             if DESCRIPTION not in members:
                 raise _foreign(path)
-            texts = {
-                name: _member(archive, members[name])
-                for name in (DESCRIPTION, VOCABULARY)
-                if name in members
-            }
+            text = _member(archive, members[DESCRIPTION])
+            mapped = None
+            if VOCABULARY in members:
+                mapped = _mapped_member(archive, members[VOCABULARY], path)
             start = min(info.header_offset for info in members.values())
     except (zipfile.BadZipFile, EOFError, RuntimeError, OSError, UnicodeDecodeError) as error:
         raise _foreign(path) from error
-    description = _description(texts[DESCRIPTION], path)
-    vocabulary = Vocabulary.from_json(texts[VOCABULARY]) if VOCABULARY in texts else None
-    fingerprint = None if vocabulary is None else vocabulary.fingerprint
+    description = _description(text, path)
+    dictionary = None if mapped is None else _dictionary(mapped, path)
+    fingerprint = None if dictionary is None else dictionary.fingerprint
     for name, found in (
         ("graph_crc32", _crc32(path, start)),
         ("vocabulary_fingerprint", fingerprint),
@@ -113,7 +128,7 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
                 "Convert the model again, or copy the file again.",
                 path=str(path),
             )
-    return Archive(description, vocabulary, start)
+    return Archive(description, dictionary, start)
 
 
 def _foreign(path: Path) -> ValueError:
@@ -125,10 +140,35 @@ def _foreign(path: Path) -> ValueError:
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    _check_stored(info)
+    return archive.read(info).decode("utf-8", errors="replace")
+
+
+def _mapped_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> memoryview:
+    """The bytes of a member where they are in the file, their checksum checked."""
+    _check_stored(info)
+    with archive.open(info) as member:
+        while member.read(_CHUNK):  # at the end it compares the checksum
+            pass
+    with path.open("rb") as file:
+        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    start = info.header_offset + _MEMBER.size
+    start += sum(_MEMBER.unpack_from(content, info.header_offset))
+    return content[start : start + info.file_size]
+
+
+def _check_stored(info: zipfile.ZipInfo) -> None:
     stored = info.compress_type == zipfile.ZIP_STORED and info.file_size <= _LARGEST_MEMBER
     if not stored:
         raise zipfile.BadZipFile(f"{info.filename} is not stored")
-    return archive.read(info).decode("utf-8", errors="replace")
+
+
+def _dictionary(content: memoryview, path: Path) -> Dictionary:
+    try:
+        return Dictionary(content)
+    except ValueError as error:
+        must = "The file must be undamaged, its vocabulary too."
+        raise invalid(must, str(error), path=str(path)) from error
 
 
 def _crc32(path: Path, size: int) -> int:
@@ -151,7 +191,7 @@ def _description(text: str, path: Path) -> dict[str, Any]:
     if description.get("format_version") != FORMAT_VERSION:
         raise invalid(
             f"The file must have format version {FORMAT_VERSION}.",
-            "Update memcom_tf.",
+            "Update memcom_tf, or convert the model again.",
             format_version=description.get("format_version"),
         )
     return description

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.errors import invalid
-from memcom_tf.vocabulary import Vocabulary
+from memcom_tf.vocabulary import Dictionary, Vocabulary
 
 from .archive import Archive, read_archive
 
@@ -84,24 +84,38 @@ class CompressedModelFile:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The vocabulary that gave the ids.
+        """The vocabulary that gave the ids, read as a whole at first use.
 
         Raises:
             ValueError: If the model was converted without one.
         """
         if self.archive.vocabulary is None:
-            raise invalid(
-                "The file must hold a vocabulary.",
-                "Set the attribute `vocabulary` of the model before it is converted.",
-                path=str(self.path),
-            )
+            raise self._without_vocabulary()
         return self.archive.vocabulary
+
+    @property
+    def dictionary(self) -> Dictionary:
+        """The vocabulary in the file, of which a lookup reads what it needs.
+
+        Raises:
+            ValueError: If the model was converted without one.
+        """
+        if self.archive.dictionary is None:
+            raise self._without_vocabulary()
+        return self.archive.dictionary
+
+    def _without_vocabulary(self) -> ValueError:
+        return invalid(
+            "The file must hold a vocabulary.",
+            "Set the attribute `vocabulary` of the model before it is converted.",
+            path=str(self.path),
+        )
 
     @property
     def holes(self) -> np.ndarray:
         """The ids that no item of the file's vocabulary has; none where there is no vocabulary."""
-        vocabulary = self.archive.vocabulary
-        return np.empty(0, np.int64) if vocabulary is None else vocabulary.holes
+        dictionary = self.archive.dictionary
+        return np.empty(0, np.int64) if dictionary is None else dictionary.holes
 
     def history_row(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """The input `history [1, L]`: the last `L` ids in order of time, then zeros.

@@ -28,6 +28,7 @@ from memcom_tf.layers import (
     TruncatedEmbedding,
 )
 from memcom_tf.models import NextItemRanker
+from memcom_tf.vocabulary import encode_dictionary
 
 ITEMS, LENGTH = 200, 4
 TITLES = {1000 + i: f"Film {i}" for i in range(ITEMS - 2)}
@@ -483,10 +484,33 @@ def test_any_zip_reader_lists_the_members(file):
     with zipfile.ZipFile(file.path) as archive:
         assert archive.testzip() is None
         members = {info.filename: info for info in archive.infolist()}
-        assert set(members) == {"memcom.json", "vocabulary.json"}
+        assert set(members) == {"memcom.json", "vocabulary.bin"}
         assert all(info.compress_type == zipfile.ZIP_STORED for info in members.values())
         assert json.loads(archive.read("memcom.json"))["k"] == 5
     assert file.vocabulary == VOCABULARY
+
+
+def test_items_are_looked_up_in_the_mapped_file(file):
+    dictionary = file.dictionary
+    assert dictionary.fingerprint == file.description["vocabulary_fingerprint"]
+    for item in VOCABULARY:
+        id_ = int(VOCABULARY.ids(item))
+        assert (dictionary.id(item), dictionary.item(id_)) == (id_, item)
+        assert dictionary.detail("title", id_) == TITLES[item]
+    assert dictionary.id(-1) is None
+
+
+def test_a_vocabulary_that_makes_no_sense_is_refused_whatever_its_checksum(file, tmp_path):
+    path = tmp_path / "hostile.tflite"
+    good = encode_dictionary(VOCABULARY)
+    for content in (b"", b"junk", good[:-1], good + b"\0", b"X" + good[1:]):
+        buffer = io.BytesIO(file.path.read_bytes()[: file.archive.graph_bytes])
+        with zipfile.ZipFile(buffer, "a") as archive:
+            archive.writestr("memcom.json", json.dumps(file.description))
+            archive.writestr("vocabulary.bin", content)
+        path.write_bytes(buffer.getvalue())
+        with pytest.raises(ValueError, match=r"undamaged, its vocabulary too. Received: path="):
+            read_archive(path)
 
 
 def test_a_cut_off_file_is_refused(conversion, tmp_path):
@@ -502,7 +526,7 @@ def test_no_damaged_byte_of_the_members_causes_anything_but_a_clear_error(conver
     """What still reads, such as another date of a member, reads as it was."""
     path = tmp_path / "damaged.tflite"
     intact, graph = conversion.content, conversion.report["graph_bytes"]
-    expected = read_archive_of(intact, path)
+    expected = read_archive_of(intact, tmp_path / "intact.tflite")
     refused = 0
     directory = intact.rindex(b"PK\x01\x02", 0, intact.rindex(b"PK\x01\x02"))
     headers = [*range(graph, graph + 60), *range(directory, len(intact))]
@@ -564,8 +588,8 @@ def test_foreign_files_are_refused(conversion, tmp_path):
 
 def test_a_later_format_is_refused(conversion, tmp_path):
     path = tmp_path / "later.tflite"
-    path.write_bytes(zipped(conversion, format="memcom_tf.model", format_version=2))
-    with pytest.raises(ValueError, match=r"format version 1. Received: format_version=2. Update"):
+    path.write_bytes(zipped(conversion, format="memcom_tf.model", format_version=3))
+    with pytest.raises(ValueError, match=r"format version 2. Received: format_version=3. Update"):
         read_archive(path)
 
 
@@ -573,7 +597,7 @@ def test_a_later_format_is_refused(conversion, tmp_path):
 def test_compressed_members_are_never_unpacked(conversion, tmp_path, compression):
     """A few bytes could become as many as fill the memory."""
     path = tmp_path / "bomb.tflite"
-    bomb = {"format": "memcom_tf.model", "format_version": 1, "padding": "0" * 10_000_000}
+    bomb = {"format": "memcom_tf.model", "format_version": 2, "padding": "0" * 10_000_000}
     path.write_bytes(zipped(conversion, compression, **bomb))
     assert path.stat().st_size < 100_000
     with pytest.raises(ValueError, match=r"must be whole and written by `memcom convert`"):
@@ -619,6 +643,8 @@ def test_only_a_ranker_ranks_and_only_with_a_vocabulary_by_name(tmp_path):
         file.rank([1])
     with pytest.raises(ValueError, match=r"must hold a vocabulary. Received: path="):
         _ = file.vocabulary
+    with pytest.raises(ValueError, match=r"must hold a vocabulary. Received: path="):
+        _ = file.dictionary
 
 
 def test_reading_and_ranking_need_no_tensorflow(file):

@@ -23,7 +23,7 @@ import numpy as np
 from memcom_tf import FullEmbedding, MEmComEmbedding, Vocabulary
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.archive import append_members, read_archive
+from memcom_tf.converters.archive import FORMAT_VERSION, append_members, read_archive
 from memcom_tf.converters.golden import golden, golden_path
 from memcom_tf.models import NextItemRanker
 
@@ -87,7 +87,7 @@ def main() -> None:
     (folder / "no_model.tflite").write_bytes(b"not a model at all" * 9)
     archive = read_archive(intact)
     graph, description = content[: archive.graph_bytes], archive.description
-    later = append_members(graph, {**description, "format_version": 2}, vocabulary)
+    later = append_members(graph, {**description, "format_version": FORMAT_VERSION + 1}, vocabulary)
     (folder / "later_version.tflite").write_bytes(later)
     # A vocabulary that promises more than the tables hold.
     more = Vocabulary(range(1000))

@@ -1,9 +1,13 @@
 // A file of `memcom convert`: the graph, and in a zip archive behind it what describes it.
 
 import {unzipSync} from 'fflate';
+import {VocabularyError} from './sorted_texts.js';
+import {Vocabulary} from './vocabulary.js';
 
-const FORMATS = {'memcom.json': 'memcom_tf.model', 'vocabulary.json': 'memcom_tf.vocabulary'};
-const FORMAT_VERSION = 1;
+const DESCRIPTION = 'memcom.json';
+const VOCABULARY = 'vocabulary.bin';
+const FORMAT = 'memcom_tf.model';
+const FORMAT_VERSION = 2;
 
 /** What a person can do about a file that cannot be ranked with. */
 export class ModelFileError extends Error {}
@@ -20,42 +24,47 @@ export function readModelFile(bytes) {
     throw new ModelFileError('This is no TensorFlow Lite file. Choose one that memcom convert wrote.');
   }
   const members = readMembers(bytes);
-  const description = members['memcom.json'];
-  if (!description) throw foreign();
+  if (!members[DESCRIPTION]) throw foreign();
+  const description = readDescription(members[DESCRIPTION]);
   if (description.kind !== 'ranker') {
     throw new ModelFileError('This model does not rank. Convert a NextItemRanker.');
   }
-  const content = members['vocabulary.json'];
-  if (!content) {
+  if (!members[VOCABULARY]) {
     throw new ModelFileError('The file does not say what its items are called. ' +
         'Give the model its vocabulary before it is converted.');
   }
-  const vocabulary = new Vocabulary(content);
-  if (content.fingerprint !== description.vocabulary_fingerprint ||
+  const vocabulary = readVocabulary(members[VOCABULARY]);
+  if (vocabulary.fingerprint !== description.vocabulary_fingerprint ||
       vocabulary.inputDim !== description.embeddings[0].input_dim) {
-    throw new ModelFileError('The file was damaged on its way. Copy it again.');
+    throw damaged();
   }
   return {bytes, description, vocabulary};
 }
 
 function readMembers(bytes) {
-  let archive;
   try {
-    archive = unzipSync(bytes, {filter: ({name}) => name in FORMATS});
+    return unzipSync(bytes, {filter: ({name}) => name === DESCRIPTION || name === VOCABULARY});
   } catch (error) {
     if (!('code' in error)) throw error; // not fflate's word on the archive
     throw foreign();
   }
-  const members = {};
-  for (const [name, content] of Object.entries(archive)) {
-    const member = parse(new TextDecoder().decode(content));
-    if (member.format !== FORMATS[name]) throw foreign();
-    if (!(member.format_version <= FORMAT_VERSION)) {
-      throw new ModelFileError('A later version of memcom wrote this file. Update this page.');
-    }
-    members[name] = member;
+}
+
+function readDescription(content) {
+  const description = parse(new TextDecoder().decode(content));
+  if (description.format !== FORMAT) throw foreign();
+  if (description.format_version > FORMAT_VERSION) throw later();
+  if (description.format_version !== FORMAT_VERSION) throw damaged();
+  return description;
+}
+
+function readVocabulary(content) {
+  try {
+    return new Vocabulary(content);
+  } catch (error) {
+    if (!(error instanceof VocabularyError)) throw error;
+    throw error.later ? later() : damaged();
   }
-  return members;
 }
 
 function parse(text) {
@@ -63,66 +72,19 @@ function parse(text) {
     return JSON.parse(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw new ModelFileError('The file was damaged on its way. Copy it again.');
+    throw damaged();
   }
+}
+
+function damaged() {
+  return new ModelFileError('The file was damaged on its way. Copy it again, or convert the model again.');
+}
+
+function later() {
+  return new ModelFileError('A later version of memcom wrote this file. Update this page.');
 }
 
 function foreign() {
   return new ModelFileError('The file is incomplete, or another program wrote it. Copy it again, ' +
       'or write it with memcom convert.');
-}
-
-/** Items and their ids, with titles to show and to search; an item that is null is a hole, kept for one to come. */
-export class Vocabulary {
-  constructor({items, details = {}, out_of_vocabulary: policy}) {
-    const {title, ...others} = details;
-    this.items = items;
-    this.firstId = policy === 'share' ? 2 : 1;
-    this.inputDim = this.firstId + items.length;
-    this.titles = items.map((item, index) => title?.[index] || String(item ?? ''));
-    this.captions = items.map((_, index) => Object.values(others)
-        .flatMap((texts) => texts[index].split('|')).filter((text) => text).join(' · '));
-    this.folded = this.titles.map(fold);
-    this.size = items.filter((item) => item !== null).length;
-  }
-
-  title(id) {
-    return this.titles[id - this.firstId];
-  }
-
-  caption(id) {
-    return this.captions[id - this.firstId];
-  }
-
-  /** The id of an item, or undefined. */
-  id(item) {
-    const index = this.items.indexOf(item);
-    return index < 0 ? undefined : index + this.firstId;
-  }
-
-  item(id) {
-    return this.items[id - this.firstId];
-  }
-
-  /** Ids whose titles hold all words; those that start with the query first, then by popularity. */
-  search(query, limit) {
-    const wanted = fold(query).trim();
-    const words = wanted.split(/\s+/).filter((word) => word);
-    if (words.length === 0) return [];
-    const tiers = [[], [], []];
-    this.folded.forEach((title, index) => {
-      if (!words.every((word) => title.includes(word))) return;
-      const starts = words.every((word) => new RegExp(`(^|[^\\p{L}\\p{N}])${escaped(word)}`, 'u').test(title));
-      tiers[title.startsWith(wanted) ? 0 : starts ? 1 : 2].push(index + this.firstId);
-    });
-    return tiers.flat().slice(0, limit);
-  }
-}
-
-function fold(text) {
-  return text.normalize('NFD').replace(/\p{Mn}/gu, '').toLowerCase();
-}
-
-function escaped(word) {
-  return word.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }

@@ -19,9 +19,9 @@ data class Item(val id: Int, val title: String, val caption: String)
  * caption is made of the other details.
  */
 class Catalogue(private val vocabulary: Vocabulary) {
-    private val titles = vocabulary.details[TITLE]
+    private val titles = vocabulary.details[TITLE] ?: vocabulary.items
     private val captions = vocabulary.details.filterKeys { it != TITLE }.values.toList()
-    private val folded: List<String> by lazy { compactTexts(vocabulary.items.size) { fold(title(vocabulary.firstId + it)) } }
+    private val foldedTitles: List<String> by lazy { compactTexts(titles.distinct) { fold(it) } }
 
     val size: Int get() = vocabulary.size
 
@@ -44,7 +44,8 @@ class Catalogue(private val vocabulary: Vocabulary) {
             return vocabulary.ids.asSequence().filterNot(vocabulary::isHole).take(limit).map { get(it) }.toList()
         }
         val found = Array(3) { ArrayList<Int>() }
-        for ((index, title) in folded.withIndex()) {
+        for (index in titles.indices) {
+            val title = folded(index)
             val tier = when {
                 title.startsWith(wanted) -> 0
                 words.all { startsWord(title, it) } -> 1
@@ -56,9 +57,12 @@ class Catalogue(private val vocabulary: Vocabulary) {
         return found.flatMap { it }.take(limit).map { get(it) }
     }
 
-    private fun title(id: Int): String {
-        val title = titles?.get(id - vocabulary.firstId)
-        return if (title.isNullOrEmpty()) vocabulary.item(id) else title
+    private fun title(id: Int): String = titles[id - vocabulary.firstId].ifEmpty { vocabulary.item(id) }
+
+    private fun folded(index: Int): String {
+        val rank = titles.rank(index)
+        val title = if (rank == titles.distinct.size) "" else foldedTitles[rank]
+        return title.ifEmpty { fold(vocabulary.items[index]) }
     }
 
     private fun caption(id: Int): String = captions

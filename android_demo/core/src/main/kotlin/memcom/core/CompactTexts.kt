@@ -35,9 +35,9 @@ internal class CompactTexts private constructor(
     }
 }
 
-/** What [text] makes of each index below [size], compactly. */
-internal inline fun compactTexts(size: Int, text: (Int) -> String): List<String> {
+/** What [text] makes of each of [texts], compactly. */
+internal inline fun compactTexts(texts: List<String>, text: (String) -> String): List<String> {
     val builder = CompactTexts.Builder()
-    for (index in 0 until size) builder.add(text(index))
+    for (each in texts) builder.add(text(each))
     return builder.build()
 }

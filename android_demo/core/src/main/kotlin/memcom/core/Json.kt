@@ -3,7 +3,7 @@ package memcom.core
 import com.google.gson.stream.JsonReader
 import com.google.gson.stream.JsonToken
 
-// Streaming, since the vocabulary of a large catalogue is larger as a tree than as its texts.
+// Streaming: what this version does not know is skipped, and takes no memory.
 
 /** Reads an object; [read] must consume the value of the field that it is given. */
 internal inline fun JsonReader.forEachField(read: (name: String) -> Unit) {
@@ -34,11 +34,4 @@ internal fun JsonReader.readScalars(): Map<String, String?> {
     val fields = HashMap<String, String?>()
     forEachField { name -> fields[name] = nextScalar() }
     return fields
-}
-
-/** An array of scalars, as texts; "" for null. */
-internal fun JsonReader.readTexts(): List<String> {
-    val texts = CompactTexts.Builder()
-    forEachElement { texts.add(nextScalar().orEmpty()) }
-    return texts.build()
 }

@@ -33,7 +33,7 @@ data class ModelDescription(
 ) {
     companion object {
         private const val FORMAT = "memcom_tf.model"
-        private const val FORMAT_VERSION = 1
+        private const val FORMAT_VERSION = 2
 
         /** Reads the member `memcom.json`; what this version does not know is left out. */
         fun read(text: Reader): ModelDescription {
@@ -51,7 +51,7 @@ data class ModelDescription(
                     else -> texts[name] = json.nextScalar()
                 }
             }
-            requireFormat("file", FORMAT, FORMAT_VERSION, texts)
+            requireFormat(FORMAT, FORMAT_VERSION, texts)
             return ModelDescription(
                 name = texts["name"].orEmpty(),
                 method = embedding["method"].orEmpty(),
@@ -71,27 +71,25 @@ data class ModelDescription(
     }
 }
 
-/** Refuses what another program, or a later version of ours, wrote. */
-internal fun requireFormat(what: String, format: String, version: Int, fields: Map<String, String?>) {
+/** Refuses what another program, or another version of ours, wrote. */
+private fun requireFormat(format: String, version: Int, fields: Map<String, String?>) {
     val found = fields["format"]
     if (found != format) {
         throw ModelFileException(
             Problem.NO_DESCRIPTION,
-            "The $what must be written by memcom convert. Received: format=$found.",
+            "The file must be written by memcom convert. Received: format=$found.",
         )
     }
-    val foundVersion = fields["format_version"]?.toIntOrNull()
-    if (foundVersion == null || foundVersion < 1) {
+    requireVersion("file", version, fields["format_version"]?.toLongOrNull())
+}
+
+/** Refuses another version than [version] of [what]. */
+internal fun requireVersion(what: String, version: Int, found: Long?) {
+    if (found != version.toLong()) {
         throw ModelFileException(
-            Problem.DAMAGED,
-            "The $what must have a format version. Received: format_version=$foundVersion.",
-        )
-    }
-    if (foundVersion > version) {
-        throw ModelFileException(
-            Problem.LATER_VERSION,
-            "The $what must have a format version up to $version. Received: " +
-                "format_version=$foundVersion. Update the app, or convert with an older memcom_tf.",
+            if (found != null && found > version) Problem.LATER_VERSION else Problem.DAMAGED,
+            "The $what must have format version $version. Received: format_version=$found. " +
+                "Update the app, or convert the model again.",
         )
     }
 }

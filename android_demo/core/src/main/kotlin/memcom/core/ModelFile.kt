@@ -1,12 +1,12 @@
 package memcom.core
 
 import java.io.IOException
+import java.io.Reader
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
-import java.util.zip.CRC32
 
 /**
- * A file that `memcom convert` wrote of a ranker, read from memory or from a mapped file.
+ * A file that `memcom convert` wrote of a ranker, used where it is: in memory or in a mapped file.
  *
  * @property graph the flatbuffer, for a TensorFlow Lite runtime
  * @property bytes size of the whole file
@@ -21,7 +21,6 @@ class ModelFile private constructor(
 ) {
     companion object {
         private const val IDENTIFIER = 0x334c4654 // "TFL3", little-endian
-        private const val CHUNK = 1 shl 16
 
         /**
          * Reads and checks a file.
@@ -48,14 +47,8 @@ class ModelFile private constructor(
         }
 
         private fun read(content: ByteBuffer, members: Members): ModelFile {
-            var description: ModelDescription? = null
-            var vocabulary: Vocabulary? = null
-            members.forEach { name, member ->
-                when (name) {
-                    "memcom.json" -> description = ModelDescription.read(member.reader())
-                    "vocabulary.json" -> vocabulary = Vocabulary.read(member.reader())
-                }
-            }
+            val description = members["memcom.json"]?.let { ModelDescription.read(it.reader()) }
+            val vocabulary = members["vocabulary.bin"]?.let { Vocabulary.read(it) }
             val graph = content.part(0, members.start).order(ByteOrder.nativeOrder())
             return checked(content, graph, description ?: throw noDescription(), vocabulary)
         }
@@ -89,18 +82,7 @@ class ModelFile private constructor(
             return ModelFile(graph, content.limit(), description, vocabulary)
         }
 
-        private fun crc32(bytes: ByteBuffer): Long {
-            // CRC32.update(ByteBuffer) is not there before Android 8.
-            val rest = bytes.duplicate()
-            val chunk = ByteArray(CHUNK)
-            val checksum = CRC32()
-            while (rest.hasRemaining()) {
-                val count = minOf(CHUNK, rest.remaining())
-                rest.get(chunk, 0, count)
-                checksum.update(chunk, 0, count)
-            }
-            return checksum.value
-        }
+        private fun ByteBuffer.reader(): Reader = ByteArray(remaining()).also { duplicate().get(it) }.inputStream().reader()
 
         private fun noDescription() = ModelFileException(
             Problem.NO_DESCRIPTION,

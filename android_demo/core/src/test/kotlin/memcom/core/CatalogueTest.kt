@@ -8,7 +8,7 @@ class CatalogueTest {
         "Return of the Jedi (1983)", "Star Wars (1977)", "Godfather, The (1972)", "Amélie (2001)",
         "Starship Troopers (1997)", "Stardust (2007)", "Dark Star (1974)", "Custard (1999)",
     )
-    private val catalogue = Catalogue(Vocabulary(titles.indices.map { "$it" }, mapOf("title" to titles), 1, ""))
+    private val catalogue = Catalogue(TestVocabulary.of(titles.indices.map { "$it" }, mapOf("title" to titles)))
 
     private fun find(query: String, limit: Int = 10) = catalogue.search(query, limit).map { it.title.substringBefore(" (") }
 
@@ -38,17 +38,15 @@ class CatalogueTest {
     @Test
     fun captionsAreTheOtherDetails() {
         val details = mapOf("title" to listOf("A", ""), "genres" to listOf("Action|Crime", ""), "year" to listOf("1977", ""))
-        val catalogue = Catalogue(Vocabulary(listOf("x", "y"), details, 1, ""))
+        val catalogue = Catalogue(TestVocabulary.of(listOf("x", "y"), details))
         assertEquals(Item(1, "A", "Action · Crime · 1977"), catalogue[1])
         assertEquals("an item without a title has its own name", Item(2, "y", ""), catalogue[2])
     }
 
     @Test
     fun holesAreNeitherCountedNorFound() {
-        val json = """{"format": "memcom_tf.vocabulary", "format_version": 1, "fingerprint": "",
-            "items": ["tea", null, "", null], "out_of_vocabulary": "share",
-            "details": {"title": ["Tea", "", "", ""]}}"""
-        val vocabulary = Vocabulary.read(json.reader())
+        val items = listOf("tea", null, "", null)
+        val vocabulary = TestVocabulary.of(items, mapOf("title" to listOf("Tea", "", "", "")), firstId = 2)
         val catalogue = Catalogue(vocabulary)
         assertEquals(listOf(2, 2 + 4), listOf(catalogue.size, vocabulary.inputDim))
         assertEquals(listOf(2, 4), catalogue.search("", 9).map { it.id })
@@ -58,7 +56,7 @@ class CatalogueTest {
 
     @Test
     fun aVocabularyWithoutDetailsShowsItsItems() {
-        val catalogue = Catalogue(Vocabulary(listOf("tea", "milk"), emptyMap(), 2, ""))
+        val catalogue = Catalogue(TestVocabulary.of(listOf("tea", "milk"), firstId = 2))
         assertEquals(Item(3, "milk", ""), catalogue[3])
         assertEquals(listOf(2), catalogue.search("TE", 5).map { it.id })
     }

@@ -27,7 +27,7 @@ class ModelFileTest {
     fun sharedUnknownsReserveOneMoreId() {
         val file = TestFile(
             description = TestFile.DESCRIPTION.replace("\"input_dim\": 4", "\"input_dim\": 5"),
-            vocabulary = TestFile.VOCABULARY.replace("\"error\"", "\"share\""),
+            vocabulary = TestFile.vocabulary(firstId = 2),
         ).read()
         assertEquals(listOf(4, 2), file.vocabulary.idsOf(listOf("12", "no such", "50")))
         assertEquals("12", file.vocabulary.item(4))
@@ -47,10 +47,11 @@ class ModelFileTest {
     }
 
     @Test
-    fun aLaterVersionIsRefused() {
-        val later = { text: String -> text.replace("\"format_version\": 1", "\"format_version\": 2") }
-        assertProblem(Problem.LATER_VERSION, TestFile(description = later(TestFile.DESCRIPTION)))
-        assertProblem(Problem.LATER_VERSION, TestFile(vocabulary = later(TestFile.VOCABULARY)))
+    fun anotherVersionIsRefused() {
+        val version = { number: Int -> TestFile.DESCRIPTION.replace("\"format_version\": 2", "\"format_version\": $number") }
+        assertProblem(Problem.LATER_VERSION, TestFile(description = version(3)))
+        assertProblem(Problem.DAMAGED, TestFile(description = version(1)))
+        assertProblem(Problem.LATER_VERSION, TestFile(vocabulary = TestFile.vocabulary(version = 2)))
     }
 
     @Test
@@ -60,11 +61,12 @@ class ModelFileTest {
 
     @Test
     fun aRankerNeedsItsVocabulary() {
-        val nameless = TestFile.DESCRIPTION.replace("\"f00d\"", "null")
+        val nameless = TestFile.DESCRIPTION.replace("\"${TestVocabulary.FINGERPRINT}\"", "null")
         assertProblem(Problem.NO_VOCABULARY, TestFile(description = nameless, vocabulary = null))
         assertProblem(Problem.DAMAGED, TestFile(vocabulary = null))
-        assertProblem(Problem.DAMAGED, TestFile(vocabulary = TestFile.VOCABULARY.replace("f00d", "beef")))
-        assertProblem(Problem.DAMAGED, TestFile(vocabulary = TestFile.VOCABULARY.replace("50, ", "")))
+        assertProblem(Problem.DAMAGED, TestFile(vocabulary = TestFile.vocabulary(fingerprint = "00".repeat(32))))
+        assertProblem(Problem.DAMAGED, TestFile(vocabulary = TestFile.vocabulary(firstId = 2)))
+        assertProblem(Problem.DAMAGED, TestFile(vocabulary = TestFile.vocabulary().copyOf(90)))
     }
 
     @Test
@@ -73,8 +75,8 @@ class ModelFileTest {
         val text = String(intact, Charsets.ISO_8859_1)
         val members = Regex("PK\u0003\u0004").findAll(text).map { it.range.first }.toList()
         val directory = text.indexOf("PK\u0001\u0002")
-        // Without the headers of members: what their fields mean is java.util.zip's to judge.
-        val positions = (8 until members[0]) + (members[0] + 41 until members[1]) + (members[1] + 45 until directory)
+        // Without the headers of members: most of their fields say again what the directory says.
+        val positions = (8 until members[0]) + (members[0] + 41 until members[1]) + (members[1] + 44 until directory)
         for (position in positions) {
             val changed = intact.clone().also { it[position] = (it[position] + 1).toByte() }
             assertThrows("byte $position", ModelFileException::class.java) { ModelFile.read(ByteBuffer.wrap(changed)) }

@@ -11,29 +11,32 @@ import java.util.zip.ZipOutputStream
 class TestFile(
     var graph: ByteArray = byteArrayOf(28, 0, 0, 0) + "TFL3".toByteArray() + ByteArray(100) { it.toByte() },
     var description: String = DESCRIPTION,
-    var vocabulary: String? = VOCABULARY,
+    var vocabulary: ByteArray? = vocabulary(),
 ) {
     fun bytes(): ByteArray {
         val crc32 = CRC32().apply { update(graph) }.value
         val members = listOfNotNull(
-            "memcom.json" to description.replace("CRC32", crc32.toString()),
-            vocabulary?.let { "vocabulary.json" to it },
+            "memcom.json" to description.replace("CRC32", crc32.toString()).toByteArray(),
+            vocabulary?.let { "vocabulary.bin" to it },
         )
-        val archive = zip(members.map { (name, text) -> name to text.toByteArray() })
+        val archive = zip(members)
         return graph + shifted(archive, graph.size)
     }
 
     fun read() = ModelFile.read(ByteBuffer.wrap(bytes()))
 
     companion object {
-        const val DESCRIPTION = """{"format": "memcom_tf.model", "format_version": 1, "name": "films", "kind": "ranker",
+        const val DESCRIPTION = """{"format": "memcom_tf.model", "format_version": 2, "name": "films", "kind": "ranker",
             "signatures": ["rank", "score", "embed"], "weights": "int8", "k": 2, "history_length": 3, "unknown": {"a": [1]},
             "embeddings": [{"method": "MEmComEmbedding", "input_dim": 4, "output_dim": 2, "tables": [{"rows": 9}]}],
-            "vocabulary_fingerprint": "f00d", "graph_crc32": CRC32}"""
-        const val VOCABULARY = """{"format": "memcom_tf.vocabulary", "format_version": 1, "fingerprint": "f00d",
-            "items": [50, 7, 12], "counts": [9, 5, 1], "order": "frequency", "out_of_vocabulary": "error",
-            "details": {"title": ["Star Wars (1977)", "Twelve Monkeys (1995)", "Amélie (2001)"],
-                        "genres": ["Action|Sci-Fi", "Drama", ""]}}"""
+            "vocabulary_fingerprint": "${TestVocabulary.FINGERPRINT}", "graph_crc32": CRC32}"""
+        private val DETAILS = mapOf(
+            "title" to listOf("Star Wars (1977)", "Twelve Monkeys (1995)", "Amélie (2001)"),
+            "genres" to listOf("Action|Sci-Fi", "Drama", ""),
+        )
+
+        fun vocabulary(firstId: Int = 1, fingerprint: String = TestVocabulary.FINGERPRINT, version: Int = 1) =
+            TestVocabulary.bytes(listOf("50", "7", "12"), DETAILS, firstId, fingerprint, version)
 
         private fun zip(members: List<Pair<String, ByteArray>>): ByteArray {
             val bytes = ByteArrayOutputStream()
