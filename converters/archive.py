@@ -19,6 +19,9 @@ from typing import Any
 from memcom_tf.errors import invalid
 from memcom_tf.vocabulary import Vocabulary
 
+from .description import check_description, parse_description
+from .members import foreign, read_members
+
 DESCRIPTION = "memcom.json"
 VOCABULARY = "vocabulary.json"
 FORMAT = "memcom_tf.model"
@@ -26,7 +29,6 @@ FORMAT_VERSION = 1
 
 _IDENTIFIER = b"TFL3"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a file's bytes depend on its content alone
-_LARGEST_MEMBER = 2**31
 _CHUNK = 2**20
 
 
@@ -87,21 +89,11 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
         head = file.read(8)
     if head[4:] != _IDENTIFIER:
         raise invalid("The file must be a TensorFlow Lite file.", path=str(path))
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename: info for info in archive.infolist()}
-            if DESCRIPTION not in members:
-                raise _foreign(path)
-            texts = {
-                name: _member(archive, members[name])
-                for name in (DESCRIPTION, VOCABULARY)
-                if name in members
-            }
-            start = min(info.header_offset for info in members.values())
-    except (zipfile.BadZipFile, EOFError, RuntimeError, OSError, UnicodeDecodeError) as error:
-        raise _foreign(path) from error
-    description = _description(texts[DESCRIPTION], path)
-    vocabulary = Vocabulary.from_json(texts[VOCABULARY]) if VOCABULARY in texts else None
+    members, start = read_members(path, (DESCRIPTION, VOCABULARY))
+    if DESCRIPTION not in members:
+        raise foreign(path)
+    description = _description(members[DESCRIPTION], path)
+    vocabulary = _vocabulary(members[VOCABULARY]) if VOCABULARY in members else None
     fingerprint = None if vocabulary is None else vocabulary.fingerprint
     for name, found in (
         ("graph_crc32", _crc32(path, start)),
@@ -116,19 +108,8 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
     return Archive(description, vocabulary, start)
 
 
-def _foreign(path: Path) -> ValueError:
-    return invalid(
-        "The file must be whole and written by `memcom convert`: its description is missing.",
-        "Convert the model again, or copy the file again.",
-        path=str(path),
-    )
-
-
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
-    stored = info.compress_type == zipfile.ZIP_STORED and info.file_size <= _LARGEST_MEMBER
-    if not stored:
-        raise zipfile.BadZipFile(f"{info.filename} is not stored")
-    return archive.read(info).decode("utf-8", errors="replace")
+def _vocabulary(content: bytes) -> Vocabulary:
+    return Vocabulary.from_json(content.decode("utf-8", errors="replace"))
 
 
 def _crc32(path: Path, size: int) -> int:
@@ -141,17 +122,15 @@ def _crc32(path: Path, size: int) -> int:
     return checksum
 
 
-def _description(text: str, path: Path) -> dict[str, Any]:
-    try:
-        description = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _foreign(path) from error
+def _description(text: bytes, path: Path) -> dict[str, Any]:
+    description = parse_description(text)
     if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise _foreign(path)
+        raise foreign(path)
     if description.get("format_version") != FORMAT_VERSION:
         raise invalid(
             f"The file must have format version {FORMAT_VERSION}.",
             "Update memcom_tf.",
             format_version=description.get("format_version"),
         )
+    check_description(description, path)
     return description

@@ -238,8 +238,13 @@ def _id_of(vocabulary: Any, text: str) -> int:
 
 
 def _names(vocabulary: Any, ids: Any) -> list[str]:
-    items = [str(item) for item in vocabulary.items(ids)]
+    items = [_printable(item) for item in vocabulary.items(ids)]
     if "title" not in vocabulary.details:
         return items
     titles = vocabulary.detail("title", ids)
-    return [str(title) or item for title, item in zip(titles, items, strict=True)]
+    return [_printable(title) or item for title, item in zip(titles, items, strict=True)]
+
+
+def _printable(text: Any) -> str:
+    """A name as it may go to a terminal, which would obey a file's control characters."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(text))

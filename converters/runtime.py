@@ -14,6 +14,9 @@ from memcom_tf.errors import invalid
 from memcom_tf.vocabulary import Vocabulary
 
 from .archive import Archive, read_archive
+from .description import check_agreement
+from .graph import Graph
+from .graph_check import check_graph
 
 
 class CompressedModelFile:
@@ -31,6 +34,9 @@ class CompressedModelFile:
     def __init__(self, path: str | os.PathLike[str], num_threads: int = 1) -> None:
         self.path = Path(path)
         self.archive: Archive = read_archive(path)
+        # Before the runtime sees it: a kernel may crash on what its checks let through.
+        self.graph: Graph = check_graph(self.path, self.archive.graph_bytes)
+        check_agreement(self.description, self.archive.vocabulary, self.graph, self.path)
         self._interpreter = _interpreter(self.path, num_threads)
 
     @property
@@ -73,8 +79,8 @@ class CompressedModelFile:
             )
         try:
             outputs = self._runner(signature)(**inputs)
-        except RuntimeError as error:
-            raise invalid(f"The runtime must accept the input: {error}.") from error
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise invalid(f"The runtime must accept the input: {error or 'no memory'}.") from error
         return {name: np.asarray(values) for name, values in outputs.items()}
 
     def _runner(self, signature: str) -> Any:
@@ -148,7 +154,7 @@ def _interpreter(path: Path, num_threads: int) -> Any:
         ) from error
     try:
         return Interpreter(model_path=str(path), num_threads=num_threads)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, MemoryError) as error:
         raise invalid(
             f"The file must be readable by the LiteRT runtime, which says: {error}.",
             "Convert the model again, or copy the file again.",
