@@ -137,6 +137,28 @@ def inspect(options: argparse.Namespace) -> int:
     return DONE
 
 
+def compare(options: argparse.Namespace) -> int:
+    """Shows two .tflite files side by side."""
+    for path in (options.first, options.second):
+        require_file(path)
+    from .comparison import compare
+    from .runtime import CompressedModelFile
+
+    examples = None
+    if options.examples is not None:
+        examples = _load_examples(options.examples, CompressedModelFile(options.first).archive)
+    comparison = compare(options.first, options.second, examples=examples)
+    if options.json:
+        import json
+
+        print(json.dumps(dataclasses.asdict(comparison), indent=1))
+    else:
+        from .comparison_display import show_comparison
+
+        show_comparison(comparison)
+    return DONE
+
+
 def rank(options: argparse.Namespace) -> int:
     """Ranks the catalogue with a .tflite file alone."""
     require_file(options.file)

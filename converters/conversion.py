@@ -21,6 +21,7 @@ from .archive import append_members
 from .fold import ShippedEmbedding, Weights, find_embeddings, ship
 from .report import describe_embedding
 from .signatures import model_signatures, ranker_signatures
+from .sizes import compressed_bytes
 from .tflite import (
     convert_signatures,
     finish,
@@ -147,7 +148,12 @@ def convert(
         "scores_in_integers": scores_in_integers(graph),
     }
     content = append_members(graph, description, getattr(model, "vocabulary", None))
-    report = {**description, "file_bytes": len(content), "graph_bytes": len(graph)}
+    report = {
+        **description,
+        "file_bytes": len(content),
+        "graph_bytes": len(graph),
+        "compressed_bytes": compressed_bytes([content]),
+    }
     verification = verify_content(model, content, examples=examples) if verify else None
     return Conversion(content, report, verification)
 

@@ -17,6 +17,7 @@ from .archive import Archive, read_archive
 from .description import check_agreement
 from .graph import Graph
 from .graph_check import check_graph
+from .sizes import compressed_bytes, parts_of
 
 
 class CompressedModelFile:
@@ -38,18 +39,20 @@ class CompressedModelFile:
         self.graph: Graph = check_graph(self.path, self.archive.graph_bytes)
         check_agreement(self.description, self.archive.vocabulary, self.graph, self.path)
         self._interpreter = _interpreter(self.path, num_threads)
+        self._runners: dict[str, Any] = {}
 
     @property
     def description(self) -> dict[str, Any]:
         """What the converter wrote about the file."""
         return self.archive.description
 
-    @property
+    @cached_property
     def report(self) -> dict[str, Any]:
-        """The description with the sizes of the file."""
+        """The description with the sizes of the file, also compressed by zlib."""
         sizes = {
             "file_bytes": self.path.stat().st_size,
             "graph_bytes": self.archive.graph_bytes,
+            "compressed_bytes": compressed_bytes(parts_of(self.path)),
         }
         return {**self.description, **sizes}
 
@@ -84,7 +87,9 @@ class CompressedModelFile:
         return {name: np.asarray(values) for name, values in outputs.items()}
 
     def _runner(self, signature: str) -> Any:
-        return self._interpreter.get_signature_runner(signature)
+        if signature not in self._runners:
+            self._runners[signature] = self._interpreter.get_signature_runner(signature)
+        return self._runners[signature]
 
     # A ranker.
 
