@@ -53,6 +53,13 @@ _TABLE_FIELDS: dict[str, tuple[type, int | None]] = {
     "scale_bytes": (int, 0),
     "float32_bytes": (int, 0),
 }
+# Files of earlier versions have none of these.
+_LATER_TABLE_FIELDS: dict[str, tuple[type, int | None]] = {
+    "bits": (int, 1),
+    "metadata_bytes": (int, 0),
+    "median_error": (float, 0),
+    "worst_error": (float, 0),
+}
 
 
 def parse_description(text: bytes) -> Any:
@@ -84,6 +91,8 @@ def check_description(description: dict[str, Any], path: Path) -> None:
                 raise _wrong(share, value, path)
         for table in embedding["tables"]:
             _check_fields(table, _TABLE_FIELDS, path)
+            later = {name: of for name, of in _LATER_TABLE_FIELDS.items() if name in table}
+            _check_fields(table, later, path)
     if description["kind"] == "ranker":
         _check_fields(description, _RANKER_FIELDS, path)
 
