@@ -6,12 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparison import Comparison, compare
     from .conversion import Conversion, convert
     from .runtime import CompressedModelFile
     from .verification import Verification, verify
 
 # Imported when used: reading a file needs no TensorFlow.
 _HOMES = {
+    "Comparison": "comparison",
+    "compare": "comparison",
     "Conversion": "conversion",
     "convert": "conversion",
     "CompressedModelFile": "runtime",
@@ -19,7 +22,15 @@ _HOMES = {
     "verify": "verification",
 }
 
-__all__ = ["CompressedModelFile", "Conversion", "Verification", "convert", "verify"]
+__all__ = [
+    "Comparison",
+    "CompressedModelFile",
+    "Conversion",
+    "Verification",
+    "compare",
+    "convert",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-import mmap
 import os
-import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -22,6 +20,9 @@ from typing import Any
 from memcom_tf.errors import invalid
 from memcom_tf.vocabulary import Dictionary, Vocabulary, encode_dictionary
 
+from .description import check_description, parse_description
+from .members import foreign, read_members
+
 DESCRIPTION = "memcom.json"
 VOCABULARY = "vocabulary.bin"
 FORMAT = "memcom_tf.model"
@@ -29,9 +30,7 @@ FORMAT_VERSION = 2
 
 _IDENTIFIER = b"TFL3"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a file's bytes depend on its content alone
-_LARGEST_MEMBER = 2**31
 _CHUNK = 2**20
-_MEMBER = struct.Struct("<26xHH")  # of a member's header, behind which are its name and more
 
 
 @dataclass(frozen=True)
@@ -103,20 +102,11 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
         head = file.read(8)
     if head[4:] != _IDENTIFIER:
         raise invalid("The file must be a TensorFlow Lite file.", path=str(path))
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename: info for info in archive.infolist()}
-            if DESCRIPTION not in members:
-                raise _foreign(path)
-            text = _member(archive, members[DESCRIPTION])
-            mapped = None
-            if VOCABULARY in members:
-                mapped = _mapped_member(archive, members[VOCABULARY], path)
-            start = min(info.header_offset for info in members.values())
-    except (zipfile.BadZipFile, EOFError, RuntimeError, OSError, UnicodeDecodeError) as error:
-        raise _foreign(path) from error
-    description = _description(text, path)
-    dictionary = None if mapped is None else _dictionary(mapped, path)
+    members, start = read_members(path, (DESCRIPTION, VOCABULARY))
+    if DESCRIPTION not in members:
+        raise foreign(path)
+    description = _description(bytes(members[DESCRIPTION]), path)
+    dictionary = _dictionary(members[VOCABULARY], path) if VOCABULARY in members else None
     fingerprint = None if dictionary is None else dictionary.fingerprint
     for name, found in (
         ("graph_crc32", _crc32(path, start)),
@@ -129,38 +119,6 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
                 path=str(path),
             )
     return Archive(description, dictionary, start)
-
-
-def _foreign(path: Path) -> ValueError:
-    return invalid(
-        "The file must be whole and written by `memcom convert`: its description is missing.",
-        "Convert the model again, or copy the file again.",
-        path=str(path),
-    )
-
-
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
-    _check_stored(info)
-    return archive.read(info).decode("utf-8", errors="replace")
-
-
-def _mapped_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> memoryview:
-    """The bytes of a member where they are in the file, their checksum checked."""
-    _check_stored(info)
-    with archive.open(info) as member:
-        while member.read(_CHUNK):  # at the end it compares the checksum
-            pass
-    with path.open("rb") as file:
-        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    start = info.header_offset + _MEMBER.size
-    start += sum(_MEMBER.unpack_from(content, info.header_offset))
-    return content[start : start + info.file_size]
-
-
-def _check_stored(info: zipfile.ZipInfo) -> None:
-    stored = info.compress_type == zipfile.ZIP_STORED and info.file_size <= _LARGEST_MEMBER
-    if not stored:
-        raise zipfile.BadZipFile(f"{info.filename} is not stored")
 
 
 def _dictionary(content: memoryview, path: Path) -> Dictionary:
@@ -181,17 +139,15 @@ def _crc32(path: Path, size: int) -> int:
     return checksum
 
 
-def _description(text: str, path: Path) -> dict[str, Any]:
-    try:
-        description = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _foreign(path) from error
+def _description(text: bytes, path: Path) -> dict[str, Any]:
+    description = parse_description(text)
     if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise _foreign(path)
+        raise foreign(path)
     if description.get("format_version") != FORMAT_VERSION:
         raise invalid(
             f"The file must have format version {FORMAT_VERSION}.",
             "Update memcom_tf, or convert the model again.",
             format_version=description.get("format_version"),
         )
+    check_description(description, path)
     return description

@@ -1,4 +1,4 @@
-"""The command `memcom`: train, compress, convert, verify, inspect, rank, golden and others.
+"""The command `memcom`: train, compress, convert, verify, inspect, compare, rank and others.
 
 Exit codes: 0 done, 1 verification or building failed, 2 usage or bad input.
 """
@@ -123,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="print JSON")
     inspect.set_defaults(run=commands.inspect)
 
+    compare = subparsers.add_parser("compare", help="show two .tflite files side by side")
+    compare.add_argument("first", type=Path, metavar="A.tflite")
+    compare.add_argument("second", type=Path, metavar="B.tflite")
+    _add_examples(compare)
+    compare.add_argument("--json", action="store_true", help="print JSON")
+    compare.set_defaults(run=commands.compare)
+
     rank = subparsers.add_parser("rank", help="rank the catalogue with a .tflite file alone")
     rank.add_argument("file", type=Path, metavar="MODEL.tflite")
     rank.add_argument(
@@ -174,6 +181,10 @@ def _add_interactions(parser: argparse.ArgumentParser) -> None:
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     _add_loading(parser)
+    _add_examples(parser)
+
+
+def _add_examples(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--examples",
         type=Path,

@@ -172,6 +172,28 @@ def inspect(options: argparse.Namespace) -> int:
     return DONE
 
 
+def compare(options: argparse.Namespace) -> int:
+    """Shows two .tflite files side by side."""
+    for path in (options.first, options.second):
+        require_file(path)
+    from .comparison import compare
+    from .runtime import CompressedModelFile
+
+    examples = None
+    if options.examples is not None:
+        examples = _load_examples(options.examples, CompressedModelFile(options.first).archive)
+    comparison = compare(options.first, options.second, examples=examples)
+    if options.json:
+        import json
+
+        print(json.dumps(dataclasses.asdict(comparison), indent=1))
+    else:
+        from .comparison_display import show_comparison
+
+        show_comparison(comparison)
+    return DONE
+
+
 def rank(options: argparse.Namespace) -> int:
     """Ranks the catalogue with a .tflite file alone."""
     require_file(options.file)
@@ -273,8 +295,13 @@ def _id_of(vocabulary: Any, text: str) -> int:
 
 
 def _names(vocabulary: Any, ids: Any) -> list[str]:
-    items = [str(item) for item in vocabulary.items(ids)]
+    items = [_printable(item) for item in vocabulary.items(ids)]
     if "title" not in vocabulary.details:
         return items
     titles = vocabulary.detail("title", ids)
-    return [str(title) or item for title, item in zip(titles, items, strict=True)]
+    return [_printable(title) or item for title, item in zip(titles, items, strict=True)]
+
+
+def _printable(text: Any) -> str:
+    """A name as it may go to a terminal, which would obey a file's control characters."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(text))

@@ -12,6 +12,7 @@ from memcom_tf.files import write_atomically
 
 from .archive import append_members
 from .prepared import prepare
+from .sizes import compressed_bytes
 from .tflite import (
     convert_signatures,
     finish,
@@ -113,7 +114,12 @@ def convert(
         "scores_in_integers": scores_in_integers(graph),
     }
     content = append_members(graph, description, prepared.vocabulary)
-    report = {**description, "file_bytes": len(content), "graph_bytes": len(graph)}
+    report = {
+        **description,
+        "file_bytes": len(content),
+        "graph_bytes": len(graph),
+        "compressed_bytes": compressed_bytes([content]),
+    }
     verification = None
     if verify:
         verification = verify_content(prepared, content, examples=examples)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -22,9 +23,10 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
     console = console or Console()
     tables = sum(embedding["bytes"] for embedding in report["embeddings"])
     console.print(
-        f"[bold]{report['name']}[/bold]: graph {report['graph_bytes']:,} bytes, of which tables "
-        f"{tables:,}; vocabulary and description {report['file_bytes'] - report['graph_bytes']:,}; "
-        f"file {report['file_bytes']:,}"
+        f"[bold]{escape(report['name'])}[/bold]: graph {report['graph_bytes']:,} bytes, of which "
+        f"tables {tables:,}; vocabulary and description "
+        f"{report['file_bytes'] - report['graph_bytes']:,}; file {report['file_bytes']:,}, "
+        f"{report['compressed_bytes']:,} by zlib as an app store delivers it"
     )
     dense, own = 4 * report["uncompressed_parameters"], report["parameter_bytes"]
     console.print(
@@ -33,29 +35,39 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
         f"than this model's own ({own:,} bytes)"
     )
     console.print(
-        f"Runs on TensorFlow Lite {report['min_runtime_version']} and later; "
-        f"signatures: {', '.join(report['signatures'])}"
+        f"Runs on TensorFlow Lite {escape(report['min_runtime_version'])} and later; "
+        f"signatures: {escape(', '.join(report['signatures']))}"
     )
     table = Table("table", "stored as", box=SIMPLE, pad_edge=False)
     table.columns[0].overflow = "fold"
-    for name in ("rows", "width", "data", "scales", "float32"):
+    for name in ("rows", "width", "bits", "data", "metadata", "float32", "error", "worst row"):
         table.add_column(name, justify="right")
     for embedding in report["embeddings"]:
         for stored in embedding["tables"]:
-            sizes = ("rows", "width", "data_bytes", "scale_bytes", "float32_bytes")
+            sizes = ("rows", "width", "bits", "data_bytes", "metadata_bytes", "float32_bytes")
             table.add_row(
-                f"{embedding['name']}/{stored['name']}",
-                stored["storage"].replace("_", " "),
-                *(f"{stored[size]:,}" for size in sizes),
+                Text(f"{embedding['name']}/{stored['name']}"),
+                Text(stored["storage"].replace("_", " ")),
+                *(_shown(stored, size, ",") for size in sizes),
+                *(_shown(stored, error, ".2%") for error in ("median_error", "worst_error")),
             )
     console.print(table)
+    console.print(
+        "Errors are distances of stored rows from trained ones over the norms of these: the median "
+        "of all rows, and the worst."
+    )
     for embedding in report["embeddings"]:
         if "share_not_unique" in embedding:
             console.print(
-                f"{embedding['name']} ({embedding['method']}): "
+                f"{escape(embedding['name'])} ({escape(embedding['method'])}): "
                 f"{embedding['share_not_unique']:.2%} of the ids share their vector with another "
                 f"id, {embedding['share_not_unique_trained']:.2%} before quantization"
             )
+
+
+def _shown(stored: dict[str, Any], name: str, form: str) -> str:
+    """A number of a table, a dash where a file of an earlier version has none."""
+    return f"{stored[name]:{form}}" if name in stored else "-"
 
 
 def show_compression(compression: Compression, console: Console | None = None) -> None:

@@ -12,6 +12,7 @@ from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Tables
 
+from .quantization_error import RowErrors, row_errors
 from .quantize import QuantizedTable, quantize_table
 from .weights import Weights, kind_of, stored_as
 
@@ -34,11 +35,13 @@ class ShippedEmbedding:
         trained: The layer of the model.
         layer: The layer that computes with the stored tables, `trained.ships_as()`.
         tables: The stored tables by name.
+        errors: What quantization took from their rows, by name; codes and floats lose nothing.
     """
 
     trained: CompressedEmbedding
     layer: CompressedEmbedding
     tables: dict[str, QuantizedTable]
+    errors: dict[str, RowErrors]
 
     def dequantized(self) -> dict[str, np.ndarray]:
         """The float32 values of the stored tables."""
@@ -52,14 +55,17 @@ def ship(trained: CompressedEmbedding, weights: Weights = "int8") -> ShippedEmbe
     """
     # By the operations that a layer rounds after: NumPy's sums may differ in their last bit.
     folded = trained.fold(ReferenceOps(), _as_tensors(trained.table_values()))
-    tables = {}
+    tables, errors = {}, {}
     for table in trained.stored_tables():
         is_rounded = trained.quantization_aware and table.name in trained.storage
         if not is_rounded:
             table = stored_as(table, kind_of(weights, f"{trained.name}/{table.name}"))
         values = np.asarray(folded[table.name])
-        tables[table.name] = quantize_table(table, values, is_rounded=is_rounded)
-    return ShippedEmbedding(trained, trained.ships_as(), tables)
+        stored = quantize_table(table, values, is_rounded=is_rounded)
+        tables[table.name] = stored
+        if not stored.holds_codes and stored.storage != "float32":
+            errors[table.name] = row_errors(values, stored)
+    return ShippedEmbedding(trained, trained.ships_as(), tables, errors)
 
 
 def _as_tensors(tables: Tables) -> Tables:

@@ -9,6 +9,7 @@ import numpy as np
 from memcom_tf.ops.numpy_ops import NumpyOps
 
 from .fold import ShippedEmbedding
+from .quantization_error import RowErrors, row_errors
 from .quantize import QuantizedTable
 from .trained_model import ShippedMatrix
 
@@ -23,11 +24,14 @@ def describe_embedding(shipped: ShippedEmbedding) -> dict[str, Any]:
         shipped: The folded and quantized embedding.
 
     Returns:
-        Name, method, sizes, tables with their bytes, and two shares of ids whose vector another
-        id has as well: in the trained float32 tables, and in the file.
+        Name, method, sizes, and tables with their bits, bytes (scales are the metadata) and
+        errors relative to the norm of a row: of the median row, and of the worst. And two shares
+        of ids whose vector another id has as well: in the trained float32 tables, and in the file.
     """
     layer = shipped.layer
-    tables = [_describe_table(table) for table in shipped.tables.values()]
+    tables = [
+        _describe_table(table, shipped.errors.get(name)) for name, table in shipped.tables.items()
+    ]
     return {
         "name": shipped.trained.name,
         "method": type(shipped.trained).__name__,
@@ -46,7 +50,7 @@ def describe_matrix(shipped: ShippedMatrix) -> dict[str, Any]:
     """The report on a table, or a kernel, that no layer of `memcom_tf.layers` holds."""
     matrix, table = shipped.matrix, shipped.table
     name, _, variable = table.name.rpartition("/")
-    described = {**_describe_table(table), "name": variable}
+    described = {**_describe_table(table, row_errors(matrix.values, table)), "name": variable}
     uses = {"lookup": matrix.is_looked_up, "product": matrix.is_multiplied}
     return {
         "name": name,
@@ -71,16 +75,21 @@ def _uniqueness(shipped: ShippedEmbedding) -> dict[str, float]:
     }
 
 
-def _describe_table(table: QuantizedTable) -> dict[str, Any]:
+def _describe_table(table: QuantizedTable, errors: RowErrors | None) -> dict[str, Any]:
     rows, width = table.rows, table.width
     return {
         "name": table.name,
         "rows": rows,
         "width": width,
         "storage": table.storage,
+        "bits": table.packed_bits or 8 * table.data.itemsize,
         "data_bytes": table.data_bytes,
         "scale_bytes": table.scale_bytes,
+        # A single scale is a constant of the graph.
+        "metadata_bytes": 0 if errors is None else table.scale.nbytes,
         "float32_bytes": 4 * rows * width,
+        "median_error": 0.0 if errors is None else errors.median,
+        "worst_error": 0.0 if errors is None else errors.worst,
     }
 
 

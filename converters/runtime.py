@@ -14,6 +14,10 @@ from memcom_tf.errors import invalid
 from memcom_tf.vocabulary import Dictionary, Vocabulary
 
 from .archive import Archive, read_archive
+from .description import check_agreement
+from .graph import Graph
+from .graph_check import check_graph
+from .sizes import compressed_bytes, parts_of
 
 
 class CompressedModelFile:
@@ -31,19 +35,24 @@ class CompressedModelFile:
     def __init__(self, path: str | os.PathLike[str], num_threads: int = 1) -> None:
         self.path = Path(path)
         self.archive: Archive = read_archive(path)
+        # Before the runtime sees it: a kernel may crash on what its checks let through.
+        self.graph: Graph = check_graph(self.path, self.archive.graph_bytes)
+        check_agreement(self.description, self.archive.dictionary, self.graph, self.path)
         self._interpreter = _interpreter(self.path, num_threads)
+        self._runners: dict[str, Any] = {}
 
     @property
     def description(self) -> dict[str, Any]:
         """What the converter wrote about the file."""
         return self.archive.description
 
-    @property
+    @cached_property
     def report(self) -> dict[str, Any]:
-        """The description with the sizes of the file."""
+        """The description with the sizes of the file, also compressed by zlib."""
         sizes = {
             "file_bytes": self.path.stat().st_size,
             "graph_bytes": self.archive.graph_bytes,
+            "compressed_bytes": compressed_bytes(parts_of(self.path)),
         }
         return {**self.description, **sizes}
 
@@ -73,12 +82,14 @@ class CompressedModelFile:
             )
         try:
             outputs = self._runner(signature)(**inputs)
-        except RuntimeError as error:
-            raise invalid(f"The runtime must accept the input: {error}.") from error
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise invalid(f"The runtime must accept the input: {error or 'no memory'}.") from error
         return {name: np.asarray(values) for name, values in outputs.items()}
 
     def _runner(self, signature: str) -> Any:
-        return self._interpreter.get_signature_runner(signature)
+        if signature not in self._runners:
+            self._runners[signature] = self._interpreter.get_signature_runner(signature)
+        return self._runners[signature]
 
     # A ranker.
 
@@ -162,7 +173,7 @@ def _interpreter(path: Path, num_threads: int) -> Any:
         ) from error
     try:
         return Interpreter(model_path=str(path), num_threads=num_threads)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, MemoryError) as error:
         raise invalid(
             f"The file must be readable by the LiteRT runtime, which says: {error}.",
             "Convert the model again, or copy the file again.",
