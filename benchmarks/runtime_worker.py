@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-MODULES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
+MODULES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 
 
 def interpreter():
@@ -20,7 +20,7 @@ def interpreter():
             return importlib.import_module(name).Interpreter
         except ModuleNotFoundError:
             continue
-    import tensorflow as tf  # `tensorflow.lite` is an attribute, not a module
+    import tensorflow as tf
 
     return tf.lite.Interpreter
 
