@@ -149,7 +149,9 @@ def _measured(
 ) -> dict[str, Any]:
     from memcom_tf.evaluation import evaluate_ranking
 
-    runner = Interpreter(model_path=str(path), num_threads=1).get_signature_runner("serving_default")
+    runner = Interpreter(model_path=str(path), num_threads=1).get_signature_runner(
+        "serving_default"
+    )
     names = sorted(runner.get_input_details())
     seconds = []
 

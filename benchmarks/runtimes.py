@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -29,8 +30,9 @@ RUNTIMES = {
     "ai-edge-litert 2.1": ["ai-edge-litert==2.1.2"],
 }
 """What pip installs for each; compared with the ai-edge-litert that memcom_tf runs on here."""
-_TOLERANCE = 1e-4
-"""Of the largest output: what float32 sums in another order may differ by."""
+_TOLERANCE = {"ranker": 1e-4, "Keras": 2e-2}
+"""Of the largest output, by the first word of a file's name: what float32 sums in another order may
+differ by, and what activations that are rounded to 127 or 255 steps may."""
 _ITEMS, _WIDTH, _LENGTH = 5000, 32, 10
 
 
@@ -138,7 +140,8 @@ def report(results: dict[str, Any]) -> str:
         "# The same files on other runtimes",
         "",
         "`python -m benchmarks.runtimes`. Largest difference to "
-        f"{results['reference']}, relative to the largest value of an output; ids are the same.",
+        f"{results['reference']}, relative to the largest value of an output; ids are the same. "
+        "Runtimes round activations in their own ways before they multiply them with int8 kernels.",
         "",
         f"| file | bytes | {' | '.join(names)} |",
         f"| --- | ---: |{' ---: |' * len(names)}",
@@ -178,7 +181,7 @@ def main() -> int:
                 same: Any = f"refused: {values}"
                 if not isinstance(values, str):
                     same = difference(values, wanted[file])
-                    failed += same > _TOLERANCE
+                    failed += same > _TOLERANCE[re.split("[ ,]", file)[0]]
                 results["files"][file]["runtimes"][runtime] = same
     parsed.json.write_text(json.dumps(results, indent=1) + "\n")
     parsed.json.with_suffix(".md").write_text(report(results))
