@@ -135,11 +135,11 @@ def _dot(split: Split, epochs: int, history: Any, item: Any, pooled: Any, name: 
 
 
 def _trained_on_pairs(split: Split, epochs: int, model: Any) -> Exported:
-    """Trains on each target and on some items drawn by popularity."""
+    """Trains on each target and on some items drawn at random."""
     rng = np.random.default_rng(0)
     train = split.train
     history = np.repeat(train.history, 1 + _NEGATIVES, axis=0)
-    drawn = rng.choice(train.target, (len(train.target), _NEGATIVES))
+    drawn = rng.integers(1, split.vocabulary.input_dim, (len(train.target), _NEGATIVES))
     item = np.concatenate([train.target[:, None], drawn], axis=1).reshape(-1)
     label = np.zeros((len(train.target), 1 + _NEGATIVES), np.float32)
     label[:, 0] = 1

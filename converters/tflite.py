@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _IDENTIFIER = b"TFL3"
 _SMALL = 64
 """Values of a table that may as well be floats."""
+_LOCATION = re.compile(r'fused\["(\w+):", "([^"@]+)@')
+"""In the converter's messages: an operator, and the node of the graph that it is of."""
 _MIN_RUNTIME_VERSION = b"min_runtime_version"
 
 
@@ -52,13 +55,20 @@ def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> bytes:
             return bytes(converter.convert())
         # Its own errors have no public name, and derive from nothing else.
         except Exception as error:
-            reason = str(error).strip().partition("\n")[0]
             raise invalid(
                 "The model must be expressible in the builtin operators of TensorFlow Lite, whose "
-                f"converter says: {reason}",
-                "Replace the layer it names.",
+                f"converter cannot write {_refused(str(error))}.",
+                "Replace that layer; a recurrent one needs unroll=True.",
                 model=prepared.source.name,
             ) from error
+
+
+def _refused(message: str) -> str:
+    """The operator and the layer that the converter's message is about, else its first line."""
+    if found := _LOCATION.search(message):
+        operator, node = found.groups()
+        return f"{operator} of {node.removeprefix('frozen/')}"
+    return message.strip().partition("\n")[0]
 
 
 def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
