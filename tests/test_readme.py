@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -70,6 +71,14 @@ def test_the_results_are_those_of_the_benchmark():
     rows = [line for line in results.splitlines() if line.startswith("|")]
     assert rows
     assert all(row in README for row in rows)
+
+
+def test_the_first_results_of_quality_are_those_of_the_benchmark():
+    for name in ("gowalla", "amazon_games"):
+        lines = (ROOT / "benchmarks" / "results" / f"quality_{name}.jsonl").read_text().splitlines()
+        for row in map(json.loads, lines):
+            (ndcg,) = (value for key, value in row["test"].items() if key.startswith("ndcg"))
+            assert f"| {row['bytes']:,} | {ndcg:.4f} |" in README, row["method"]
 
 
 def test_the_times_of_ordering_are_those_of_the_benchmark():
