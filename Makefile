@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: demo test lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench clean
+.PHONY: demo test lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench bench-quality clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/movielens_demo.py --output build/demo
@@ -63,6 +63,12 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.vocabulary_scaling
 	$(BIN)/python -m benchmarks.lookup_kernels
 	$(BIN)/python -m benchmarks.training_parity
+	$(BIN)/python -m benchmarks.export
+	$(BIN)/python -m benchmarks.runtimes
+
+# Hours: every method at every ratio, resumable. DATA=FILE takes other interactions.
+bench-quality: $(INSTALLED)
+	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data $(DATA))
 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f'memcom_tf needs Python 3.11 or later, and {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=...')"
