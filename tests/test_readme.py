@@ -111,3 +111,12 @@ def test_the_map_names_what_is_there():
     for first in re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE):
         for name in re.findall(r"`([\w./]+)`", first):
             assert (ROOT / name).exists() or (ROOT / "memcom_tf" / name).exists(), name
+
+
+def test_the_files_of_other_converters_are_those_of_the_benchmark():
+    results = json.loads((ROOT / "benchmarks" / "results" / "export.json").read_text())
+    for found in results["models"].values():
+        rows = [row for row in found["routes"].values() if "failed" not in row]
+        assert len(rows) == 5
+        for row in rows:
+            assert f"| {row['bytes']:,} " in README
