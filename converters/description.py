@@ -24,6 +24,7 @@ _FIELDS: dict[str, tuple[type, int | None]] = {
     "kind": (str, None),
     "min_runtime_version": (str, None),
     "signatures": (list, None),
+    "vector_signatures": (list, None),
     "embeddings": (list, None),
     "scores_in_integers": (bool, None),
     "parameters": (int, 0),
@@ -77,8 +78,9 @@ def check_description(description: dict[str, Any], path: Path) -> None:
         ValueError: If one is missing or of another type, out of range or not printable.
     """
     _check_fields(description, _FIELDS, path)
-    if not all(isinstance(name, str) for name in description["signatures"]):
-        raise _wrong("signatures", description["signatures"], path)
+    for names in ("signatures", "vector_signatures"):
+        if not all(isinstance(name, str) for name in description[names]):
+            raise _wrong(names, description[names], path)
     if description["kind"] == "ranker" and not description["embeddings"]:
         raise _wrong("embeddings", [], path)
     weights = description.get("weights")
@@ -111,11 +113,11 @@ def check_agreement(
     """
     if set(description["signatures"]) != set(graph.signatures):
         raise _disagree("signatures", sorted(graph.signatures)[:10], path)
-    if description["kind"] != "ranker":
-        return
-    vectors = {name for name in graph.signatures if name.startswith("embed")}
+    vectors = description["vector_signatures"]
     for name in vectors:
         _require(graph, name, {"ids": ("int32", (-1,))}, {"vectors": ("float32", (-1, -1))}, path)
+    if description["kind"] != "ranker":
+        return
     if "embed" not in vectors:
         raise _disagree("signatures", sorted(graph.signatures)[:10], path)
     items = description["embeddings"][0]["input_dim"]

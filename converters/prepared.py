@@ -17,7 +17,7 @@ from memcom_tf.models import NextItemRanker
 from .fold import ShippedEmbedding, find_embeddings, ship
 from .quantize import QuantizedTable
 from .report import describe_embedding, describe_matrix
-from .signatures import Signatures, embed_signatures, ranker_signatures
+from .signatures import Signatures, embed_signatures, ranker_signatures, vector_signatures
 from .sources import KerasSource, SavedModelSource, Source
 from .trained_model import TrainedModel
 from .weights import Weights, check_weights
@@ -82,11 +82,13 @@ class Prepared:
             described += [describe_matrix(matrix) for matrix in self.functions.matrices]
             left = self.functions.left
         parameters = self.source.parameters
+        names = vector_signatures(self.model, [e.trained for e in self.shipped])
         description = {
             "producer": f"memcom_tf {memcom_tf.__version__}",
             "name": self.source.name,
             "kind": "ranker" if self.is_ranker else "model",
             "signatures": list(self.signatures),
+            "vector_signatures": [name for name in names if name is not None],
             "weights": self.weights if isinstance(self.weights, str) else dict(self.weights),
             "parameters": parameters,
             "parameter_bytes": 4 * (parameters - compressed) + own_bytes,

@@ -39,7 +39,7 @@ def test_from_training_to_titles(tmp_path):
     methods = {query: "MEmComEmbedding", candidate: "QuotientRemainderEmbedding"}
     for file, method in methods.items():
         assert set(file.signatures) == {"serving_default", "embed"}
-        (embedding,) = file.report["embeddings"]
+        embedding = file.report["embeddings"][0]
         assert embedding["method"] == method
         assert 4 * embedding["parameters"] <= embedding["input_dim"] * embedding["output_dim"]
 
