@@ -10,17 +10,21 @@ import java.nio.ByteBuffer
  */
 internal class PackedInts(private val bytes: ByteBuffer, val size: Int, val largest: Int) {
     private val width = widthOf(largest)
-    private val mask = (1L shl width) - 1
+    private val mask = (1 shl width) - 1
 
+    // In steps of bytes: shifts of longs were translated wrongly on the way through dex.
     operator fun get(index: Int): Int {
         val bit = index.toLong() * width
-        val start = (bit ushr 3).toInt()
-        val shift = (bit and 7).toInt()
-        var word = 0L
-        for (place in 0..(shift + width - 1) / 8) {
-            word = word or (bytes.unsigned(start + place).toLong() shl 8 * place)
+        var at = (bit ushr 3).toInt()
+        val skipped = (bit and 7).toInt()
+        var value = bytes.unsigned(at) ushr skipped
+        var known = 8 - skipped
+        while (known < width) {
+            at += 1
+            value = value or (bytes.unsigned(at) shl known)
+            known += 8
         }
-        return (word ushr shift and mask).toInt()
+        return value and mask
     }
 
     companion object {
