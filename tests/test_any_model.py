@@ -128,9 +128,13 @@ def test_kinds(case, kind, tmp_path):
     model, inputs, _ = case
     conversion = convert(model, inputs=inputs, weights=kind)
     assert conversion.verification.passed, conversion.verification
-    eight = convert(model, inputs=inputs, verify=False)
-    smaller = len(conversion.content) < len(eight.content)
-    assert smaller == (kind != "float32")
+    # Beside hundreds of rows the graph that unpacks them counts: tables are compared.
+    sizes = [
+        sum(table["bytes"] for table in made.report["embeddings"])
+        for made in (conversion, convert(model, inputs=inputs, verify=False))
+    ]
+    if kind != "float32":
+        assert sizes[0] < sizes[1]
     conversion.save(tmp_path / "model.tflite")
     assert verify(model, tmp_path / "model.tflite", inputs=inputs).passed
 
