@@ -97,6 +97,14 @@ def convert(options: argparse.Namespace) -> int:
 
     if options.max_bytes is not None or options.ratio is not None:
         model = _compressed(model, options)
+    elif options.method is not None:
+        raise ValueError(
+            message(
+                "--method must come with the size of what it puts in.",
+                "Add --max-bytes or --ratio.",
+                method=options.method,
+            )
+        )
     conversion = convert(
         model,
         k=options.k,
@@ -140,7 +148,16 @@ def _weights(words: list[str]) -> Any:
     if len(words) == 1 and "=" not in words[0]:
         return words[0]
     pairs = [word.rpartition("=") for word in words]
-    return {pattern or "*": kind for pattern, _, kind in pairs}
+    weights = {pattern or "*": kind for pattern, _, kind in pairs}
+    if len(weights) < len(words):
+        raise ValueError(
+            message(
+                "Every pattern of --weights must be given once, and one kind without a pattern.",
+                "Write 'users/*=int4' int8, for instance.",
+                weights=" ".join(words),
+            )
+        )
+    return weights
 
 
 def verify(options: argparse.Namespace) -> int:

@@ -282,6 +282,14 @@ REFUSED = {
         "convert {}/dense.keras -o out.tflite",
         "must hold a table that ids are looked up in",
     ),
+    "two kinds for all": (
+        "convert {}/model.keras -o out.tflite --weights int8 int4",
+        "must be given once, and one kind without a pattern. Received: weights='int8 int4'",
+    ),
+    "a method without a size": (
+        "convert {}/model.keras -o out.tflite --method LowRankEmbedding",
+        "must come with the size of what it puts in. Received: method='LowRankEmbedding'",
+    ),
     "no folder": (
         "convert {}/model.keras -o nowhere/out.tflite",
         "folder of the output must exist. Received: path='nowhere'",
