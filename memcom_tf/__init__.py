@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ResidualQuantizedEmbedding,
         TruncatedEmbedding,
     )
+    from memcom_tf.training import fine_tune
     from memcom_tf.vocabulary import Vocabulary
 
 __version__ = "0.1.0"
@@ -46,12 +47,14 @@ __all__ = [
     "TruncatedEmbedding",
     "Vocabulary",
     "compress",
+    "fine_tune",
 ]
 
 _HOMES = {
     **dict.fromkeys(__all__, "memcom_tf.layers"),
     "Vocabulary": "memcom_tf.vocabulary",
     "compress": "memcom_tf.compression",
+    "fine_tune": "memcom_tf.training",
 }
 _MODULES = ("converters", "datasets", "evaluation", "layers", "models", "ops", "optimizers")
 

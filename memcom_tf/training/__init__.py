@@ -2,6 +2,7 @@
 
 from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.distillation import DistilledRanker
+from memcom_tf.training.fine_tune import fine_tune
 from memcom_tf.training.recipe import TrainedRanker, new_ranker, train_ranker
 from memcom_tf.training.train import TrainingSettings, train
 
@@ -10,6 +11,7 @@ __all__ = [
     "TrainedRanker",
     "TrainingBatches",
     "TrainingSettings",
+    "fine_tune",
     "new_ranker",
     "train",
     "train_ranker",
