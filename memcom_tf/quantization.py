@@ -81,13 +81,14 @@ def _least_squares_scales(values: Array, form: Format, axis: list[int]) -> Array
     """Scales that leave the least squares: the best of some, then in turns with the integers."""
 
     def total(x: Array) -> Array:
-        # In float64, so that the order of the summands does not show.
-        return tf.reduce_sum(tf.cast(x, tf.float64), axis=axis, keepdims=True)
+        # Beyond a row in float64, so that the order of the summands does not show.
+        of_rows = tf.reduce_sum(x, axis=-1, keepdims=True)
+        return tf.reduce_sum(tf.cast(of_rows, tf.float64), axis=axis, keepdims=True)
 
     def as_before(x: Array) -> Array:
         return tf.cast(x, values.dtype)
 
-    power = total(values**2) / total(tf.ones_like(values))
+    power = total(values**2) / total(tf.ones_like(values[..., :1])) / values.shape[-1]
     scale = as_before(_STEP_OF_A_NORMAL[form.bits] * tf.sqrt(power))
     largest = tf.reduce_max(tf.abs(values), axis=axis, keepdims=True)
     starts = [scale, *(largest * (share / form.half) for share in _SHARES_OF_THE_LARGEST)]

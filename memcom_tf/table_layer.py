@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,7 @@ class TableLayer(Method, keras.layers.Layer):
         super().__init__(**kwargs)
         self._variables_by_name: dict[str, Any] = {}
         self._trained_variables: tuple[Any, ...] = ()
+        self._rounded: Tables | None = None
 
     def build(self, input_shape: Any = None) -> None:
         """Creates the variables that `tables` declares."""
@@ -95,7 +98,27 @@ class TableLayer(Method, keras.layers.Layer):
             tables[name] = tables[name].stored_as(storage)
         return tuple(tables.values())
 
+    @contextmanager
+    def rounded_once(self) -> Iterator[None]:
+        """Rounds the tables once for all that is looked up meanwhile, where they are rounded.
+
+        A step of training looks the history, the targets and the negatives up: the tables do not
+        change in between.
+        """
+        if not self._is_rounded or self._rounded is not None:
+            yield
+            return
+        if not self.built:
+            self.build(None)
+        self._rounded = self._rounded_tables()
+        try:
+            yield
+        finally:
+            self._rounded = None
+
     def _rounded_tables(self) -> Tables:
+        if self._rounded is not None:
+            return self._rounded
         folded = self.fold(ReferenceOps(), self._tf_variables())
         for table in self.stored_tables():
             if table.name in self.storage and table.storage != "float32":

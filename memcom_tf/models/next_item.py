@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -200,14 +201,14 @@ class NextItemRanker(keras.Model):
             )
         keras.layers.Layer.build(self, input_shape)
 
-    def query(self, history: Any, training: bool = False) -> Any:
+    def query(self, history: Any, training: bool = False, distinct: bool = False) -> Any:
         """Query vectors `[b, output_dim]` of histories `[b, history_length]`."""
         history = tf.convert_to_tensor(history)
         dtype = self.compute_dtype
         known = tf.cast(history != PADDING_ID, tf.float32)
         weights, is_last = self._recency_weights(known) if self.recency else (known, None)
         weights = tf.cast(self._drop_items(weights, training=training), dtype)
-        vectors = self.item_embedding(history)
+        vectors = _look_up(self.item_embedding, history, distinct)
         query = combine(vectors, weights, "mean")
         if is_last is not None:
             gate = tf.cast(tf.convert_to_tensor(self._last_item_gate), dtype)
@@ -304,7 +305,12 @@ class NextItemRanker(keras.Model):
         return self._sampler(self.num_negatives)
 
     def candidate_logits(
-        self, history: Any, target: Any, negatives: Negatives | None, training: bool = False
+        self,
+        history: Any,
+        target: Any,
+        negatives: Negatives | None,
+        training: bool = False,
+        distinct: bool = False,
     ) -> Any:
         """Logits of the candidates of a step, float32.
 
@@ -313,16 +319,31 @@ class NextItemRanker(keras.Model):
             target: `[b, P]` ids, padded with zeros.
             negatives: What was drawn, `[n]`; None takes the whole catalogue.
             training: Whether to drop out.
+            distinct: Whether an id that occurs several times is looked up once, which is faster
+                where a lookup is more than reading a row; XLA cannot compile it.
 
         Returns:
             `[b, P + n]`: the targets, then the negatives, corrected for how often they were to be
             expected; padding and negatives that are targets are excluded by a very low logit.
             `[b, input_dim]` without negatives.
         """
-        query = self.query(history, training)
+        with ExitStack() as stack:
+            for embedding in self.embeddings:
+                stack.enter_context(embedding.rounded_once())
+            return self._candidate_logits(history, target, negatives, training, distinct)
+
+    def _candidate_logits(
+        self,
+        history: Any,
+        target: Any,
+        negatives: Negatives | None,
+        training: bool,
+        distinct: bool,
+    ) -> Any:
+        query = self.query(history, training, distinct)
         if negatives is None:
             return tf.cast(self.score_all(query), tf.float32)
-        vectors = self.scored_embedding(target)
+        vectors = _look_up(self.scored_embedding, target, distinct)
         positive = tf.reduce_sum(query[:, None] * vectors, axis=2)
         if self._item_bias is not None:
             positive = positive + tf.squeeze(self._item_bias(target), -1)
@@ -379,6 +400,14 @@ class NextItemRanker(keras.Model):
                     config[name], custom_objects=custom_objects
                 )
         return cls(**config)
+
+
+def _look_up(embedding: CompressedEmbedding, ids: Any, distinct: bool) -> Any:
+    if not distinct:
+        return embedding(ids)
+    ids = tf.convert_to_tensor(ids)
+    unique, places = tf.unique(tf.reshape(ids, [-1]))
+    return tf.gather(embedding(unique), tf.reshape(places, tf.shape(ids)))
 
 
 def _check_order(vocabulary: Vocabulary, embedding: CompressedEmbedding) -> None:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
+from memcom_tf.layers.codebook import CodebookEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.models.softmax import cross_entropy
 
@@ -67,6 +68,9 @@ class DistilledRanker(keras.Model):
         if teacher is not None:
             teacher.trainable = False
             teacher.build_once()
+        self._looks_up_distinct = any(
+            isinstance(embedding, CodebookEmbedding) for embedding in student.embeddings
+        )
         self._loss_mean = keras.metrics.Mean(name="loss")
         self._cross_entropy_mean = keras.metrics.Mean(name="cross_entropy")
 
@@ -78,7 +82,9 @@ class DistilledRanker(keras.Model):
     @property
     def supports_jit(self) -> bool:
         """Whether XLA may compile the step: where it may compile the student's tables."""
-        return all(embedding.supports_jit for embedding in self.student.embeddings)
+        return not self._looks_up_distinct and all(
+            embedding.supports_jit for embedding in self.student.embeddings
+        )
 
     @supports_jit.setter
     def supports_jit(self, value: bool) -> None:
@@ -95,7 +101,9 @@ class DistilledRanker(keras.Model):
         target = tf.reshape(target, [tf.shape(target)[0], -1])
         negatives = self.student.draw_negatives()
         with tf.GradientTape() as tape:
-            logits = self.student.candidate_logits(history, target, negatives, training=True)
+            logits = self.student.candidate_logits(
+                history, target, negatives, training=True, distinct=self._looks_up_distinct
+            )
             hard = cross_entropy(logits, target, negatives)
             loss = hard
             if self._teacher[0] is not None:
