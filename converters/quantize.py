@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from memcom_tf.errors import invalid
 from memcom_tf.quantization import Format, format_of, integers_of, scales_of, values_of
 from memcom_tf.tables import Storage, Table
 
 from .packing import pack, unpack
 
 _CODE_BITS = {"uint8": 8, "uint4": 4}
+_LARGEST_HALF = float(np.finfo(np.float16).max)
 _ROWS_AT_A_TIME = 1 << 16
 
 
@@ -21,12 +23,12 @@ class QuantizedTable:
     """A table as it is stored.
 
     `value = data * scale`, and `(data - 2^(bits - 1) + 0.5) * scale` with 4 and 2 bits, which are
-    packed. Codes have no scale.
+    packed. Codes and floats have no scale.
 
     Attributes:
         name: Name of the table in its layer.
         storage: How it is stored.
-        data: int8, int16, float32, or uint8 as `packing.pack` packs codes and low bits;
+        data: int8, int16, float16, float32, or uint8 as `packing.pack` packs codes and low bits;
             `[rows, width]`, packed `[rows, bytes]`.
         scale: float32 `[rows, 1]` with a scale per row, `[num_buckets, 1]` per bucket, `[1, 1]`
             with one for the table.
@@ -56,6 +58,11 @@ class QuantizedTable:
     def holds_codes(self) -> bool:
         """Whether the integers are what they are, not steps of a scale."""
         return self.storage in _CODE_BITS
+
+    @property
+    def holds_floats(self) -> bool:
+        """Whether the values are stored themselves, without a scale."""
+        return self.data.dtype.kind == "f"
 
     @property
     def packed_bits(self) -> int:
@@ -118,7 +125,7 @@ def quantize_table(table: Table, values: np.ndarray, *, is_rounded: bool = False
         fewer the largest may be farther off, as `radius` says.
 
     Raises:
-        ValueError: If a value is not finite, or a code out of range.
+        ValueError: If a value is not finite, or too large for float16, or a code out of range.
     """
     exact = np.zeros((1, 1))
     one = np.ones((1, 1), np.float32)
@@ -134,6 +141,8 @@ def quantize_table(table: Table, values: np.ndarray, *, is_rounded: bool = False
         )
     if table.storage == "float32":
         return QuantizedTable(table.name, table.storage, values, one, table.width, exact)
+    if table.storage == "float16":
+        return _in_half_precision(table, values, is_rounded=is_rounded)
     form = format_of(table.storage)
     scale, integers = _quantized(values, table, form)
     if form.is_low:
@@ -142,6 +151,24 @@ def quantize_table(table: Table, values: np.ndarray, *, is_rounded: bool = False
         data = integers.astype(f"int{form.bits}")
     radius = exact if is_rounded else _radius(values, scale, integers, form)
     return QuantizedTable(table.name, table.storage, data, scale, table.width, radius)
+
+
+def _in_half_precision(table: Table, values: np.ndarray, *, is_rounded: bool) -> QuantizedTable:
+    """The nearest float16; 11 bits of what is not too small for them are kept."""
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    if (largest > _LARGEST_HALF).any():
+        raise invalid(
+            f"Values stored as float16 must be at most {_LARGEST_HALF:,.0f} in size.",
+            "Store the table as int8, which has scales.",
+            table=table.name,
+            row=int(np.argmax(largest > _LARGEST_HALF)),
+            value=float(largest.max()),
+        )
+    half_ulp = np.maximum(largest.astype(np.float64) * 2.0**-11, 2.0**-25)
+    one = np.ones((1, 1), np.float32)
+    radius = np.zeros((1, 1)) if is_rounded else half_ulp
+    data = values.astype(np.float16)
+    return QuantizedTable(table.name, table.storage, data, one, table.width, radius)
 
 
 def _quantized(values: np.ndarray, table: Table, form: Format) -> tuple[np.ndarray, np.ndarray]:

@@ -86,7 +86,7 @@ def _describe_table(table: QuantizedTable, errors: RowErrors | None) -> dict[str
         "data_bytes": table.data_bytes,
         "scale_bytes": table.scale_bytes,
         # A single scale is a constant of the graph.
-        "metadata_bytes": 0 if errors is None else table.scale.nbytes,
+        "metadata_bytes": 0 if errors is None or table.holds_floats else table.scale.nbytes,
         "float32_bytes": 4 * rows * width,
         "median_error": 0.0 if errors is None else errors.median,
         "worst_error": 0.0 if errors is None else errors.worst,

@@ -137,6 +137,8 @@ def _storage(matrix: Matrix, weights: Weights) -> Storage | None:
     kind = kind_of(weights, matrix.key.variable)
     if kind == "float32" or rows * width < _LEAST_VALUES:
         return None
+    if kind == "float16":
+        return kind
     if width < _LEAST_WIDTH:
         return None if matrix.is_multiplied else "int16_per_table"
     # A Dense kernel is small beside tables: fewer bits must be asked for by its name.

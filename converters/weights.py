@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 from memcom_tf.errors import invalid
 from memcom_tf.tables import Storage, Table
 
-Kind = Literal["int8", "int4", "int2", "float32"]
+Kind = Literal["int8", "int4", "int2", "float16", "float32"]
 Weights = Kind | Mapping[str, Kind]
 """A kind for all tables, or kinds by patterns as `"users/*"`, of which the first that fits counts;
 what none fits is int8."""
@@ -42,7 +42,8 @@ def kind_of(weights: Weights, name: str) -> Kind:
 def stored_as(table: Table, kind: Kind) -> Table:
     """A declared table with the bits of a kind: its method's own where that is "int8".
 
-    Only vectors take fewer bits: values of an id, such as MEmCom's multiplier, stay in 16.
+    Only vectors take other bits: values of an id, such as MEmCom's multiplier, stay integers of 16,
+    which are nearer than a float16.
     """
     if not table.trainable or kind == "int8":
         return table
@@ -50,4 +51,6 @@ def stored_as(table: Table, kind: Kind) -> Table:
         return table.stored_as("float32")
     if not table.storage.startswith(_INTEGERS_OF_VECTORS):
         return table
+    if kind == "float16":
+        return table.stored_as("float16")
     return table.stored_as(cast(Storage, table.storage.replace(_INTEGERS_OF_VECTORS, kind)))

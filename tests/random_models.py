@@ -122,7 +122,7 @@ def outcome(seed):
     """What became of a model: "equal", or why it was refused; anything else raises."""
     generator = Generator(seed)
     model = generator.model()
-    kind = generator.one_of("int8", "int8", "int4", "int2", "float32")
+    kind = generator.one_of("int8", "int8", "int4", "int2", "float16", "float32")
     try:
         conversion = convert(model, weights=kind)
     except ValueError as error:

@@ -123,7 +123,7 @@ def test_tables_and_kernels_are_integers_and_the_file_is_the_model(case, tmp_pat
     assert verify(model, tmp_path / "model.tflite", inputs=inputs).passed
 
 
-@pytest.mark.parametrize("kind", ["int4", "int2", "float32"])
+@pytest.mark.parametrize("kind", ["int4", "int2", "float16", "float32"])
 def test_kinds(case, kind, tmp_path):
     model, inputs, _ = case
     conversion = convert(model, inputs=inputs, weights=kind)
@@ -133,8 +133,10 @@ def test_kinds(case, kind, tmp_path):
         sum(table["bytes"] for table in made.report["embeddings"])
         for made in (conversion, convert(model, inputs=inputs, verify=False))
     ]
-    if kind != "float32":
+    if kind in ("int4", "int2"):
         assert sizes[0] < sizes[1]
+    if kind == "float16":
+        assert not floats_of(conversion.content)
     conversion.save(tmp_path / "model.tflite")
     assert verify(model, tmp_path / "model.tflite", inputs=inputs).passed
 

@@ -77,7 +77,7 @@ def test_the_file_is_the_model(case, storage, tmp_path):
     assert max(len(data) for data in found[schema.TensorType.FLOAT32]) <= max(4 * 16, *scales)
 
 
-@pytest.mark.parametrize("storage", ["int4_per_row", "int2_per_row", "int2_per_table"])
+@pytest.mark.parametrize("storage", ["int4_per_row", "int2_per_row", "int2_per_table", "float16"])
 @pytest.mark.parametrize("width", [2, 5, 9])
 def test_scores_in_parts_and_widths_that_fill_no_byte(storage, width, tmp_path, monkeypatch):
     monkeypatch.setattr(graph_ops, "_VALUES_AT_A_TIME", 64 * width)
@@ -88,7 +88,7 @@ def test_scores_in_parts_and_widths_that_fill_no_byte(storage, width, tmp_path, 
     holds(model, file)
 
 
-@pytest.mark.parametrize("storage", ["int4_per_table", "int2_per_row"])
+@pytest.mark.parametrize("storage", ["int4_per_table", "int2_per_row", "float16"])
 def test_rounded_after_training_the_bound_holds_too(storage):
     layer = fill(
         FullEmbedding(INPUT_DIM, 12, storage={"embeddings": storage}, quantization_aware=False)
@@ -97,7 +97,8 @@ def test_rounded_after_training_the_bound_holds_too(storage):
     verification = convert(model).verification
     assert verification.passed
     assert 0.5 < verification.value("embed: error over its derived bound") <= 1
-    assert verification.value("embed: largest error of a vector") > 0.01
+    if storage != "float16":
+        assert verification.value("embed: largest error of a vector") > 0.01
 
 
 def test_float32_files_keep_what_the_layer_rounds(tmp_path):
