@@ -9,6 +9,7 @@ from memcom_tf.ops.interface import Array
 from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
 
+from .embedding_lookup import stand_in
 from .quantize import QuantizedTable
 
 _VALUES_AT_A_TIME = 1 << 20
@@ -40,11 +41,16 @@ class QuantizedOps(ReferenceOps):
     def gather(self, table: QuantizedTable, rows: Array) -> Array:
         if not isinstance(table, QuantizedTable):  # computed on the way
             return tf.gather(table, rows)
-        stored = tf.gather(tf.constant(_bits(table)), rows)
-        if table.holds_codes:
-            return tf.cast(_unpacked(stored, table), tf.int32)
-        values = _floats(stored, table)
-        return values if table.holds_floats else values * self._scales(table, rows)
+        if table.is_embedding_lookup:
+            values = _looked_up(table, rows)
+        else:
+            stored = tf.gather(tf.constant(_bits(table)), rows)
+            if table.holds_codes:
+                return tf.cast(_unpacked(stored, table), tf.int32)
+            values = _floats(stored, table)
+        if table.holds_floats or table.is_scaled_by_operator:
+            return values
+        return values * self._scales(table, rows)
 
     def column(self, table: QuantizedTable, index: int) -> Array:
         place, byte = divmod(index, table.data.shape[1])
@@ -58,6 +64,8 @@ class QuantizedOps(ReferenceOps):
         return tf.cast(column, tf.int32)
 
     def values(self, table: QuantizedTable) -> Array:
+        if table.is_embedding_lookup:
+            return self.gather(table, self.arange(table.rows))
         values = _floats(self._unfolded(_bits(table)), table)
         if len(table.scale) == 1:
             return values * table.scale[0, 0]
@@ -89,7 +97,7 @@ class QuantizedOps(ReferenceOps):
             return _reshape_like(tf.matmul(flat, self.values(table), transpose_b=True), query)
         # The float twin of the integers; `tflite.finish` puts them back.
         products = tf.matmul(flat, tf.constant(table.score_twin), transpose_b=True)
-        if table.scaled_by_row:
+        if table.scaled_by_row and not table.is_scaled_by_operator:
             products = products * tf.reshape(self._unfolded(table.scale), [-1])
         return _reshape_like(products, query)
 
@@ -98,17 +106,22 @@ class QuantizedOps(ReferenceOps):
         count = max(1, _VALUES_AT_A_TIME // table.width)
         parts = []
         for begin in range(0, table.rows, count):
-            stored = self._rows(table, begin, min(count, table.rows - begin))
-            parts.append(tf.matmul(query, _floats(stored, table), transpose_b=True))
+            rows = self._rows(table, begin, min(count, table.rows - begin))
+            parts.append(tf.matmul(query, rows, transpose_b=True))
         products = tf.concat(parts, axis=1)
         if table.scaled_by_row:
             return products * tf.reshape(self._unfolded(table.scale), [-1])
         return products if table.holds_floats else products * table.scale[0, 0]
 
     def _rows(self, table: QuantizedTable, begin: int, count: int) -> Array:
+        """Values of some rows, without their scale."""
+        if table.is_embedding_lookup:
+            return _looked_up(table, self.arange(count) + begin)
         if table.holds_floats:  # SLICE takes no integers of 16 bits
-            return tf.gather(tf.constant(_bits(table)), self.arange(count) + begin)
-        return self._slice(table.data, (begin, 0), (count, table.data.shape[1]))
+            stored = tf.gather(tf.constant(_bits(table)), self.arange(count) + begin)
+        else:
+            stored = self._slice(table.data, (begin, 0), (count, table.data.shape[1]))
+        return _floats(stored, table)
 
     def arange(self, n: int) -> Array:
         # Two short constants instead of one of n numbers.
@@ -149,6 +162,25 @@ class QuantizedOps(ReferenceOps):
     def _unfolded(self, constant: Array) -> Array:
         """A constant that the converter takes for a value it cannot know."""
         return tf.gather(tf.constant(constant[None]), self.zero)
+
+
+def _looked_up(table: QuantizedTable, ids: Array) -> Array:
+    """Rows `ids.shape + [width]` by EMBEDDING_LOOKUP; without their scale where bits are low."""
+    flat = ids if ids.shape.rank == 1 else tf.reshape(ids, [-1])
+    if flat.dtype != tf.int32:
+        # Ids outside the table stay outside: none may become another by losing its high bits.
+        flat = tf.cast(tf.clip_by_value(flat, -1, table.rows), tf.int32)
+    rows = tf.gather(tf.constant(stand_in(table)), flat)
+    if table.file_width > table.width:
+        rows = rows[:, : table.width]
+    if table.packed_bits:
+        rows += 0.5
+    if ids.shape.rank == 1:
+        return rows
+    known = [] if ids.shape.rank is None else [-1 if n is None else n for n in ids.shape]
+    if ids.shape.rank is None or known.count(-1) > 1:
+        known = tf.shape(ids)
+    return tf.reshape(rows, tf.concat([known, [table.width]], axis=0))
 
 
 def _bits(table: QuantizedTable) -> Array:

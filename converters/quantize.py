@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -11,10 +11,12 @@ from memcom_tf.errors import invalid
 from memcom_tf.quantization import Format, format_of, integers_of, scales_of, values_of
 from memcom_tf.tables import Storage, Table
 
-from .packing import pack, unpack
+from .packing import pack, pack_in_order, unpack, unpack_in_order
+from .weights import Profile
 
 _CODE_BITS = {"uint8": 8, "uint4": 4}
 _LARGEST_HALF = float(np.finfo(np.float16).max)
+_LEAST_LOOKED_UP = 4
 _ROWS_AT_A_TIME = 1 << 16
 
 
@@ -28,13 +30,15 @@ class QuantizedTable:
     Attributes:
         name: Name of the table in its layer.
         storage: How it is stored.
-        data: int8, int16, float16, float32, or uint8 as `packing.pack` packs codes and low bits;
+        data: int8, int16, float16, float32, or uint8 as `packing` packs codes and low bits;
             `[rows, width]`, packed `[rows, bytes]`.
         scale: float32 `[rows, 1]` with a scale per row, `[num_buckets, 1]` per bucket, `[1, 1]`
             with one for the table.
         width: Values of a row.
         radius: The most by which a stored value differs from what was trained, float64 of the
             scales' shape.
+        is_embedding_lookup: Whether rows are read by the operator EMBEDDING_LOOKUP, which has its
+            own order of low bits, and not by GATHER.
     """
 
     name: str
@@ -43,6 +47,7 @@ class QuantizedTable:
     scale: np.ndarray
     width: int
     radius: np.ndarray
+    is_embedding_lookup: bool = False
 
     @property
     def rows(self) -> int:
@@ -72,6 +77,21 @@ class QuantizedTable:
         return _CODE_BITS[self.storage] if self.holds_codes else format_of(self.storage).bits
 
     @property
+    def bits(self) -> int:
+        """Bits of a value in the file."""
+        return self.packed_bits or 8 * self.data.itemsize
+
+    @property
+    def file_width(self) -> int:
+        """Values of a row in the file: packed ones fill whole bytes."""
+        return int(self.data.shape[1]) * 8 // self.packed_bits if self.packed_bits else self.width
+
+    @property
+    def is_scaled_by_operator(self) -> bool:
+        """Whether the runtime multiplies rows with their scales as it reads them."""
+        return self.is_embedding_lookup and not self.packed_bits
+
+    @property
     def offset(self) -> float:
         """What packed integers are above the multiples of the scale that they stand for."""
         return 0.0 if self.holds_codes else format_of(self.storage).half - 0.5
@@ -85,7 +105,8 @@ class QuantizedTable:
         stored, scale = self.data[rows], self.scale[rows % len(self.scale)]
         if not self.packed_bits:
             return (stored.astype(np.float32) * scale).astype(np.float32)
-        integers = unpack(stored, self.packed_bits, self.width)
+        taken_apart = unpack_in_order if self.is_embedding_lookup else unpack
+        integers = taken_apart(stored, self.packed_bits, self.width)
         return integers if self.holds_codes else (integers - np.float32(self.offset)) * scale
 
     @property
@@ -108,7 +129,12 @@ class QuantizedTable:
 
     @property
     def scale_bytes(self) -> int:
-        """Bytes of the scales that are stored as a table; a single one is a constant."""
+        """Bytes of the scales that are stored as a table; a single one is a constant.
+
+        An operator that scales rows has a zero point for each, of 8 bytes.
+        """
+        if self.is_scaled_by_operator:
+            return 12 * self.rows
         return 0 if self.scale.size == 1 and not self.scaled_by_row else self.scale.nbytes
 
 
@@ -151,6 +177,23 @@ def quantize_table(table: Table, values: np.ndarray, *, is_rounded: bool = False
         data = integers.astype(f"int{form.bits}")
     radius = exact if is_rounded else _radius(values, scale, integers, form)
     return QuantizedTable(table.name, table.storage, data, scale, table.width, radius)
+
+
+def looked_up(table: QuantizedTable, profile: Profile) -> QuantizedTable:
+    """A table as runtimes of a profile read it.
+
+    With "litert", EMBEDDING_LOOKUP reads int8 with a scale for each row, and 4 and 2 bits; it has
+    no kernel for codes and 16 bits, and gains nothing on rows of a few values.
+    """
+    scaled = table.data.dtype == np.int8 and table.scaled_by_row
+    packed = bool(table.packed_bits) and not table.holds_codes
+    if profile == "portable" or table.width < _LEAST_LOOKED_UP or not (scaled or packed):
+        return table
+    data = table.data
+    if packed:
+        integers = unpack(data, table.packed_bits, table.width)
+        data = pack_in_order(integers, table.packed_bits)
+    return replace(table, data=data, is_embedding_lookup=True)
 
 
 def _in_half_precision(table: Table, values: np.ndarray, *, is_rounded: bool) -> QuantizedTable:

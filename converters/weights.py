@@ -13,6 +13,9 @@ Kind = Literal["int8", "int4", "int2", "float16", "float32"]
 Weights = Kind | Mapping[str, Kind]
 """A kind for all tables, or kinds by patterns as `"users/*"`, of which the first that fits counts;
 what none fits is int8."""
+Profile = Literal["portable", "litert"]
+"""The runtimes that a file is for: all from TensorFlow Lite 2.8 on, whose GATHER and CAST read the
+tables; or those from 2.18 on, as LiteRT's, whose EMBEDDING_LOOKUP does."""
 
 _INTEGERS_OF_VECTORS = "int8"
 
@@ -30,6 +33,16 @@ def check_weights(weights: Weights) -> None:
                 f"`weights` must be one of {get_args(Kind)}, or a dict of these by patterns.",
                 weights=kind,
             )
+
+
+def check_profile(profile: str) -> None:
+    """Requires a profile.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if profile not in get_args(Profile):
+        raise invalid(f"`profile` must be one of {get_args(Profile)}.", profile=profile)
 
 
 def kind_of(weights: Weights, name: str) -> Kind:
