@@ -123,8 +123,9 @@ def outcome(seed):
     generator = Generator(seed)
     model = generator.model()
     kind = generator.one_of("int8", "int8", "int4", "int2", "float16", "float32")
+    profile = generator.one_of("portable", "litert")
     try:
-        conversion = convert(model, weights=kind)
+        conversion = convert(model, weights=kind, profile=profile)
     except ValueError as error:
         if " Received: " not in str(error):
             raise

@@ -16,7 +16,6 @@ from memcom_tf.layers import FullEmbedding, LowRankEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 
 ITEMS, WIDTH = 300, 12
-KINDS = ["int8", "int4", "int2"]
 NEEDS = {"int8": "2.18.0", "int4": "2.18.0", "int2": "2.21.0"}
 BITS = {"int8": 8, "int4": 4, "int2": 2}
 IDS = np.array([0, 1, 2, ITEMS - 2, ITEMS - 1, 7], np.int32)
@@ -62,8 +61,9 @@ def operators(conversion):
     return {(code.builtinCode, code.version) for code in model.operatorCodes}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("width", [WIDTH, 5, 7])
+@pytest.mark.parametrize(
+    ("kind", "width"), [("int8", 5), ("int4", WIDTH), ("int4", 7), ("int2", 7)]
+)
 def test_both_profiles_give_the_same_numbers(kind, width, tmp_path):
     """Also of widths that fill no byte, which kernels would misread."""
     model = plain(width)
@@ -84,8 +84,16 @@ def test_both_profiles_give_the_same_numbers(kind, width, tmp_path):
     assert verify(model, tmp_path / "litert.tflite").passed
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["full", "memcom", "low_rank"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("full", "int8"),
+        ("full", "int2"),
+        ("memcom", "int8"),
+        ("memcom", "int4"),
+        ("low_rank", "int4"),
+    ],
+)
 def test_tables_that_are_scored_too_are_stored_once(name, kind, tmp_path):
     layer = {
         "full": lambda: FullEmbedding(ITEMS, WIDTH),
@@ -114,11 +122,10 @@ def test_tables_that_are_scored_too_are_stored_once(name, kind, tmp_path):
 
 def test_one_product_serves_lookups_and_scores():
     """The rows of int8 that EMBEDDING_LOOKUP reads are those that scores are products with."""
-    content = convert(ranker(FullEmbedding(ITEMS, WIDTH)), k=5, profile="litert").content
-    assert (schema.BuiltinOperator.FULLY_CONNECTED, 12) in operators(
-        convert(ranker(FullEmbedding(ITEMS, WIDTH)), k=5, profile="litert")
-    )
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = ranker(FullEmbedding(ITEMS, WIDTH))
+    conversion = convert(model, k=5, profile="litert", verify=False)
+    assert (schema.BuiltinOperator.FULLY_CONNECTED, 12) in operators(conversion)
+    model = schema.ModelT.InitFromPackedBuf(conversion.content, 0)
     read = [
         tensor.buffer
         for graph in model.subgraphs
@@ -129,8 +136,7 @@ def test_one_product_serves_lookups_and_scores():
     assert len(set(read)) == 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dtype", ["int32", "int64"])
+@pytest.mark.parametrize(("kind", "dtype"), [("int8", "int64"), ("int4", "int32")])
 def test_ids_outside_the_table_are_refused(kind, dtype, tmp_path):
     """Also those that would be inside without their high bits."""
     conversion = convert(plain(dtype=dtype), weights=kind, profile="litert")
