@@ -96,9 +96,9 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["int8"],
         metavar="KIND",
-        help="int8 (the default), int4, int2, float16 or float32, for all tables, or by patterns "
-        "of their names, of which the first that fits counts: 'users/*=int4' 'top_mlp*=float32' "
-        "int8",
+        help="int8 (the default), int8_per_table, int4, int2, float16 or float32, for all tables, "
+        "or by patterns of their names, of which the first that fits counts: 'users/*=int4' "
+        "'top_mlp*=float32' int8",
     )
     convert.add_argument(
         "--profile",

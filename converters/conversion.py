@@ -81,11 +81,12 @@ def convert(
             SavedModel. The vocabulary in its attribute `vocabulary`, where it has one, goes into
             the file.
         k: Length of the list of `rank`.
-        weights: "int8" stores tables as described, "int4" and "int2" tables of vectors with fewer
-            bits, "float16" tables of vectors and kernels in half precision, of which rows are cast
-            as they are read (TensorFlow Lite 2.13), "float32" all as they are; or a dict of these
-            by patterns of names, such as `{"users/*": "int4", "top_mlp*": "float32"}`, of which
-            the first that fits counts.
+        weights: "int8" stores tables as described; "int8_per_table" those of vectors with one
+            scale, 4 bytes a row less and three to five times the squared error where norms of rows
+            are alike; "int4" and "int2" those of vectors with fewer bits; "float16" those and
+            kernels in half precision, of which rows are cast as they are read (TensorFlow Lite
+            2.13); "float32" all as they are; or a dict of these by patterns of names, such as
+            `{"users/*": "int4", "top_mlp*": "float32"}`, of which the first that fits counts.
         profile: The runtimes that are to read the file: "portable" for all from TensorFlow Lite
             2.8 on; "litert" for those from 2.18 on (2.21 with int2), whose EMBEDDING_LOOKUP reads
             tables of int8 with a scale for each row, int4 and int2 in one operator, with the same

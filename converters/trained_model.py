@@ -154,4 +154,4 @@ def _storage(matrix: Matrix, weights: Weights) -> Storage | None:
     # A Dense kernel is small beside tables: fewer bits must be asked for by its name.
     if not matrix.is_looked_up and not isinstance(weights, Mapping):
         kind = "int8"
-    return cast(Storage, f"{kind}_per_row")
+    return kind if kind == "int8_per_table" else cast(Storage, f"{kind}_per_row")

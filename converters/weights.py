@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 from memcom_tf.errors import invalid
 from memcom_tf.tables import Storage, Table
 
-Kind = Literal["int8", "int4", "int2", "float16", "float32"]
+Kind = Literal["int8", "int8_per_table", "int4", "int2", "float16", "float32"]
 Weights = Kind | Mapping[str, Kind]
 """A kind for all tables, or kinds by patterns as `"users/*"`, of which the first that fits counts;
 what none fits is int8."""
@@ -64,6 +64,6 @@ def stored_as(table: Table, kind: Kind) -> Table:
         return table.stored_as("float32")
     if not table.storage.startswith(_INTEGERS_OF_VECTORS):
         return table
-    if kind == "float16":
-        return table.stored_as("float16")
+    if kind in ("float16", "int8_per_table"):
+        return table.stored_as(kind)
     return table.stored_as(cast(Storage, table.storage.replace(_INTEGERS_OF_VECTORS, kind)))

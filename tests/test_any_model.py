@@ -189,6 +189,17 @@ def test_patterns_choose_kinds_by_name():
     assert conversion.report["weights"] == weights
 
 
+def test_one_scale_for_the_table_saves_the_scales(tmp_path):
+    model = trained(functional())
+    conversions = [convert(model, weights=kind) for kind in ("int8", "int8_per_table")]
+    assert all(conversion.verification.passed for conversion in conversions)
+    for by_row, by_table in zip(*(c.report["embeddings"] for c in conversions), strict=True):
+        saved = 4 * by_row["input_dim"] if "lookup" in by_row["method"] else 0
+        assert by_row["bytes"] - by_table["bytes"] == saved
+    conversions[1].save(tmp_path / "model.tflite")
+    assert verify(model, tmp_path / "model.tflite").passed
+
+
 def test_what_stays_float_is_named():
     class Scaled(keras.Model):
         def __init__(self):
