@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=get_args(Profile),
         default="portable",
         help="runtimes that are to read the file: portable (the default) for TensorFlow Lite 2.8 "
-        "and later, or litert for 2.18 and later, which unpack int4 and int2 in one operator",
+        "and later, or litert for 2.18 and later, whose EMBEDDING_LOOKUP reads the tables",
     )
     smaller = convert.add_mutually_exclusive_group()
     smaller.add_argument(
