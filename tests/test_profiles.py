@@ -8,7 +8,8 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from memcom_tf._keras import keras
-from memcom_tf.converters import convert, verify
+from memcom_tf.converters import convert, editing, verify
+from memcom_tf.converters.flatbuffer import DamagedError
 from memcom_tf.converters.graph import read_graph
 from memcom_tf.converters.packing import pack_in_order, unpack_in_order
 from memcom_tf.converters.runtime import CompressedModelFile
@@ -181,8 +182,22 @@ def test_scales_are_written_once_for_all_signatures(tmp_path):
     assert tables[0]["scale_bytes"] == 12 * 3000
     data = 3000 * WIDTH + 2 * 3000
     assert conversion.report["graph_bytes"] < data + 12 * 3000 + 16_000
-    graph_bytes = conversion.report["graph_bytes"]
-    read_graph(memoryview(conversion.content)[:graph_bytes])
+    read_graph(memoryview(conversion.content)[: conversion.report["graph_bytes"]])
+
+
+def test_scales_that_are_not_of_rows_are_refused():
+    """A product would read a scale for each row, behind those of the columns."""
+    model = ranker(FullEmbedding(ITEMS, WIDTH))
+    content = convert(model, k=5, profile="litert", verify=False).content
+    graph = schema.ModelT.InitFromPackedBuf(content, 0)
+    for subgraph in graph.subgraphs:
+        for tensor in subgraph.tensors:
+            if tensor.quantization is not None and len(tensor.quantization.scale) == ITEMS:
+                tensor.quantization.scale = tensor.quantization.scale[:WIDTH]
+                tensor.quantization.zeroPoint = tensor.quantization.zeroPoint[:WIDTH]
+                tensor.quantization.quantizedDimension = 1
+    with pytest.raises(DamagedError, match="12 scales on axis 1"):
+        read_graph(memoryview(editing.pack(graph)))
 
 
 def test_a_profile_must_be_one():
