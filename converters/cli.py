@@ -10,10 +10,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import memcom_tf
 
 from . import commands, ranker_commands
+from .weights import Profile
 
 _BAD_INPUT = 2
 
@@ -94,8 +96,16 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["int8"],
         metavar="KIND",
-        help="int8 (the default), int4, int2 or float32, for all tables, or by patterns of their "
-        "names, of which the first that fits counts: 'users/*=int4' 'top_mlp*=float32' int8",
+        help="int8 (the default), int8_per_table, int4, int2, float16 or float32, for all tables, "
+        "or by patterns of their names, of which the first that fits counts: 'users/*=int4' "
+        "'top_mlp*=float32' int8",
+    )
+    convert.add_argument(
+        "--profile",
+        choices=get_args(Profile),
+        default="portable",
+        help="runtimes that are to read the file: portable (the default) for TensorFlow Lite 2.8 "
+        "and later, or litert for 2.18 and later, whose EMBEDDING_LOOKUP reads the tables",
     )
     smaller = convert.add_mutually_exclusive_group()
     smaller.add_argument(

@@ -109,6 +109,7 @@ def convert(options: argparse.Namespace) -> int:
         model,
         k=options.k,
         weights=_weights(options.weights),
+        profile=options.profile,
         verify=not options.no_verify,
         examples=_load_examples(options.examples, model),
     )

@@ -20,7 +20,7 @@ from .tflite import (
     scores_in_integers,
 )
 from .verification import Verification, verify_content
-from .weights import Weights
+from .weights import Profile, Weights
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ def convert(
     *,
     k: int = 10,
     weights: Weights = "int8",
+    profile: Profile = "portable",
     inputs: Any = None,
     verify: bool = True,
     examples: Examples | None = None,
@@ -70,8 +71,7 @@ def convert(
     with a scale for each row, values of an id (MEmCom's multiplier, biases) in int16, codes as
     they are, and tables that a layer's `storage` names as it says. Kernels of Dense layers from
     1,024 values on are int8 with a scale for each output, and are multiplied in 8 bits; all other
-    activations are floats. The operators are those of TensorFlow Lite 2.8, and no table is turned
-    into floats as a whole.
+    activations are floats. No table is turned into floats as a whole.
 
     A `NextItemRanker` gets the signatures `rank`, `score` and `embed`; any other Keras model
     `serving_default`, and `embed` for tables of `memcom_tf.layers`; a SavedModel keeps its own.
@@ -81,9 +81,16 @@ def convert(
             SavedModel. The vocabulary in its attribute `vocabulary`, where it has one, goes into
             the file.
         k: Length of the list of `rank`.
-        weights: "int8" stores tables as described, "int4" and "int2" tables of vectors with fewer
-            bits, "float32" all as they are; or a dict of these by patterns of names, such as
+        weights: "int8" stores tables as described; "int8_per_table" those of vectors with one
+            scale, 4 bytes a row less and three to five times the squared error where norms of rows
+            are alike; "int4" and "int2" those of vectors with fewer bits; "float16" those and
+            kernels in half precision, of which rows are cast as they are read (TensorFlow Lite
+            2.13); "float32" all as they are; or a dict of these by patterns of names, such as
             `{"users/*": "int4", "top_mlp*": "float32"}`, of which the first that fits counts.
+        profile: The runtimes that are to read the file: "portable" for all from TensorFlow Lite
+            2.8 on; "litert" for those from 2.18 on (2.21 with int2), whose EMBEDDING_LOOKUP reads
+            tables of int8 with a scale for each row, int4 and int2 in one operator, with the same
+            numbers. Older runtimes refuse such a file. int8 takes 8 bytes more for a row.
         inputs: What a subclassed model is called with: `tf.TensorSpec`s or a batch, in the same
             structure. Functional and sequential models know.
         verify: Whether the file is run on LiteRT and compared with the model.
@@ -106,7 +113,7 @@ def convert(
         >>> conversion.verification.passed
         True
     """
-    prepared = prepare(model, weights=weights, inputs=inputs, k=k)
+    prepared = prepare(model, weights=weights, profile=profile, inputs=inputs, k=k)
     graph = finish(convert_signatures(prepared.signatures, prepared), prepared.tables)
     description = {
         **prepared.description(),

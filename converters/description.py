@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from memcom_tf.errors import invalid
+
+from .weights import Profile
 
 if TYPE_CHECKING:
     from memcom_tf.vocabulary import Dictionary
@@ -59,6 +61,7 @@ _LATER_TABLE_FIELDS: dict[str, tuple[type, int | None]] = {
     "metadata_bytes": (int, 0),
     "median_error": (float, 0),
     "worst_error": (float, 0),
+    "operator": (str, None),
 }
 
 
@@ -87,6 +90,9 @@ def check_description(description: dict[str, Any], path: Path) -> None:
     kinds = list(weights.values()) if isinstance(weights, dict) else [weights]
     if not all(isinstance(kind, str) and kind.isprintable() for kind in kinds):
         raise _wrong("weights", weights, path)
+    # Files of earlier versions have no profile.
+    if description.get("profile", "portable") not in get_args(Profile):
+        raise _wrong("profile", description["profile"], path)
     for embedding in description["embeddings"]:
         _check_fields(embedding, _EMBEDDING_FIELDS, path)
         for share in ("share_not_unique", "share_not_unique_trained"):

@@ -35,7 +35,8 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
         f"than this model's own ({own:,} bytes)"
     )
     console.print(
-        f"Runs on TensorFlow Lite {escape(report['min_runtime_version'])} and later; "
+        f"Runs on TensorFlow Lite {escape(report['min_runtime_version'])} and later "
+        f"(profile {report.get('profile', 'portable')}); "
         f"signatures: {escape(', '.join(report['signatures']))}"
     )
     table = Table("table", "stored as", box=SIMPLE, pad_edge=False)

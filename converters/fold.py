@@ -13,8 +13,8 @@ from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Tables
 
 from .quantization_error import RowErrors, row_errors
-from .quantize import QuantizedTable, quantize_table
-from .weights import Weights, kind_of, stored_as
+from .quantize import QuantizedTable, looked_up, quantize_table
+from .weights import Profile, Weights, kind_of, stored_as
 
 
 def find_embeddings(model: Any) -> list[CompressedEmbedding]:
@@ -48,7 +48,9 @@ class ShippedEmbedding:
         return {name: table.dequantized() for name, table in self.tables.items()}
 
 
-def ship(trained: CompressedEmbedding, weights: Weights = "int8") -> ShippedEmbedding:
+def ship(
+    trained: CompressedEmbedding, weights: Weights = "int8", profile: Profile = "portable"
+) -> ShippedEmbedding:
     """Folds the tables of a trained layer, and stores them as they declare or as `weights` says.
 
     Tables that the layer itself rounds are stored as it does in any case.
@@ -61,7 +63,7 @@ def ship(trained: CompressedEmbedding, weights: Weights = "int8") -> ShippedEmbe
         if not is_rounded:
             table = stored_as(table, kind_of(weights, f"{trained.name}/{table.name}"))
         values = np.asarray(folded[table.name])
-        stored = quantize_table(table, values, is_rounded=is_rounded)
+        stored = looked_up(quantize_table(table, values, is_rounded=is_rounded), profile)
         tables[table.name] = stored
         if not stored.holds_codes and stored.storage != "float32":
             errors[table.name] = row_errors(values, stored)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .flatbuffer import INT8, UINT8, UINT32, UINT64, DamagedError, FlatBuffer, Table
 
-# Numbers of the TensorFlow Lite schema. Bytes of an element, in halves: int4 takes one half.
+# Numbers of the TensorFlow Lite schema.
 TYPE_NAMES = {
     0: "float32",
     1: "float16",
@@ -22,21 +22,23 @@ TYPE_NAMES = {
     15: "uint32",
     16: "uint16",
     17: "int4",
+    19: "int2",
 }
-_HALF_BYTES = {
-    "float32": 8,
-    "float16": 4,
-    "int32": 8,
-    "uint8": 2,
-    "int64": 16,
-    "bool": 2,
-    "int16": 4,
-    "int8": 2,
-    "float64": 16,
-    "uint64": 16,
-    "uint32": 8,
-    "uint16": 4,
-    "int4": 1,
+_BITS = {
+    "float32": 32,
+    "float16": 16,
+    "int32": 32,
+    "uint8": 8,
+    "int64": 64,
+    "bool": 8,
+    "int16": 16,
+    "int8": 8,
+    "float64": 64,
+    "uint64": 64,
+    "uint32": 32,
+    "uint16": 16,
+    "int4": 4,
+    "int2": 2,
 }
 _SCHEMA_VERSION = 3
 _LARGEST_RANK = 8
@@ -63,7 +65,7 @@ class Tensor(NamedTuple):
         count = 1
         for size in self.smallest:
             count *= size
-        return (count * _HALF_BYTES[self.dtype] + 1) // 2
+        return -(-count * _BITS[self.dtype] // 8)
 
 
 class Operator(NamedTuple):
@@ -193,7 +195,8 @@ def _check_quantization(table: Table, shape: tuple[int, ...]) -> None:
         raise DamagedError("a tensor is quantized in a way of its own")
     (_, scales), (_, zero_points) = quantization.vector(2, 4), quantization.vector(3, 8)
     axis = quantization.number(6)
-    by_axis = 0 <= axis < len(shape) and scales == shape[axis]
+    # Kernels that take scales of rows do not ask of which axis they are, and read as many.
+    by_axis = axis == 0 and len(shape) > 0 and scales == shape[0]
     if (scales > 1 and not by_axis) or zero_points not in (scales, 1 if scales else 0):
         raise DamagedError(f"a tensor of shape {shape} has {scales} scales on axis {axis}")
 

@@ -9,6 +9,7 @@ from memcom_tf.ops.interface import Array
 from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
 
+from .embedding_lookup import stand_in
 from .quantize import QuantizedTable
 
 _VALUES_AT_A_TIME = 1 << 20
@@ -40,10 +41,16 @@ class QuantizedOps(ReferenceOps):
     def gather(self, table: QuantizedTable, rows: Array) -> Array:
         if not isinstance(table, QuantizedTable):  # computed on the way
             return tf.gather(table, rows)
-        stored = tf.gather(tf.constant(table.data), rows)
-        if table.holds_codes:
-            return tf.cast(_unpacked(stored, table), tf.int32)
-        return _floats(stored, table) * self._scales(table, rows)
+        if table.is_embedding_lookup:
+            values = _looked_up(table, rows)
+        else:
+            stored = tf.gather(tf.constant(_bits(table)), rows)
+            if table.holds_codes:
+                return tf.cast(_unpacked(stored, table), tf.int32)
+            values = _floats(stored, table)
+        if table.holds_floats or table.is_scaled_by_operator:
+            return values
+        return values * self._scales(table, rows)
 
     def column(self, table: QuantizedTable, index: int) -> Array:
         place, byte = divmod(index, table.data.shape[1])
@@ -57,7 +64,9 @@ class QuantizedOps(ReferenceOps):
         return tf.cast(column, tf.int32)
 
     def values(self, table: QuantizedTable) -> Array:
-        values = _floats(self._unfolded(table.data), table)
+        if table.is_embedding_lookup:
+            return self.gather(table, self.arange(table.rows))
+        values = _floats(self._unfolded(_bits(table)), table)
         if len(table.scale) == 1:
             return values * table.scale[0, 0]
         scale = self._unfolded(table.scale)
@@ -82,28 +91,37 @@ class QuantizedOps(ReferenceOps):
             return _reshape_like(flat * tf.reshape(self.values(table), [-1]), query)
         if table.data.dtype == "float32":
             return _reshape_like(tf.matmul(flat, table.data, transpose_b=True), query)
-        if table.packed_bits:
+        if table.packed_bits or table.holds_floats:
             return _reshape_like(self._scores_of_parts(flat, table), query)
         if table.data.dtype != "int8":
             return _reshape_like(tf.matmul(flat, self.values(table), transpose_b=True), query)
         # The float twin of the integers; `tflite.finish` puts them back.
         products = tf.matmul(flat, tf.constant(table.score_twin), transpose_b=True)
-        if table.scaled_by_row:
+        if table.scaled_by_row and not table.is_scaled_by_operator:
             products = products * tf.reshape(self._unfolded(table.scale), [-1])
         return _reshape_like(products, query)
 
     def _scores_of_parts(self, query: Array, table: QuantizedTable) -> Array:
-        """Scores of packed rows, of which only some at a time are floats."""
+        """Scores of packed or float16 rows, of which only some at a time are float32."""
         count = max(1, _VALUES_AT_A_TIME // table.width)
         parts = []
         for begin in range(0, table.rows, count):
-            size = (min(count, table.rows - begin), table.data.shape[1])
-            stored = self._slice(table.data, (begin, 0), size)
-            parts.append(tf.matmul(query, _floats(stored, table), transpose_b=True))
+            rows = self._rows(table, begin, min(count, table.rows - begin))
+            parts.append(tf.matmul(query, rows, transpose_b=True))
         products = tf.concat(parts, axis=1)
         if table.scaled_by_row:
             return products * tf.reshape(self._unfolded(table.scale), [-1])
-        return products * table.scale[0, 0]
+        return products if table.holds_floats else products * table.scale[0, 0]
+
+    def _rows(self, table: QuantizedTable, begin: int, count: int) -> Array:
+        """Values of some rows, without their scale."""
+        if table.is_embedding_lookup:
+            return _looked_up(table, self.arange(count) + begin)
+        if table.holds_floats:  # SLICE takes no integers of 16 bits
+            stored = tf.gather(tf.constant(_bits(table)), self.arange(count) + begin)
+        else:
+            stored = self._slice(table.data, (begin, 0), (count, table.data.shape[1]))
+        return _floats(stored, table)
 
     def arange(self, n: int) -> Array:
         # Two short constants instead of one of n numbers.
@@ -115,7 +133,8 @@ class QuantizedOps(ReferenceOps):
     def extremes(
         self, table: QuantizedTable, num_buckets: int, first: int = 0
     ) -> tuple[Array, Array]:
-        if table.packed_bits or len(table.scale) not in (1, num_buckets):
+        by_bucket = len(table.scale) in (1, num_buckets)
+        if table.packed_bits or table.holds_floats or not by_bucket:
             found = NumpyOps().extremes(table.dequantized(), num_buckets, first)
             lowest, highest = (self._unfolded(extreme) for extreme in found)
             return lowest, highest
@@ -145,6 +164,30 @@ class QuantizedOps(ReferenceOps):
         return tf.gather(tf.constant(constant[None]), self.zero)
 
 
+def _looked_up(table: QuantizedTable, ids: Array) -> Array:
+    """Rows `ids.shape + [width]` by EMBEDDING_LOOKUP; without their scale where bits are low."""
+    flat = ids if ids.shape.rank == 1 else tf.reshape(ids, [-1])
+    if flat.dtype != tf.int32:
+        # Ids outside the table stay outside: none may become another by losing its high bits.
+        flat = tf.cast(tf.clip_by_value(flat, -1, table.rows), tf.int32)
+    rows = tf.gather(tf.constant(stand_in(table)), flat)
+    if table.file_width > table.width:
+        rows = rows[:, : table.width]
+    if table.packed_bits:
+        rows += 0.5
+    if ids.shape.rank == 1:
+        return rows
+    known = [] if ids.shape.rank is None else [-1 if n is None else n for n in ids.shape]
+    if ids.shape.rank is None or known.count(-1) > 1:
+        known = tf.shape(ids)
+    return tf.reshape(rows, tf.concat([known, [table.width]], axis=0))
+
+
+def _bits(table: QuantizedTable) -> Array:
+    """What is stored, in a type of which every runtime gathers rows: float16 only late ones do."""
+    return table.data.view(np.int16) if table.data.dtype == np.float16 else table.data
+
+
 def _unpacked(stored: Array, table: QuantizedTable) -> Array:
     """The integers `[..., width]` in packed rows `[..., bytes]`, as floats.
 
@@ -166,7 +209,9 @@ def _floats(stored: Array, table: QuantizedTable) -> Array:
     """Values of stored rows, without their scale."""
     if table.packed_bits:
         return _unpacked(stored, table) - table.offset
-    return stored if table.data.dtype == "float32" else tf.cast(stored, tf.float32)
+    if table.data.dtype == np.float16:
+        stored = tf.bitcast(stored, tf.float16)
+    return stored if stored.dtype == tf.float32 else tf.cast(stored, tf.float32)
 
 
 def _reshape_like(rows: Array, x: Array) -> Array:

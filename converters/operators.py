@@ -11,12 +11,12 @@ _UNARY = (8, 14, 19, 21, 28, 47, 59, 73, 75, 76, 92, 101)  # FLOOR, RELU, TANH, 
 # Those of other Keras layers, of which only the number of tensors is checked here.
 _OF_ONE = [1, 5, 6, 11, 12, 13, 17, 20, 26, 50, 66, 80, 93, 98, 104, 108, 109, 110, 111, 113, 114]
 _OF_ONE += [116, 117, 146, 147, 148, 150, 152, 158, 159]  # pools, DEQUANTIZE, ELU, and so on
-_OF_TWO = (7, 23, 34, 54, 56, 79, 97, 100, 105, 107, 112, 115, 125, 128, 145, 149, 156, 160, 161)
+_OF_TWO = (23, 34, 54, 56, 79, 97, 100, 105, 107, 112, 115, 125, 128, 145, 149, 156, 160, 161)
 _OF_THREE = (37, 38, 60, 64, 96, 122, 151, 153, 154, 155, 157)  # PADV2, SELECT, RANGE, and so on
 
 # Inputs > outputs. T: all of one type; i: int32; I: int32 or int64; A: any; F: float32, W: float32
-# or int8; b: bool. One with ? may be missing; one with ~ as well, but not be given as none; of one
-# with * there may be many.
+# or int8; Q: those, or fewer bits; b: bool. One with ? may be missing; one with ~ as well, but not
+# be given as none; of one with * there may be many.
 _RULES: dict[int, str] = {
     **dict.fromkeys(_BROADCAST, "TT>T"),
     **dict.fromkeys(_COMPARISONS, "TT>b"),
@@ -27,6 +27,7 @@ _RULES: dict[int, str] = {
     2: "T*>T",  # CONCATENATION
     3: "AAA?>A",  # CONV_2D
     4: "AAA?>A",  # DEPTHWISE_CONV_2D
+    7: "iQ>F",  # EMBEDDING_LOOKUP
     9: "FWF?>F",  # FULLY_CONNECTED
     22: "Ti~>T",  # RESHAPE
     24: "AAAAA>A",  # RNN
@@ -79,6 +80,7 @@ _TYPES = {
     "I": ("int32", "int64"),
     "F": ("float32",),
     "W": ("float32", "int8"),
+    "Q": ("float32", "int8", "int4", "int2"),
     "b": ("bool",),
 }
 # Subgraphs that an operator runs: fields of its options.

@@ -20,7 +20,7 @@ from .report import describe_embedding, describe_matrix
 from .signatures import Signatures, embed_signatures, ranker_signatures, vector_signatures
 from .sources import KerasSource, SavedModelSource, Source
 from .trained_model import TrainedModel
-from .weights import Weights, check_weights
+from .weights import Profile, Weights, check_profile, check_weights
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Prepared:
         model: The Keras model; None of a SavedModel.
         source: Where its functions come from.
         weights: How tables are stored.
+        profile: Runtimes that read them.
         shipped: Its compressed embeddings, folded and quantized.
         k: Length of a ranker's list.
     """
@@ -38,6 +39,7 @@ class Prepared:
     model: Any
     source: Source
     weights: Weights
+    profile: Profile
     shipped: Sequence[ShippedEmbedding]
     k: int
 
@@ -54,7 +56,7 @@ class Prepared:
     @cached_property
     def functions(self) -> TrainedModel:
         """The functions of a model that is no ranker."""
-        return TrainedModel(self.source, self.shipped, self.weights)
+        return TrainedModel(self.source, self.shipped, self.weights, self.profile)
 
     @cached_property
     def signatures(self) -> Signatures:
@@ -90,6 +92,7 @@ class Prepared:
             "signatures": list(self.signatures),
             "vector_signatures": [name for name in names if name is not None],
             "weights": self.weights if isinstance(self.weights, str) else dict(self.weights),
+            "profile": self.profile,
             "parameters": parameters,
             "parameter_bytes": 4 * (parameters - compressed) + own_bytes,
             "uncompressed_parameters": parameters - compressed + dense,
@@ -107,15 +110,16 @@ class Prepared:
         return description
 
 
-def prepare(model: Any, *, weights: Weights, inputs: Any, k: int) -> Prepared:
+def prepare(model: Any, *, weights: Weights, profile: Profile, inputs: Any, k: int) -> Prepared:
     """Checks a model, and folds and quantizes its tables; arguments are those of `convert`."""
     check_weights(weights)
+    check_profile(profile)
     if isinstance(model, str | os.PathLike):
-        prepared = Prepared(None, SavedModelSource(Path(model)), weights, [], k)
+        prepared = Prepared(None, SavedModelSource(Path(model)), weights, profile, [], k)
     else:
         embeddings = _checked(model)
-        shipped = [ship(embedding, weights) for embedding in embeddings]
-        prepared = Prepared(model, KerasSource(model, inputs), weights, shipped, k)
+        shipped = [ship(embedding, weights, profile) for embedding in embeddings]
+        prepared = Prepared(model, KerasSource(model, inputs), weights, profile, shipped, k)
     if weights != "float32" and not prepared.tables:
         raise invalid(
             "The model must hold a table that ids are looked up in, or a kernel, to be stored in "

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 
+from memcom_tf.errors import invalid
 from memcom_tf.quantization import Format, format_of, integers_of, scales_of, values_of
 from memcom_tf.tables import Storage, Table
 
-from .packing import pack, unpack
+from .packing import pack, pack_in_order, unpack, unpack_in_order
+from .weights import Profile
 
 _CODE_BITS = {"uint8": 8, "uint4": 4}
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+_LEAST_LOOKED_UP = 4
 _ROWS_AT_A_TIME = 1 << 16
 
 
@@ -21,18 +25,20 @@ class QuantizedTable:
     """A table as it is stored.
 
     `value = data * scale`, and `(data - 2^(bits - 1) + 0.5) * scale` with 4 and 2 bits, which are
-    packed. Codes have no scale.
+    packed. Codes and floats have no scale.
 
     Attributes:
         name: Name of the table in its layer.
         storage: How it is stored.
-        data: int8, int16, float32, or uint8 as `packing.pack` packs codes and low bits;
+        data: int8, int16, float16, float32, or uint8 as `packing` packs codes and low bits;
             `[rows, width]`, packed `[rows, bytes]`.
         scale: float32 `[rows, 1]` with a scale per row, `[num_buckets, 1]` per bucket, `[1, 1]`
             with one for the table.
         width: Values of a row.
         radius: The most by which a stored value differs from what was trained, float64 of the
             scales' shape.
+        is_embedding_lookup: Whether rows are read by the operator EMBEDDING_LOOKUP, which has its
+            own order of low bits, and not by GATHER.
     """
 
     name: str
@@ -41,6 +47,7 @@ class QuantizedTable:
     scale: np.ndarray
     width: int
     radius: np.ndarray
+    is_embedding_lookup: bool = False
 
     @property
     def rows(self) -> int:
@@ -58,11 +65,31 @@ class QuantizedTable:
         return self.storage in _CODE_BITS
 
     @property
+    def holds_floats(self) -> bool:
+        """Whether the values are stored themselves, without a scale."""
+        return self.data.dtype.kind == "f"
+
+    @property
     def packed_bits(self) -> int:
         """Bits of an integer where they are packed, and 0 where not."""
         if self.data.dtype != np.uint8:
             return 0
         return _CODE_BITS[self.storage] if self.holds_codes else format_of(self.storage).bits
+
+    @property
+    def bits(self) -> int:
+        """Bits of a value in the file."""
+        return self.packed_bits or 8 * self.data.itemsize
+
+    @property
+    def file_width(self) -> int:
+        """Values of a row in the file: packed ones fill whole bytes."""
+        return int(self.data.shape[1]) * 8 // self.packed_bits if self.packed_bits else self.width
+
+    @property
+    def is_scaled_by_operator(self) -> bool:
+        """Whether the runtime multiplies rows with their scales as it reads them."""
+        return self.is_embedding_lookup and not self.packed_bits
 
     @property
     def offset(self) -> float:
@@ -78,7 +105,8 @@ class QuantizedTable:
         stored, scale = self.data[rows], self.scale[rows % len(self.scale)]
         if not self.packed_bits:
             return (stored.astype(np.float32) * scale).astype(np.float32)
-        integers = unpack(stored, self.packed_bits, self.width)
+        taken_apart = unpack_in_order if self.is_embedding_lookup else unpack
+        integers = taken_apart(stored, self.packed_bits, self.width)
         return integers if self.holds_codes else (integers - np.float32(self.offset)) * scale
 
     @property
@@ -101,7 +129,12 @@ class QuantizedTable:
 
     @property
     def scale_bytes(self) -> int:
-        """Bytes of the scales that are stored as a table; a single one is a constant."""
+        """Bytes of the scales that are stored as a table; a single one is a constant.
+
+        An operator that scales rows has a zero point for each, of 8 bytes.
+        """
+        if self.is_scaled_by_operator:
+            return 12 * self.rows
         return 0 if self.scale.size == 1 and not self.scaled_by_row else self.scale.nbytes
 
 
@@ -118,7 +151,7 @@ def quantize_table(table: Table, values: np.ndarray, *, is_rounded: bool = False
         fewer the largest may be farther off, as `radius` says.
 
     Raises:
-        ValueError: If a value is not finite, or a code out of range.
+        ValueError: If a value is not finite, or too large for float16, or a code out of range.
     """
     exact = np.zeros((1, 1))
     one = np.ones((1, 1), np.float32)
@@ -134,6 +167,8 @@ def quantize_table(table: Table, values: np.ndarray, *, is_rounded: bool = False
         )
     if table.storage == "float32":
         return QuantizedTable(table.name, table.storage, values, one, table.width, exact)
+    if table.storage == "float16":
+        return _in_half_precision(table, values, is_rounded=is_rounded)
     form = format_of(table.storage)
     scale, integers = _quantized(values, table, form)
     if form.is_low:
@@ -142,6 +177,41 @@ def quantize_table(table: Table, values: np.ndarray, *, is_rounded: bool = False
         data = integers.astype(f"int{form.bits}")
     radius = exact if is_rounded else _radius(values, scale, integers, form)
     return QuantizedTable(table.name, table.storage, data, scale, table.width, radius)
+
+
+def looked_up(table: QuantizedTable, profile: Profile) -> QuantizedTable:
+    """A table as runtimes of a profile read it.
+
+    With "litert", EMBEDDING_LOOKUP reads int8 with a scale for each row, and 4 and 2 bits; it has
+    no kernel for codes and 16 bits, and gains nothing on rows of a few values.
+    """
+    scaled = table.data.dtype == np.int8 and table.scaled_by_row
+    packed = bool(table.packed_bits) and not table.holds_codes
+    if profile == "portable" or table.width < _LEAST_LOOKED_UP or not (scaled or packed):
+        return table
+    data = table.data
+    if packed:
+        integers = unpack(data, table.packed_bits, table.width)
+        data = pack_in_order(integers, table.packed_bits)
+    return replace(table, data=data, is_embedding_lookup=True)
+
+
+def _in_half_precision(table: Table, values: np.ndarray, *, is_rounded: bool) -> QuantizedTable:
+    """The nearest float16; 11 bits of what is not too small for them are kept."""
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    if (largest > _LARGEST_HALF).any():
+        raise invalid(
+            f"Values stored as float16 must be at most {_LARGEST_HALF:,.0f} in size.",
+            "Store the table as int8, which has scales.",
+            table=table.name,
+            row=int(np.argmax(largest > _LARGEST_HALF)),
+            value=float(largest.max()),
+        )
+    half_ulp = np.maximum(largest.astype(np.float64) * 2.0**-11, 2.0**-25)
+    one = np.ones((1, 1), np.float32)
+    radius = np.zeros((1, 1)) if is_rounded else half_ulp
+    data = values.astype(np.float16)
+    return QuantizedTable(table.name, table.storage, data, one, table.width, radius)
 
 
 def _quantized(values: np.ndarray, table: Table, form: Format) -> tuple[np.ndarray, np.ndarray]:

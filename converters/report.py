@@ -82,11 +82,14 @@ def _describe_table(table: QuantizedTable, errors: RowErrors | None) -> dict[str
         "rows": rows,
         "width": width,
         "storage": table.storage,
-        "bits": table.packed_bits or 8 * table.data.itemsize,
+        "bits": table.bits,
+        "operator": "EMBEDDING_LOOKUP" if table.is_embedding_lookup else "GATHER",
         "data_bytes": table.data_bytes,
         "scale_bytes": table.scale_bytes,
         # A single scale is a constant of the graph.
-        "metadata_bytes": 0 if errors is None else table.scale.nbytes,
+        "metadata_bytes": 0
+        if errors is None or table.holds_floats
+        else table.scale_bytes or table.scale.nbytes,
         "float32_bytes": 4 * rows * width,
         "median_error": 0.0 if errors is None else errors.median,
         "worst_error": 0.0 if errors is None else errors.worst,

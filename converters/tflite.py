@@ -7,24 +7,31 @@ import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import flatbuffers
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from memcom_tf.errors import invalid
 
+from .editing import (
+    MIN_RUNTIME_VERSION,
+    buffer_of,
+    buffers_by_content,
+    content_of,
+    drop_unused_buffers,
+    operator_code,
+    pack,
+)
+from .embedding_lookup import SCALED_PRODUCT_VERSION, put_tables, quantization_of
 from .quantize import QuantizedTable
 
 if TYPE_CHECKING:
     from .prepared import Prepared
 
-_IDENTIFIER = b"TFL3"
 _SMALL = 64
 """Values of a table that may as well be floats."""
 _LOCATION = re.compile(r'fused\["(\w+):", "([^"@]+)@')
 """In the converter's messages: an operator, and the node of the graph that it is of."""
-_MIN_RUNTIME_VERSION = b"min_runtime_version"
 
 
 def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> bytes:
@@ -74,9 +81,10 @@ def _refused(message: str) -> str:
 def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
     """Puts the integers of the tables where the graph was traced with floats, and trims the file.
 
-    FULLY_CONNECTED over a whole table was traced with the float twin of an int8 table. The twin
-    becomes an int8 tensor that shares the bytes which GATHER reads, and the runtime multiplies in
-    8 bits. Names of inner tensors, which nothing reads, are left out.
+    EMBEDDING_LOOKUP takes the place of lookups in a stand-in. FULLY_CONNECTED over a whole table
+    was traced with the float twin of an int8 table. The twin becomes an int8 tensor that shares
+    the bytes which lookups read, and the runtime multiplies in 8 bits. Names of inner tensors,
+    which nothing reads, are left out.
 
     Args:
         content: A flatbuffer of `convert_signatures`.
@@ -86,32 +94,41 @@ def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
         The flatbuffer without float twins.
 
     Raises:
-        RuntimeError: If a table is left as floats, which would undo the compression.
+        RuntimeError: If a table is left as floats, which would undo the compression, or is not
+            looked up as it is stored.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     twins = {table.score_twin.tobytes(): table for table in tables if table.data.dtype == np.int8}
-    shared = _buffers_by_content(model)
+    shared = buffers_by_content(model)
+    scales = {id(t): quantization_of(t) for t in tables if t.is_embedding_lookup}
+    put_tables(model, tables, scales, shared)
     for graph in model.subgraphs:
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex]
             if code.builtinCode != schema.BuiltinOperator.FULLY_CONNECTED:
                 continue
             weights = graph.tensors[operator.inputs[1]]
-            table = twins.get(_content(model, weights))
+            table = twins.get(content_of(model, weights))
             if table is None:
                 continue
             weights.type = schema.TensorType.INT8
-            weights.buffer = _buffer_of(model, shared, table.data)
-            weights.quantization = schema.QuantizationParametersT()
-            weights.quantization.scale = np.array([table.score_scale], np.float32)
-            weights.quantization.zeroPoint = np.zeros(1, np.int64)
+            weights.buffer = buffer_of(model, shared, table.data)
+            weights.quantization = scales.get(id(table)) or _one_scale(table.score_scale)
             operator.builtinOptions.asymmetricQuantizeInputs = False
-            operator.opcodeIndex = _operator_code(model, code.builtinCode, version=3)
+            version = SCALED_PRODUCT_VERSION if table.is_scaled_by_operator else 3
+            operator.opcodeIndex = operator_code(model, code.builtinCode, version)
         _trim(graph)
-    _drop_metadata(model, keep=_MIN_RUNTIME_VERSION)
-    _drop_unused_buffers(model)
+    _drop_metadata(model, keep=MIN_RUNTIME_VERSION)
+    drop_unused_buffers(model)
     _require_integers(model, tables)
-    return _pack(model)
+    return pack(model)
+
+
+def _one_scale(scale: float) -> Any:
+    quantization = schema.QuantizationParametersT()
+    quantization.scale = np.array([scale], np.float32)
+    quantization.zeroPoint = np.zeros(1, np.int64)
+    return quantization
 
 
 def scores_in_integers(content: bytes) -> bool:
@@ -130,14 +147,9 @@ def runtime_version(content: bytes) -> str:
     """The oldest TensorFlow Lite that runs a file, as the converter recorded it."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     for entry in model.metadata or []:
-        if entry.name == _MIN_RUNTIME_VERSION:
+        if entry.name == MIN_RUNTIME_VERSION:
             return bytes(model.buffers[entry.buffer].data).rstrip(b"\0").decode()
     return "unknown"
-
-
-def _content(model: Any, tensor: Any) -> bytes:
-    data = model.buffers[tensor.buffer].data
-    return b"" if data is None else np.asarray(data).tobytes()
 
 
 def _trim(graph: Any) -> None:
@@ -165,7 +177,7 @@ def _require_integers(model: Any, tables: Sequence[QuantizedTable]) -> None:
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             shape = () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
-            content = _content(model, tensor)
+            content = content_of(model, tensor)
             if tensor.type != schema.TensorType.FLOAT32 or shape not in shapes:
                 continue
             if not content or content in scales:
@@ -191,7 +203,7 @@ def _require_bytes(model: Any, tables: Sequence[QuantizedTable]) -> None:
                 unpacked[part.astype(kind).tobytes()] = table
     for graph in model.subgraphs:
         for tensor in graph.tensors:
-            if found := unpacked.get(_content(model, tensor)):
+            if found := unpacked.get(content_of(model, tensor)):
                 raise RuntimeError(
                     f"Table {found.name!r} must stay bytes in the file, but the TensorFlow Lite "
                     "converter unpacked it. Please report the model."
@@ -202,54 +214,3 @@ def _rows_scaled(values: np.ndarray) -> np.ndarray:
     """Magnitudes relative to the largest of the row, of the table where a row is one value."""
     largest = np.abs(values).max(axis=1 if values.shape[1] > 1 else None, keepdims=True)
     return np.abs(values) / np.where(largest == 0, 1, largest)
-
-
-def _buffers_by_content(model: Any) -> dict[bytes, int]:
-    return {
-        np.asarray(buffer.data).tobytes(): index
-        for index, buffer in enumerate(model.buffers)
-        if buffer.data is not None
-    }
-
-
-def _buffer_of(model: Any, shared: dict[bytes, int], values: np.ndarray) -> int:
-    content = values.tobytes()
-    if content not in shared:
-        buffer = schema.BufferT()
-        buffer.data = np.frombuffer(content, np.uint8)
-        model.buffers.append(buffer)
-        shared[content] = len(model.buffers) - 1
-    return shared[content]
-
-
-def _operator_code(model: Any, builtin: int, version: int) -> int:
-    for index, code in enumerate(model.operatorCodes):
-        if code.builtinCode == builtin and code.version == version:
-            return index
-    code = schema.OperatorCodeT()
-    code.builtinCode = builtin
-    code.deprecatedBuiltinCode = min(builtin, 127)
-    code.version = version
-    model.operatorCodes.append(code)
-    return len(model.operatorCodes) - 1
-
-
-def _drop_unused_buffers(model: Any) -> None:
-    tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
-    used = {tensor.buffer for tensor in tensors} | {entry.buffer for entry in model.metadata}
-    kept = [0] + [
-        index
-        for index, buffer in enumerate(model.buffers)
-        if index in used and index > 0 and buffer.data is not None
-    ]
-    # Buffer 0 is the empty one, which all tensors without constant data may share.
-    numbers = {before: after for after, before in enumerate(kept)}
-    for owner in (*tensors, *model.metadata):
-        owner.buffer = numbers.get(owner.buffer, 0)
-    model.buffers = [model.buffers[index] for index in kept]
-
-
-def _pack(model: Any) -> bytes:
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), _IDENTIFIER)
-    return bytes(builder.Output())

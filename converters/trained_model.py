@@ -17,10 +17,10 @@ from memcom_tf.tables import Storage, Table
 from .fold import ShippedEmbedding
 from .frozen import FrozenFunction, Key, Matrix, Rounding, digest
 from .graph_ops import QuantizedOps, unknown_zero
-from .quantize import QuantizedTable, quantize_table
+from .quantize import QuantizedTable, looked_up, quantize_table
 from .signatures import dequantized_tables, shipped_tables
 from .sources import Function, Source
-from .weights import Weights, kind_of
+from .weights import Profile, Weights, kind_of
 
 _LEAST_VALUES = 1024
 """Of a matrix that is worth integers; a smaller one stays as it is."""
@@ -48,17 +48,22 @@ class TrainedModel:
         source: The model.
         shipped: Its compressed embeddings, folded and quantized.
         weights: How other matrices are stored.
+        profile: Runtimes that read them.
     """
 
     def __init__(
-        self, source: Source, shipped: Sequence[ShippedEmbedding], weights: Weights
+        self,
+        source: Source,
+        shipped: Sequence[ShippedEmbedding],
+        weights: Weights,
+        profile: Profile = "portable",
     ) -> None:
         self.source, self.shipped = source, shipped
         self._names = {
             digest(np.asarray(variable)): name for name, variable in source.variables.items()
         }
         self._frozen = self._freeze(self._over_integers)
-        self.matrices = list(self._ship(weights))
+        self.matrices = list(self._ship(weights, profile))
         self._tables = {shipped.matrix.key: shipped.table for shipped in self.matrices}
 
     def _freeze(
@@ -73,19 +78,24 @@ class TrainedModel:
         integers = [x for x in inputs if x.dtype.is_integer]
         return shipped_tables(self.shipped, QuantizedOps(unknown_zero([*integers, *inputs][0])))
 
-    def _ship(self, weights: Weights) -> Iterator[ShippedMatrix]:
+    def _ship(self, weights: Weights, profile: Profile) -> Iterator[ShippedMatrix]:
         found: dict[Key, Matrix] = {}
         for function in self._frozen.values():
             for key, matrix in function.matrices.items():
                 known = found.setdefault(key, matrix)
                 known.is_looked_up |= matrix.is_looked_up
                 known.is_multiplied |= matrix.is_multiplied
+                known.has_fixed_ids |= matrix.has_fixed_ids
         for matrix in found.values():
             storage = _storage(matrix, weights)
             if storage is not None:
                 rows, width = matrix.values.shape
                 table = Table(matrix.key.variable, rows, width, storage=storage)
-                yield ShippedMatrix(matrix, quantize_table(table, matrix.values))
+                stored = quantize_table(table, matrix.values)
+                # The converter computes lookups of ids that it knows: of no stand-in, then.
+                if matrix.is_looked_up and not matrix.has_fixed_ids:
+                    stored = looked_up(stored, profile)
+                yield ShippedMatrix(matrix, stored)
 
     def signatures(self) -> dict[str, Function]:
         """The functions of the file."""
@@ -137,9 +147,11 @@ def _storage(matrix: Matrix, weights: Weights) -> Storage | None:
     kind = kind_of(weights, matrix.key.variable)
     if kind == "float32" or rows * width < _LEAST_VALUES:
         return None
+    if kind == "float16":
+        return kind
     if width < _LEAST_WIDTH:
         return None if matrix.is_multiplied else "int16_per_table"
     # A Dense kernel is small beside tables: fewer bits must be asked for by its name.
     if not matrix.is_looked_up and not isinstance(weights, Mapping):
         kind = "int8"
-    return cast(Storage, f"{kind}_per_row")
+    return kind if kind == "int8_per_table" else cast(Storage, f"{kind}_per_row")

@@ -103,7 +103,10 @@ def verify(
     """
     file = CompressedModelFile(path)
     weights, k = file.description["weights"], file.description.get("k", 0)
-    return _verify(prepare(model, weights=weights, inputs=inputs, k=k), file, examples)
+    # Files of earlier versions have no profile.
+    profile = file.description.get("profile", "portable")
+    prepared = prepare(model, weights=weights, profile=profile, inputs=inputs, k=k)
+    return _verify(prepared, file, examples)
 
 
 def verify_content(

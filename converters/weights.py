@@ -9,10 +9,13 @@ from typing import Literal, cast, get_args
 from memcom_tf.errors import invalid
 from memcom_tf.tables import Storage, Table
 
-Kind = Literal["int8", "int4", "int2", "float32"]
+Kind = Literal["int8", "int8_per_table", "int4", "int2", "float16", "float32"]
 Weights = Kind | Mapping[str, Kind]
 """A kind for all tables, or kinds by patterns as `"users/*"`, of which the first that fits counts;
 what none fits is int8."""
+Profile = Literal["portable", "litert"]
+"""The runtimes that a file is for: all from TensorFlow Lite 2.8 on, whose GATHER and CAST read the
+tables; or those from 2.18 on, as LiteRT's, whose EMBEDDING_LOOKUP does."""
 
 _INTEGERS_OF_VECTORS = "int8"
 
@@ -32,6 +35,16 @@ def check_weights(weights: Weights) -> None:
             )
 
 
+def check_profile(profile: str) -> None:
+    """Requires a profile.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if profile not in get_args(Profile):
+        raise invalid(f"`profile` must be one of {get_args(Profile)}.", profile=profile)
+
+
 def kind_of(weights: Weights, name: str) -> Kind:
     """The kind of the table of that name."""
     if not isinstance(weights, Mapping):
@@ -42,7 +55,8 @@ def kind_of(weights: Weights, name: str) -> Kind:
 def stored_as(table: Table, kind: Kind) -> Table:
     """A declared table with the bits of a kind: its method's own where that is "int8".
 
-    Only vectors take fewer bits: values of an id, such as MEmCom's multiplier, stay in 16.
+    Only vectors take other bits: values of an id, such as MEmCom's multiplier, stay integers of 16,
+    which are nearer than a float16.
     """
     if not table.trainable or kind == "int8":
         return table
@@ -50,4 +64,6 @@ def stored_as(table: Table, kind: Kind) -> Table:
         return table.stored_as("float32")
     if not table.storage.startswith(_INTEGERS_OF_VECTORS):
         return table
+    if kind in ("float16", "int8_per_table"):
+        return table.stored_as(kind)
     return table.stored_as(cast(Storage, table.storage.replace(_INTEGERS_OF_VECTORS, kind)))

@@ -2,8 +2,8 @@
 
 From 8 bits on a value is `q * scale`, with the largest magnitude at the largest integer. With 4 and
 2 bits it is `(q + 0.5) * scale`: as many levels above 0 as below, and a scale that leaves the
-least squares, not one that reaches the largest value. The converter and quantization-aware layers
-run the same lines, so that what is trained is what is stored.
+least squares, not one that reaches the largest value. A float16 has no scale, or 1. The converter
+and quantization-aware layers run the same lines, so that what is trained is what is stored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Format(NamedTuple):
 
     bits: int
     scaled_by: str
-    """"row", "table" or "bucket"."""
+    """"row", "table" or "bucket"; "" of floats."""
 
     @property
     def is_low(self) -> bool:
@@ -46,9 +46,9 @@ class Format(NamedTuple):
 
 
 def format_of(storage: Storage) -> Format:
-    """The format of integers with a scale."""
+    """The format of integers with a scale, or of float16."""
     kind, _, scaled_by = storage.partition("_per_")
-    return Format(int(kind.removeprefix("int")), scaled_by)
+    return Format(int(kind.lstrip("floatin")), scaled_by)
 
 
 def scales_of(values: Array, storage: Storage, num_buckets: int = 0) -> Array:
@@ -56,13 +56,15 @@ def scales_of(values: Array, storage: Storage, num_buckets: int = 0) -> Array:
 
     Args:
         values: `[..., width]` floats.
-        storage: Integers with a scale.
+        storage: Integers with a scale, or float16.
         num_buckets: Number of scales where these are by `i mod num_buckets`.
 
     Returns:
         `[..., 1]` for rows, `[1, 1]` for a table, `[num_buckets, 1]` for buckets; 0 where all is 0.
     """
     form = format_of(storage)
+    if not form.scaled_by:
+        return tf.ones([1, 1], values.dtype)
     values = tf.stop_gradient(values)
     if form.scaled_by == "bucket":
         column = tf.reshape(tf.abs(values), [-1])
@@ -126,6 +128,8 @@ def rounded(values: Array, scales: Array, storage: Storage) -> Array:
     form = format_of(storage)
 
     def nearest(x: Array) -> Any:
+        if not form.scaled_by:
+            return tf.cast(tf.cast(x, tf.float16), x.dtype)
         return values_of(integers_of(x, scales, form), scales, form)
 
     return tf.grad_pass_through(nearest)(values)

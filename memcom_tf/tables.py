@@ -19,6 +19,7 @@ Storage = Literal[
     "int4_per_table",
     "int2_per_row",
     "int2_per_table",
+    "float16",
     "float32",
     "uint8",
     "uint4",

@@ -122,9 +122,10 @@ def outcome(seed):
     """What became of a model: "equal", or why it was refused; anything else raises."""
     generator = Generator(seed)
     model = generator.model()
-    kind = generator.one_of("int8", "int8", "int4", "int2", "float32")
+    kind = generator.one_of("int8", "int8", "int4", "int2", "float16", "float32")
+    profile = generator.one_of("portable", "litert")
     try:
-        conversion = convert(model, weights=kind)
+        conversion = convert(model, weights=kind, profile=profile)
     except ValueError as error:
         if " Received: " not in str(error):
             raise

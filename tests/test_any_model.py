@@ -123,7 +123,7 @@ def test_tables_and_kernels_are_integers_and_the_file_is_the_model(case, tmp_pat
     assert verify(model, tmp_path / "model.tflite", inputs=inputs).passed
 
 
-@pytest.mark.parametrize("kind", ["int4", "int2", "float32"])
+@pytest.mark.parametrize("kind", ["int4", "int2", "float16", "float32"])
 def test_kinds(case, kind, tmp_path):
     model, inputs, _ = case
     conversion = convert(model, inputs=inputs, weights=kind)
@@ -133,8 +133,10 @@ def test_kinds(case, kind, tmp_path):
         sum(table["bytes"] for table in made.report["embeddings"])
         for made in (conversion, convert(model, inputs=inputs, verify=False))
     ]
-    if kind != "float32":
+    if kind in ("int4", "int2"):
         assert sizes[0] < sizes[1]
+    if kind == "float16":
+        assert not floats_of(conversion.content)
     conversion.save(tmp_path / "model.tflite")
     assert verify(model, tmp_path / "model.tflite", inputs=inputs).passed
 
@@ -185,6 +187,17 @@ def test_patterns_choose_kinds_by_name():
     stored = {e["name"]: e["tables"][0]["storage"] for e in conversion.report["embeddings"]}
     assert stored == {"users": "int2_per_row", "items": "int4_per_row"}
     assert conversion.report["weights"] == weights
+
+
+def test_one_scale_for_the_table_saves_the_scales(tmp_path):
+    model = trained(functional())
+    conversions = [convert(model, weights=kind) for kind in ("int8", "int8_per_table")]
+    assert all(conversion.verification.passed for conversion in conversions)
+    for by_row, by_table in zip(*(c.report["embeddings"] for c in conversions), strict=True):
+        saved = 4 * by_row["input_dim"] if "lookup" in by_row["method"] else 0
+        assert by_row["bytes"] - by_table["bytes"] == saved
+    conversions[1].save(tmp_path / "model.tflite")
+    assert verify(model, tmp_path / "model.tflite").passed
 
 
 def test_what_stays_float_is_named():

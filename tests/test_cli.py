@@ -267,9 +267,12 @@ def test_an_existing_output_is_replaced_only_with_force(folder, tmp_path, run_he
     words = ["convert", folder / "model.keras", "-o", out, "--no-verify"]
     assert "must not exist" in error_of(memcom(*words, cwd=tmp_path), tmp_path)
     assert out.read_bytes() == b"mine"
-    done = run_here(*words, "--force", "--weights", "float32", cwd=tmp_path)
+    kinds = ["--weights", "float16", "--profile", "litert"]
+    done = run_here(*words, "--force", *kinds, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert CompressedModelFile(out).description["weights"] == "float32"
+    description = CompressedModelFile(out).description
+    assert (description["weights"], description["profile"]) == ("float16", "litert")
+    assert "2.13.0 and later (profile litert)" in done.stdout.replace("\n", " ")
     assert "comparison" not in done.stdout
 
 

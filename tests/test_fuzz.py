@@ -15,7 +15,7 @@ import pytest
 from memcom_tf import Vocabulary
 from memcom_tf._keras import keras
 from memcom_tf.converters import convert, verify
-from memcom_tf.layers import MEmComEmbedding, ProductQuantizedEmbedding
+from memcom_tf.layers import FullEmbedding, MEmComEmbedding, ProductQuantizedEmbedding
 from memcom_tf.models import NextItemRanker
 from tests.damage import Sample, damaged
 from tests.fuzz_worker import answers
@@ -52,6 +52,11 @@ def folder(model, tmp_path_factory):
     ranker = NextItemRanker(codes, history_length=LENGTH)
     ranker.build((None, LENGTH))
     convert(with_values(ranker), k=4, verify=False).save(folder / "codes.tflite")
+    for kind in ("int8", "int4"):  # EMBEDDING_LOOKUP, and products with scales of rows
+        ranker = NextItemRanker(FullEmbedding(ITEMS, 5), history_length=LENGTH)
+        ranker.build((None, LENGTH))
+        conversion = convert(with_values(ranker), k=4, weights=kind, profile="litert", verify=False)
+        conversion.save(folder / f"litert_{kind}.tflite")
     inputs = keras.Input((LENGTH,), dtype="int32", name="history")
     vectors = MEmComEmbedding(ITEMS, 4, num_buckets=10, combiner="mean")(inputs)
     pooled = with_values(keras.Model(inputs, keras.layers.Dense(2, "relu")(vectors)))

@@ -11,6 +11,7 @@ from memcom_tf.converters.graph import Graph, Operator, Subgraph, Tensor
 from memcom_tf.converters.graph_check import check
 
 ADD, GATHER, RESHAPE, NOT_EQUAL, WHILE, CUSTOM = 0, 36, 22, 72, 119, 32
+EMBEDDING_LOOKUP = 7
 
 
 def tensor(dtype="float32", shape=(2,), size=0):
@@ -38,6 +39,7 @@ def test_a_sound_graph_passes():
         ([(ADD, (0,), (2,))], "not TT>T"),
         ([(GATHER, (0, 1), (2,))], "not TI>T"),
         ([(NOT_EQUAL, (0, 1), (2,))], "not TT>b"),
+        ([(EMBEDDING_LOOKUP, (0, 1), (2,))], "not iQ>F"),
         ([(CUSTOM, (0,), (2,))], "not supported"),
         ([(ADD, (0, 2), (2,))], "not computed yet"),
         ([(ADD, (0, 1), (1,)), (ADD, (0, 1), (2,))], "there already"),
@@ -49,6 +51,20 @@ def test_a_sound_graph_passes():
 def test_what_a_kernel_would_trust_is_refused(operators, words):
     with pytest.raises(DamagedError, match=words):
         checked(operators, FLOATS)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int4", "int2", "float32"])
+def test_embedding_lookup_reads_the_types_that_its_kernel_has(dtype):
+    ids, rows = tensor("int32", (3,)), tensor(dtype, (2, 4), size=8)
+    checked([(EMBEDDING_LOOKUP, (0, 1), (2,))], [ids, rows, tensor()])
+    wrong = tensor("int16", (2, 4), size=16)
+    with pytest.raises(DamagedError, match="not iQ>F"):
+        checked([(EMBEDDING_LOOKUP, (0, 1), (2,))], [ids, wrong, tensor()])
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("int2", 2), ("int4", 3), ("int8", 5), ("int16", 10)])
+def test_packed_tensors_fill_whole_bytes(dtype, size):
+    assert tensor(dtype, (5,)).num_bytes == size
 
 
 def test_tensors_beyond_memory_are_refused():

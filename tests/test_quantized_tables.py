@@ -69,6 +69,22 @@ def test_float32_is_stored_as_it_is():
     assert table.radius == 0
 
 
+def test_float16_is_within_half_an_ulp_and_has_no_scale():
+    values = np.float32([[65504, 1], [2**-24, 3e-8], [0.1, -0.3], [0, 0]])
+    table = stored(values, "float16")
+    assert table.data.dtype == np.float16
+    assert (table.data_bytes, table.scale_bytes, table.packed_bits) == (16, 0, 0)
+    error = np.abs(table.dequantized() - values)
+    assert (error <= table.radius).all()
+    assert (error[1:3].max(axis=1) > table.radius[1:3, 0] / 16).all()
+
+
+@pytest.mark.parametrize("value", [65505, -1e6])
+def test_what_float16_cannot_hold_is_named(value):
+    with pytest.raises(ValueError, match=r"must be at most 65,504 .* Received: table='t', row=1"):
+        stored([[0, 1], [value, 1]], "float16")
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_tables_that_diverged_are_named(bad):
     with pytest.raises(ValueError, match=r"must be finite. Received: table='t', row=1"):

@@ -39,7 +39,9 @@ def values_in_file(layer: CompressedEmbedding) -> dict[str, np.ndarray]:
     found = {}
     for table in layer.stored_tables():
         values = np.asarray(folded[table.name])
-        if table.trainable:
+        if table.storage == "float16":
+            values = values.astype(np.float16).astype(np.float32)
+        elif table.trainable:
             scales = scales_of(tf.constant(values), table.storage, table.num_buckets).numpy()
             scales = scales[np.arange(table.rows) % len(scales)]
             steps = np.divide(values, scales, out=np.zeros_like(values), where=scales > 0)
@@ -54,7 +56,7 @@ def values_in_file(layer: CompressedEmbedding) -> dict[str, np.ndarray]:
 
 
 @every_method
-@pytest.mark.parametrize("storage", ["int8_per_row", "int4_per_table", "int2_per_row"])
+@pytest.mark.parametrize("storage", ["int8_per_row", "int4_per_table", "int2_per_row", "float16"])
 def test_the_layer_computes_with_what_is_stored(case: Case, storage):
     layer = stored(case, storage)
     tables = values_in_file(layer)

@@ -1,0 +1,74 @@
+"""An unpacked flatbuffer of TensorFlow Lite, to be changed: its constants, operators and bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+_IDENTIFIER = b"TFL3"
+MIN_RUNTIME_VERSION = b"min_runtime_version"
+
+
+def content_of(model: Any, tensor: Any) -> bytes:
+    """The bytes of a constant; none of what is computed."""
+    data = model.buffers[tensor.buffer].data
+    return b"" if data is None else np.asarray(data).tobytes()
+
+
+def buffers_by_content(model: Any) -> dict[bytes, int]:
+    """The number of the buffer with some bytes."""
+    return {
+        np.asarray(buffer.data).tobytes(): index
+        for index, buffer in enumerate(model.buffers)
+        if buffer.data is not None
+    }
+
+
+def buffer_of(model: Any, shared: dict[bytes, int], values: np.ndarray) -> int:
+    """The number of the buffer with an array's bytes; a new one where there was none."""
+    content = values.tobytes()
+    if content not in shared:
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(content, np.uint8)
+        model.buffers.append(buffer)
+        shared[content] = len(model.buffers) - 1
+    return shared[content]
+
+
+def operator_code(model: Any, builtin: int, version: int) -> int:
+    """The number of an operator, of that version, among those of a file."""
+    for index, code in enumerate(model.operatorCodes):
+        if code.builtinCode == builtin and code.version == version:
+            return index
+    code = schema.OperatorCodeT()
+    code.builtinCode = builtin
+    code.deprecatedBuiltinCode = min(builtin, 127)
+    code.version = version
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def drop_unused_buffers(model: Any) -> None:
+    """Drops constants that nothing reads, and numbers the others anew."""
+    tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
+    used = {tensor.buffer for tensor in tensors} | {entry.buffer for entry in model.metadata}
+    kept = [0] + [
+        index
+        for index, buffer in enumerate(model.buffers)
+        if index in used and index > 0 and buffer.data is not None
+    ]
+    # Buffer 0 is the empty one, which all tensors without constant data may share.
+    numbers = {before: after for after, before in enumerate(kept)}
+    for owner in (*tensors, *model.metadata):
+        owner.buffer = numbers.get(owner.buffer, 0)
+    model.buffers = [model.buffers[index] for index in kept]
+
+
+def pack(model: Any) -> bytes:
+    """The bytes of a flatbuffer."""
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    return bytes(builder.Output())
