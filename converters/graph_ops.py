@@ -9,6 +9,7 @@ from memcom_tf.ops.interface import Array
 from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
 
+from .large import in_graph, is_large
 from .quantize import QuantizedTable
 
 _VALUES_AT_A_TIME = 1 << 20
@@ -40,7 +41,7 @@ class QuantizedOps(ReferenceOps):
     def gather(self, table: QuantizedTable, rows: Array) -> Array:
         if not isinstance(table, QuantizedTable):  # computed on the way
             return tf.gather(table, rows)
-        stored = tf.gather(tf.constant(table.data), rows)
+        stored = tf.gather(in_graph(table.data), rows)
         if table.holds_codes:
             return tf.cast(_unpacked(stored, table), tf.int32)
         return _floats(stored, table) * self._scales(table, rows)
@@ -71,6 +72,8 @@ class QuantizedOps(ReferenceOps):
         weights = table.data if isinstance(table, QuantizedTable) else table
         if weights.dtype != "float32":
             weights = self.values(table)
+        elif isinstance(table, QuantizedTable):
+            weights = in_graph(weights)
         product = tf.matmul(flat, weights)
         return _reshape_like(product, x)
 
@@ -81,13 +84,12 @@ class QuantizedOps(ReferenceOps):
         if table.width == 1:
             return _reshape_like(flat * tf.reshape(self.values(table), [-1]), query)
         if table.data.dtype == "float32":
-            return _reshape_like(tf.matmul(flat, table.data, transpose_b=True), query)
+            return _reshape_like(tf.matmul(flat, in_graph(table.data), transpose_b=True), query)
         if table.packed_bits:
             return _reshape_like(self._scores_of_parts(flat, table), query)
         if table.data.dtype != "int8":
             return _reshape_like(tf.matmul(flat, self.values(table), transpose_b=True), query)
-        # The float twin of the integers; `tflite.finish` puts them back.
-        products = tf.matmul(flat, tf.constant(table.score_twin), transpose_b=True)
+        products = tf.matmul(flat, _twin(table), transpose_b=True)
         if table.scaled_by_row:
             products = products * tf.reshape(self._unfolded(table.scale), [-1])
         return _reshape_like(products, query)
@@ -132,17 +134,26 @@ class QuantizedOps(ReferenceOps):
             return tf.constant(table.scale[0, 0])
         if len(table.scale) < table.rows:
             rows = rows % len(table.scale)
-        return tf.gather(tf.constant(table.scale), rows)
+        return tf.gather(in_graph(table.scale), rows)
 
     def _slice(self, data: Array, begin: tuple[int, int], size: tuple[int, int]) -> Array:
         """Some of a constant, taken for a value that the converter cannot know."""
         if size == data.shape:  # TensorFlow takes that for the constant itself
             return self._unfolded(data)
-        return tf.slice(tf.constant(data), tf.constant(begin) + self.zero, size)
+        return tf.slice(in_graph(data), tf.constant(begin) + self.zero, size)
 
-    def _unfolded(self, constant: Array) -> Array:
+    def _unfolded(self, values: Array) -> Array:
         """A constant that the converter takes for a value it cannot know."""
-        return tf.gather(tf.constant(constant[None]), self.zero)
+        if is_large(values):  # it is none
+            return in_graph(values)
+        return tf.gather(tf.constant(values[None]), self.zero)
+
+
+def _twin(table: QuantizedTable) -> Array:
+    """Floats in place of the integers; `tflite.finish` puts these back."""
+    if is_large(table.data):
+        return tf.cast(in_graph(table.data), tf.float32)
+    return tf.constant(table.score_twin)
 
 
 def _unpacked(stored: Array, table: QuantizedTable) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flatbuffers
 import numpy as np
@@ -14,6 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from memcom_tf.errors import invalid
 
+from .large import check_size, is_large, place_tables, with_table_inputs
 from .quantize import QuantizedTable
 
 if TYPE_CHECKING:
@@ -27,7 +28,14 @@ _LOCATION = re.compile(r'fused\["(\w+):", "([^"@]+)@')
 _MIN_RUNTIME_VERSION = b"min_runtime_version"
 
 
-def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> bytes:
+class Converted(NamedTuple):
+    """What TensorFlow's converter wrote, and the tables that it saw as inputs."""
+
+    content: bytes
+    large: Sequence[np.ndarray] = ()
+
+
+def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> Converted:
     """Converts functions of a model to one file, float where the functions are.
 
     Args:
@@ -35,16 +43,23 @@ def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> bytes:
         prepared: The model whose variables they read.
 
     Returns:
-        A flatbuffer with one signature for each function.
+        A flatbuffer with one signature for each function, without the large tables.
 
     Raises:
         ValueError: If the functions cannot be expressed in builtin operators.
     """
+    traced = {name: f.get_concrete_function() for name, f in signatures.items()}
+    concrete, large = with_table_inputs(traced)
     module = tf.Module()
-    # The SavedModel must own what the functions capture.
-    module.captured = list(prepared.source.variables.values())
-    module.functions = list(signatures.values())
-    concrete = {name: f.get_concrete_function() for name, f in signatures.items()}
+    # The SavedModel must own what the functions capture, and should own nothing else.
+    captured = {id(value) for f in concrete.values() for value in f.captured_inputs}
+    module.captured = [
+        variable
+        for variable in prepared.source.variables.values()
+        if id(variable.handle) in captured
+    ]
+    module.functions = list(concrete.values())
+    check_size(large, module.captured)
     with tempfile.TemporaryDirectory() as directory:
         tf.saved_model.save(module, directory, signatures=concrete)
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -52,7 +67,7 @@ def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> bytes:
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
-            return bytes(converter.convert())
+            return Converted(bytes(converter.convert()), large)
         # Its own errors have no public name, and derive from nothing else.
         except Exception as error:
             raise invalid(
@@ -71,7 +86,7 @@ def _refused(message: str) -> str:
     return message.strip().partition("\n")[0]
 
 
-def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
+def finish(converted: Converted, tables: Sequence[QuantizedTable]) -> bytes:
     """Puts the integers of the tables where the graph was traced with floats, and trims the file.
 
     FULLY_CONNECTED over a whole table was traced with the float twin of an int8 table. The twin
@@ -79,7 +94,7 @@ def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
     8 bits. Names of inner tensors, which nothing reads, are left out.
 
     Args:
-        content: A flatbuffer of `convert_signatures`.
+        converted: What `convert_signatures` returned.
         tables: The quantized tables in it.
 
     Returns:
@@ -88,8 +103,9 @@ def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
     Raises:
         RuntimeError: If a table is left as floats, which would undo the compression.
     """
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    twins = {table.score_twin.tobytes(): table for table in tables if table.data.dtype == np.int8}
+    model = schema.ModelT.InitFromPackedBuf(converted.content, 0)
+    small = [table for table in tables if not is_large(table.data)]
+    twins = {table.score_twin.tobytes(): table for table in small if table.data.dtype == np.int8}
     shared = _buffers_by_content(model)
     for graph in model.subgraphs:
         for operator in graph.operators:
@@ -100,18 +116,59 @@ def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
             table = twins.get(_content(model, weights))
             if table is None:
                 continue
-            weights.type = schema.TensorType.INT8
-            weights.buffer = _buffer_of(model, shared, table.data)
-            weights.quantization = schema.QuantizationParametersT()
-            weights.quantization.scale = np.array([table.score_scale], np.float32)
-            weights.quantization.zeroPoint = np.zeros(1, np.int64)
-            operator.builtinOptions.asymmetricQuantizeInputs = False
-            operator.opcodeIndex = _operator_code(model, code.builtinCode, version=3)
+            buffer = _buffer_of(model, shared, table.data)
+            _multiply_integers(model, operator, weights, buffer, table.score_scale)
+    _require_integers(model, small)
+    place_tables(model, converted.large)
+    _multiply_large(model, converted.large, tables)
+    for graph in model.subgraphs:
         _trim(graph)
     _drop_metadata(model, keep=_MIN_RUNTIME_VERSION)
     _drop_unused_buffers(model)
-    _require_integers(model, tables)
     return _pack(model)
+
+
+def _multiply_integers(model: Any, operator: Any, weights: Any, buffer: int, scale: float) -> None:
+    """Lets a FULLY_CONNECTED operator multiply with the int8 integers in a buffer."""
+    weights.type, weights.buffer = schema.TensorType.INT8, buffer
+    weights.quantization = schema.QuantizationParametersT()
+    weights.quantization.scale = np.array([scale], np.float32)
+    weights.quantization.zeroPoint = np.zeros(1, np.int64)
+    operator.builtinOptions.asymmetricQuantizeInputs = False
+    code = schema.BuiltinOperator.FULLY_CONNECTED
+    operator.opcodeIndex = _operator_code(model, code, version=3)
+
+
+def _multiply_large(
+    model: Any, large: Sequence[np.ndarray], tables: Sequence[QuantizedTable]
+) -> None:
+    """The same where the twin of a large table was traced as CAST of the table."""
+    for graph in model.subgraphs:
+        casts = {
+            operator.outputs[0]: operator
+            for operator in graph.operators
+            if model.operatorCodes[operator.opcodeIndex].builtinCode == schema.BuiltinOperator.CAST
+        }
+        for operator in graph.operators:
+            code = model.operatorCodes[operator.opcodeIndex].builtinCode
+            cast = casts.get(operator.inputs[1]) if len(operator.inputs) > 1 else None
+            if code != schema.BuiltinOperator.FULLY_CONNECTED or cast is None:
+                continue
+            source = graph.tensors[cast.inputs[0]]
+            content = model.buffers[source.buffer].data
+            if source.type != schema.TensorType.INT8 or content is None:
+                continue
+            table = next(t for t in tables if _is_of(content, t))
+            weights = graph.tensors[operator.inputs[1]]
+            _multiply_integers(model, operator, weights, source.buffer, table.score_scale)
+            graph.operators.remove(cast)
+            del casts[operator.inputs[1]]
+
+
+def _is_of(content: np.ndarray, table: QuantizedTable) -> bool:
+    return len(content) == table.data.nbytes and np.array_equal(
+        content, table.data.reshape(-1).view(np.uint8)
+    )
 
 
 def scores_in_integers(content: bytes) -> bool:
@@ -250,6 +307,8 @@ def _drop_unused_buffers(model: Any) -> None:
 
 
 def _pack(model: Any) -> bytes:
-    builder = flatbuffers.Builder(1024)
+    # Grown from less, it would be copied again and again.
+    size = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+    builder = flatbuffers.Builder(size + (1 << 16))
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())
