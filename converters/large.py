@@ -120,14 +120,15 @@ def import_graph(
     """
     # What nothing depends on may not be mapped, and variables that nothing reads stay outside.
     read = _nodes_behind(graph_def, outputs)
+    aliases = _aliases(graph_def)
     kept = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
     kept.node.extend(
-        node
-        for node in graph_def.node
-        if node.name in read and node.name not in inputs and node.name not in captures
+        node for node in graph_def.node if node.name in read.difference(inputs, captures, aliases)
     )
-    for node in kept.node:  # nothing is written, so that no order has to be kept
-        data = [source for source in node.input if not source.startswith("^")]
+    # Nothing is written, so that no order has to be kept; nor has nearness to what was left out.
+    for node in kept.node:
+        node.attr.pop("_class", None)
+        data = [aliases.get(source, source) for source in node.input if source[0] != "^"]
         del node.input[:]
         node.input.extend(data)
     graph = tf.compat.v1.get_default_graph()
@@ -140,6 +141,23 @@ def import_graph(
             name=name,
         )
     )
+
+
+def _aliases(graph_def: Any) -> dict[str, str]:
+    """Other names of variables, under which TensorFlow's converter does not know them."""
+    resource = tf.resource.as_datatype_enum
+    found = {
+        node.name: node.input[0]
+        for node in graph_def.node
+        if node.op == "Identity" and node.attr["T"].type == resource
+    }
+
+    def variable(name: str) -> str:
+        while name in found:
+            name = found[name]
+        return name
+
+    return {name: variable(name) for name in found}
 
 
 def _nodes_behind(graph_def: Any, outputs: Sequence[str]) -> set[str]:

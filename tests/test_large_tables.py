@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from memcom_tf import FullEmbedding
-from memcom_tf._keras import keras
+from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.converters import CompressedModelFile, convert, large
 from tests.contract.methods import CASES, name_of
 from tests.contract.test_export import K, trained_ranker
@@ -58,6 +58,15 @@ def test_tables_and_kernels_of_other_layers_are_the_same(weights, tmp_path, monk
         np.testing.assert_allclose(found[name], values, rtol=1e-5)
     # No table is in the file as floats as well, or twice.
     assert conversion.report["graph_bytes"] < 1.02 * small.report["graph_bytes"]
+
+
+@pytest.mark.usefixtures("all_are_large")
+def test_a_saved_model_equals_its_file(tmp_path):
+    model = click_model()
+    model.export(tmp_path / "saved", **({"verbose": False} if is_keras_3 else {}))
+    conversion = convert(tmp_path / "saved")
+    assert conversion.verification.passed
+    assert [e["tables"][0]["bits"] for e in conversion.report["embeddings"]] == [8, 8]
 
 
 @pytest.mark.usefixtures("all_are_large")
