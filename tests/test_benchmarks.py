@@ -164,7 +164,7 @@ def test_scale_publishes_every_file():
         )
     }
     found = {
-        "conversions": dict.fromkeys(scale.CONVERSIONS, [conversion]),
+        "conversions": {name: [conversion] for name in scale.CONVERSIONS},
         "runs": runs,
         "agreement": {"common_share": 0.99},
         "items": 10,
