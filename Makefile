@@ -66,6 +66,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.export
 	$(BIN)/python -m benchmarks.runtimes
 	$(BIN)/python -m benchmarks.profiles
+	$(BIN)/python -m benchmarks.scale --fresh
 
 # Hours: every method at every ratio, resumable. DATA=FILE takes other interactions.
 bench-quality: $(INSTALLED)

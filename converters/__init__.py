@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .comparison import Comparison, compare
     from .conversion import Conversion, convert
+    from .html_report import write_html
+    from .measurement import measure
     from .runtime import CompressedModelFile
     from .verification import Verification, verify
 
@@ -19,7 +21,9 @@ _HOMES = {
     "convert": "conversion",
     "CompressedModelFile": "runtime",
     "Verification": "verification",
+    "measure": "measurement",
     "verify": "verification",
+    "write_html": "html_report",
 }
 
 __all__ = [
@@ -29,7 +33,9 @@ __all__ = [
     "Verification",
     "compare",
     "convert",
+    "measure",
     "verify",
+    "write_html",
 ]
 
 

@@ -131,6 +131,15 @@ def _parser() -> argparse.ArgumentParser:
     inspect = subparsers.add_parser("inspect", help="show what a .tflite file holds")
     inspect.add_argument("file", type=Path, metavar="MODEL.tflite")
     inspect.add_argument("--json", action="store_true", help="print JSON")
+    inspect.add_argument(
+        "--measure",
+        action="store_true",
+        help="run the file too: latency and peak memory with one and two threads",
+    )
+    inspect.add_argument(
+        "--html", type=Path, metavar="REPORT.html", help="write a page with plots as well"
+    )
+    inspect.add_argument("--force", action="store_true", help="replace the page if it exists")
     inspect.set_defaults(run=commands.inspect)
 
     compare = subparsers.add_parser("compare", help="show two .tflite files side by side")

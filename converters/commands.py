@@ -84,14 +84,7 @@ def _load_examples(path: Path | None, model: Any) -> Any:
 def convert(options: argparse.Namespace) -> int:
     """Converts a .keras model, proves the file, and prints its report."""
     output: Path = options.output
-    if output.exists() and not options.force:
-        raise FileExistsError(
-            message("The output must not exist.", "Replace it with --force.", path=str(output))
-        )
-    if not output.parent.is_dir():
-        raise FileNotFoundError(
-            message("The folder of the output must exist.", "", path=str(output.parent))
-        )
+    _require_new(output, options.force)
     model = load_model(options)
     from .conversion import convert
 
@@ -123,6 +116,18 @@ def convert(options: argparse.Namespace) -> int:
     conversion.save(output, overwrite=options.force)
     show_report(conversion.report)
     return DONE
+
+
+def _require_new(output: Path, force: bool) -> None:
+    """Requires that a file can be written without replacing another."""
+    if output.exists() and not force:
+        raise FileExistsError(
+            message("The output must not exist.", "Replace it with --force.", path=str(output))
+        )
+    if not output.parent.is_dir():
+        raise FileNotFoundError(
+            message("The folder of the output must exist.", "", path=str(output.parent))
+        )
 
 
 def _compressed(model: Any, options: argparse.Namespace) -> Any:
@@ -178,15 +183,25 @@ def inspect(options: argparse.Namespace) -> int:
     require_file(options.file)
     from .runtime import CompressedModelFile
 
-    file = CompressedModelFile(options.file)
+    if options.html is not None:
+        _require_new(options.html, options.force)
+    report = CompressedModelFile(options.file).report
+    if options.measure:
+        from .measurement import measure
+
+        report = {**report, "measured": measure(options.file)}
+    if options.html is not None:
+        from .html_report import write_html
+
+        write_html(report, options.html)
     if options.json:
         import json
 
-        print(json.dumps(file.report, indent=1))
+        print(json.dumps(report, indent=1))
     else:
         from .display import show_report
 
-        show_report(file.report)
+        show_report(report)
     return DONE
 
 

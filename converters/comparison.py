@@ -14,13 +14,10 @@ import numpy as np
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation import Examples, evaluate_lists
 
+from .measurement import REPEATS, THREADS, WARM_UP, sample_inputs
 from .runtime import CompressedModelFile
 
-THREADS = (1, 2)
 _NUM_HISTORIES = 64
-_NUM_CANDIDATES = 100
-_REPEATS = 30
-_WARM_UP = 3
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ def compare(
     second: str | os.PathLike[str],
     *,
     examples: Examples | None = None,
-    repeats: int = _REPEATS,
+    repeats: int = REPEATS,
 ) -> Comparison:
     """Compares two files of `memcom convert`. Needs LiteRT, no TensorFlow.
 
@@ -179,32 +176,15 @@ def _latencies(
             having = [place for place, file in enumerate(opened) if name in file.signatures]
             inputs = {place: sample_inputs(opened[place], name) for place in having}
             seconds: dict[int, list[float]] = {place: [] for place in having}
-            for _ in range(_WARM_UP + repeats):
+            for _ in range(WARM_UP + repeats):
                 for place in having:
                     start = time.perf_counter()
                     opened[place].run(name, **inputs[place])
                     seconds[place].append(time.perf_counter() - start)
             for place in having:
-                median = statistics.median(seconds[place][_WARM_UP:])
+                median = statistics.median(seconds[place][WARM_UP:])
                 found[place][name][threads] = 1000 * median
     return found
-
-
-def sample_inputs(file: CompressedModelFile, signature: str) -> dict[str, np.ndarray]:
-    """Inputs of a signature that any file accepts: small ids, floats that may be ids too.
-
-    Sizes that are free are 1, and up to 100 for candidates.
-    """
-    rng = np.random.default_rng(0)
-    ids = min(embedding["input_dim"] for embedding in file.description["embeddings"])
-    found = file.graph.signatures[signature]
-    inputs = {}
-    for name, place in found.inputs.items():
-        tensor = file.graph.subgraphs[found.subgraph].tensors[place]
-        free = min(_NUM_CANDIDATES, ids) if name == "candidates" else 1
-        shape = [free if size < 0 else size for size in tensor.shape]
-        inputs[name] = rng.integers(0, min(ids, 128), shape).astype(tensor.dtype)
-    return inputs
 
 
 def _same_ids(first: CompressedModelFile, second: CompressedModelFile) -> np.ndarray | None:

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .comparison import THREADS, Comparison
+from .comparison import Comparison
+from .measurement import THREADS
 
 
 def show_comparison(comparison: Comparison, console: Console | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from memcom_tf.evaluation import Examples
 from memcom_tf.files import write_atomically
+from memcom_tf.ordering.progress import progress_bar
 
 from .archive import append_members
 from .prepared import prepare
@@ -113,21 +114,24 @@ def convert(
         >>> conversion.verification.passed
         True
     """
-    prepared = prepare(model, weights=weights, profile=profile, inputs=inputs, k=k)
-    graph = finish(convert_signatures(prepared.signatures, prepared), prepared.tables)
-    description = {
-        **prepared.description(),
-        "min_runtime_version": runtime_version(graph),
-        "scores_in_integers": scores_in_integers(graph),
-    }
-    content = append_members(graph, description, prepared.vocabulary)
-    report = {
-        **description,
-        "file_bytes": len(content),
-        "graph_bytes": len(graph),
-        "compressed_bytes": compressed_bytes([content]),
-    }
-    verification = None
-    if verify:
-        verification = verify_content(prepared, content, examples=examples)
+    with progress_bar(None) as advance:
+        advance("quantizing the tables", 0.0)
+        prepared = prepare(model, weights=weights, profile=profile, inputs=inputs, k=k)
+        description = prepared.description()
+        advance("writing the graph", 0.3)
+        graph = finish(convert_signatures(prepared.signatures, prepared), prepared.tables)
+        description |= {
+            "min_runtime_version": runtime_version(graph),
+            "scores_in_integers": scores_in_integers(graph),
+        }
+        content = append_members(graph, description, prepared.vocabulary)
+        report = {**description, "file_bytes": len(content), "graph_bytes": len(graph)}
+        del graph  # which may be large
+        advance("compressing, to know the bytes of a download", 0.2)
+        report["compressed_bytes"] = compressed_bytes([content])
+        advance("verifying" if verify else "", 0.3)
+        verification = None
+        if verify:
+            verification = verify_content(prepared, content, examples=examples)
+        advance("", 0.2)
     return Conversion(content, report, verification)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from memcom_tf.errors import invalid
 
+from .quantization_error import QUANTILES
 from .weights import Profile
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def check_description(description: dict[str, Any], path: Path) -> None:
             _check_fields(table, _TABLE_FIELDS, path)
             later = {name: of for name, of in _LATER_TABLE_FIELDS.items() if name in table}
             _check_fields(table, later, path)
+            _check_quantiles(table.get("error_quantiles", [0.0] * len(QUANTILES)), path)
     if description["kind"] == "ranker":
         _check_fields(description, _RANKER_FIELDS, path)
 
@@ -159,6 +161,13 @@ def _fits(tensor: Tensor, shape: tuple[int, ...]) -> bool:
         found == wanted or -1 in (found, wanted)
         for found, wanted in zip(tensor.shape, shape, strict=True)
     )
+
+
+def _check_quantiles(values: Any, path: Path) -> None:
+    if not isinstance(values, list) or len(values) != len(QUANTILES):
+        raise _wrong("error_quantiles", values, path)
+    for value in values:
+        _check_fields({"error_quantiles": value}, {"error_quantiles": (float, 0)}, path)
 
 
 def _check_fields(values: Any, fields: dict[str, tuple[type, int | None]], path: Path) -> None:

@@ -64,6 +64,22 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
                 f"{embedding['share_not_unique']:.2%} of the ids share their vector with another "
                 f"id, {embedding['share_not_unique_trained']:.2%} before quantization"
             )
+    if "measured" in report:
+        _show_measured(report["measured"], console)
+
+
+def _show_measured(measured: dict[str, Any], console: Console) -> None:
+    table = Table("on this machine", box=SIMPLE, pad_edge=False)
+    table.columns[0].overflow = "fold"
+    threads = measured["threads"]
+    for count in threads:
+        table.add_column(f"{count} thread{'' if count == '1' else 's'}", justify="right")
+    for name in sorted({name for found in threads.values() for name in found["milliseconds"]}):
+        values = [f"{found['milliseconds'][name]:.3f} ms" for found in threads.values()]
+        table.add_row(Text(name), *values)
+    peaks = [found["peak_bytes"] for found in threads.values()]
+    table.add_row("peak memory", *("-" if peak is None else f"{peak:,} B" for peak in peaks))
+    console.print(table)
 
 
 def _shown(stored: dict[str, Any], name: str, form: str) -> str:

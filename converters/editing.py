@@ -69,6 +69,8 @@ def drop_unused_buffers(model: Any) -> None:
 
 def pack(model: Any) -> bytes:
     """The bytes of a flatbuffer."""
-    builder = flatbuffers.Builder(1024)
+    # Grown from less, it would be copied again and again.
+    size = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+    builder = flatbuffers.Builder(size + (1 << 16))
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())

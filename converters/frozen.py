@@ -10,19 +10,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import Array
 
 from .graph_ops import QuantizedOps, unknown_zero
+from .large import freeze, import_graph, in_graph
 from .quantize import QuantizedTable
 
-_LOOKUPS = ("GatherV2", "Gather")
+_LOOKUPS = ("GatherV2", "Gather", "ResourceGather")
 _PASSED_THROUGH = ("Identity", "ReadVariableOp", "StopGradient")
 
 DENSE = "Every input and output must be a dense tensor of numbers."
@@ -65,8 +66,9 @@ class _Use:
 
 def digest(values: np.ndarray) -> bytes:
     """What tells arrays apart by their content."""
-    shape = repr((values.shape, values.dtype.str)).encode()
-    return hashlib.blake2b(shape + np.ascontiguousarray(values).tobytes(), digest_size=16).digest()
+    found = hashlib.blake2b(repr((values.shape, values.dtype.str)).encode(), digest_size=16)
+    found.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+    return found.digest()
 
 
 class FrozenFunction:
@@ -76,11 +78,15 @@ class FrozenFunction:
         function: The traced function, of inputs by name, which returns tensors by name.
         variables: Names of variables by the `digest` of their values. Other constants are not
             trained, and stay.
+        large: Variables that are too large for constants, by name.
     """
 
-    def __init__(self, function: Any, variables: Mapping[bytes, str]) -> None:
-        frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
+    def __init__(
+        self, function: Any, variables: Mapping[bytes, str], large: Mapping[str, Any]
+    ) -> None:
+        frozen = freeze(function)
         graph = frozen.graph
+        self._captures, self._large = frozen.captures, large
         self._graph_def = graph.as_graph_def()
         self._nodes = {node.name: node for node in self._graph_def.node}
         self._tensor = graph.get_tensor_by_name
@@ -100,7 +106,7 @@ class FrozenFunction:
         ]
         names = sorted(function.structured_outputs)
         self._outputs = dict(zip(names, (tensor.name for tensor in frozen.outputs), strict=True))
-        self._trained = dict(self._find_trained(variables))
+        self._trained = dict([*self._find_trained(variables), *self._find_large()])
         self.matrices: dict[Key, Matrix] = {}
         self._uses: list[_Use] = []
         self.left: dict[str, set[str]] = {}
@@ -113,6 +119,16 @@ class FrozenFunction:
                 name = variables.get(digest(tf.make_ndarray(node.attr["value"].tensor)))
                 if name is not None:
                     yield node.name, name
+
+    def _find_large(self) -> Iterator[tuple[str, str]]:
+        names = {
+            id(variable.handle): name
+            for name, variable in self._large.items()
+            if variable.dtype == tf.float32
+        }
+        for placeholder, value in self._captures.items():
+            if id(value) in names:
+                yield placeholder, names[id(value)]
 
     def _constant(self, name: str) -> tuple[str, bool] | None:
         """The trained constant behind an input, and whether it is transposed on the way."""
@@ -137,8 +153,8 @@ class FrozenFunction:
                 if use is None:
                     self.left.setdefault(self._trained[constant], set()).add(node.op)
                     continue
-                values = self._values(constant)
                 if use.key not in self.matrices:
+                    values = self._values(constant)
                     rows = np.ascontiguousarray(values.T) if use.key.transposed else values
                     self.matrices[use.key] = Matrix(use.key, rows)
                 matrix = self.matrices[use.key]
@@ -157,7 +173,8 @@ class FrozenFunction:
             return None
         constant, transposed = found
         name = self._trained[constant]
-        if len(self._tensor(f"{constant}:0").shape) != 2:
+        variable = self._large.get(name)
+        if len(self._tensor(f"{constant}:0").shape if variable is None else variable.shape) != 2:
             return constant, None
         if node.op in _LOOKUPS and place == 0 and not transposed and _by_rows(self, node):
             return constant, _Use(node, Key(name, False), node.input[1], is_lookup=True)
@@ -167,6 +184,8 @@ class FrozenFunction:
         return constant, None
 
     def _values(self, constant: str) -> np.ndarray:
+        if constant in self._captures:
+            return np.asarray(self._large[self._trained[constant]])
         return tf.make_ndarray(self._nodes[constant].attr["value"].tensor)
 
     def constant_input(self, name: str) -> Any:
@@ -195,7 +214,7 @@ class FrozenFunction:
 
     def original(self) -> Any:
         """The function as it was."""
-        return self._function(self._graph_def)
+        return self._function(self._graph_def, self._captures)
 
     def quantized(self, tables: Mapping[Key, QuantizedTable]) -> Any:
         """The function over tables of integers, as far as there are any."""
@@ -204,7 +223,7 @@ class FrozenFunction:
             ops, table = QuantizedOps(unknown_zero(x)), tables[use.key]
             return ops.gather(table, x) if use.is_lookup else ops.scores(x, table)
 
-        return self._function(self._replaced(tables, over_integers))
+        return self._function(*self._replaced(tables, over_integers))
 
     def dequantized(self, tables: Mapping[Key, QuantizedTable], rounding: Rounding = "none") -> Any:
         """The function over the floats that the integers stand for.
@@ -216,22 +235,26 @@ class FrozenFunction:
 
         def over_floats(use: _Use, x: Array) -> Array:
             table = tables[use.key]
-            values = tf.constant(table.dequantized())
+            values = in_graph(table.dequantized())
             if use.is_lookup:
                 return tf.gather(values, x)
             if table.data.dtype == np.int8:
                 x = _ROUNDED[rounding](x)
             return tf.matmul(x, values, transpose_b=True)
 
-        return self._function(self._replaced(tables, over_floats))
+        return self._function(*self._replaced(tables, over_floats))
 
     def _replaced(
         self, tables: Mapping[Key, QuantizedTable], compute: Callable[[_Use, Array], Array]
-    ) -> Any:
-        """The graph with what `compute` makes of ids, or queries, in place of each use."""
+    ) -> tuple[Any, dict[str, Any]]:
+        """The graph with what `compute` makes of ids, or queries, in place of each use.
+
+        And what it captures, by the names of placeholders.
+        """
         graph_def = tf.compat.v1.GraphDef()
         graph_def.CopyFrom(self._graph_def)
         nodes = {node.name: node for node in graph_def.node}
+        captures = dict(self._captures)
         for use in self._uses:
             if use.key not in tables:
                 continue
@@ -239,36 +262,30 @@ class FrozenFunction:
             shape = source.shape
             if not use.is_lookup:  # whose width the graph need not know
                 shape = [*shape[:-1], tables[use.key].width]
-            with tf.Graph().as_default() as graph:
-                x = tf.compat.v1.placeholder(source.dtype, shape, name="x")
-                tf.identity(compute(use, x), name="found")
+            traced = tf.function(
+                partial(compute, use),
+                input_signature=[tf.TensorSpec(shape, source.dtype, name="x")],
+                autograph=False,
+            ).get_concrete_function()
             prefix = f"{use.node.name}/replaced/"
-            graph_def.node.extend(_moved(graph.as_graph_def().node, use.source, prefix))
+            graph_def.node.extend(_moved(traced.graph.as_graph_def().node, use.source, prefix))
+            for value, placeholder in traced.graph.captures:
+                captures[prefix + placeholder.op.name] = value
             node = nodes[use.node.name]
             controls = [name for name in node.input if name.startswith("^")]
             node.Clear()
             node.op, node.name = "Identity", use.node.name
-            node.input.extend([f"{prefix}found", *controls])
+            node.input.extend([prefix + traced.outputs[0].op.name, *controls])
             node.attr["T"].type = tf.float32.as_datatype_enum
-        return graph_def
+        return graph_def, captures
 
-    def _function(self, graph_def: Any) -> Any:
-        kept = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
-        kept.node.extend(node for node in graph_def.node if node.name not in self._inputs)
+    def _function(self, graph_def: Any, captures: Mapping[str, Any]) -> Any:
         outputs = self._outputs
-        # An input that nothing depends on may not be mapped.
-        read = {_node_of(name) for node in kept.node for name in node.input}
-        read |= {_node_of(name) for name in outputs.values()}
 
-        @tf.function(input_signature=self.specs)
+        @tf.function(input_signature=self.specs, autograph=False)
         def run(*inputs: Array) -> dict[str, Array]:
-            named = zip(self._inputs, inputs, strict=True)
-            found = tf.graph_util.import_graph_def(
-                kept,
-                input_map={f"{name}:0": x for name, x in named if name in read},
-                return_elements=list(outputs.values()),
-                name="frozen",
-            )
+            named = dict(zip(self._inputs, inputs, strict=True))
+            found = import_graph(graph_def, named, captures, list(outputs.values()), "frozen")
             return dict(zip(outputs, found, strict=True))
 
         return run

@@ -10,6 +10,7 @@ from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
 
 from .embedding_lookup import stand_in
+from .large import in_graph, is_large
 from .quantize import QuantizedTable
 
 _VALUES_AT_A_TIME = 1 << 20
@@ -44,7 +45,7 @@ class QuantizedOps(ReferenceOps):
         if table.is_embedding_lookup:
             values = _looked_up(table, rows)
         else:
-            stored = tf.gather(tf.constant(_bits(table)), rows)
+            stored = tf.gather(in_graph(_bits(table)), rows)
             if table.holds_codes:
                 return tf.cast(_unpacked(stored, table), tf.int32)
             values = _floats(stored, table)
@@ -80,6 +81,8 @@ class QuantizedOps(ReferenceOps):
         weights = table.data if isinstance(table, QuantizedTable) else table
         if weights.dtype != "float32":
             weights = self.values(table)
+        elif isinstance(table, QuantizedTable):
+            weights = in_graph(weights)
         product = tf.matmul(flat, weights)
         return _reshape_like(product, x)
 
@@ -90,13 +93,12 @@ class QuantizedOps(ReferenceOps):
         if table.width == 1:
             return _reshape_like(flat * tf.reshape(self.values(table), [-1]), query)
         if table.data.dtype == "float32":
-            return _reshape_like(tf.matmul(flat, table.data, transpose_b=True), query)
+            return _reshape_like(tf.matmul(flat, in_graph(table.data), transpose_b=True), query)
         if table.packed_bits or table.holds_floats:
             return _reshape_like(self._scores_of_parts(flat, table), query)
         if table.data.dtype != "int8":
             return _reshape_like(tf.matmul(flat, self.values(table), transpose_b=True), query)
-        # The float twin of the integers; `tflite.finish` puts them back.
-        products = tf.matmul(flat, tf.constant(table.score_twin), transpose_b=True)
+        products = tf.matmul(flat, _twin(table), transpose_b=True)
         if table.scaled_by_row and not table.is_scaled_by_operator:
             products = products * tf.reshape(self._unfolded(table.scale), [-1])
         return _reshape_like(products, query)
@@ -118,7 +120,7 @@ class QuantizedOps(ReferenceOps):
         if table.is_embedding_lookup:
             return _looked_up(table, self.arange(count) + begin)
         if table.holds_floats:  # SLICE takes no integers of 16 bits
-            stored = tf.gather(tf.constant(_bits(table)), self.arange(count) + begin)
+            stored = tf.gather(in_graph(_bits(table)), self.arange(count) + begin)
         else:
             stored = self._slice(table.data, (begin, 0), (count, table.data.shape[1]))
         return _floats(stored, table)
@@ -151,17 +153,26 @@ class QuantizedOps(ReferenceOps):
             return tf.constant(table.scale[0, 0])
         if len(table.scale) < table.rows:
             rows = rows % len(table.scale)
-        return tf.gather(tf.constant(table.scale), rows)
+        return tf.gather(in_graph(table.scale), rows)
 
     def _slice(self, data: Array, begin: tuple[int, int], size: tuple[int, int]) -> Array:
         """Some of a constant, taken for a value that the converter cannot know."""
         if size == data.shape:  # TensorFlow takes that for the constant itself
             return self._unfolded(data)
-        return tf.slice(tf.constant(data), tf.constant(begin) + self.zero, size)
+        return tf.slice(in_graph(data), tf.constant(begin) + self.zero, size)
 
-    def _unfolded(self, constant: Array) -> Array:
+    def _unfolded(self, values: Array) -> Array:
         """A constant that the converter takes for a value it cannot know."""
-        return tf.gather(tf.constant(constant[None]), self.zero)
+        if is_large(values):  # it is none
+            return in_graph(values)
+        return tf.gather(tf.constant(values[None]), self.zero)
+
+
+def _twin(table: QuantizedTable) -> Array:
+    """Floats in place of the integers; `tflite.finish` puts these back."""
+    if is_large(table.data):
+        return tf.cast(in_graph(table.data), tf.float32)
+    return tf.constant(table.score_twin)
 
 
 def _looked_up(table: QuantizedTable, ids: Array) -> Array:

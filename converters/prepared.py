@@ -73,15 +73,22 @@ class Prepared:
             found += [matrix.table for matrix in self.functions.matrices]
         return found
 
+    @cached_property
+    def _described(self) -> list[dict[str, Any]]:
+        """Reports on the tables, which take seconds of large ones."""
+        described = [describe_embedding(embedding) for embedding in self.shipped]
+        if not self.is_ranker:
+            described += [describe_matrix(matrix) for matrix in self.functions.matrices]
+        return described
+
     def description(self) -> dict[str, Any]:
         """What is known of the file before it is written."""
-        described = [describe_embedding(embedding) for embedding in self.shipped]
+        described = self._described
         compressed = sum(embedding.trained.num_parameters for embedding in self.shipped)
-        dense = sum(embedding["input_dim"] * embedding["output_dim"] for embedding in described)
+        dense = sum(layer.input_dim * layer.output_dim for layer in (e.layer for e in self.shipped))
         own_bytes = sum(embedding.trained.parameter_bytes for embedding in self.shipped)
         left: dict[str, str] = {}
         if not self.is_ranker:
-            described += [describe_matrix(matrix) for matrix in self.functions.matrices]
             left = self.functions.left
         parameters = self.source.parameters
         names = vector_signatures(self.model, [e.trained for e in self.shipped])

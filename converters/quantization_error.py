@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .quantize import QuantizedTable
+if TYPE_CHECKING:  # descriptions are read where there is no TensorFlow
+    from .quantize import QuantizedTable
 
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _ROWS_AT_A_TIME = 1 << 16
 
 
@@ -18,10 +21,12 @@ class RowErrors:
     Attributes:
         median: Of all rows that are not zero.
         worst: The largest.
+        quantiles: Of the shares `QUANTILES` of these rows.
     """
 
     median: float
     worst: float
+    quantiles: tuple[float, ...] = (0.0,) * 5
 
 
 def row_errors(values: np.ndarray, stored: QuantizedTable) -> RowErrors:
@@ -54,4 +59,5 @@ def row_errors(values: np.ndarray, stored: QuantizedTable) -> RowErrors:
     errors = np.concatenate(found)
     if not len(errors):
         return RowErrors(0.0, 0.0)
-    return RowErrors(float(np.median(errors)), float(errors.max()))
+    quantiles = tuple(np.quantile(errors, QUANTILES).tolist())
+    return RowErrors(float(np.median(errors)), float(errors.max()), quantiles)

@@ -98,7 +98,12 @@ class QuantizedTable:
 
     def dequantized(self) -> np.ndarray:
         """The float32 values that the file stands for; codes as uint8."""
-        return self.take(np.arange(self.rows))
+        dtype = np.uint8 if self.holds_codes else np.float32
+        values = np.empty((self.rows, self.width), dtype)
+        for start in range(0, self.rows, _ROWS_AT_A_TIME):
+            rows = np.arange(start, min(start + _ROWS_AT_A_TIME, self.rows))
+            values[rows] = self.take(rows)
+        return values
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Some rows of `dequantized()`: `rows.shape + [width]`."""
@@ -171,10 +176,9 @@ def quantize_table(table: Table, values: np.ndarray, *, is_rounded: bool = False
         return _in_half_precision(table, values, is_rounded=is_rounded)
     form = format_of(table.storage)
     scale, integers = _quantized(values, table, form)
+    data = integers
     if form.is_low:
-        data = pack((integers + form.half).astype(np.uint8), form.bits)
-    else:
-        data = integers.astype(f"int{form.bits}")
+        data = pack((integers + np.int8(form.half)).astype(np.uint8), form.bits)
     radius = exact if is_rounded else _radius(values, scale, integers, form)
     return QuantizedTable(table.name, table.storage, data, scale, table.width, radius)
 
@@ -221,10 +225,11 @@ def _quantized(values: np.ndarray, table: Table, form: Format) -> tuple[np.ndarr
         parts = np.split(values, range(_ROWS_AT_A_TIME, len(values), _ROWS_AT_A_TIME))
     scales, integers = [], []
     for part in parts:
-        found = scales_of(tf.constant(part), table.storage, table.num_buckets)
-        of_rows = tf.gather(found, tf.range(len(part)) % len(found))
-        scales.append(found.numpy())
-        integers.append(integers_of(tf.constant(part), of_rows, form).numpy())
+        scale = scales_of(tf.constant(part), table.storage, table.num_buckets)
+        of_rows = tf.gather(scale, tf.range(len(part)) % len(scale))
+        scales.append(scale.numpy())
+        found = integers_of(tf.constant(part), of_rows, form).numpy()
+        integers.append(found.astype(f"int{max(form.bits, 8)}"))
     scale = np.concatenate(scales)
     if not form.is_low:
         scale[scale == 0] = 1.0
@@ -239,7 +244,10 @@ def _radius(
     half_step = steps * (0.5 + 2.0**-23 * form.largest)
     if not form.is_low:
         return half_step
-    of_rows = scale[np.arange(len(values)) % len(scale)]
-    error = np.abs(values - values_of(integers, of_rows, form))
-    largest = error.max(axis=1, keepdims=True) if form.scaled_by == "row" else error.max()
-    return np.maximum(half_step, largest)
+    found = []
+    for start in range(0, len(values), _ROWS_AT_A_TIME):
+        rows = np.arange(start, min(start + _ROWS_AT_A_TIME, len(values)))
+        stored = values_of(integers[rows].astype(np.float32), scale[rows % len(scale)], form)
+        found.append(np.abs(values[rows] - stored).max(axis=1, keepdims=True))
+    largest = np.concatenate(found)
+    return np.maximum(half_step, largest if form.scaled_by == "row" else largest.max())

@@ -25,7 +25,8 @@ def describe_embedding(shipped: ShippedEmbedding) -> dict[str, Any]:
 
     Returns:
         Name, method, sizes, and tables with their bits, bytes (scales are the metadata) and
-        errors relative to the norm of a row: of the median row, and of the worst. And two shares
+        errors relative to the norm of a row: of the median row, of the worst, and quantiles of
+        all where there are errors. And two shares
         of ids whose vector another id has as well: in the trained float32 tables, and in the file.
     """
     layer = shipped.layer
@@ -93,6 +94,7 @@ def _describe_table(table: QuantizedTable, errors: RowErrors | None) -> dict[str
         "float32_bytes": 4 * rows * width,
         "median_error": 0.0 if errors is None else errors.median,
         "worst_error": 0.0 if errors is None else errors.worst,
+        **({} if errors is None else {"error_quantiles": list(errors.quantiles)}),
     }
 
 

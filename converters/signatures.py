@@ -14,6 +14,7 @@ from memcom_tf.ops.interface import LOWEST, Array, Ops
 
 from .fold import ShippedEmbedding
 from .graph_ops import QuantizedOps, unknown_zero
+from .large import in_graph
 from .top_k import top_k_of_groups
 
 Signatures = dict[str, Callable[..., Any]]
@@ -35,9 +36,8 @@ def dequantized_tables(shipped: Sequence[ShippedEmbedding], ops: Ops) -> Iterato
     """Lets a model compute with the float values of what ships: the reference of a file."""
     with ExitStack() as stack:
         for embedding in shipped:
-            stack.enter_context(
-                embedding.trained.substituted(embedding.layer, ops, embedding.dequantized())
-            )
+            floats = {name: in_graph(values) for name, values in embedding.dequantized().items()}
+            stack.enter_context(embedding.trained.substituted(embedding.layer, ops, floats))
         yield
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +23,7 @@ from .editing import (
     pack,
 )
 from .embedding_lookup import SCALED_PRODUCT_VERSION, put_tables, quantization_of
+from .large import check_size, is_large, place_tables, with_table_inputs
 from .quantize import QuantizedTable
 
 if TYPE_CHECKING:
@@ -34,7 +35,14 @@ _LOCATION = re.compile(r'fused\["(\w+):", "([^"@]+)@')
 """In the converter's messages: an operator, and the node of the graph that it is of."""
 
 
-def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> bytes:
+class Converted(NamedTuple):
+    """What TensorFlow's converter wrote, and the tables that it saw as inputs."""
+
+    content: bytes
+    large: Sequence[np.ndarray] = ()
+
+
+def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> Converted:
     """Converts functions of a model to one file, float where the functions are.
 
     Args:
@@ -42,16 +50,23 @@ def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> bytes:
         prepared: The model whose variables they read.
 
     Returns:
-        A flatbuffer with one signature for each function.
+        A flatbuffer with one signature for each function, without the large tables.
 
     Raises:
         ValueError: If the functions cannot be expressed in builtin operators.
     """
+    traced = {name: f.get_concrete_function() for name, f in signatures.items()}
+    concrete, large = with_table_inputs(traced)
     module = tf.Module()
-    # The SavedModel must own what the functions capture.
-    module.captured = list(prepared.source.variables.values())
-    module.functions = list(signatures.values())
-    concrete = {name: f.get_concrete_function() for name, f in signatures.items()}
+    # The SavedModel must own what the functions capture, and should own nothing else.
+    captured = {id(value) for f in concrete.values() for value in f.captured_inputs}
+    module.captured = [
+        variable
+        for variable in prepared.source.variables.values()
+        if id(variable.handle) in captured
+    ]
+    module.functions = list(concrete.values())
+    check_size(large, module.captured)
     with tempfile.TemporaryDirectory() as directory:
         tf.saved_model.save(module, directory, signatures=concrete)
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -59,7 +74,7 @@ def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> bytes:
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
-            return bytes(converter.convert())
+            return Converted(bytes(converter.convert()), large)
         # Its own errors have no public name, and derive from nothing else.
         except Exception as error:
             raise invalid(
@@ -78,7 +93,7 @@ def _refused(message: str) -> str:
     return message.strip().partition("\n")[0]
 
 
-def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
+def finish(converted: Converted, tables: Sequence[QuantizedTable]) -> bytes:
     """Puts the integers of the tables where the graph was traced with floats, and trims the file.
 
     EMBEDDING_LOOKUP takes the place of lookups in a stand-in. FULLY_CONNECTED over a whole table
@@ -87,7 +102,7 @@ def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
     which nothing reads, are left out.
 
     Args:
-        content: A flatbuffer of `convert_signatures`.
+        converted: What `convert_signatures` returned.
         tables: The quantized tables in it.
 
     Returns:
@@ -97,8 +112,9 @@ def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
         RuntimeError: If a table is left as floats, which would undo the compression, or is not
             looked up as it is stored.
     """
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    twins = {table.score_twin.tobytes(): table for table in tables if table.data.dtype == np.int8}
+    model = schema.ModelT.InitFromPackedBuf(converted.content, 0)
+    small = [table for table in tables if not is_large(table.data)]
+    twins = {table.score_twin.tobytes(): table for table in small if table.data.dtype == np.int8}
     shared = buffers_by_content(model)
     scales = {id(t): quantization_of(t) for t in tables if t.is_embedding_lookup}
     put_tables(model, tables, scales, shared)
@@ -111,17 +127,28 @@ def finish(content: bytes, tables: Sequence[QuantizedTable]) -> bytes:
             table = twins.get(content_of(model, weights))
             if table is None:
                 continue
-            weights.type = schema.TensorType.INT8
             weights.buffer = buffer_of(model, shared, table.data)
-            weights.quantization = scales.get(id(table)) or _one_scale(table.score_scale)
-            operator.builtinOptions.asymmetricQuantizeInputs = False
-            version = SCALED_PRODUCT_VERSION if table.is_scaled_by_operator else 3
-            operator.opcodeIndex = operator_code(model, code.builtinCode, version)
+            _multiply_integers(model, operator, weights, table, scales)
+    _require_integers(model, small)
+    place_tables(model, converted.large)
+    _multiply_large(model, tables, scales)
+    for graph in model.subgraphs:
         _trim(graph)
     _drop_metadata(model, keep=MIN_RUNTIME_VERSION)
     drop_unused_buffers(model)
-    _require_integers(model, tables)
     return pack(model)
+
+
+def _multiply_integers(
+    model: Any, operator: Any, weights: Any, table: QuantizedTable, scales: Mapping[int, Any]
+) -> None:
+    """Lets a FULLY_CONNECTED operator multiply with the int8 integers in the weights' buffer."""
+    weights.type = schema.TensorType.INT8
+    weights.quantization = scales.get(id(table)) or _one_scale(table.score_scale)
+    operator.builtinOptions.asymmetricQuantizeInputs = False
+    version = SCALED_PRODUCT_VERSION if table.is_scaled_by_operator else 3
+    code = schema.BuiltinOperator.FULLY_CONNECTED
+    operator.opcodeIndex = operator_code(model, code, version)
 
 
 def _one_scale(scale: float) -> Any:
@@ -129,6 +156,39 @@ def _one_scale(scale: float) -> Any:
     quantization.scale = np.array([scale], np.float32)
     quantization.zeroPoint = np.zeros(1, np.int64)
     return quantization
+
+
+def _multiply_large(
+    model: Any, tables: Sequence[QuantizedTable], scales: Mapping[int, Any]
+) -> None:
+    """The same where the twin of a large table was traced as CAST of the table."""
+    for graph in model.subgraphs:
+        casts = {
+            operator.outputs[0]: operator
+            for operator in graph.operators
+            if model.operatorCodes[operator.opcodeIndex].builtinCode == schema.BuiltinOperator.CAST
+        }
+        for operator in graph.operators:
+            code = model.operatorCodes[operator.opcodeIndex].builtinCode
+            cast = casts.get(operator.inputs[1]) if len(operator.inputs) > 1 else None
+            if code != schema.BuiltinOperator.FULLY_CONNECTED or cast is None:
+                continue
+            source = graph.tensors[cast.inputs[0]]
+            content = model.buffers[source.buffer].data
+            if source.type != schema.TensorType.INT8 or content is None:
+                continue
+            table = next(t for t in tables if _is_of(content, t))
+            weights = graph.tensors[operator.inputs[1]]
+            weights.buffer = source.buffer
+            _multiply_integers(model, operator, weights, table, scales)
+            graph.operators.remove(cast)
+            del casts[operator.inputs[1]]
+
+
+def _is_of(content: np.ndarray, table: QuantizedTable) -> bool:
+    return len(content) == table.data.nbytes and np.array_equal(
+        content, table.data.reshape(-1).view(np.uint8)
+    )
 
 
 def scores_in_integers(content: bytes) -> bool:

@@ -17,6 +17,7 @@ from memcom_tf.tables import Storage, Table
 from .fold import ShippedEmbedding
 from .frozen import FrozenFunction, Key, Matrix, Rounding, digest
 from .graph_ops import QuantizedOps, unknown_zero
+from .large import is_large_variable
 from .quantize import QuantizedTable, looked_up, quantize_table
 from .signatures import dequantized_tables, shipped_tables
 from .sources import Function, Source
@@ -59,8 +60,15 @@ class TrainedModel:
         profile: Profile = "portable",
     ) -> None:
         self.source, self.shipped = source, shipped
+        self._large = {
+            name: variable
+            for name, variable in source.variables.items()
+            if is_large_variable(variable)
+        }
         self._names = {
-            digest(np.asarray(variable)): name for name, variable in source.variables.items()
+            digest(np.asarray(variable)): name
+            for name, variable in source.variables.items()
+            if name not in self._large
         }
         self._frozen = self._freeze(self._over_integers)
         self.matrices = list(self._ship(weights, profile))
@@ -70,7 +78,7 @@ class TrainedModel:
         self, context: Callable[[Sequence[Array]], AbstractContextManager[None]]
     ) -> dict[str, FrozenFunction]:
         functions = self.source.functions(context)
-        return {name: FrozenFunction(f, self._names) for name, f in functions.items()}
+        return {name: FrozenFunction(f, self._names, self._large) for name, f in functions.items()}
 
     def _over_integers(self, inputs: Sequence[Array]) -> AbstractContextManager[None]:
         if not self.shipped:

@@ -17,6 +17,7 @@ from benchmarks import (
     op_profile,
     ordering,
     ordering_case,
+    scale,
     training_case,
     training_parity,
     training_step,
@@ -142,6 +143,40 @@ def test_an_order_that_takes_too_long_or_too_much_is_not_what_was_wanted():
         "1m": True,
     }
     assert "| 1,000,000 | 20,000 | 300 | 2.00 |" in ordering.report(figures)
+
+
+def test_scale_publishes_every_file():
+    conversion = {
+        "approximation_seconds": 2.0,
+        "conversion_seconds": 3.0,
+        "table_bytes": 10**9,
+        "bytes_before": 10**9,
+        "peak_bytes": 25 * 10**9,
+        "file_bytes": 10**6,
+    }
+    memory = dict.fromkeys(("open_ms", "anonymous_bytes", "mapped_bytes", "peak_bytes"), 10**6)
+    runs = {
+        f"{method}_{kind}_1": [{"milliseconds": milliseconds, **memory}]
+        for method, ms in (("full", 9.0), ("memcom", 1.0))
+        for kind, milliseconds in (
+            ("lookup", {"serving_default": ms}),
+            ("ranker", {"embed": ms, "rank": ms}),
+        )
+    }
+    found = {
+        "conversions": {name: [conversion] for name in scale.CONVERSIONS},
+        "runs": runs,
+        "agreement": {"common_share": 0.99},
+        "items": 10,
+    }
+    figures = scale.figures(found, scale.CONVERSIONS)
+    assert figures["rank_speedup"]["1"]["median"] == 9.0
+    targets = {name: target["reached"] for name, target in figures["targets"].items()}
+    assert targets == {"rank_speedup": True, "peak_bytes": False}
+    text = scale.report({**figures, "calls": 5})
+    assert text.count("lookup of 50 ids | 1 |") == 4
+    assert text.count("rank, exact top 20 | 1 |") == 2
+    assert "10,000,000 x 64, full int8" in text
 
 
 def test_vectors_lie_around_topics():

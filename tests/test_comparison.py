@@ -16,7 +16,7 @@ from memcom_tf import Vocabulary
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, compare, convert
 from memcom_tf.converters.cli import main
-from memcom_tf.converters.comparison import THREADS
+from memcom_tf.converters.measurement import THREADS
 from memcom_tf.evaluation import Examples
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker

@@ -14,7 +14,7 @@ from memcom_tf.converters.fold import ship
 from memcom_tf.converters.packing import pack, unpack
 from memcom_tf.converters.quantize import quantize_table
 from memcom_tf.converters.report import share_not_unique
-from memcom_tf.converters.tflite import finish
+from memcom_tf.converters.tflite import Converted, finish
 from memcom_tf.converters.top_k import top_k_of_groups
 from memcom_tf.layers import (
     FullEmbedding,
@@ -173,7 +173,7 @@ def test_a_table_left_as_floats_is_an_error():
     concrete = look_up.get_concrete_function()
     content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
     with pytest.raises(RuntimeError, match="'embeddings' must stay integer"):
-        finish(content, [table])
+        finish(Converted(content), [table])
 
 
 @pytest.mark.parametrize("unpack", [lambda codes: codes, lambda codes: codes[:, 1]])
@@ -190,7 +190,7 @@ def test_codes_left_unpacked_are_an_error(unpack, dtype):
     concrete = look_up.get_concrete_function()
     content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
     with pytest.raises(RuntimeError, match="'codes' must stay bytes in the file"):
-        finish(content, [table])
+        finish(Converted(content), [table])
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,7 +22,7 @@ def progress_bar(shown: bool | None) -> Iterator[Advance]:
             takes more than two seconds.
 
     Yields:
-        What is to be called after each part.
+        What is to be called before a part, with 0, or after each.
     """
     if shown is False or (shown is None and not sys.stderr.isatty()):
         yield lambda description, part: None
@@ -45,14 +45,21 @@ def progress_bar(shown: bool | None) -> Iterator[Advance]:
     )
     bar = Progress(*columns, console=Console(stderr=True))
     task = bar.add_task("", total=1.0)
-    start = time.monotonic()
 
     def advance(description: str, part: float) -> None:
-        if shown or time.monotonic() - start > _SECONDS_WITHOUT:
-            bar.start()
         bar.update(task, description=description, advance=part)
 
+    # A part may take long itself: the bar must not wait for its end.
+    timer = threading.Timer(_SECONDS_WITHOUT, bar.start)
+    timer.daemon = True
+    if shown or _SECONDS_WITHOUT <= 0:
+        bar.start()
+    else:
+        timer.start()
     try:
         yield advance
     finally:
+        timer.cancel()
+        if timer.ident is not None:
+            timer.join()
         bar.stop()
