@@ -2,7 +2,7 @@
 
 from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.distillation import DistilledRanker
-from memcom_tf.training.fine_tune import fine_tune
+from memcom_tf.training.fine_tuning import fine_tune
 from memcom_tf.training.recipe import TrainedRanker, new_ranker, train_ranker
 from memcom_tf.training.train import TrainingSettings, train
 
