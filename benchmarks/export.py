@@ -95,6 +95,7 @@ def keras_quantize(model: Any, folder: Path) -> Path:
 ROUTES: dict[str, Callable[[Any, Path], Path]] = {
     "float32, TensorFlow's converter": float32,
     "memcom_tf int8": ours,
+    "memcom_tf int8, a scale a table": lambda model, folder: ours(model, folder, "int8_per_table"),
     "memcom_tf int4": lambda model, folder: ours(model, folder, "int4"),
     "TensorFlow's converter, DEFAULT": default,
     "ai-edge-quantizer, dynamic int8": google,
