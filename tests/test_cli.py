@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import memcom_tf
 from memcom_tf import Vocabulary
@@ -413,3 +414,19 @@ def test_convert_puts_in_smaller_tables(folder, tmp_path, run_here):
     assert "items 4,000 x 16: 256,000 bytes -> " in done.stdout
     report = CompressedModelFile(tmp_path / "small.tflite").report
     assert report["graph_bytes"] <= 40_000
+
+
+def test_a_saved_model_from_file_to_proof(tmp_path, run_here):
+    ids = keras.Input((4,), dtype="int32", name="ids")
+    table = keras.layers.Embedding(300, 16, name="items")
+    model = keras.Model(ids, keras.layers.Flatten()(table(ids)))
+    tf.saved_model.save(model, str(tmp_path / "saved"))
+    words = ["convert", "saved", "-o", "small.tflite", "--weights", "int4", "--profile", "litert"]
+    done = run_here(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run_here("verify", "saved", "small.tflite", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "FAILED" not in done.stdout
+    done = run_here("convert", "nowhere", "-o", "other.tflite", cwd=tmp_path)
+    assert "nowhere" in error_of(done, tmp_path / "saved")
+    assert not (tmp_path / "other.tflite").exists()
