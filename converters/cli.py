@@ -14,7 +14,7 @@ from typing import get_args
 
 import memcom_tf
 
-from . import commands, ranker_commands
+from . import commands, ops_commands, ranker_commands
 from .weights import Profile
 
 _BAD_INPUT = 2
@@ -173,11 +173,11 @@ def _parser() -> argparse.ArgumentParser:
 
     build_ops = subparsers.add_parser("build-ops", help="compile the fused C++ ops of training")
     build_ops.add_argument("--force", action="store_true", help="also if they are in the cache")
-    build_ops.set_defaults(run=commands.build_ops)
+    build_ops.set_defaults(run=ops_commands.build_ops)
 
     doctor = subparsers.add_parser("doctor", help="show which ops training runs on, and why")
     doctor.add_argument("--json", action="store_true", help="print JSON")
-    doctor.set_defaults(run=commands.doctor)
+    doctor.set_defaults(run=ops_commands.doctor)
     return parser
 
 

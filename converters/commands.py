@@ -8,7 +8,6 @@ import importlib
 import importlib.util
 import os
 import sys
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -274,43 +273,6 @@ def golden(options: argparse.Namespace) -> int:
     found = values.differences(json.loads(path.read_text()), file)
     print("\n".join(found) or f"{path}: the same within its tolerance")
     return FAILED if found else DONE
-
-
-def build_ops(options: argparse.Namespace) -> int:
-    """Compiles the fused ops."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow  # noqa: F401  its seconds are not those of building
-
-    from memcom_tf.ops import build, selection
-
-    start = time.perf_counter()
-    try:
-        path = build.build(options.force, temporary=False)
-        with selection.use("native"):
-            selection.library()
-    except RuntimeError as error:
-        print(f"memcom: error: {error}", file=sys.stderr)
-        return FAILED
-    print(f"{path} ({time.perf_counter() - start:.1f} s)")
-    return DONE
-
-
-def doctor(options: argparse.Namespace) -> int:
-    """Shows which ops training runs on, and why."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from memcom_tf.ops import selection
-
-    status = selection.status()
-    # It must tell what is missing where rich is missing too.
-    if options.json or importlib.util.find_spec("rich") is None:
-        import json
-
-        print(json.dumps(dataclasses.asdict(status), indent=1))
-    else:
-        from .display import show_status
-
-        show_status(status)
-    return FAILED if status.implementation == "none" else DONE
 
 
 def require_file(path: Path) -> None:

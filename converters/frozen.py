@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +22,7 @@ from memcom_tf.ops.interface import Array
 from .graph_ops import QuantizedOps, unknown_zero
 from .large import freeze, import_graph, in_graph
 from .quantize import QuantizedTable
+from .rounding import ROUNDED, Rounding
 
 _LOOKUPS = ("GatherV2", "Gather", "ResourceGather")
 _PASSED_THROUGH = ("Identity", "ReadVariableOp", "StopGradient")
@@ -239,7 +240,7 @@ class FrozenFunction:
             if use.is_lookup:
                 return tf.gather(values, x)
             if table.data.dtype == np.int8:
-                x = _ROUNDED[rounding](x)
+                x = ROUNDED[rounding](x)
             return tf.matmul(x, values, transpose_b=True)
 
         return self._function(*self._replaced(tables, over_floats))
@@ -297,34 +298,6 @@ def _by_rows(frozen: FrozenFunction, node: Any) -> bool:
         return False
     axis = frozen.constant_input(node.input[2]) if node.op == "GatherV2" else 0
     return axis is not None and int(axis) in (0, -2)
-
-
-def _symmetric(x: Array) -> Array:
-    """As TensorFlow Lite's own kernel rounds: the largest magnitude of a row is 127."""
-    largest = tf.reduce_max(tf.abs(x), axis=-1, keepdims=True)
-    integers = tf.round(tf.math.divide_no_nan(x * 127.0, largest))
-    return integers * (largest / 127.0)
-
-
-def _asymmetric(x: Array) -> Array:
-    """As XNNPACK rounds: 255 steps from the smallest value of a row to the largest, 0 in it."""
-    low = tf.minimum(tf.reduce_min(x, axis=-1, keepdims=True), 0.0)
-    high = tf.maximum(tf.reduce_max(x, axis=-1, keepdims=True), 0.0)
-    steps = tf.where(high > low, 255.0 / tf.where(high > low, high - low, 1.0), 1.0)
-    from_low = -128.0 - low * steps
-    from_high = 127.0 - high * steps
-    nearer = tf.where(low * steps + high * steps > 1.0, from_low, from_high)
-    zero = tf.round(tf.clip_by_value(nearer, -128.0, 127.0))
-    integers = tf.clip_by_value(tf.round(x * steps) + zero, -128.0, 127.0)
-    return (integers - zero) / steps
-
-
-Rounding = Literal["none", "symmetric", "asymmetric"]
-_ROUNDED: dict[Rounding, Callable[[Array], Array]] = {
-    "none": tf.identity,
-    "symmetric": _symmetric,
-    "asymmetric": _asymmetric,
-}
 
 
 def _moved(nodes: Iterable[Any], source: str, prefix: str) -> Iterator[Any]:

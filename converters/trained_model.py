@@ -15,10 +15,11 @@ from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Storage, Table
 
 from .fold import ShippedEmbedding
-from .frozen import FrozenFunction, Key, Matrix, Rounding, digest
+from .frozen import FrozenFunction, Key, Matrix, digest
 from .graph_ops import QuantizedOps, unknown_zero
 from .large import is_large_variable
 from .quantize import QuantizedTable, looked_up, quantize_table
+from .rounding import Rounding
 from .signatures import dequantized_tables, shipped_tables
 from .sources import Function, Source
 from .weights import Profile, Weights, kind_of

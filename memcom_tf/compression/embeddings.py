@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from memcom_tf._keras import keras
+from memcom_tf.compression.rebuilding import is_table, layers_of, table_of, with_layers
 from memcom_tf.compression.tables import Approximation, approximation_of, method_named
-from memcom_tf.errors import invalid, message
+from memcom_tf.errors import invalid
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
 from memcom_tf.models import NextItemRanker
 
@@ -20,8 +20,6 @@ _LEAST_SHARE = 0.01
 """Of the bytes of all embeddings: a smaller one is left alone."""
 _LEAST_WIDTH = 5
 _ROUNDS = 6
-_POOLED = "EmbedReduce"
-"""The pooling layer of keras-rs, known by its name so that it need not be installed."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ class _Replacement:
             inputs = tf.TensorSpec([None, model.history_length], tf.int32)
         self.model, self.method, self.inputs = model, method, inputs
         self.frequencies = frequencies
-        self.found = [layer for layer in _layers(model) if is_table(layer)]
+        self.found = [layer for layer in layers_of(model) if is_table(layer)]
         if not self.found:
             raise invalid("The model must hold an embedding.", "", model=model.name)
         names = [layer.name for layer in self.found]
@@ -232,31 +230,7 @@ class _Replacement:
             for layer, result in zip(self.found, found, strict=True)
             if result.approximation is not None
         }
-
-        def new(layer: Any) -> Any:
-            made = replaced.get(id(layer))
-            return type(layer).from_config(layer.get_config()) if made is None else made
-
-        if isinstance(self.model, keras.Sequential) or getattr(self.model, "inputs", None):
-            copy = keras.models.clone_model(self.model, clone_function=new)
-        else:
-            copy = _subclassed(self.model, replaced, self.inputs)
-        _copy_weights(self.model, copy, replaced)
-        if getattr(self.model, "vocabulary", None) is not None:
-            copy.vocabulary = self.model.vocabulary
-        return copy
-
-
-def is_table(layer: Any) -> bool:
-    """Whether a layer is an embedding that holds its table as it is."""
-    if isinstance(layer, CompressedEmbedding):
-        return isinstance(layer, FullEmbedding)
-    return isinstance(layer, keras.layers.Embedding) or type(layer).__name__ == _POOLED
-
-
-def table_of(layer: Any) -> Any:
-    """Its table, `[input_dim, output_dim]`."""
-    return np.asarray(layer.get_weights()[0], np.float32)
+        return with_layers(self.model, replaced, self.inputs)
 
 
 def _bytes(layer: Any) -> int:
@@ -275,79 +249,3 @@ def _kept(layer: Any) -> dict[str, Any]:
         if hasattr(layer, name):
             kept[name] = getattr(layer, name)
     return kept
-
-
-def _layers(model: Any) -> Iterator[Any]:
-    seen = set()
-    for layer in model._flatten_layers(include_self=False):
-        if id(layer) not in seen:
-            seen.add(id(layer))
-            yield layer
-
-
-def _copy_weights(model: Any, copy: Any, replaced: dict[int, Any]) -> None:
-    """Gives a copy the weights of all layers but those that were replaced."""
-    new = {id(layer) for layer in replaced.values()}
-    kept = [layer for layer in _layers(model) if id(layer) not in replaced]
-    copies = [layer for layer in _layers(copy) if id(layer) not in new]
-    for layer, other in zip([model, *kept], [copy, *copies], strict=True):
-        for weight, own in zip(_own_weights(layer), _own_weights(other), strict=True):
-            own.assign(weight)
-
-
-def _own_weights(layer: Any) -> list[Any]:
-    inner = layer._flatten_layers(include_self=False)
-    of_others = {id(weight) for part in inner for weight in part.weights}
-    return [weight for weight in layer.weights if id(weight) not in of_others]
-
-
-def _subclassed(model: Any, replaced: dict[int, Any], inputs: Any) -> Any:
-    """The model made again from its config, with new layers among its attributes."""
-    if inputs is None:
-        raise invalid(
-            "The inputs of a subclassed model must be given.",
-            'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or a batch.',
-            model=model.name,
-        )
-    try:
-        copy = type(model).from_config(model.get_config())
-    except (TypeError, NotImplementedError) as error:
-        raise TypeError(
-            message(
-                f"A subclassed model must be made again by its config, which says: {error}.",
-                "Define `get_config`, or build the model with layers of memcom_tf.layers.",
-                model=model.name,
-            )
-        ) from error
-    of_keras = vars(keras.Model())
-    for name, value in list(vars(model).items()):
-        if name not in of_keras and not name.startswith("_self_") and name in vars(copy):
-            own = vars(copy)[name]
-            changed = _exchanged(value, own, replaced)
-            if changed is not None:
-                _forget(copy, own)
-                setattr(copy, name, changed)
-    copy(tf.nest.map_structure(_zeros, inputs))
-    return copy
-
-
-def _exchanged(value: Any, own: Any, replaced: dict[int, Any]) -> Any:
-    """The copy's own attribute with new layers in it; None where it needs none."""
-    if id(value) in replaced:
-        return replaced[id(value)]
-    if isinstance(value, list) and any(id(part) in replaced for part in value):
-        return [replaced.get(id(part), mine) for part, mine in zip(value, own, strict=True)]
-    if isinstance(value, dict) and any(id(part) in replaced for part in value.values()):
-        return {key: replaced.get(id(part), own[key]) for key, part in value.items()}
-    return None
-
-
-def _forget(model: Any, value: Any) -> None:
-    """Keras 3 keeps a layer whose attribute is set anew among those of the model."""
-    for layer in tf.nest.flatten(value):
-        if hasattr(model, "_tracker") and is_table(layer):
-            model._tracker.untrack(layer)
-
-
-def _zeros(spec: Any) -> Any:
-    return tf.zeros([size or 1 for size in spec.shape], spec.dtype)
