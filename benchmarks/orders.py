@@ -31,8 +31,6 @@ from memcom_tf.ordering import similarity_order
 
 RESULTS = Path(__file__).parent / "results"
 _CLUSTERS = (16, 64, 256)
-_OF_EIGHT_ITEMS = 8
-"""Items of a bucket whose vector residual codes add to."""
 
 Table = np.ndarray
 
@@ -67,19 +65,11 @@ def of_layer(method: Any, place: Callable[[Table, int], Table] | None = None, **
 
 
 def with_buckets(table: Table, weights: Table, ratio: float) -> float:
-    """Residual codes on top of a row for each bucket of eight similar items."""
-    num_buckets = len(table) // _OF_EIGHT_ITEMS
-    kwargs = {"num_buckets": num_buckets}
-    try:
-        return float(
-            of_layer(
-                ResidualQuantizedEmbedding,
-                lambda x, _: sorted_for_remainder(x, num_buckets),
-                **kwargs,
-            )(table, weights, ratio)
-        )
-    except ValueError:  # the rows of the buckets alone take more
-        return float("nan")
+    """Residual codes on top of rows of buckets of similar items, which take half of the bytes."""
+    num_buckets = int(len(table) / ratio / 2)
+    places = sorted_for_remainder(table, num_buckets)
+    error = of_layer(ResidualQuantizedEmbedding, lambda *_: places, num_buckets=num_buckets)
+    return float(error(table, weights, ratio))
 
 
 def low_rank_of_clusters(table: Table, weights: Table, ratio: float) -> float:
@@ -121,7 +111,7 @@ CONTENDERS: dict[str, Any] = {
     "low rank": of_layer(LowRankEmbedding),
     "low rank of each cluster": low_rank_of_clusters,
     "residual codes": of_layer(ResidualQuantizedEmbedding),
-    "residual codes, buckets of 8 similar items": with_buckets,
+    "residual codes on buckets, similarity": with_buckets,
 }
 
 

@@ -29,7 +29,8 @@ def losses(make_layer, aware: bool) -> tuple[float, float]:
     rate = keras.optimizers.schedules.CosineDecay(0.02, STEPS)
     model.compile(keras.optimizers.Adam(rate), "mse")
     ids = np.arange(ITEMS)
-    model.fit(ids, targets, epochs=STEPS, batch_size=ITEMS, verbose=0, shuffle=False)
+    steps = tf.data.Dataset.from_tensors((ids, targets)).repeat(STEPS)
+    model.fit(steps, verbose=0, shuffle=False)
     trained = float(model.evaluate(ids, targets, verbose=0, batch_size=ITEMS))
     layer.quantization_aware = True
     stored = float(((np.asarray(layer(ids)) @ features - targets) ** 2).mean())
