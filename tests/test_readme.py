@@ -136,6 +136,6 @@ def test_the_files_of_other_converters_are_those_of_the_benchmark():
     results = json.loads((ROOT / "benchmarks" / "results" / "export.json").read_text())
     for found in results["models"].values():
         rows = [row for row in found["routes"].values() if "failed" not in row]
-        assert len(rows) == 5
+        assert len(rows) == 6
         for row in rows:
             assert f"| {row['bytes']:,} " in README
