@@ -48,7 +48,7 @@ class Format(NamedTuple):
 def format_of(storage: Storage) -> Format:
     """The format of integers with a scale, or of float16."""
     kind, _, scaled_by = storage.partition("_per_")
-    return Format(int(kind.lstrip("floatin")), scaled_by)
+    return Format(int(kind.removeprefix("float").removeprefix("int")), scaled_by)
 
 
 def scales_of(values: Array, storage: Storage, num_buckets: int = 0) -> Array:

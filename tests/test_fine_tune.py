@@ -124,6 +124,24 @@ def test_what_cannot_be_learned_is_refused(arguments, words):
         fine_tune(compressed(model), histories(64), **arguments)
 
 
+def test_targets_without_a_last_axis_are_those_of_their_examples():
+    keras.utils.set_random_seed(0)
+    x = histories(64)
+    y = (x[:, 0] % 7).astype(np.float32)
+    small = compressed(model_of())
+    weights, losses = small.get_weights(), []
+    for targets in (y, y[:, None]):
+        small.set_weights(weights)
+        found = fine_tune(small, x, targets, loss="mse", validation_data=(x, targets), epochs=1)
+        losses.append(found["loss"][0])
+    assert losses[0] == pytest.approx(losses[1])
+
+
+def test_an_original_of_other_outputs_is_refused():
+    with pytest.raises(ValueError, match="must have the outputs of the model"):
+        fine_tune(compressed(model_of()), histories(64), original=model_of(outputs=2))
+
+
 def test_a_data_set_needs_validation():
     model = model_of()
     data = tf.data.Dataset.from_tensor_slices((histories(64),)).batch(8)

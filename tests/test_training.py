@@ -11,7 +11,7 @@ import tensorflow as tf
 from memcom_tf._keras import keras
 from memcom_tf.datasets import Interactions
 from memcom_tf.evaluation import hold_out, leave_last_out
-from memcom_tf.layers import FullEmbedding
+from memcom_tf.layers import FullEmbedding, ResidualQuantizedEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.models.negatives import NegativeSampler
 from memcom_tf.models.softmax import cross_entropy
@@ -159,6 +159,38 @@ def test_sampled_softmax_estimates_the_whole(sequences):
         estimates.append(float(cross_entropy(logits, target, negatives)))
     # Padding, id 0, is among all logits and never drawn.
     assert np.mean(estimates) == pytest.approx(float(everything), abs=0.1)
+
+
+def test_a_step_may_look_distinct_ids_up_once():
+    storage = {"codebooks": "int4_per_row"}
+    layer = ResidualQuantizedEmbedding(50, 8, num_codebooks=3, num_codes=7, storage=storage)
+    ranker = NextItemRanker(layer, history_length=4, num_negatives=20)
+    ranker.build_once()
+    history, target = np.array([[1, 2, 2, 0], [7, 1, 0, 0]]), np.array([[3, 3], [2, 0]])
+    negatives = ranker.draw_negatives()
+
+    def step(distinct):
+        with tf.GradientTape() as tape:
+            logits = ranker.candidate_logits(history, target, negatives, distinct=distinct)
+            loss = cross_entropy(logits, tf.constant(target), negatives)
+        variables = ranker.trainable_variables
+        return logits, [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
+
+    (plain, gradients), (once, others) = step(False), step(True)
+    np.testing.assert_allclose(once, plain, rtol=1e-5, atol=1e-6)
+    for gradient, other in zip(gradients, others, strict=True):
+        np.testing.assert_allclose(other, gradient, rtol=1e-4, atol=1e-6)
+    assert np.abs(gradients[0]).max() > 0
+
+
+def test_tables_are_rounded_anew_after_a_step():
+    layer = FullEmbedding(6, 4, storage={"embeddings": "int4_per_row"})
+    layer.build(None)
+    before = np.asarray(layer(np.arange(6)))
+    with layer.rounded_once():
+        np.testing.assert_array_equal(layer(np.arange(6)), before)
+    layer.assign_tables({"embeddings": 3 * layer.table_values()["embeddings"]})
+    np.testing.assert_allclose(layer(np.arange(6)), 3 * before, rtol=1e-5)
 
 
 def test_negatives_are_drawn_by_popularity_and_count_once():

@@ -167,6 +167,9 @@ class _FineTuned(keras.Model):
             )
         losses = []
         for target, output in zip(targets, outputs, strict=True):
+            target = tf.convert_to_tensor(target)
+            if target.shape.rank == output.shape.rank - 1 and output.shape[-1] == 1:
+                target = target[..., None]  # else the losses of tf_keras compare all with all
             if isinstance(self.target_loss, keras.losses.Loss):
                 losses.append(self.target_loss(target, output, sample_weight=weight))
             else:  # a function, which gives a loss for each example
@@ -178,8 +181,17 @@ class _FineTuned(keras.Model):
 
 def _relative_squared_error(wanted: Any, found: Any) -> Any:
     """Squared differences over the variance of what is wanted, the mean of all outputs."""
+    targets, outputs = tf.nest.flatten(wanted), tf.nest.flatten(found)
+    shapes = [[tuple(x.shape) for x in values] for values in (targets, outputs)]
+    if shapes[0] != shapes[1]:
+        raise invalid(
+            "`original` must have the outputs of the model.",
+            "Pass the model before compression.",
+            original=shapes[0],
+            model=shapes[1],
+        )
     shares = []
-    for target, output in zip(tf.nest.flatten(wanted), tf.nest.flatten(found), strict=True):
+    for target, output in zip(targets, outputs, strict=True):
         target = tf.stop_gradient(tf.cast(target, tf.float32))
         squared = tf.reduce_mean(tf.math.squared_difference(tf.cast(output, tf.float32), target))
         variance = tf.math.reduce_variance(target)
