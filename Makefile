@@ -48,7 +48,8 @@ test-keras3: $(INSTALLED) data
 # The layers, the ranker and the converter run on tf_keras too, in a process of its own.
 test-tf-keras: $(INSTALLED)
 	TF_USE_LEGACY_KERAS=1 $(PYTEST) -n 2 --dist loadfile tests/contract tests/test_ranker.py tests/optimizers \
-		tests/test_any_model.py tests/test_compress_embeddings.py
+		tests/test_any_model.py tests/test_compress_embeddings.py tests/test_fine_tune.py \
+		tests/test_large_tables.py tests/test_training.py
 
 .PHONY: data
 data: $(INSTALLED)

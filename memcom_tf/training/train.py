@@ -134,14 +134,17 @@ def train(
         optimizer.exclude_from_weight_decay(var_names=list(SCALARS))
     trained.compile(optimizer)
     best = _BestWeights(model, some_of(split.validation, settings), settings, epochs, every)
-    trained.fit(
-        batches.dataset(),
-        epochs=epochs,
-        steps_per_epoch=len(batches),
-        callbacks=[best],
-        shuffle=False,  # the data set does it
-        verbose=verbose,
-    )
+    if epochs:
+        trained.fit(
+            batches.dataset(),
+            epochs=epochs,
+            steps_per_epoch=len(batches),
+            callbacks=[best],
+            shuffle=False,  # the data set does it
+            verbose=verbose,
+        )
+    else:  # of which tf_keras knows nothing
+        best.on_train_begin()
     return {"epoch": best.best_epoch, "ndcg": best.values}
 
 
