@@ -8,7 +8,7 @@ replaced by those of `QuantizedOps`, over the integers that ship.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,8 +19,9 @@ import tensorflow as tf
 from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import Array
 
+from .graph_def import Replacement, function_of, node_of, replaced
 from .graph_ops import QuantizedOps, unknown_zero
-from .large import freeze, import_graph, in_graph
+from .large import freeze, in_graph
 from .quantize import QuantizedTable
 from .rounding import ROUNDED, Rounding
 
@@ -86,7 +87,7 @@ class FrozenFunction:
         self, function: Any, variables: Mapping[bytes, str], large: Mapping[str, Any]
     ) -> None:
         frozen = freeze(function)
-        graph = frozen.graph
+        self._graph = graph = frozen.graph
         self._captures, self._large = frozen.captures, large
         self._graph_def = graph.as_graph_def()
         self._nodes = {node.name: node for node in self._graph_def.node}
@@ -135,7 +136,7 @@ class FrozenFunction:
         """The trained constant behind an input, and whether it is transposed on the way."""
         transposed = False
         while True:
-            node = self._nodes[_node_of(name)]
+            node = self._nodes[node_of(name)]
             if node.name in self._trained:
                 return node.name, transposed
             if node.op == "Transpose":
@@ -191,7 +192,7 @@ class FrozenFunction:
 
     def constant_input(self, name: str) -> Any:
         """The value of a constant input; None where it is computed."""
-        node = self._nodes[_node_of(name)]
+        node = self._nodes[node_of(name)]
         return tf.make_ndarray(node.attr["value"].tensor) if node.op == "Const" else None
 
     def limits(self) -> dict[str, int]:
@@ -205,12 +206,12 @@ class FrozenFunction:
         return limits
 
     def _inputs_behind(self, name: str) -> set[str]:
-        waiting, seen = [_node_of(name)], set()
+        waiting, seen = [node_of(name)], set()
         while waiting:
             node = waiting.pop()
             if node not in seen:
                 seen.add(node)
-                waiting += [_node_of(source) for source in self._nodes[node].input]
+                waiting += [node_of(source) for source in self._nodes[node].input]
         return seen & set(self._inputs)
 
     def original(self) -> Any:
@@ -248,48 +249,20 @@ class FrozenFunction:
     def _replaced(
         self, tables: Mapping[Key, QuantizedTable], compute: Callable[[_Use, Array], Array]
     ) -> tuple[Any, dict[str, Any]]:
-        """The graph with what `compute` makes of ids, or queries, in place of each use.
-
-        And what it captures, by the names of placeholders.
-        """
-        graph_def = tf.compat.v1.GraphDef()
-        graph_def.CopyFrom(self._graph_def)
-        nodes = {node.name: node for node in graph_def.node}
-        captures = dict(self._captures)
+        """The graph with what `compute` makes of ids, or queries, in place of each use."""
+        replacements = []
         for use in self._uses:
-            if use.key not in tables:
-                continue
-            source = self._tensor(_tensor_name(use.source))
-            shape = source.shape
-            if not use.is_lookup:  # whose width the graph need not know
-                shape = [*shape[:-1], tables[use.key].width]
-            traced = tf.function(
-                partial(compute, use),
-                input_signature=[tf.TensorSpec(shape, source.dtype, name="x")],
-                autograph=False,
-            ).get_concrete_function()
-            prefix = f"{use.node.name}/replaced/"
-            graph_def.node.extend(_moved(traced.graph.as_graph_def().node, use.source, prefix))
-            for value, placeholder in traced.graph.captures:
-                captures[prefix + placeholder.op.name] = value
-            node = nodes[use.node.name]
-            controls = [name for name in node.input if name.startswith("^")]
-            node.Clear()
-            node.op, node.name = "Identity", use.node.name
-            node.input.extend([prefix + traced.outputs[0].op.name, *controls])
-            node.attr["T"].type = tf.float32.as_datatype_enum
-        return graph_def, captures
+            if use.key in tables:
+                # Of a query the graph need not know the width.
+                width = None if use.is_lookup else tables[use.key].width
+                replacement = Replacement(use.node.name, use.source, partial(compute, use), width)
+                replacements.append(replacement)
+        return replaced(self._graph, self._captures, replacements)
 
     def _function(self, graph_def: Any, captures: Mapping[str, Any]) -> Any:
-        outputs = self._outputs
-
-        @tf.function(input_signature=self.specs, autograph=False)
-        def run(*inputs: Array) -> dict[str, Array]:
-            named = dict(zip(self._inputs, inputs, strict=True))
-            found = import_graph(graph_def, named, captures, list(outputs.values()), "frozen")
-            return dict(zip(outputs, found, strict=True))
-
-        return run
+        return function_of(
+            graph_def, self._inputs, self.specs, captures, self._outputs, scope="frozen"
+        )
 
 
 def _by_rows(frozen: FrozenFunction, node: Any) -> bool:
@@ -298,29 +271,3 @@ def _by_rows(frozen: FrozenFunction, node: Any) -> bool:
         return False
     axis = frozen.constant_input(node.input[2]) if node.op == "GatherV2" else 0
     return axis is not None and int(axis) in (0, -2)
-
-
-def _moved(nodes: Iterable[Any], source: str, prefix: str) -> Iterator[Any]:
-    """Nodes under new names, which read `source` instead of the placeholder `x`."""
-    for node in nodes:
-        if node.name == "x":
-            continue
-        copy = tf.compat.v1.NodeDef()
-        copy.CopyFrom(node)
-        copy.name = prefix + node.name
-        for place, name in enumerate(node.input):
-            if _node_of(name) == "x":
-                copy.input[place] = source
-            elif name.startswith("^"):
-                copy.input[place] = f"^{prefix}{name[1:]}"
-            else:
-                copy.input[place] = prefix + name
-        yield copy
-
-
-def _node_of(name: str) -> str:
-    return name.lstrip("^").partition(":")[0]
-
-
-def _tensor_name(name: str) -> str:
-    return name if ":" in name else f"{name}:0"

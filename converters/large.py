@@ -20,6 +20,8 @@ from tensorflow.python.framework import convert_to_constants
 from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import Array
 
+from .graph_def import function_of, import_graph, outputs_of
+
 LARGE_BYTES = 1 << 24
 """From which on a table is not a constant: what is smaller is converted in no time."""
 LARGEST_FILE = (1 << 31) - (1 << 20)
@@ -99,79 +101,6 @@ def freeze(function: Any) -> Frozen:
     return Frozen(traced.graph, traced.inputs[: len(specs)], traced.outputs, captures)
 
 
-def import_graph(
-    graph_def: Any,
-    inputs: Mapping[str, Array],
-    captures: Mapping[str, Array],
-    outputs: Sequence[str],
-    name: str,
-) -> list[Array]:
-    """Puts a graph into the function that is traced.
-
-    Args:
-        graph_def: The graph.
-        inputs: What its placeholders are, by name.
-        captures: The same from outside of the function.
-        outputs: Names of the tensors that are returned.
-        name: What the names of its nodes start with.
-
-    Returns:
-        The tensors of `outputs`.
-    """
-    # What nothing depends on may not be mapped, and variables that nothing reads stay outside.
-    read = _nodes_behind(graph_def, outputs)
-    aliases = _aliases(graph_def)
-    kept = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
-    kept.node.extend(
-        node for node in graph_def.node if node.name in read.difference(inputs, captures, aliases)
-    )
-    # Nothing is written, so that no order has to be kept; nor has nearness to what was left out.
-    for node in kept.node:
-        node.attr.pop("_class", None)
-        data = [aliases.get(source, source) for source in node.input if source[0] != "^"]
-        del node.input[:]
-        node.input.extend(data)
-    graph = tf.compat.v1.get_default_graph()
-    found = {**inputs, **{key: graph.capture(captures[key]) for key in captures if key in read}}
-    return list(
-        tf.graph_util.import_graph_def(
-            kept,
-            input_map={f"{key}:0": x for key, x in found.items() if key in read},
-            return_elements=list(outputs),
-            name=name,
-        )
-    )
-
-
-def _aliases(graph_def: Any) -> dict[str, str]:
-    """Other names of variables, under which TensorFlow's converter does not know them."""
-    resource = tf.resource.as_datatype_enum
-    found = {
-        node.name: node.input[0]
-        for node in graph_def.node
-        if node.op == "Identity" and node.attr["T"].type == resource
-    }
-
-    def variable(name: str) -> str:
-        while name in found:
-            name = found[name]
-        return name
-
-    return {name: variable(name) for name in found}
-
-
-def _nodes_behind(graph_def: Any, outputs: Sequence[str]) -> set[str]:
-    """Names of the nodes whose values tensors are computed from."""
-    sources = {node.name: node.input for node in graph_def.node}
-    waiting, found = list(outputs), set()
-    while waiting:
-        name = waiting.pop().partition(":")[0]
-        if name not in found and not name.startswith("^"):
-            found.add(name)
-            waiting += sources[name]
-    return found
-
-
 def with_table_inputs(functions: Mapping[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Functions that take the large tensors that they captured as further inputs.
 
@@ -231,17 +160,9 @@ def _with_inputs(function: Any, captured: Mapping[str, Array], tables: Sequence[
         if placeholder.op.name not in captured
     }
     graph_def = function.graph.as_graph_def()
-    outputs = {
-        name: tensor.name
-        for name, tensor in zip(sorted(function.structured_outputs), function.outputs, strict=True)
-    }
-
-    def run(*inputs: Array) -> dict[str, Array]:
-        mapped = dict(zip(names, inputs, strict=True))
-        computed = import_graph(graph_def, mapped, others, list(outputs.values()), "")
-        return dict(zip(outputs, computed, strict=True))
-
-    return tf.function(run, input_signature=specs, autograph=False).get_concrete_function()
+    return function_of(
+        graph_def, names, specs, others, outputs_of(function)
+    ).get_concrete_function()
 
 
 def place_tables(model: Any, tables: Sequence[np.ndarray]) -> None:

@@ -25,6 +25,7 @@ from .editing import (
 from .embedding_lookup import SCALED_PRODUCT_VERSION, put_tables, quantization_of
 from .large import check_size, is_large, place_tables, with_table_inputs
 from .quantize import QuantizedTable
+from .softplus import with_stable_softplus
 
 if TYPE_CHECKING:
     from .prepared import Prepared
@@ -55,7 +56,9 @@ def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> Conver
     Raises:
         ValueError: If the functions cannot be expressed in builtin operators.
     """
-    traced = {name: f.get_concrete_function() for name, f in signatures.items()}
+    traced = {
+        name: with_stable_softplus(f.get_concrete_function()) for name, f in signatures.items()
+    }
     concrete, large = with_table_inputs(traced)
     module = tf.Module()
     # The SavedModel must own what the functions capture, and should own nothing else.

@@ -268,14 +268,29 @@ def _verify_outputs(
             verification.bounded(
                 f"{several}{name} against the file's own values", rounding, tolerance
             )
-            error = np.abs(output - np.asarray(trained[name], np.float64)).max(initial=0.0)
+            original_output = np.asarray(trained[name], np.float64)
+            error = _differences(output, original_output).max(initial=0.0)
             verification.measured(f"{several}{name}: largest error against the model", error)
+            if missing := np.isnan(original_output).mean():
+                verification.measured(f"{several}{name}: share without a number", missing)
 
 
 def _compared(output: np.ndarray, wanted: np.ndarray, relative: float) -> tuple[float, float]:
-    """The largest difference, and what it may be."""
-    difference = float(np.abs(output - wanted).max(initial=0.0))
-    return difference, relative * max(1.0, float(np.abs(wanted).max(initial=0.0)))
+    """The largest difference, and what it may be; no number where nothing could be compared."""
+    known = wanted[np.isfinite(wanted)]
+    if wanted.size and not known.size:
+        return float("nan"), relative
+    largest = float(np.abs(known).max(initial=0.0))
+    return float(_differences(output, wanted).max(initial=0.0)), relative * max(1.0, largest)
+
+
+def _differences(output: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Absolute differences, 0 where neither has a number.
+
+    The mean of a history that is masked throughout is such a case: 0 / 0 in the model as well.
+    """
+    same = (output == wanted) | (np.isnan(output) & np.isnan(wanted))
+    return np.abs(np.where(same, 0.0, output) - np.where(same, 0.0, wanted))
 
 
 def _inputs(functions: TrainedModel, signature: str) -> dict[str, np.ndarray]:

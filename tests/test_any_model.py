@@ -237,6 +237,16 @@ def test_a_table_that_is_not_finite_is_named():
         convert(model)
 
 
+@pytest.mark.parametrize("activation", ["softplus", "log_sigmoid"])
+def test_large_values_of_a_softplus(activation):
+    """TensorFlow's converter alone would end them at 88."""
+    ids = keras.Input((2,), dtype="int32", name="ids")
+    steep = keras.layers.Embedding(ITEMS, 16, name="items")(ids) * 200.0
+    model = trained(keras.Model(ids, keras.layers.Activation(getattr(tf.math, activation))(steep)))
+    assert np.abs(model(np.arange(2 * 50).reshape(50, 2))).max() > 200
+    assert convert(model).verification.passed
+
+
 MEMORY = """
 import sys
 import subprocess
@@ -257,6 +267,24 @@ runner = Interpreter(model_path=sys.argv[1], num_threads=1).get_signature_runner
 runner(ids=np.array([[0, 1, 99_999]], np.int32))
 print(anonymous_megabytes() - before)
 """
+
+
+def test_what_is_no_number_in_the_model_is_none_in_the_file():
+    """The mean of a history that is masked throughout is 0 / 0."""
+    ids = keras.Input((1,), dtype="int32", name="ids")
+    table = keras.layers.Embedding(ITEMS, 16, mask_zero=True, name="items")
+    means = keras.layers.GlobalAveragePooling1D()(table(ids))
+    verification = convert(trained(keras.Model(ids, means))).verification
+    assert verification.passed
+    (name,) = (check.name for check in verification.checks if "without" in check.name)
+    assert 0 < verification.value(name) < 1
+
+
+def test_an_output_without_any_number_proves_nothing():
+    ids = keras.Input((1,), dtype="int32", name="ids")
+    vectors = keras.layers.Embedding(ITEMS, 16, name="items")(ids)
+    nothing = keras.layers.Lambda(lambda x: x * np.nan)(vectors)
+    assert not convert(trained(keras.Model(ids, nothing))).verification.passed
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -1,0 +1,202 @@
+"""Graphs of TensorFlow: imported into functions, and with other nodes in place of some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from memcom_tf.ops.interface import Array
+
+
+def outputs_of(function: Any) -> dict[str, str]:
+    """Names of the tensors that a concrete function returns, by the names of its outputs."""
+    names = sorted(function.structured_outputs)
+    return dict(zip(names, (tensor.name for tensor in function.outputs), strict=True))
+
+
+def function_of(
+    graph_def: Any,
+    placeholders: Sequence[str],
+    specs: Sequence[Any],
+    captures: Mapping[str, Array],
+    outputs: Mapping[str, str],
+    scope: str = "",
+) -> Any:
+    """A function over a graph.
+
+    Args:
+        graph_def: The graph.
+        placeholders: Names of its inputs.
+        specs: What the function takes for them.
+        captures: What other placeholders are, from outside of the function.
+        outputs: Names of the tensors that it returns, by name.
+        scope: What the names of its nodes start with.
+
+    Returns:
+        A `tf.function`.
+    """
+
+    @tf.function(input_signature=list(specs), autograph=False)
+    def run(*inputs: Array) -> dict[str, Array]:
+        named = dict(zip(placeholders, inputs, strict=True))
+        found = import_graph(graph_def, named, captures, list(outputs.values()), scope)
+        return dict(zip(outputs, found, strict=True))
+
+    return run
+
+
+class Replacement(NamedTuple):
+    """What takes the place of a node.
+
+    Attributes:
+        node: Its name.
+        source: The tensor that it is computed from, as another node names it.
+        compute: Computes its only output, float32, from that tensor.
+        width: The tensor's last dimension, where the graph may not know it.
+    """
+
+    node: str
+    source: str
+    compute: Callable[[Array], Array]
+    width: int | None = None
+
+
+def replaced(
+    graph: Any, captures: Mapping[str, Any], replacements: Iterable[Replacement]
+) -> tuple[Any, dict[str, Any]]:
+    """A graph with other nodes in place of some.
+
+    Args:
+        graph: The `tf.Graph`.
+        captures: What it captures, by the names of placeholders.
+        replacements: What takes the place of which node.
+
+    Returns:
+        The graph's definition, and what it captures with what the replacements do.
+    """
+    graph_def, captures = graph.as_graph_def(), dict(captures)
+    nodes = {node.name: node for node in graph_def.node}
+    for replacement in replacements:
+        source = graph.get_tensor_by_name(_tensor_name(replacement.source))
+        shape = source.shape
+        if replacement.width is not None:
+            shape = [*shape[:-1], replacement.width]
+        traced = tf.function(
+            replacement.compute,
+            input_signature=[tf.TensorSpec(shape, source.dtype, name="x")],
+            autograph=False,
+        ).get_concrete_function()
+        prefix = f"{replacement.node}/replaced/"
+        moved = _moved(traced.graph.as_graph_def().node, replacement.source, prefix)
+        graph_def.node.extend(moved)
+        for value, placeholder in traced.graph.captures:
+            captures[prefix + placeholder.op.name] = value
+        node = nodes[replacement.node]
+        controls = [name for name in node.input if name.startswith("^")]
+        node.Clear()
+        node.op, node.name = "Identity", replacement.node
+        node.input.extend([prefix + traced.outputs[0].op.name, *controls])
+        node.attr["T"].type = tf.float32.as_datatype_enum
+    return graph_def, captures
+
+
+def _moved(nodes: Iterable[Any], source: str, prefix: str) -> Iterator[Any]:
+    """Nodes under new names, which read `source` instead of the placeholder `x`."""
+    for node in nodes:
+        if node.name == "x":
+            continue
+        copy = tf.compat.v1.NodeDef()
+        copy.CopyFrom(node)
+        copy.name = prefix + node.name
+        for place, name in enumerate(node.input):
+            if node_of(name) == "x":
+                copy.input[place] = source
+            elif name.startswith("^"):
+                copy.input[place] = f"^{prefix}{name[1:]}"
+            else:
+                copy.input[place] = prefix + name
+        yield copy
+
+
+def node_of(name: str) -> str:
+    """Name of the node that an input is of."""
+    return name.lstrip("^").partition(":")[0]
+
+
+def _tensor_name(name: str) -> str:
+    return name if ":" in name else f"{name}:0"
+
+
+def import_graph(
+    graph_def: Any,
+    inputs: Mapping[str, Array],
+    captures: Mapping[str, Array],
+    outputs: Sequence[str],
+    name: str,
+) -> list[Array]:
+    """Puts a graph into the function that is traced.
+
+    Args:
+        graph_def: The graph.
+        inputs: What its placeholders are, by name.
+        captures: The same from outside of the function.
+        outputs: Names of the tensors that are returned.
+        name: What the names of its nodes start with.
+
+    Returns:
+        The tensors of `outputs`.
+    """
+    # What nothing depends on may not be mapped, and variables that nothing reads stay outside.
+    read = _nodes_behind(graph_def, outputs)
+    aliases = _aliases(graph_def)
+    kept = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    kept.node.extend(
+        node for node in graph_def.node if node.name in read.difference(inputs, captures, aliases)
+    )
+    # Nothing is written, so that no order has to be kept; nor has nearness to what was left out.
+    for node in kept.node:
+        node.attr.pop("_class", None)
+        data = [aliases.get(source, source) for source in node.input if source[0] != "^"]
+        del node.input[:]
+        node.input.extend(data)
+    graph = tf.compat.v1.get_default_graph()
+    found = {**inputs, **{key: graph.capture(captures[key]) for key in captures if key in read}}
+    return list(
+        tf.graph_util.import_graph_def(
+            kept,
+            input_map={f"{key}:0": x for key, x in found.items() if key in read},
+            return_elements=list(outputs),
+            name=name,
+        )
+    )
+
+
+def _aliases(graph_def: Any) -> dict[str, str]:
+    """Other names of variables, under which TensorFlow's converter does not know them."""
+    resource = tf.resource.as_datatype_enum
+    found = {
+        node.name: node.input[0]
+        for node in graph_def.node
+        if node.op == "Identity" and node.attr["T"].type == resource
+    }
+
+    def variable(name: str) -> str:
+        while name in found:
+            name = found[name]
+        return name
+
+    return {name: variable(name) for name in found}
+
+
+def _nodes_behind(graph_def: Any, outputs: Sequence[str]) -> set[str]:
+    """Names of the nodes whose values tensors are computed from."""
+    sources = {node.name: node.input for node in graph_def.node}
+    waiting, found = list(outputs), set()
+    while waiting:
+        name = waiting.pop().partition(":")[0]
+        if name not in found and not name.startswith("^"):
+            found.add(name)
+            waiting += sources[name]
+    return found
