@@ -41,7 +41,7 @@ def compress_ranker(
     1. Every candidate method takes the size that the bytes allow. Where its rows are shared by
        `id % num_buckets`, the items are numbered by the similarity of their trained vectors.
     2. Its tables are set in closed form from the trained ones, weighted by how often items occur,
-       and its nDCG on validation is measured.
+       biases such that items stay as likely as they were, and its nDCG on validation is measured.
     3. The best `finalists`, each the best of its layer and nearly as good, learn from the trained
        ranker's scores and the interactions for a part of the epochs, and the best of these is
        trained for all of them. Weights before training are a candidate too, so that training never

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.approximation import roots
+from memcom_tf.compression.biases import correct_biases
 from memcom_tf.compression.candidates import (
     Candidate,
     Family,
@@ -117,7 +118,7 @@ class Trials:
                 )
 
             student = rebuilt(teacher, vocabulary, compressed, **_BIASES)
-            self._correct_means(student, teacher)
+            correct_biases(student, teacher, self.mean_query, self.splits(vocabulary))
             self._start[candidate] = student
         start = self._start[candidate]
         copy = NextItemRanker.from_config(start.get_config())
@@ -125,17 +126,6 @@ class Trials:
         copy.build_once()
         copy.set_weights(start.get_weights())
         return copy, self.splits(vocabulary)
-
-    def _correct_means(self, student: NextItemRanker, teacher: NextItemRanker) -> None:
-        """Sets biases so that the mean query scores every item as the teacher does."""
-        assert student.item_bias_embedding is not None
-        wanted, found = (
-            vectors_of(r.scored_embedding) @ self.mean_query for r in (teacher, student)
-        )
-        biases = wanted - found
-        if teacher.item_bias_embedding is not None:
-            biases += vectors_of(teacher.item_bias_embedding)[:, 0]
-        student.item_bias_embedding.assign_tables({"embeddings": biases[:, None]})
 
     def in_closed_form(self, limit: int, candidates: Sequence[Candidate] | None) -> list[Trial]:
         """Every candidate that fits, in closed form."""
