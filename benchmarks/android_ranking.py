@@ -13,6 +13,9 @@ import sys
 import zipfile
 from pathlib import Path
 
+if not __package__:  # run as a file
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
 from benchmarks import measure
 
 ITEMS = 1_000_000

@@ -23,6 +23,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+if not __package__:  # run as a file
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
 from benchmarks.export_models import HISTORY_LENGTH, MODELS, Exported
 from benchmarks.machine import describe
 from benchmarks.measure import RESULTS, run_worker

@@ -20,6 +20,9 @@ from typing import Any
 import numpy as np
 from platformdirs import user_cache_path
 
+if not __package__:  # run as a file
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
 from benchmarks.machine import describe
 from benchmarks.measure import RESULTS
 

@@ -30,6 +30,21 @@ from tests.native import needs_native
 ROOT = Path(__file__).parent.parent
 
 
+TEXTS = {path.stem: path.read_text() for path in (ROOT / "benchmarks").glob("*.py")}
+PROGRAMS = [
+    name
+    for name, text in TEXTS.items()
+    if f"python -m benchmarks.{name}" in text and "\nfrom benchmarks" in text
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_benchmark_can_be_run_as_a_file(program):
+    """From any folder: it says where the project is before it imports from there."""
+    before, _, _ = TEXTS[program].partition("\nfrom benchmarks")
+    assert "\n    sys.path[0] = str(Path(__file__).resolve().parent.parent)\n" in before
+
+
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 @pytest.mark.parametrize("input_dim", [1, 7, 100_000_000])
 def test_ids_are_in_range_and_the_same_each_time(distribution, input_dim):
