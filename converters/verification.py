@@ -285,11 +285,12 @@ def _compared(output: np.ndarray, wanted: np.ndarray, relative: float) -> tuple[
 
 
 def _differences(output: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Absolute differences, 0 where neither has a number.
+    """Absolute differences, 0 where the model has no number.
 
-    The mean of a history that is masked throughout is such a case: 0 / 0 in the model as well.
+    The mean of a history that is masked throughout is such a case, 0 / 0: products in 8 bits make
+    of it what they may.
     """
-    same = (output == wanted) | (np.isnan(output) & np.isnan(wanted))
+    same = (output == wanted) | np.isnan(wanted)
     return np.abs(np.where(same, 0.0, output) - np.where(same, 0.0, wanted))
 
 

@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from memcom_tf import MEmComEmbedding
 from memcom_tf._keras import keras
-from memcom_tf.converters import CompressedModelFile, convert, verify
+from memcom_tf.converters import CompressedModelFile, convert, verification, verify
 from tests import random_models
 
 USERS, ITEMS = 300, 700
@@ -269,15 +269,25 @@ print(anonymous_megabytes() - before)
 """
 
 
-def test_what_is_no_number_in_the_model_is_none_in_the_file():
-    """The mean of a history that is masked throughout is 0 / 0."""
+@pytest.mark.parametrize("units", [None, 80])
+def test_what_is_no_number_in_the_model_is_not_compared(units):
+    """The mean of a history that is masked throughout is 0 / 0; its share is told."""
     ids = keras.Input((1,), dtype="int32", name="ids")
     table = keras.layers.Embedding(ITEMS, 16, mask_zero=True, name="items")
-    means = keras.layers.GlobalAveragePooling1D()(table(ids))
-    verification = convert(trained(keras.Model(ids, means))).verification
-    assert verification.passed
-    (name,) = (check.name for check in verification.checks if "without" in check.name)
-    assert 0 < verification.value(name) < 1
+    outputs = keras.layers.GlobalAveragePooling1D()(table(ids))
+    if units is not None:
+        outputs = keras.layers.Dense(units)(outputs)
+    found = convert(trained(keras.Model(ids, outputs))).verification
+    assert found.passed
+    (name,) = (check.name for check in found.checks if "without" in check.name)
+    assert 0 < found.value(name) < 1
+
+
+@pytest.mark.parametrize("value", [np.nan, 3.0])
+def test_what_the_model_has_the_file_must_have(value):
+    output, wanted = np.array([1.0, value, 5.0]), np.array([1.0, 2.0, np.nan])
+    difference, bound = verification._compared(output, wanted, 0.1)
+    assert not difference <= bound
 
 
 def test_an_output_without_any_number_proves_nothing():
