@@ -49,7 +49,8 @@ test-keras3: $(INSTALLED) data
 test-tf-keras: $(INSTALLED)
 	TF_USE_LEGACY_KERAS=1 $(PYTEST) -n 2 --dist loadfile tests/contract tests/test_ranker.py tests/optimizers \
 		tests/test_any_model.py tests/test_compress_embeddings.py tests/test_fine_tune.py \
-		tests/test_large_tables.py tests/test_profiles.py tests/test_training.py
+		tests/test_large_tables.py tests/test_profiles.py tests/test_ragged.py \
+		tests/test_training.py
 
 .PHONY: data
 data: $(INSTALLED)

@@ -103,7 +103,7 @@ def convert(
     Raises:
         TypeError: If `model` is neither a Keras model nor a path.
         ValueError: If it holds no table, is not built, computes in half precision, takes or
-            returns strings or ragged tensors, or cannot be expressed in builtin operators.
+            returns strings or sparse tensors, or cannot be expressed in builtin operators.
 
     Example:
         >>> from memcom_tf import MEmComEmbedding

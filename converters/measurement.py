@@ -16,6 +16,7 @@ import numpy as np
 
 from memcom_tf.errors import invalid
 
+from .row_splits import ROW_SPLITS
 from .runtime import CompressedModelFile
 
 THREADS = (1, 2)
@@ -125,7 +126,7 @@ def _bytes_of(name: str) -> int:
 def sample_inputs(file: CompressedModelFile, signature: str) -> dict[str, np.ndarray]:
     """Inputs of a signature that any file accepts: small ids, floats that may be ids too.
 
-    Sizes that are free are 1, and up to 100 for candidates.
+    Sizes that are free are 1, and up to 100 for candidates; ragged ids are one row of one id.
     """
     rng = np.random.default_rng(0)
     ids = min(embedding["input_dim"] for embedding in file.description["embeddings"])
@@ -135,6 +136,9 @@ def sample_inputs(file: CompressedModelFile, signature: str) -> dict[str, np.nda
         tensor = file.graph.subgraphs[found.subgraph].tensors[place]
         free = min(_NUM_CANDIDATES, ids) if name == "candidates" else 1
         shape = [free if size < 0 else size for size in tensor.shape]
+        if name.endswith(ROW_SPLITS):
+            inputs[name] = np.array([0, 1], tensor.dtype)
+            continue
         inputs[name] = rng.integers(0, min(ids, 128), shape).astype(tensor.dtype)
     return inputs
 

@@ -17,6 +17,7 @@ from .archive import Archive, read_archive
 from .description import check_agreement
 from .graph import Graph
 from .graph_check import check_graph
+from .row_splits import flat_inputs
 from .sizes import compressed_bytes, parts_of
 
 
@@ -67,7 +68,7 @@ class CompressedModelFile:
 
         Args:
             signature: Its name.
-            **inputs: Arrays by name; int32 ids.
+            **inputs: Arrays by name; int32 ids. Ragged ids may be a sequence of rows.
 
         Returns:
             Arrays by name.
@@ -80,11 +81,18 @@ class CompressedModelFile:
             raise invalid(
                 f"The signature must be one of {sorted(self.signatures)}.", signature=signature
             )
+        inputs = flat_inputs(inputs, self._dtypes(signature))
         try:
             outputs = self._runner(signature)(**inputs)
         except (RuntimeError, ValueError, MemoryError) as error:
             raise invalid(f"The runtime must accept the input: {error or 'no memory'}.") from error
         return {name: np.asarray(values) for name, values in outputs.items()}
+
+    def _dtypes(self, signature: str) -> dict[str, str]:
+        """Of the inputs, by name."""
+        found = self.graph.signatures[signature]
+        tensors = self.graph.subgraphs[found.subgraph].tensors
+        return {name: tensors[place].dtype for name, place in found.inputs.items()}
 
     def _runner(self, signature: str) -> Any:
         if signature not in self._runners:

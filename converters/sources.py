@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import Array
 
 from .frozen import DENSE
+from .ragged import RaggedSpec, as_ragged, ragged_spec
 
 Function = Any
 """A `tf.function` with an input signature, which returns tensors by name."""
@@ -63,14 +65,21 @@ class KerasSource(Source):
         structure = _structure_of(self.model, self._inputs)
         names, flat = _input_names(structure), tf.nest.flatten(structure)
         specs = [
-            tf.TensorSpec(spec.shape, spec.dtype, name=name)
+            spec.inputs(name)
+            if isinstance(spec, RaggedSpec)
+            else [tf.TensorSpec(spec.shape, spec.dtype, name=name)]
             for spec, name in zip(flat, names, strict=True)
         ]
 
-        @tf.function(input_signature=specs)
+        @tf.function(input_signature=[*chain(*specs)])
         def serving_default(*inputs: Array) -> dict[str, Array]:
             with context(inputs):
-                packed = tf.nest.pack_sequence_as(structure, list(inputs))
+                waiting = iter(inputs)
+                tensors = [
+                    next(waiting) if len(spec) == 1 else as_ragged(next(waiting), next(waiting))
+                    for spec in specs
+                ]
+                packed = tf.nest.pack_sequence_as(structure, tensors)
                 return named_outputs(self.model(packed, training=False))
 
         return {"serving_default": serving_default.get_concrete_function()}
@@ -149,8 +158,8 @@ def _structure_of(model: Any, inputs: Any) -> Any:
             model=model.name,
         )
     for tensor in tf.nest.flatten(inputs):
-        if getattr(tensor, "ragged", False) or getattr(tensor, "sparse", False):
-            raise invalid(DENSE, "Pad ragged ids with zeros.", name=_plain(tensor.name))
+        if getattr(tensor, "sparse", False):
+            raise invalid(DENSE, "Pass ids that are padded, or ragged.", name=_plain(tensor.name))
     return tf.nest.map_structure(_spec_of, inputs)
 
 
@@ -167,6 +176,8 @@ def _known_inputs(model: Any) -> Any:
 
 def _spec_of(tensor: Any) -> Any:
     """The spec of a symbolic tensor, or of an example, whose first axis is the batch."""
+    if (ragged := ragged_spec(tensor)) is not None:
+        return ragged
     if isinstance(tensor, tf.TensorSpec):
         return tensor
     name = getattr(tensor, "name", None)

@@ -25,6 +25,7 @@ from memcom_tf.ops.reference import ReferenceOps
 from .bounds import embedding_ball
 from .fold import ShippedEmbedding
 from .prepared import Prepared, prepare
+from .row_splits import ROW_SPLITS
 from .runtime import CompressedModelFile
 from .signatures import dequantized_tables, vector_signatures
 from .trained_model import TrainedModel
@@ -32,6 +33,8 @@ from .trained_model import TrainedModel
 _NUM_HISTORIES = 64
 _NUM_IDS = 1000
 _BATCH = 4
+_SPLITS = np.array([0, 2, 2, 3, 4], np.int32)
+"""Of four ids into as many ragged rows, one of them empty."""
 _FLOAT_TOLERANCE = 1e-4
 """float32 rounding of a whole model, relative to its largest output."""
 _QUERY_TOLERANCE = 2e-2
@@ -301,6 +304,9 @@ def _inputs(functions: TrainedModel, signature: str) -> dict[str, np.ndarray]:
     sizes = [embedding.layer.input_dim for embedding in functions.shipped]
     inputs: dict[str, np.ndarray] = {}
     for spec in functions.specs(signature):
+        if spec.name.endswith(ROW_SPLITS):
+            inputs[spec.name] = _SPLITS
+            continue
         shape = [_BATCH if size is None else size for size in spec.shape]
         dtype = np.dtype(spec.dtype.as_numpy_dtype)
         limit = min([*sizes, limits.get(spec.name, 2**31 - 1)])
