@@ -28,7 +28,7 @@ def flat_inputs(inputs: Mapping[str, Any], dtypes: Mapping[str, str]) -> dict[st
         Arrays by name.
 
     Raises:
-        ValueError: If splits do not fit the values.
+        ValueError: If rows are no ids, or splits do not fit the values.
     """
     found = dict(inputs)
     for name in inputs:
@@ -36,24 +36,32 @@ def flat_inputs(inputs: Mapping[str, Any], dtypes: Mapping[str, str]) -> dict[st
         if splits not in dtypes:
             continue
         if splits in inputs:
-            _check_splits(splits, inputs[splits], len(inputs[name]))
+            _check_splits(splits, np.asarray(inputs[splits]), np.size(inputs[name]))
         else:
-            values, found[splits] = _flat_rows(inputs[name])
-            found[name] = values.astype(dtypes[name])
+            found[name], found[splits] = _flat_rows(name, inputs[name], np.dtype(dtypes[name]))
     return found
 
 
-def _flat_rows(rows: Any) -> tuple[np.ndarray, np.ndarray]:
+def _flat_rows(name: str, rows: Any, dtype: np.dtype[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Values and splits of rows of ids."""
     if hasattr(rows, "row_splits"):  # a tf.RaggedTensor
-        return np.asarray(rows.values), np.asarray(rows.row_splits, np.int32)
-    arrays = [np.asarray(row, np.int64).reshape(-1) for row in rows]
+        rows = rows.to_list()
+    arrays = [np.asarray(row) for row in rows]
+    limits = np.iinfo(dtype)
+    for array in arrays:
+        if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
+            raise invalid(
+                f"`{name}` must be a sequence of rows of integers.",
+                "Pass a list of lists, as in [[3, 8], [5]].",
+                row=array.tolist(),
+            )
+        if array.size and not (limits.min <= array.min() and array.max() <= limits.max):
+            raise invalid(f"Ids of `{name}` must be {dtype.name}.", id=int(array.max()))
     splits = np.cumsum([0, *map(len, arrays)], dtype=np.int32)
-    return np.concatenate([np.empty(0, np.int64), *arrays]), splits
+    return np.concatenate([np.empty(0, dtype), *(array.astype(dtype) for array in arrays)]), splits
 
 
-def _check_splits(name: str, splits: Any, values: int) -> None:
-    splits = np.asarray(splits)
+def _check_splits(name: str, splits: np.ndarray, values: int) -> None:
     if (
         splits.ndim != 1
         or not splits.size
@@ -63,6 +71,6 @@ def _check_splits(name: str, splits: Any, values: int) -> None:
         raise invalid(
             f"`{name}` must rise from 0 to the number of values.",
             "Pass the rows themselves, and leave it out.",
-            row_splits=splits.tolist()[:10],
+            row_splits=splits.tolist(),
             values=values,
         )

@@ -10,6 +10,7 @@ from memcom_tf import MEmComEmbedding
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.converters import CompressedModelFile, convert, verify
 from memcom_tf.converters.measurement import sample_inputs
+from memcom_tf.converters.row_splits import flat_inputs
 
 ITEMS, WIDTH = 700, 16
 ROWS = [[1, 2, 3], [5], [4, ITEMS - 1]]
@@ -91,6 +92,18 @@ def test_splits_that_do_not_fit_are_refused(file, splits):
     ids = np.array([1, 2, 3], np.int64)
     with pytest.raises(ValueError, match="`history_row_splits` must rise from 0 to the number"):
         file[1].run("serving_default", history=ids, history_row_splits=np.array(splits, np.int32))
+
+
+@pytest.mark.parametrize("rows", [[1, 2, 3], [[1.5], [2]], [["a"]], [[[1], [2]]]])
+def test_what_are_no_rows_of_ids_is_refused(file, rows):
+    with pytest.raises(ValueError, match="`history` must be a sequence of rows of integers"):
+        file[1].run("serving_default", history=rows)
+
+
+def test_ids_that_the_file_cannot_take_are_refused():
+    rows = [[3, 2**40]]
+    with pytest.raises(ValueError, match=f"must be int32. Received: id={2**40}"):
+        flat_inputs({"history": rows}, {"history": "int32", "history_row_splits": "int32"})
 
 
 def test_examples_and_specs_of_subclassed_models(tmp_path):
