@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PYTEST := $(BIN)/python -m pytest -q
+# Files in their own order: by the number of tests, those of one long test would come last, alone.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench bench-quality clean
 
@@ -43,11 +45,11 @@ test-cc-thread: $(INSTALLED)
 	build/kernels_test_thread
 
 test-keras3: $(INSTALLED) data
-	$(PYTEST) -n 2 --dist loadfile
+	$(PYTEST) $(PARALLEL)
 
 # The layers, the ranker and the converter run on tf_keras too, in a process of its own.
 test-tf-keras: $(INSTALLED)
-	TF_USE_LEGACY_KERAS=1 $(PYTEST) -n 2 --dist loadfile tests/contract tests/test_ranker.py tests/optimizers \
+	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) tests/contract tests/test_ranker.py tests/optimizers \
 		tests/test_any_model.py tests/test_compress_embeddings.py tests/test_fine_tune.py \
 		tests/test_large_tables.py tests/test_profiles.py tests/test_ragged.py \
 		tests/test_training.py
