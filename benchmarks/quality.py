@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 import traceback
 from collections.abc import Sequence
@@ -33,6 +32,7 @@ from benchmarks.machine import describe
 from benchmarks.quality_case import Case, Settings
 from benchmarks.quality_data import MOVIELENS, Data, load
 from benchmarks.quality_methods import STUDENT_STEPS, contenders, run
+from benchmarks.runs import Runs
 from memcom_tf.compression import SETTINGS
 from memcom_tf.training import TrainingSettings
 
@@ -101,12 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data = load(options.data, options.history_length)
     settings = settings_of(options, data)
     path = options.json or RESULTS / f"quality_{data.name}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
     case = Case(data, settings, options.work or path.parent / "work")
-    lines = path.read_text().splitlines() if path.exists() else []
-    kept = [json.loads(line) for line in lines]
-    same = {"data": data.fingerprint, "settings": settings.fingerprint}
-    done = {_key(row) for row in kept if same.items() <= row.items()}
+    kept = Runs(path, {"data": data.fingerprint, "settings": settings.fingerprint})
     named = contenders()
     runs = [
         (seed, name, ratio)
@@ -127,26 +123,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             key = {"method": name, "ratio": ratio, "seed": seed}
             title = f"{name}{'' if ratio is None else f' at {ratio:g}'}, seed {seed}"
             progress.update(task, description=title)
-            if _key(key) not in done:
+            if not kept.has(key):
                 try:
-                    row = {**same, **key, **run(case, named[name], ratio, seed)}
+                    row = run(case, named[name], ratio, seed)
                 except Exception:  # the other runs go on, and the status tells
                     failed += 1
                     say(f"{title} failed:\n{traceback.format_exc()}")
                 else:
-                    kept.append(row)
-                    with path.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
+                    row = kept.keep({**key, **row})
                     say(f"{title}: {quality_report.line(row, settings.k)}")
             progress.advance(task)
-    rows = [row for row in kept if same.items() <= row.items()]
-    text = quality_report.write(path, rows, _facts(case, options, settings))
+    text = quality_report.write(path, kept.rows, _facts(case, options, settings))
     print(text)
     return 1 if failed else 0
-
-
-def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["method"], row["ratio"], row["seed"]
 
 
 def _facts(case: Case, options: argparse.Namespace, settings: Settings) -> dict[str, Any]:

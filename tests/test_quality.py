@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import quality, quality_case, quality_methods, quality_report
+from benchmarks import quality, quality_case, quality_methods, quality_report, recipe
 from benchmarks.quality_data import Data, fingerprint, load
 from memcom_tf.compression import Candidate
 from memcom_tf.datasets import Interactions
@@ -169,3 +169,62 @@ def test_more_than_a_student_is_needed(capsys):
     with pytest.raises(SystemExit):
         quality.main(["--steps", "3"])
     assert "--steps must be more than" in capsys.readouterr().err
+
+
+def test_recipes_are_compared_with_the_default(tmp_path, monkeypatch):
+    """Of each part the default and one that differs; a second run repeats nothing."""
+    few = {part: dict(list(tried.items())[:2]) for part, tried in recipe.recipes().items()}
+    monkeypatch.setattr(recipe, "recipes", lambda: few)
+    chosen = Candidate(MEmComEmbedding, {"num_buckets": 40})
+    monkeypatch.setattr(recipe.Recipes, "chosen", chosen)
+    data, out = tmp_path / "clicks.npz", tmp_path / "out.jsonl"
+    np.savez(data, **columns())
+    options = ["--data", str(data), "--quick", "--json", str(out)]
+    assert recipe.main(options) == 0
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row["part"], row["recipe"]) for row in rows] == [
+        (part, name) for part, tried in few.items() for name in tried
+    ]
+    text = out.with_suffix(".md").read_text()
+    values = {row["recipe"]: row["validation"] for row in rows if row["part"] == rows[-1]["part"]}
+    default, other = values.values()
+    assert f"| 0 of the way | {other:.4f} |" in text
+    assert f"| {100 * (other / default - 1):+.1f} |" in text
+
+    monkeypatch.setattr(recipe.Case, "trained_baseline", lambda *_: pytest.fail("repeated"))
+    assert recipe.main(options) == 0
+    assert len(out.read_text().splitlines()) == len(rows)
+
+
+def test_a_recipe_changes_what_it_names(monkeypatch):
+    """Decay reaches the multipliers where they are named, and nowhere else."""
+    seen = {}
+
+    def train(model, split, settings):
+        table = model.item_embedding
+        seen["shape"] = table.num_buckets, table.num_unshared, table.multiplier_learning_rate
+        seen["scalars"], seen["settings"] = list(recipe._TRAINING.SCALARS), settings
+        return {"epoch": 0}
+
+    monkeypatch.setattr(recipe, "train", train)
+    split = leave_last_out(Interactions(**columns()), history_length=8)
+    case = quality_case.Case(Data("clicks", split, fingerprint(split)), case_settings(split), None)
+    made = recipe.Recipes(case, limit=0, steps=3, seed=1)
+    parts = recipe.recipes()["From interactions alone"]
+    parts["default"](made)
+    shape = seen["shape"]
+    assert seen["settings"].steps == 3 and "multiplier" in seen["scalars"]
+    parts["weight decay on the multipliers too"](made)
+    assert "multiplier" not in seen["scalars"] and "bias" in seen["scalars"]
+    parts["no rows of single items"](made)
+    assert seen["shape"] == (shape[0] + shape[1], 0, shape[2])
+    parts["multipliers at the learning rate of the rows"](made)
+    assert seen["shape"] == (*shape[:2], 1.0)
+    parts["weight decay 2"](made)
+    assert seen["settings"].weight_decay == 2.0
+    assert "multiplier" in recipe._TRAINING.SCALARS
+
+
+def case_settings(split) -> quality_case.Settings:
+    options = quality.parser().parse_args(["--quick"])
+    return quality.settings_of(options, Data("clicks", split, ""))

@@ -10,9 +10,9 @@ from memcom_tf.compression.students import queries_of, vectors_of
 from memcom_tf.evaluation import Split
 from memcom_tf.models import NextItemRanker
 
-_STEP = 0.5
+STEP = 0.5
 """Of the way to equal shares. Histories of training favour what a user took, so that all of it is
-too much: half ranks better than none, and than all of it."""
+too much: half ranks better than none, and than all of it (`benchmarks/recipe.py`)."""
 _LEAST_SHARE = 1e-3
 """Of an even share: items that are less likely tell too little."""
 _SCORES = 1 << 28
@@ -25,10 +25,11 @@ def correct_biases(
     teacher: NextItemRanker,
     mean_query: npt.NDArray[np.floating],
     split: Split,
+    step: float = STEP,
 ) -> None:
     """Sets the biases of a compressed ranker by what its original says.
 
-    First so that the mean query scores every item as the original does. Then half of the way to
+    First so that the mean query scores every item as the original does. Then a part of the way to
     where every item has the original's share of the probability, over the histories of training:
     an item whose scores are off by chance is ranked high more often than it should be.
 
@@ -37,6 +38,7 @@ def correct_biases(
         teacher: The original under the same ids.
         mean_query: The mean of its queries, `[output_dim]`.
         split: The interactions under these ids.
+        step: Of that way, from 0 to 1.
     """
     layer = student.item_bias_embedding
     assert layer is not None
@@ -48,7 +50,7 @@ def correct_biases(
     items = np.setdiff1d(np.arange(split.vocabulary.first_id, len(biases)), student.holes)
     wanted, found = (_shares(ranker, split, items) for ranker in (teacher, student))
     least = _LEAST_SHARE / len(items)
-    biases[items] += _STEP * np.log(np.maximum(wanted, least) / np.maximum(found, least))
+    biases[items] += step * np.log(np.maximum(wanted, least) / np.maximum(found, least))
     layer.assign_tables({"embeddings": biases[:, None]})
 
 
