@@ -214,8 +214,10 @@ def test_negatives_are_drawn_by_popularity_and_count_once():
 
 
 def test_steps_decide_the_epochs():
-    settings = TrainingSettings(steps=1000)
-    assert [settings.epochs_of(n) for n in (1, 50, 10_000)] == [100, 20, 4]
+    """Few users make short epochs, of which a hundred would be too little training."""
+    settings = TrainingSettings(steps=10_000)
+    assert [settings.epochs_of(n) for n in (1, 8, 50, 200, 10_000)] == [300, 250, 100, 50, 4]
+    assert TrainingSettings(steps=1000).epochs_of(8) == 125
     assert TrainingSettings(epochs=7).epochs_of(3) == 7
 
 

@@ -21,6 +21,10 @@ SCALARS = ("multiplier", "bias", "scale", "recency", "gate")
 """Variables that do not decay, by a part of their names: what is not a row of vectors."""
 
 _EVALUATIONS = 5
+_EPOCHS = 4, 100
+_FEW_STEPS = 2_000
+_MOST_EPOCHS = 300
+"""A hundred epochs of a few users are too little training: there are more, up to so few steps."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class TrainingSettings:
 
     Attributes:
         epochs: Epochs at most, over which the learning rate falls linearly to zero; None takes
-            as many as make `steps`, from 4 to 100.
+            as many as make `steps`, from 4 to 100, or up to 300 where 100 make less than 2000.
         steps: Steps of training, where `epochs` does not say.
         learning_rate: The first learning rate of `LazyAdam`.
         weight_decay: Decoupled decay of tables of vectors, times the learning rate.
@@ -79,7 +83,9 @@ class TrainingSettings:
         """Epochs of training, where an epoch has so many batches."""
         if self.epochs is not None:
             return self.epochs
-        return int(np.clip(round(self.steps / batches), 4, 100))
+        least, most = _EPOCHS
+        most = int(np.clip(_FEW_STEPS // batches, most, _MOST_EPOCHS))
+        return int(np.clip(round(self.steps / batches), least, most))
 
 
 def train(
