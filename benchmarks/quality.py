@@ -61,8 +61,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--steps",
         type=int,
-        default=TrainingSettings().steps + STUDENT_STEPS,
-        help="of training, of baselines, and of a teacher and its students together",
+        help="of baselines, and of a teacher and its students together; default: as many as "
+        "`train_ranker` and `compress` take",
     )
     options.add_argument("--file-users", type=int, default=200, help="users a file is run for")
     options.add_argument("--quick", action="store_true", help="too little training to learn much")
@@ -72,12 +72,13 @@ def parser() -> argparse.ArgumentParser:
 def settings_of(options: argparse.Namespace, data: Data) -> Settings:
     """The settings that the options ask for."""
     k = options.k or (10 if data.split.ordered else 20)
+    steps = options.steps or TrainingSettings().steps_of(data.split) + STUDENT_STEPS
     settings = Settings(
         k=k,
         width=options.width,
         history_length=options.history_length,
-        training=TrainingSettings(steps=options.steps, k=k),
-        teacher_steps=options.steps - STUDENT_STEPS,
+        training=TrainingSettings(steps=steps, k=k),
+        teacher_steps=steps - STUDENT_STEPS,
         student=replace(SETTINGS, k=k),
         file_users=options.file_users,
     )
@@ -94,7 +95,7 @@ def settings_of(options: argparse.Namespace, data: Data) -> Settings:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what is missing, and writes the table and the plot; 1 where a run failed."""
     options = parser().parse_args(arguments)
-    if options.steps <= STUDENT_STEPS:
+    if options.steps is not None and options.steps <= STUDENT_STEPS:
         parser().error(f"--steps must be more than {STUDENT_STEPS}, those of students.")
     if not all(ratio >= 1 for ratio in options.ratios):
         parser().error("--ratios must be 1 or more.")

@@ -213,12 +213,19 @@ def test_negatives_are_drawn_by_popularity_and_count_once():
     assert len(counted) == len(np.unique(ids)), "an id that is drawn again does not count again"
 
 
-def test_steps_decide_the_epochs():
-    """Few users make short epochs, of which a hundred would be too little training."""
-    settings = TrainingSettings(steps=10_000)
-    assert [settings.epochs_of(n) for n in (1, 8, 50, 200, 10_000)] == [300, 250, 100, 50, 4]
-    assert TrainingSettings(steps=1000).epochs_of(8) == 125
-    assert TrainingSettings(epochs=7).epochs_of(3) == 7
+@pytest.mark.parametrize("ordered", [True, False])
+def test_steps_decide_the_epochs(ordered):
+    """Sets take more of them; within bounds, where users are few or many."""
+    log = log_of_kinds()
+    split = leave_last_out(log, history_length=4)
+    if not ordered:
+        split = hold_out(log, np.tile(np.arange(8) > 5, 150), history_length=4)
+    batches = TrainingBatches(split, batch_size=len(split.train) // 100)
+    count = len(batches)
+    assert TrainingSettings().epochs_of(batches) == round((10_000 if ordered else 20_000) / count)
+    assert TrainingSettings(steps=3 * count).epochs_of(batches) == 4
+    assert TrainingSettings(steps=999 * count).epochs_of(batches) == 250
+    assert TrainingSettings(epochs=7, steps=1).epochs_of(batches) == 7
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,7 @@ class Trials:
         self.metric = _SPREAD_SHARE * spread + (1 - _SPREAD_SHARE) * np.eye(width)
         self.ndcg_of_teacher = self._ndcg(model, split)
         self.overhead = 0
-        self.epochs = settings.epochs_of(
-            len(TrainingBatches(split, batch_size=settings.batch_size))
-        )
+        self.epochs = settings.epochs_of(TrainingBatches(split, batch_size=settings.batch_size))
         self.finals: list[Trial] = []
 
     def vocabulary(self, candidate: Candidate) -> Vocabulary:

@@ -21,10 +21,9 @@ SCALARS = ("multiplier", "bias", "scale", "recency", "gate")
 """Variables that do not decay, by a part of their names: what is not a row of vectors."""
 
 _EVALUATIONS = 5
-_EPOCHS = 4, 100
-_FEW_STEPS = 2_000
-_MOST_EPOCHS = 300
-"""A hundred epochs of a few users are too little training: there are more, up to so few steps."""
+_EPOCHS = 4, 250
+_STEPS = {"sequences": 10_000, "sets": 20_000}
+"""Sets are cut anew every epoch, and are learned for longer before they are learned by heart."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class TrainingSettings:
 
     Attributes:
         epochs: Epochs at most, over which the learning rate falls linearly to zero; None takes
-            as many as make `steps`, from 4 to 100, or up to 300 where 100 make less than 2000.
-        steps: Steps of training, where `epochs` does not say.
+            as many as make `steps`, from 4 to 250.
+        steps: Steps of training, where `epochs` does not say; None takes 10,000, of sets 20,000.
         learning_rate: The first learning rate of `LazyAdam`.
         weight_decay: Decoupled decay of tables of vectors, times the learning rate.
         batch_size: Examples in a step.
@@ -50,7 +49,7 @@ class TrainingSettings:
     """
 
     epochs: int | None = None
-    steps: int = 10_000
+    steps: int | None = None
     learning_rate: float = 4e-3
     weight_decay: float = 0.5
     batch_size: int = 256
@@ -63,7 +62,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         check_positive(
-            steps=self.steps,
+            steps=1 if self.steps is None else self.steps,
             batch_size=self.batch_size,
             patience=self.patience,
             validation_users=self.validation_users,
@@ -79,13 +78,15 @@ class TrainingSettings:
                 weight_decay=self.weight_decay,
             )
 
-    def epochs_of(self, batches: int) -> int:
-        """Epochs of training, where an epoch has so many batches."""
+    def steps_of(self, split: Split) -> int:
+        """Steps of training on such interactions, where `epochs` does not say."""
+        return self.steps or _STEPS["sequences" if split.ordered else "sets"]
+
+    def epochs_of(self, batches: TrainingBatches) -> int:
+        """Epochs of training on such batches."""
         if self.epochs is not None:
             return self.epochs
-        least, most = _EPOCHS
-        most = int(np.clip(_FEW_STEPS // batches, most, _MOST_EPOCHS))
-        return int(np.clip(round(self.steps / batches), least, most))
+        return int(np.clip(round(self.steps_of(batches.split) / len(batches)), *_EPOCHS))
 
 
 def train(
@@ -129,7 +130,7 @@ def train(
     settings = settings or TrainingSettings()
     keras.utils.set_random_seed(settings.seed)
     batches = TrainingBatches(split, batch_size=settings.batch_size, seed=settings.seed)
-    epochs = settings.epochs_of(len(batches))
+    epochs = settings.epochs_of(batches)
     every = settings.evaluate_every or max(1, epochs // _EVALUATIONS)
     trained = DistilledRanker(model, teacher, settings.distillation)
     schedule = keras.optimizers.schedules.PolynomialDecay(
