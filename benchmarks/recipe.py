@@ -1,6 +1,6 @@
 """What the defaults of training and of `compress` are chosen by: one at a time changed.
 
-    python -m benchmarks.recipe --data FILE [--ratio 40] [--seeds 0] [--quick]
+    python -m benchmarks.recipe --data FILE [--parts alone teacher biases] [--ratio 40] [--seeds 0]
 
 From interactions alone, MEmCom is trained as `train_ranker` does it; after a teacher, the MEmCom
 that `compress` finds best at the ratio is. nDCG on validation decides. Resumable as
@@ -135,6 +135,13 @@ class Recipes:
 Recipe = Callable[[Recipes], tuple[NextItemRanker, Split]]
 
 
+PARTS = {
+    "alone": "From interactions alone",
+    "teacher": "After a teacher",
+    "biases": "Biases, without training",
+}
+
+
 def recipes() -> dict[str, dict[str, Recipe]]:
     """What is tried, by part and name; the default comes first."""
 
@@ -146,7 +153,7 @@ def recipes() -> dict[str, dict[str, Recipe]]:
 
     biases = {f"{step:g} of the way": partial(Recipes.with_biases, step=step) for step in (0, 1)}
     return {
-        "From interactions alone": {
+        "alone": {
             "default": alone(),
             "multipliers at the learning rate of the rows": alone({"multiplier_learning_rate": 1}),
             "initial deviation 0.05": alone(_start(0.05)),
@@ -159,7 +166,7 @@ def recipes() -> dict[str, dict[str, Recipe]]:
             "no rows of single items": alone(unshared=False),
             "order of frequency": alone(ordered=False),
         },
-        "After a teacher": {
+        "teacher": {
             "default": after(),
             "learning rate 3e-4": after(learning_rate=3e-4),
             "learning rate 3e-3": after(learning_rate=3e-3),
@@ -171,7 +178,7 @@ def recipes() -> dict[str, dict[str, Recipe]]:
             "weight decay 0.5": after(weight_decay=0.5),
             "multipliers at ten times the learning rate": after({"multiplier_learning_rate": 10}),
         },
-        "Biases, without training": {
+        "biases": {
             f"default: {STEP:g} of the way": partial(Recipes.with_biases, step=STEP),
             **biases,
         },
@@ -195,7 +202,7 @@ def report(rows: Sequence[Row], facts: Row) -> str:
         f"tables. nDCG@{k} on validation is what decides; against the default, mean ± standard "
         "deviation over seeds.",
     ]
-    for part in recipes():
+    for part, title in PARTS.items():
         of_part = [row for row in rows if row["part"] == part]
         names = list(dict.fromkeys(row["recipe"] for row in of_part))
         if not names:
@@ -215,7 +222,7 @@ def report(rows: Sequence[Row], facts: Row) -> str:
                 ]
             )
         head = ["", f"validation nDCG@{k}", f"test nDCG@{k}", "validation, %", "seconds"]
-        lines += ["", f"## {part}", "", table(head, cells).rstrip()]
+        lines += ["", f"## {title}", "", table(head, cells).rstrip()]
     lines += ["", ", ".join(f"{key} {value}" for key, value in facts["machine"].items())]
     return "\n".join(lines) + "\n"
 
@@ -226,6 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--data", default=quality.MOVIELENS, help="as of benchmarks.quality")
+    options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     options.add_argument("--ratio", type=float, default=40, help="untied float32 file over file")
     options.add_argument("--seeds", type=int, nargs="+", default=[0])
     options.add_argument("--json", type=Path, help="default: results/recipe_DATA.jsonl")
@@ -241,11 +249,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     same = {"data": data.fingerprint, "settings": case.settings.fingerprint}
     runs = Runs(path, {**same, "ratio": parsed.ratio, "steps": parsed.steps})
     limit, k = int(case.untied_bytes / parsed.ratio), case.settings.k
+    tried = recipes()
     todo = [
         (seed, part, name, recipe)
         for seed in parsed.seeds
-        for part, of_part in recipes().items()
-        for name, recipe in of_part.items()
+        for part in parsed.parts
+        for name, recipe in tried[part].items()
     ]
     shared = {seed: Recipes(case, limit, parsed.steps, seed) for seed in parsed.seeds}
     for seed, part, name, recipe in track(todo, "recipes"):

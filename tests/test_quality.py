@@ -210,7 +210,7 @@ def test_a_recipe_changes_what_it_names(monkeypatch):
     split = leave_last_out(Interactions(**columns()), history_length=8)
     case = quality_case.Case(Data("clicks", split, fingerprint(split)), case_settings(split), None)
     made = recipe.Recipes(case, limit=0, steps=3, seed=1)
-    parts = recipe.recipes()["From interactions alone"]
+    parts = recipe.recipes()["alone"]
     parts["default"](made)
     shape = seen["shape"]
     assert seen["settings"].steps == 3 and "multiplier" in seen["scalars"]
