@@ -15,6 +15,7 @@ from benchmarks.quality_data import Data
 from memcom_tf._keras import keras
 from memcom_tf.compression import Candidate
 from memcom_tf.compression.file_size import fill_at_random, graph_bytes
+from memcom_tf.compression.trials import BIASES
 from memcom_tf.evaluation import Split
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
 from memcom_tf.models import NextItemRanker
@@ -68,7 +69,7 @@ class Case:
     def __init__(self, data: Data, settings: Settings, work: Path) -> None:
         self.data, self.settings, self.work = data, settings, work
         self.split = data.split
-        self._sized: dict[tuple[str, int], tuple[Candidate, int] | None] = {}
+        self._sized: dict[tuple[str, int, bool], tuple[Candidate, int] | None] = {}
 
     @cached_property
     def untied_bytes(self) -> int:
@@ -99,10 +100,12 @@ class Case:
         split: Split,
         item_embedding: CompressedEmbedding,
         output_embedding: CompressedEmbedding | None = None,
+        **changed: Any,
     ) -> NextItemRanker:
         """A ranker of the one recipe that all share."""
         # A number in its name would count in the file's bytes.
-        return new_ranker(split, item_embedding, output_embedding=output_embedding, name="ranker")
+        changed = {"output_embedding": output_embedding, "name": "ranker", **changed}
+        return new_ranker(split, item_embedding, **changed)
 
     def trained_baseline(self, kind: str, seed: int) -> tuple[NextItemRanker, int]:
         """A trained "untied", "tied", "teacher" or "untied-teacher", and its best epoch.
@@ -126,15 +129,23 @@ class Case:
             os.replace(beside, path)
         return keras.models.load_model(path), json.loads(epoch.read_text())["epoch"]
 
-    def sized(self, method: type[CompressedEmbedding], limit: int) -> tuple[Candidate, int] | None:
-        """The largest tied ranker of a method whose file fits: its layer and width."""
-        key = (method.__name__, limit)
+    def sized(
+        self, method: type[CompressedEmbedding], limit: int, biases: bool = False
+    ) -> tuple[Candidate, int] | None:
+        """The largest tied ranker of a method whose file fits: its layer and width.
+
+        Args:
+            method: The layer's class.
+            limit: Bytes of the file, at most.
+            biases: Whether the ranker has the biases of items that `compress` gives it.
+        """
+        key = (method.__name__, limit, biases)
         if key not in self._sized:
-            self._sized[key] = self._largest(method, limit)
+            self._sized[key] = self._largest(method, limit, BIASES if biases else {})
         return self._sized[key]
 
     def _largest(
-        self, method: type[CompressedEmbedding], limit: int
+        self, method: type[CompressedEmbedding], limit: int, changed: dict[str, Any]
     ) -> tuple[Candidate, int] | None:
         vocabulary, width = self.split.vocabulary, self.settings.width
         sizes = range(1, width + 1)  # what has no size of its own is narrower
@@ -156,7 +167,7 @@ class Case:
         def file_bytes(size: int) -> int:
             candidate, width = at(size)
             layer = self.layer(method, width, **candidate.arguments)
-            return graph_bytes(self._built(self.ranker(self.split, layer)))
+            return graph_bytes(self._built(self.ranker(self.split, layer, **changed)))
 
         def place(room: int) -> int:
             return bisect_right(sizes, room, key=stored_bytes) - 1

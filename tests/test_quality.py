@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import quality, quality_case, quality_methods, quality_report, recipe
 from benchmarks.quality_data import Data, fingerprint, load
-from memcom_tf.compression import Candidate
+from memcom_tf.compression import Candidate, file_size, trials
 from memcom_tf.datasets import Interactions
 from memcom_tf.evaluation import hold_out, leave_last_out
 from memcom_tf.layers import MEmComEmbedding
@@ -169,6 +169,18 @@ def test_more_than_a_student_is_needed(capsys):
     with pytest.raises(SystemExit):
         quality.main(["--steps", "3"])
     assert "--steps must be more than" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("biases", [False, True])
+def test_the_largest_ranker_that_fits_has_the_biases_that_it_is_given(biases):
+    split = leave_last_out(Interactions(**columns()), history_length=8)
+    case = quality_case.Case(Data("clicks", split, ""), case_settings(split), None)
+    limit = case.tied_bytes // 3
+    candidate, width = case.sized(MEmComEmbedding, limit, biases)
+    layer = case.layer(MEmComEmbedding, width, **candidate.arguments)
+    ranker = case.ranker(split, layer, **(trials.BIASES if biases else {}))
+    file_size.fill_at_random(ranker)
+    assert 0.99 * limit < file_size.graph_bytes(ranker) <= limit
 
 
 def test_recipes_are_compared_with_the_default(tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
 from memcom_tf.training.train import some_of
 from memcom_tf.vocabulary import Vocabulary
 
-_BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
+BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
 """A byte for each item: popularity is what compressed vectors lose first."""
 _SPREAD_SHARE = 0.25
 _SIZE_ROUNDS = 3
@@ -115,7 +115,7 @@ class Trials:
                     vectors_of(layer), frequencies=frequencies, **metric, **candidate.arguments
                 )
 
-            student = rebuilt(teacher, vocabulary, compressed, **_BIASES)
+            student = rebuilt(teacher, vocabulary, compressed, **BIASES)
             correct_biases(student, teacher, self.mean_query, self.splits(vocabulary))
             self._start[candidate] = student
         start = self._start[candidate]
@@ -167,7 +167,7 @@ class Trials:
     def _file_bytes(self, candidate: Candidate) -> int:
         """Bytes of a candidate's file, whatever its values."""
         if candidate not in self._sizes:
-            config = {**self.model.get_config(), **_BIASES}
+            config = {**self.model.get_config(), **BIASES}
             shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
             layers = {"item_embedding": candidate.layer(*shape)}
             if self.model.output_embedding is not None:
