@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -43,9 +42,9 @@ def compress_ranker(
     2. Its tables are set in closed form from the trained ones, weighted by how often items occur,
        biases such that items stay as likely as they were, and its nDCG on validation is measured.
     3. The best `finalists`, each the best of its layer and nearly as good, learn from the trained
-       ranker's scores and the interactions for a part of the epochs, and the best of these is
-       trained for all of them. Weights before training are a candidate too, so that training never
-       makes a model worse on validation.
+       ranker's scores and the interactions, and the best of these is taken: a part of the training
+       does not tell which that is. Weights before training are a candidate too, so that training
+       never makes a model worse on validation.
 
     Args:
         model: A trained ranker with its vocabulary.
@@ -55,7 +54,7 @@ def compress_ranker(
         ratio: The same as a share of the model's own float32 file: one of both must be given.
         settings: How to train.
         candidates: Methods to try, of any size; None takes those of `candidates_for`.
-        finalists: How many candidates are trained before one is chosen, at most.
+        finalists: How many candidates are trained, at most.
         report: Called with a line for each thing done.
 
     Returns:
@@ -78,28 +77,21 @@ def compress_ranker(
             max_bytes=limit,
         )
     tried.sort(key=lambda trial: -trial.ndcg_before)
-    if settings.epochs == 0:
-        best = tried[0]
-        student, student_split = work.student(best.candidate)
-        ndcg = best.ndcg_before
-    else:
-        best = work.best_of(finalists_of(tried, finalists))
-        student, student_split, ndcg = work.trained(best.candidate, work.epochs)
-        best = replace(best, ndcg_after=ndcg, num_trained=work.epochs)
-        report(f"{best.candidate}: nDCG {ndcg:.4f} after {work.epochs} epochs")
+    count = finalists if work.epochs else 1
+    finals = [work.final(trial) for trial in finalists_of(tried, count)]
+    best = max(finals, key=lambda final: final.ndcg)
     trials = {trial.candidate: trial for trial in tried}
-    trials |= {trial.candidate: trial for trial in work.finals}
-    trials[best.candidate] = best
+    trials |= {final.trial.candidate: final.trial for final in finals}
     return Compression(
-        student,
-        student_split,
+        best.model,
+        best.split,
         tuple(trials.values()),
-        best.candidate,
+        best.trial.candidate,
         settings.k,
         work.ndcg_of_teacher,
-        ndcg,
+        best.ndcg,
         original_bytes,
-        graph_bytes(student),
+        graph_bytes(best.model),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,16 @@ _SPREAD_SHARE = 0.25
 _SIZE_ROUNDS = 3
 _SPARE = 0.01
 """Share of the bytes that may be left over."""
-TRIAL_SHARE = 4
-"""Finalists are trained for one part of so many of the training."""
+
+
+@dataclass(frozen=True)
+class Final:
+    """A candidate, its ranker with its interactions, and the ranker's nDCG on validation."""
+
+    trial: Trial
+    model: NextItemRanker
+    split: Split
+    ndcg: float
 
 
 class Trials:
@@ -66,7 +74,6 @@ class Trials:
         self.ndcg_of_teacher = self._ndcg(model, split)
         self.overhead = 0
         self.epochs = settings.epochs_of(TrainingBatches(split, batch_size=settings.batch_size))
-        self.finals: list[Trial] = []
 
     def vocabulary(self, candidate: Candidate) -> Vocabulary:
         """The vocabulary that a candidate wants."""
@@ -177,29 +184,23 @@ class Trials:
             self._sizes[candidate] = graph_bytes(ranker)
         return self._sizes[candidate]
 
-    def best_of(self, finalists: Sequence[Trial]) -> Trial:
-        """The finalist that is best after a part of the training."""
-        if len(finalists) == 1:
-            return finalists[0]
-        epochs = max(1, self.epochs // TRIAL_SHARE)
-        for trial in finalists:
-            _, _, ndcg = self.trained(trial.candidate, epochs)
-            self.finals.append(replace(trial, ndcg_after=ndcg, num_trained=epochs))
-            self.report(f"{trial.candidate}: nDCG {ndcg:.4f} after {epochs} epochs")
-        return max(self.finals, key=lambda trial: trial.ndcg_after or 0.0)
-
-    def trained(self, candidate: Candidate, epochs: int) -> tuple[NextItemRanker, Split, float]:
-        """A candidate's ranker after training, its interactions, and its nDCG."""
-        student, split = self.student(candidate)
+    def final(self, trial: Trial) -> Final:
+        """A candidate's ranker after training."""
+        student, split = self.student(trial.candidate)
+        if not self.epochs:
+            return Final(trial, student, split, trial.ndcg_before)
         vocabulary = student.vocabulary
         assert vocabulary is not None
         teacher = uncompressed(self.model, vocabulary)
         num_negatives = student.num_negatives
         if num_negatives is None and vocabulary.input_dim >= LARGE_CATALOGUE:
             student.num_negatives = NUM_NEGATIVES
-        record = train(student, split, replace(self.settings, epochs=epochs), teacher=teacher)
+        record = train(student, split, self.settings, teacher=teacher)
         student.num_negatives = num_negatives
-        return student, split, record["ndcg"][record["epoch"]]
+        ndcg = record["ndcg"][record["epoch"]]
+        self.report(f"{trial.candidate}: nDCG {ndcg:.4f} after {self.epochs} epochs")
+        trial = replace(trial, ndcg_after=ndcg, num_trained=self.epochs)
+        return Final(trial, student, split, ndcg)
 
     def _ndcg(self, ranker: NextItemRanker, split: Split) -> float:
         k = self.settings.k
