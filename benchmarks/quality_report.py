@@ -221,7 +221,7 @@ def report(groups: list[Group], facts: Row, plotted: str | None) -> str:
         "refer to the float32 files with a table for each side, and with one for both. "
         f"Metrics: of all {facts['users']:,} users, by the model with the file's values; that the "
         f"`score` signature of the file says the same was measured on {users}. Baselines and "
-        "methods trained from scratch have "
+        "methods trained from scratch have at most "
         f"{facts['steps']:,} steps, teachers {facts['teacher_steps']:,}, which with those of "
         "students are no more; the best epoch on validation is taken. Losses are against the "
         f"baseline's mean. Seeds {seeds}: mean ± standard deviation.\n\n"
