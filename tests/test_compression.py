@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from memcom_tf._keras import keras
-from memcom_tf.compression import SETTINGS, Candidate, Trial, candidates_for, compress
+from memcom_tf.compression import (
+    SETTINGS,
+    Candidate,
+    Trial,
+    candidates_for,
+    compress,
+    ranker,
+    trials,
+)
 from memcom_tf.compression.file_size import graph_bytes
 from memcom_tf.compression.ranker import finalists_of
 from memcom_tf.compression.students import uncompressed, vectors_of
@@ -112,10 +120,32 @@ def test_the_best_candidate_is_chosen_and_trained(trained, log):
     )
     assert found.chosen == good
     assert isinstance(found.model.item_embedding, ResidualQuantizedEmbedding)
-    trials = {str(trial.candidate): trial for trial in found.trials}
-    assert found.ndcg >= trials[str(good)].ndcg_before >= trials[str(rough)].ndcg_before
-    assert found.file_bytes == graph_bytes(found.model) == trials[str(good)].file_bytes
+    of = {str(trial.candidate): trial for trial in found.trials}
+    assert found.ndcg >= of[str(good)].ndcg_before >= of[str(rough)].ndcg_before
+    assert found.file_bytes == graph_bytes(found.model) == of[str(good)].file_bytes
     assert len(lines) == 3 and str(good) in str(found)
+
+
+def test_the_finalist_that_training_makes_best_is_taken(trained, monkeypatch):
+    """Each is trained for all epochs, also the one that was behind before."""
+    model, split = trained
+    first = Candidate(ResidualQuantizedEmbedding, {"num_codebooks": 2, "num_codes": 16})
+    behind = Candidate(MEmComEmbedding, {"num_buckets": 1})
+    monkeypatch.setattr(ranker, "_BEHIND", 1.0)
+    epochs = []
+
+    def train(student, split, settings, *, teacher):
+        epochs.append(settings.epochs)
+        return {"epoch": 1, "ndcg": {1: isinstance(student.item_embedding, MEmComEmbedding)}}
+
+    monkeypatch.setattr(trials, "train", train)
+    found = compress(model, split, ratio=1, settings=QUICK, candidates=[first, behind])
+    assert epochs == [QUICK.epochs] * 2
+    before = {trial.candidate: trial.ndcg_before for trial in found.trials}
+    assert before[behind] < before[first]
+    assert found.chosen == behind and found.ndcg == 1
+    assert isinstance(found.model.item_embedding, MEmComEmbedding)
+    assert [trial.num_trained for trial in found.trials] == [QUICK.epochs] * 2
 
 
 def test_a_model_that_ranks_nothing_right_has_no_relative_loss(trained):

@@ -183,6 +183,21 @@ def test_the_largest_ranker_that_fits_has_the_biases_that_it_is_given(biases):
     assert 0.99 * limit < file_size.graph_bytes(ranker) <= limit
 
 
+def test_a_file_above_its_bytes_is_a_failed_run(monkeypatch):
+    split = leave_last_out(Interactions(**columns()), history_length=8)
+    case = quality_case.Case(Data("clicks", split, ""), case_settings(split), None)
+    limit = case.untied_bytes // 4
+    outcome = quality_methods.Outcome(None, split, 0)
+    contender = quality_methods.Contender("any", lambda *_: outcome)
+    for over, fits in ((0, True), (limit // 10, False)):
+        monkeypatch.setattr(quality_methods, "measure", lambda *_, o=over: {"bytes": limit + o})
+        if fits:
+            assert quality_methods.run(case, contender, 4, 0)["bytes"] == limit
+        else:
+            with pytest.raises(RuntimeError, match=f"must fit {limit} bytes"):
+                quality_methods.run(case, contender, 4, 0)
+
+
 def test_recipes_are_compared_with_the_default(tmp_path, monkeypatch):
     """Of each part the default and one that differs; a second run repeats nothing."""
     few = {part: dict(list(tried.items())[:2]) for part, tried in recipe.recipes().items()}
