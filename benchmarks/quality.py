@@ -103,8 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = settings_of(options, data)
     path = options.json or RESULTS / f"quality_{data.name}.jsonl"
     case = Case(data, settings, options.work or path.parent / "work")
-    kept = Runs(path, {"data": data.fingerprint, "settings": settings.fingerprint})
-    named = contenders()
+    kept, named = Runs(path, {"data": data.fingerprint}), contenders()
+
+    def same_settings(name: str) -> str:
+        return settings.fingerprint(named[name].trains_student)
+
     runs = [
         (seed, name, ratio)
         for seed, name in itertools.product(options.seeds, options.methods)
@@ -121,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         task = progress.add_task("", total=len(runs))
         say = partial(progress.console.print, soft_wrap=True, highlight=False, markup=False)
         for seed, name, ratio in runs:
-            key = {"method": name, "ratio": ratio, "seed": seed}
+            key = {"method": name, "ratio": ratio, "seed": seed, "settings": same_settings(name)}
             title = f"{name}{'' if ratio is None else f' at {ratio:g}'}, seed {seed}"
             progress.update(task, description=title)
             if not kept.has(key):
@@ -134,7 +137,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     row = kept.keep({**key, **row})
                     say(f"{title}: {quality_report.line(row, settings.k)}")
             progress.advance(task)
-    text = quality_report.write(path, kept.rows, _facts(case, options, settings))
+    known = (row for row in kept.rows if row["method"] in named)
+    rows = [row for row in known if row["settings"] == same_settings(row["method"])]
+    text = quality_report.write(path, rows, _facts(case, options, settings))
     print(text)
     return 1 if failed else 0
 

@@ -51,10 +51,12 @@ class Settings:
     student: TrainingSettings
     file_users: int
 
-    @property
-    def fingerprint(self) -> str:
-        """Twelve digits that tell settings apart."""
-        return _digest(asdict(self))
+    def fingerprint(self, trains_student: bool = True) -> str:
+        """Twelve digits of what decides a run, which trains a student or does not."""
+        values = asdict(self)
+        if not trains_student:
+            del values["student"]
+        return _digest(values)
 
 
 class Case:

@@ -67,11 +67,13 @@ class Contender:
         name: Its name on the command line.
         run: Takes the case, a seed and the bytes of the file at most; None where no size fits.
         at_ratios: Whether its size is chosen.
+        trains_student: Whether a compressed ranker is trained after a teacher.
     """
 
     name: str
     run: Callable[[Case, int, int], Outcome | None]
     at_ratios: bool = True
+    trains_student: bool = False
 
 
 def contenders() -> dict[str, Contender]:
@@ -80,7 +82,7 @@ def contenders() -> dict[str, Contender]:
         Contender("untied", partial(_baseline, kind="untied"), at_ratios=False),
         Contender("tied", partial(_baseline, kind="tied"), at_ratios=False),
         Contender("tied-int8", partial(_baseline, kind="tied", weights="int8"), at_ratios=False),
-        Contender("compress", _compressed),
+        Contender("compress", _compressed, trains_student=True),
     ]
     for name, method in METHODS.items():
         ways: dict[str, dict[str, Any]] = {name: {}}
@@ -97,8 +99,11 @@ def contenders() -> dict[str, Contender]:
         if method.size_argument and method.approximate is not Method.approximate:
             for way, epochs in (("posthoc", 0), ("distilled", None)):
                 run = partial(_from_teacher, method=method, epochs=epochs)
-                found.append(Contender(f"{name}+{way}", run))
-    found.append(Contender("MEmComEmbedding+trained+input", _input_after_teacher, at_ratios=False))
+                found.append(Contender(f"{name}+{way}", run, trains_student=epochs is None))
+    trained = Contender(
+        "MEmComEmbedding+trained+input", _input_after_teacher, at_ratios=False, trains_student=True
+    )
+    found.append(trained)
     return {contender.name: contender for contender in found}
 
 

@@ -1,10 +1,11 @@
 """What the defaults of training and of `compress` are chosen by: one at a time changed.
 
-    python -m benchmarks.recipe --data FILE [--parts alone teacher biases] [--ratio 40] [--seeds 0]
+    python -m benchmarks.recipe --data FILE [--parts alone memcom codes biases] [--ratio 40]
 
 From interactions alone, MEmCom is trained as `train_ranker` does it; after a teacher, the MEmCom
-that `compress` finds best at the ratio is. nDCG on validation decides. Resumable as
-`benchmarks.quality`, whose teachers it finds in --work. Writes results/recipe_DATA.jsonl and .md.
+and the residual codes that `compress` finds best at the ratio are. nDCG on validation decides.
+Resumable as `benchmarks.quality`, whose teachers it finds in --work. Writes results/recipe_DATA,
+as .jsonl and .md.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ from memcom_tf.compression.biases import STEP, correct_biases
 from memcom_tf.compression.students import queries_of, uncompressed
 from memcom_tf.evaluation import Split, evaluate_ranking
 from memcom_tf.files import write_atomically
-from memcom_tf.layers import MEmComEmbedding
+from memcom_tf.layers import (
+    CompressedEmbedding,
+    MEmComEmbedding,
+    ResidualQuantizedEmbedding,
+)
 from memcom_tf.models import NextItemRanker
 from memcom_tf.training import new_ranker, train
 from memcom_tf.training.recipe import by_similarity, memcom_of
@@ -69,16 +74,14 @@ class Recipes:
         return self.case.trained_baseline("teacher", self.seed)[0]
 
     @cached_property
-    def chosen(self) -> Candidate:
-        """The MEmCom that is best in closed form."""
+    def chosen(self) -> dict[type[CompressedEmbedding], Candidate]:
+        """Of each layer that `compress` tries, the candidate that is best in closed form."""
         settings = replace(self.student, epochs=0)
         found = compress_ranker(
             self.teacher, self.case.split, max_bytes=self.limit, settings=settings
         )
-        tried = [t for t in found.trials if t.candidate.method is MEmComEmbedding]
-        if not tried:
-            raise SystemExit("--ratio must be one where `compress` tries MEmCom: choose another.")
-        return max(tried, key=lambda trial: trial.ndcg_before).candidate
+        ascending = sorted(found.trials, key=lambda trial: trial.ndcg_before)
+        return {trial.candidate.method: trial.candidate for trial in ascending}
 
     def from_scratch(
         self,
@@ -105,22 +108,36 @@ class Recipes:
         return model, split
 
     def after_teacher(
-        self, layer: dict[str, Any] | None = None, **changed: Any
+        self,
+        method: type[CompressedEmbedding] = MEmComEmbedding,
+        layer: dict[str, Any] | None = None,
+        **changed: Any,
     ) -> tuple[NextItemRanker, Split]:
-        """After a teacher: arguments of MEmCom changed, or settings of the training."""
-        arguments = {**self.chosen.arguments, **(layer or {})}
-        candidate = replace(self.chosen, arguments=arguments)
-        found = self._compressed(candidate, **changed)
+        """After a teacher: arguments of the layer changed, or settings of the training."""
+        candidate = self._candidate(method)
+        arguments = {**candidate.arguments, **(layer or {})}
+        found = self._compressed(replace(candidate, arguments=arguments), **changed)
         return found.model, found.split
 
     def with_biases(self, step: float) -> tuple[NextItemRanker, Split]:
         """In closed form, the biases of the items so far on the way to equal shares."""
-        found, split = self._compressed(self.chosen, epochs=0), self.case.split
+        candidate = self._candidate(MEmComEmbedding)
+        found, split = self._compressed(candidate, epochs=0), self.case.split
         assert found.model.vocabulary is not None
         original = uncompressed(self.teacher, found.model.vocabulary)
         mean_query = queries_of(self.teacher, split).mean(axis=0)
         correct_biases(found.model, original, mean_query, found.split, step)
         return found.model, found.split
+
+    def _candidate(self, method: type[CompressedEmbedding]) -> Candidate:
+        if method not in self.chosen:
+            raise SystemExit(
+                f"`compress` must try {method.__name__} at that size. "
+                "Received: "
+                f"tried={[str(candidate) for candidate in self.chosen.values()]}. "
+                "Choose another --ratio, or other --parts."
+            )
+        return self.chosen[method]
 
     def _compressed(self, candidate: Candidate, **changed: Any) -> Compression:
         return compress_ranker(
@@ -137,7 +154,8 @@ Recipe = Callable[[Recipes], tuple[NextItemRanker, Split]]
 
 PARTS = {
     "alone": "From interactions alone",
-    "teacher": "After a teacher",
+    "memcom": "MEmCom after a teacher",
+    "codes": "Residual codes after a teacher",
     "biases": "Biases, without training",
 }
 
@@ -150,6 +168,9 @@ def recipes() -> dict[str, dict[str, Recipe]]:
 
     def after(layer: dict[str, Any] | None = None, **changed: Any) -> Recipe:
         return partial(Recipes.after_teacher, layer=layer, **changed)
+
+    def codes(**changed: Any) -> Recipe:
+        return partial(Recipes.after_teacher, method=ResidualQuantizedEmbedding, **changed)
 
     biases = {f"{step:g} of the way": partial(Recipes.with_biases, step=step) for step in (0, 1)}
     return {
@@ -166,7 +187,7 @@ def recipes() -> dict[str, dict[str, Recipe]]:
             "no rows of single items": alone(unshared=False),
             "order of frequency": alone(ordered=False),
         },
-        "teacher": {
+        "memcom": {
             "default": after(),
             "learning rate 3e-4": after(learning_rate=3e-4),
             "learning rate 3e-3": after(learning_rate=3e-3),
@@ -177,6 +198,14 @@ def recipes() -> dict[str, dict[str, Recipe]]:
             "5000 steps": after(steps=5000),
             "weight decay 0.5": after(weight_decay=0.5),
             "multipliers at ten times the learning rate": after({"multiplier_learning_rate": 10}),
+        },
+        "codes": {
+            "default": codes(),
+            "learning rate 3e-4": codes(learning_rate=3e-4),
+            "learning rate 3e-3": codes(learning_rate=3e-3),
+            "share of distillation 0.4": codes(distillation=0.4),
+            "share of distillation 1": codes(distillation=1.0),
+            "5000 steps": codes(steps=5000),
         },
         "biases": {
             f"default: {STEP:g} of the way": partial(Recipes.with_biases, step=STEP),
@@ -197,10 +226,10 @@ def report(rows: Sequence[Row], facts: Row) -> str:
         "",
         f"`python -m benchmarks.recipe`, seeds {facts['seeds']}. One thing at a time differs from "
         f"the default. From interactions alone: MEmCom with {RATIO_ALONE} times fewer parameters, "
-        f"{facts['steps']:,} steps. After a teacher: the MEmCom that `compress` finds best at "
-        f"{facts['bytes']:,} bytes ({facts['ratio']:g} times below the untied float32 file), float "
-        f"tables. nDCG@{k} on validation is what decides; against the default, mean ± standard "
-        "deviation over seeds.",
+        f"{facts['steps']:,} steps. After a teacher: what `compress` finds best of the layer, "
+        f"before training, at {facts['bytes']:,} bytes ({facts['ratio']:g} times below the untied "
+        f"float32 file), float tables. nDCG@{k} on validation is what decides; against the "
+        "default, mean ± standard deviation over seeds.",
     ]
     for part, title in PARTS.items():
         of_part = [row for row in rows if row["part"] == part]
@@ -246,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data = load(parsed.data, chosen.history_length)
     path = parsed.json or quality.RESULTS / f"recipe_{data.name}.jsonl"
     case = Case(data, quality.settings_of(chosen, data), parsed.work or path.parent / "work")
-    same = {"data": data.fingerprint, "settings": case.settings.fingerprint}
+    same = {"data": data.fingerprint, "settings": case.settings.fingerprint()}
     runs = Runs(path, {**same, "ratio": parsed.ratio, "steps": parsed.steps})
     limit, k = int(case.untied_bytes / parsed.ratio), case.settings.k
     tried = recipes()

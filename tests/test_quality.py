@@ -13,7 +13,7 @@ from benchmarks.quality_data import Data, fingerprint, load
 from memcom_tf.compression import Candidate, file_size, trials
 from memcom_tf.datasets import Interactions
 from memcom_tf.evaluation import hold_out, leave_last_out
-from memcom_tf.layers import MEmComEmbedding
+from memcom_tf.layers import MEmComEmbedding, ResidualQuantizedEmbedding
 from memcom_tf.layers.base import METHODS
 
 USERS, ITEMS, LENGTH = 60, 300, 10
@@ -71,6 +71,22 @@ def test_a_run_is_kept_and_not_repeated(run, tmp_path, monkeypatch):
     again, same_text = run(*methods, "--ratios", "2.6", "1000")
     assert again == rows
     assert same_text.split("## Which")[0] == text.split("## Which")[0]
+
+
+def test_how_students_are_trained_decides_their_runs_alone():
+    """Another learning rate of students leaves baselines, and what is not trained, as they are."""
+    contenders = quality_methods.contenders()
+    names = {name: contenders[name].trains_student for name in contenders}
+    assert {name for name, trains in names.items() if not trains} > {"tied", "HashedEmbedding"}
+    assert {name for name, trains in names.items() if trains} == {
+        name for name in names if "distilled" in name or "trained" in name
+    } | {"compress"}
+    settings = case_settings(None)
+    other = replace(settings, student=replace(settings.student, learning_rate=0.1))
+    assert other.fingerprint() != settings.fingerprint()
+    assert other.fingerprint(trains_student=False) == settings.fingerprint(trains_student=False)
+    longer = replace(settings, teacher_steps=1 + settings.teacher_steps)
+    assert longer.fingerprint(trains_student=False) != settings.fingerprint(trains_student=False)
 
 
 def test_a_failed_run_is_told_and_not_kept(run, monkeypatch, capsys):
@@ -202,7 +218,11 @@ def test_recipes_are_compared_with_the_default(tmp_path, monkeypatch):
     """Of each part the default and one that differs; a second run repeats nothing."""
     few = {part: dict(list(tried.items())[:2]) for part, tried in recipe.recipes().items()}
     monkeypatch.setattr(recipe, "recipes", lambda: few)
-    chosen = Candidate(MEmComEmbedding, {"num_buckets": 40})
+    codes = {"num_codebooks": 2, "num_codes": 16}
+    chosen = {
+        MEmComEmbedding: Candidate(MEmComEmbedding, {"num_buckets": 40}),
+        ResidualQuantizedEmbedding: Candidate(ResidualQuantizedEmbedding, codes),
+    }
     monkeypatch.setattr(recipe.Recipes, "chosen", chosen)
     data, out = tmp_path / "clicks.npz", tmp_path / "out.jsonl"
     np.savez(data, **columns())
@@ -253,5 +273,5 @@ def test_a_recipe_changes_what_it_names(monkeypatch):
 
 
 def case_settings(split) -> quality_case.Settings:
-    options = quality.parser().parse_args(["--quick"])
+    options = quality.parser().parse_args(["--quick", "--k", "10", "--steps", "5000"])
     return quality.settings_of(options, Data("clicks", split, ""))
