@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from memcom_tf.layers import (
     CompressedEmbedding,
     FullEmbedding,
+    HashedEmbedding,
     LowRankEmbedding,
     MEmComEmbedding,
     ResidualQuantizedEmbedding,
@@ -19,6 +20,8 @@ from memcom_tf.layers import (
 _LEAST_ROWS = 64
 _UNSHARED_SHARES = (0.0, 0.25, 0.5, 0.75)
 """Shares of the rows that belong to single, frequent ids."""
+_HASHED = ((0.5, True), (0.75, False), (0.9, False))
+"""The same share of rows alone, and whether items have biases: rare ids then cost no byte."""
 _LOW_MEMCOM = {"shared": "int4_per_table", "multiplier": "int8_per_bucket"}
 _ITEMS_A_BUCKET = 8
 """Beyond one shared row for so many items, codes are the better use of bytes."""
@@ -34,10 +37,12 @@ class Candidate:
     Attributes:
         method: The layer's class.
         arguments: Its own arguments.
+        item_bias: Whether a ranker gets a bias for every item, a byte each.
     """
 
     method: type[CompressedEmbedding]
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    item_bias: bool = True
 
     def __hash__(self) -> int:
         return hash(str(self))
@@ -65,7 +70,8 @@ class Candidate:
         sizes = [f"{name}={value}" for name, value in self.arguments.items() if name != "storage"]
         storage = self.arguments.get("storage", {})
         bits = [f"{name} {form.partition('_')[0]}" for name, form in storage.items()]
-        return f"{self.method.__name__}({', '.join(sizes + bits)})"
+        without = [] if self.item_bias else ["no item bias"]
+        return f"{self.method.__name__}({', '.join(sizes + bits + without)})"
 
 
 Family = Callable[[int, int, int], Candidate | None]
@@ -81,6 +87,7 @@ def families(input_dim: int) -> list[Family]:
         partial(_memcom, storage={}, unshared=0.0),
     ]
     found += [partial(_memcom, storage=_LOW_MEMCOM, unshared=share) for share in _UNSHARED_SHARES]
+    found += [partial(_hashed, unshared=share, item_bias=item_bias) for share, item_bias in _HASHED]
     sizes = [256, 16] if input_dim < _SMALL_CATALOGUE else [256]
     found += [
         partial(_residual, num_codes=num_codes, unshared=share)
@@ -142,6 +149,16 @@ def _memcom(
     fixed = {"storage": storage} if storage else {}
     most = input_dim // 2  # beyond it a full table of low bits is better
     return _with_rows(MEmComEmbedding, fixed, unshared, most, input_dim, output_dim, max_bytes)
+
+
+def _hashed(
+    input_dim: int, output_dim: int, max_bytes: int, unshared: float, item_bias: bool
+) -> Candidate | None:
+    fixed = {"storage": {"hashed": "int4_per_row"}}
+    found = _with_rows(
+        HashedEmbedding, fixed, unshared, input_dim // 2, input_dim, output_dim, max_bytes
+    )
+    return found and replace(found, item_bias=item_bias)
 
 
 def _residual(

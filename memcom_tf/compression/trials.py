@@ -29,7 +29,8 @@ from memcom_tf.training.train import some_of
 from memcom_tf.vocabulary import Vocabulary
 
 BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
-"""A byte for each item: popularity is what compressed vectors lose first."""
+"""A byte for each item: popularity is what compressed vectors lose first, but of a small file
+rows are the better part (`Candidate.item_bias`)."""
 _SPREAD_SHARE = 0.25
 _SIZE_ROUNDS = 3
 _SPARE = 0.01
@@ -122,8 +123,9 @@ class Trials:
                     vectors_of(layer), frequencies=frequencies, **metric, **candidate.arguments
                 )
 
-            student = rebuilt(teacher, vocabulary, compressed, **BIASES)
-            correct_biases(student, teacher, self.mean_query, self.splits(vocabulary))
+            student = rebuilt(teacher, vocabulary, compressed, **_changed(candidate))
+            if candidate.item_bias:
+                correct_biases(student, teacher, self.mean_query, self.splits(vocabulary))
             self._start[candidate] = student
         start = self._start[candidate]
         copy = NextItemRanker.from_config(start.get_config())
@@ -152,7 +154,9 @@ class Trials:
         """Candidates as large as the file may be, each by what its graph takes."""
         self.overhead = graph_overhead(self.model) + self.model.item_embedding.input_dim
         input_dim = self.model.item_embedding.input_dim
-        return worth_trying(self._sized(family, limit) for family in families(input_dim))
+        sized = (self._sized(family, limit) for family in families(input_dim))
+        biased = self.model.item_bias_embedding is not None  # which would have to go
+        return worth_trying(c for c in sized if c is None or c.item_bias or not biased)
 
     def _sized(self, family: Family, limit: int) -> Candidate | None:
         """The candidate of a family whose file takes the bytes, or a little less."""
@@ -174,7 +178,7 @@ class Trials:
     def _file_bytes(self, candidate: Candidate) -> int:
         """Bytes of a candidate's file, whatever its values."""
         if candidate not in self._sizes:
-            config = {**self.model.get_config(), **BIASES}
+            config = {**self.model.get_config(), **_changed(candidate)}
             shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
             layers = {"item_embedding": candidate.layer(*shape)}
             if self.model.output_embedding is not None:
@@ -207,3 +211,8 @@ class Trials:
         examples = some_of(split.validation, self.settings)
         found: dict[str, Any] = evaluate_ranking(ranker.predict_on_batch, examples, k=k)
         return float(found[f"ndcg@{k}"])
+
+
+def _changed(candidate: Candidate) -> dict[str, Any]:
+    """Arguments of the ranker that are others than the original's."""
+    return BIASES if candidate.item_bias else {}

@@ -9,7 +9,8 @@ import numpy as np
 from memcom_tf import approximation
 from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
-from memcom_tf.tables import Table, Tables, check_num_buckets
+from memcom_tf.sharing import bucket_rows, check_sharing, rows_in_graph, spread_over_ids
+from memcom_tf.tables import Table, Tables
 
 
 @register_method
@@ -19,16 +20,24 @@ class HashedEmbedding(CompressedEmbedding):
     Ids that share a bucket cannot be told apart; it is the baseline of the compressed methods.
     With ids in order of frequency the `m` most frequent ids fall into buckets of their own.
 
+    With `num_unshared = h` the ids below `h` have a row that no other id reads, and the others
+    share the `m` that follow: `T[i]` below `h`, else `T[h + (i - h) mod m]`. With ids by
+    similarity (`memcom_tf.ordering`) a rare id costs no byte at all, and still has the mean of
+    what it resembles: where there are few bytes an id, that may be their best use.
+
     Source: Weinberger et al., Feature hashing for large scale multitask learning, ICML 2009,
-    arXiv:0902.2206.
+    arXiv:0902.2206. Rows of their own for frequent ids: Zhang et al., Model size reduction using
+    frequency based double hashing for recommender systems, RecSys 2020, arXiv:2007.14523.
 
     Args:
         *args: `input_dim`, `output_dim` and what follows them in `CompressedEmbedding`.
-        num_buckets: Rows of the table, `m`.
+        num_buckets: Rows that ids share, `m`.
+        num_unshared: Ids from 0 on that have a row of their own, `h`.
         **kwargs: The same by keyword.
 
     Raises:
-        ValueError: If `num_buckets` is not in `[1, input_dim]`.
+        ValueError: If `num_buckets` is not in `[1, input_dim]`, or `num_unshared` leaves no id for
+            every bucket.
 
     Example:
         >>> layer = HashedEmbedding(input_dim=1000, output_dim=8, num_buckets=100)
@@ -39,6 +48,7 @@ class HashedEmbedding(CompressedEmbedding):
 
     formula = "T[i mod m]"
     source = "arXiv:0902.2206"
+    variants = ({}, {"num_unshared": 5})
     shares_by_remainder = True
     size_argument = "num_buckets"
 
@@ -46,26 +56,37 @@ class HashedEmbedding(CompressedEmbedding):
         self,
         *args: Any,
         num_buckets: int,
+        num_unshared: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        check_num_buckets(num_buckets, self.input_dim)
+        check_sharing(num_buckets, num_unshared, self.input_dim)
         self.num_buckets = int(num_buckets)
+        self.num_unshared = int(num_unshared)
 
     def tables(self) -> tuple[Table, ...]:
-        return (Table("hashed", self.num_buckets, self.output_dim),)
+        return (Table("hashed", self.num_unshared + self.num_buckets, self.output_dim),)
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
-        return xp.gather(t["hashed"], ids % self.num_buckets)
+        rows = rows_in_graph(xp, ids, self.num_buckets, self.num_unshared)
+        return xp.gather(t["hashed"], rows)
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
-        repeats = -(-self.input_dim // self.num_buckets)
-        return xp.tile(xp.scores(query, t["hashed"]), repeats)[:, : self.input_dim]
+        scores = xp.scores(query, t["hashed"])
+        return spread_over_ids(xp, scores, self.input_dim, self.num_buckets, self.num_unshared)
 
     def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
-        """The weighted mean of the vectors of a bucket."""
-        buckets = np.arange(self.input_dim) % self.num_buckets
-        return {"hashed": approximation.means(table, weights, buckets, self.num_buckets)}
+        """The weighted mean of the vectors that share a row."""
+        rows = bucket_rows(np.arange(self.input_dim), self.num_buckets, self.num_unshared)
+        count = self.num_unshared + self.num_buckets
+        return {"hashed": approximation.means(table, weights, rows, count)}
+
+    @classmethod
+    def size_range(
+        cls, input_dim: int, output_dim: int, num_unshared: int = 0, **kwargs: Any
+    ) -> range:
+        return range(1, input_dim - num_unshared + 1)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_buckets": self.num_buckets}
+        sharing = {"num_buckets": self.num_buckets, "num_unshared": self.num_unshared}
+        return {**super().get_config(), **sharing}
