@@ -25,6 +25,7 @@ from memcom_tf.converters.ranker_commands import parse_bytes
 from memcom_tf.evaluation import leave_last_out
 from memcom_tf.layers import (
     FullEmbedding,
+    HashedEmbedding,
     LowRankEmbedding,
     MEmComEmbedding,
     ResidualQuantizedEmbedding,
@@ -147,6 +148,44 @@ def test_the_finalist_that_training_makes_best_is_taken(trained, monkeypatch):
     assert found.chosen == behind and found.ndcg == 1
     assert isinstance(found.model.item_embedding, MEmComEmbedding)
     assert [trial.num_trained for trial in found.trials] == [QUICK.epochs] * 2
+
+
+def test_a_candidate_may_be_without_biases_of_items(trained):
+    model, split = trained
+    own = {"num_buckets": 4, "num_unshared": 6, "storage": {"hashed": "int4_per_row"}}
+    found = [
+        compress(
+            model,
+            split,
+            ratio=1,
+            settings=replace(QUICK, epochs=0),
+            candidates=[Candidate(HashedEmbedding, own, item_bias=item_bias)],
+        )
+        for item_bias in (True, False)
+    ]
+    assert [c.model.item_bias_embedding is not None for c in found] == [True, False]
+    assert found[1].file_bytes <= found[0].file_bytes - found[0].model.item_embedding.input_dim
+    assert str(found[1].chosen).endswith("hashed int4, no item bias)")
+
+
+def test_rows_alone_are_tried_with_biases_and_without():
+    found = [c for c in candidates_for(20_000, 64, 100_000) if c.method is HashedEmbedding]
+    assert {candidate.item_bias for candidate in found} == {True, False}
+    for candidate in found:
+        assert 0.99 * 100_000 < candidate.stored_bytes(20_000, 64) <= 100_000
+
+
+@pytest.mark.parametrize("biased", [True, False])
+def test_biases_of_the_original_are_not_dropped(trained, monkeypatch, biased):
+    model, split = trained
+    if biased:
+        model = new_ranker(split, width=WIDTH, item_bias=True)
+        model.build_once()
+    own = {"num_buckets": 4, "num_unshared": 6}
+    ways = [Candidate(HashedEmbedding, own, item_bias=item_bias) for item_bias in (True, False)]
+    monkeypatch.setattr(trials, "families", lambda _: [lambda *_, way=way: way for way in ways])
+    found = compress(model, split, max_bytes=50_000, settings=replace(QUICK, epochs=0))
+    assert [trial.candidate.item_bias for trial in found.trials] == [True, False][: 2 - biased]
 
 
 def test_a_model_that_ranks_nothing_right_has_no_relative_loss(trained):

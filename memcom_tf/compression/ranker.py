@@ -16,8 +16,17 @@ from memcom_tf.evaluation import Split, leave_last_out
 from memcom_tf.models import NextItemRanker
 from memcom_tf.training import TrainingSettings
 
-SETTINGS = TrainingSettings(steps=2_500, learning_rate=1e-3, weight_decay=0.0, distillation=0.7)
-"""How a compressed ranker is trained after the original."""
+SETTINGS = TrainingSettings(
+    steps=2_500,
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    distillation=0.7,
+    validation_users=100_000,
+)
+"""How a compressed ranker is trained after the original, and what the candidates are chosen by.
+
+They differ by a percent or two, which ten thousand users do not tell apart.
+"""
 
 
 _BEHIND = 0.06
