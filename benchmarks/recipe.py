@@ -45,7 +45,7 @@ from memcom_tf.layers import (
     ResidualQuantizedEmbedding,
 )
 from memcom_tf.models import NextItemRanker
-from memcom_tf.training import new_ranker, train
+from memcom_tf.training import DistilledRanker, new_ranker, train
 from memcom_tf.training.recipe import by_similarity, memcom_of
 
 RATIO_ALONE = 16
@@ -111,12 +111,15 @@ class Recipes:
         self,
         method: type[CompressedEmbedding] = MEmComEmbedding,
         layer: dict[str, Any] | None = None,
+        dropout: bool | None = None,
         **changed: Any,
     ) -> tuple[NextItemRanker, Split]:
         """After a teacher: arguments of the layer changed, or settings of the training."""
         candidate = self._candidate(method)
         arguments = {**candidate.arguments, **(layer or {})}
-        found = self._compressed(replace(candidate, arguments=arguments), **changed)
+        distilled = partial(DistilledRanker, dropout=dropout)
+        with mock.patch.object(_TRAINING, "DistilledRanker", distilled):
+            found = self._compressed(replace(candidate, arguments=arguments), **changed)
         return found.model, found.split
 
     def with_biases(self, step: float) -> tuple[NextItemRanker, Split]:
@@ -189,6 +192,7 @@ def recipes() -> dict[str, dict[str, Recipe]]:
         },
         "memcom": {
             "default": after(),
+            "with the dropout of the original": after(dropout=True),
             "learning rate 3e-4": after(learning_rate=3e-4),
             "learning rate 3e-3": after(learning_rate=3e-3),
             "share of distillation 0": after(distillation=0.0),
@@ -201,6 +205,7 @@ def recipes() -> dict[str, dict[str, Recipe]]:
         },
         "codes": {
             "default": codes(),
+            "with the dropout of the original": codes(dropout=True),
             "learning rate 3e-4": codes(learning_rate=3e-4),
             "learning rate 3e-3": codes(learning_rate=3e-3),
             "share of distillation 0.4": codes(distillation=0.4),

@@ -272,6 +272,25 @@ def test_teachers_must_fit(sequences):
         DistilledRanker(student, new_ranker(reordered, width=8))
 
 
+@pytest.mark.parametrize("dropout", [None, True])
+def test_after_a_teacher_nothing_is_dropped_out(sequences, dropout):
+    """A student that is its teacher has nothing to learn, unless of parts of its queries."""
+    teacher = new_ranker(sequences, width=8, dropout=0.5, item_dropout=0.5)
+    teacher.build_once()
+    student = NextItemRanker.from_config(teacher.get_config())
+    student.build_once()
+    student.set_weights(teacher.get_weights())
+    model = DistilledRanker(student, teacher, share=1.0, dropout=dropout)
+    model.compile(keras.optimizers.SGD(1.0))
+    history, target = next(TrainingBatches(sequences, batch_size=8).epoch())
+    model.train_on_batch(history, target)
+    moved = [
+        np.abs(new - old).max()
+        for new, old in zip(student.get_weights(), teacher.get_weights(), strict=True)
+    ]
+    assert (max(moved) > 1e-3) == bool(dropout)
+
+
 def test_renumbered_splits_name_the_same_items(sets):
     other = type(sets.vocabulary)(list(sets.vocabulary)[::-1])
     renumbered = sets.renumbered(other)

@@ -19,12 +19,16 @@ class DistilledRanker(keras.Model):
     The loss is `(1 - share) * CE(target) + share * CE(softmax of the teacher's logits)`, over the
     targets and `num_negatives` drawn items, or the whole catalogue. The teacher does not change.
 
+    After a teacher nothing is dropped out: its scores, which are of whole queries, keep the student
+    from learning targets by heart, and of halves of queries they cannot be learned.
+
     Source: Hinton et al., Distilling the knowledge in a neural network, arXiv:1503.02531.
 
     Args:
         student: The ranker that is trained.
         teacher: A ranker with the same ids; None trains on the targets alone.
         share: Share of the teacher in the loss, in [0, 1].
+        dropout: Whether the student drops out; None only without a teacher.
 
     Raises:
         ValueError: If the share is out of range, or ids do not fit.
@@ -40,7 +44,11 @@ class DistilledRanker(keras.Model):
     """
 
     def __init__(
-        self, student: NextItemRanker, teacher: NextItemRanker | None = None, share: float = 0.7
+        self,
+        student: NextItemRanker,
+        teacher: NextItemRanker | None = None,
+        share: float = 0.7,
+        dropout: bool | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= share <= 1:
@@ -63,6 +71,7 @@ class DistilledRanker(keras.Model):
                 )
         self.student = student
         self.share = share
+        self.dropout = teacher is None if dropout is None else dropout
         # Kept from Keras: what does not train is neither counted nor saved.
         self._teacher = (teacher,)
         if teacher is not None:
@@ -102,7 +111,7 @@ class DistilledRanker(keras.Model):
         negatives = self.student.draw_negatives()
         with tf.GradientTape() as tape:
             logits = self.student.candidate_logits(
-                history, target, negatives, training=True, distinct=self._looks_up_distinct
+                history, target, negatives, self.dropout, distinct=self._looks_up_distinct
             )
             hard = cross_entropy(logits, target, negatives)
             loss = hard
