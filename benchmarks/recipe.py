@@ -175,6 +175,17 @@ def recipes() -> dict[str, dict[str, Recipe]]:
     def codes(**changed: Any) -> Recipe:
         return partial(Recipes.after_teacher, method=ResidualQuantizedEmbedding, **changed)
 
+    def of_any(layer: Callable[..., Recipe]) -> dict[str, Recipe]:
+        return {
+            "default": layer(),
+            "with the dropout of the original": layer(dropout=True),
+            "learning rate 3e-4": layer(learning_rate=3e-4),
+            "learning rate 3e-3": layer(learning_rate=3e-3),
+            "share of distillation 0.4": layer(distillation=0.4),
+            "share of distillation 1": layer(distillation=1.0),
+            "5000 steps": layer(steps=5000),
+        }
+
     biases = {f"{step:g} of the way": partial(Recipes.with_biases, step=step) for step in (0, 1)}
     return {
         "alone": {
@@ -191,27 +202,13 @@ def recipes() -> dict[str, dict[str, Recipe]]:
             "order of frequency": alone(ordered=False),
         },
         "memcom": {
-            "default": after(),
-            "with the dropout of the original": after(dropout=True),
-            "learning rate 3e-4": after(learning_rate=3e-4),
-            "learning rate 3e-3": after(learning_rate=3e-3),
+            **of_any(after),
             "share of distillation 0": after(distillation=0.0),
-            "share of distillation 0.4": after(distillation=0.4),
-            "share of distillation 1": after(distillation=1.0),
             "1250 steps instead of 2500": after(steps=1250),
-            "5000 steps": after(steps=5000),
             "weight decay 0.5": after(weight_decay=0.5),
             "multipliers at ten times the learning rate": after({"multiplier_learning_rate": 10}),
         },
-        "codes": {
-            "default": codes(),
-            "with the dropout of the original": codes(dropout=True),
-            "learning rate 3e-4": codes(learning_rate=3e-4),
-            "learning rate 3e-3": codes(learning_rate=3e-3),
-            "share of distillation 0.4": codes(distillation=0.4),
-            "share of distillation 1": codes(distillation=1.0),
-            "5000 steps": codes(steps=5000),
-        },
+        "codes": of_any(codes),
         "biases": {
             f"default: {STEP:g} of the way": partial(Recipes.with_biases, step=STEP),
             **biases,
