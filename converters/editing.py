@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import flatbuffers
@@ -68,9 +69,64 @@ def drop_unused_buffers(model: Any) -> None:
 
 
 def pack(model: Any) -> bytes:
-    """The bytes of a flatbuffer."""
+    """The bytes of a flatbuffer, in which what is equal is written once.
+
+    Of a graph with small tables, most bytes describe tensors, and most of these say the same.
+    """
     # Grown from less, it would be copied again and again.
     size = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
-    builder = flatbuffers.Builder(size + (1 << 16))
+    builder = _SharingBuilder(size + (1 << 16))
+    model = copy(model)
+    model.subgraphs = [_with_shared_tables(graph) for graph in model.subgraphs]
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())
+
+
+class _SharingBuilder(flatbuffers.Builder):
+    """Writes vectors of numbers, such as shapes, and `_Shared` tables once."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.written: dict[Any, int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802, the name of the library's
+        if x.dtype == np.uint8:  # a constant, of which there is one of a kind already
+            return int(super().CreateNumpyVector(x))
+        key = x.dtype.str, x.tobytes()
+        if key not in self.written:
+            self.written[key] = super().CreateNumpyVector(x)
+        return self.written[key]
+
+
+class _Shared:
+    """A table of a flatbuffer, to be written where none that equals it was."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+
+    def Pack(self, builder: _SharingBuilder) -> int:  # noqa: N802, the name of the schema's
+        key = _key(self.table)
+        if key not in builder.written:
+            builder.written[key] = self.table.Pack(builder)
+        return builder.written[key]
+
+
+def _key(value: Any) -> Any:
+    """What equal tables have in common: type and fields, down to the numbers."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.tobytes()
+    if isinstance(value, list):
+        return tuple(map(_key, value))
+    if hasattr(value, "Pack"):
+        return type(value), *(_key(field) for field in vars(value).values())
+    return value
+
+
+def _with_shared_tables(graph: Any) -> Any:
+    graph = copy(graph)
+    graph.tensors = [_Shared(tensor) for tensor in graph.tensors]
+    graph.operators = [copy(operator) for operator in graph.operators]
+    for operator in graph.operators:
+        if operator.builtinOptions is not None:
+            operator.builtinOptions = _Shared(operator.builtinOptions)
+    return graph
