@@ -154,7 +154,7 @@ def _memcom(
 def _hashed(
     input_dim: int, output_dim: int, max_bytes: int, unshared: float, item_bias: bool
 ) -> Candidate | None:
-    fixed = {"storage": {"hashed": "int4_per_row"}}
+    fixed = {"storage": {"hashed": "int4_per_table"}}
     found = _with_rows(
         HashedEmbedding, fixed, unshared, input_dim // 2, input_dim, output_dim, max_bytes
     )
