@@ -179,8 +179,8 @@ def recipes() -> dict[str, dict[str, Recipe]]:
         return {
             "default": layer(),
             "with the dropout of the original": layer(dropout=True),
-            "learning rate 3e-4": layer(learning_rate=3e-4),
-            "learning rate 3e-3": layer(learning_rate=3e-3),
+            "learning rate 1e-3": layer(learning_rate=1e-3),
+            "learning rate 1e-2": layer(learning_rate=1e-2),
             "share of distillation 0.4": layer(distillation=0.4),
             "share of distillation 1": layer(distillation=1.0),
             "5000 steps": layer(steps=5000),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from benchmarks.quality_data import Data, fingerprint, load
 from memcom_tf.compression import Candidate, file_size, trials
 from memcom_tf.datasets import Interactions
 from memcom_tf.evaluation import hold_out, leave_last_out
-from memcom_tf.layers import MEmComEmbedding, ResidualQuantizedEmbedding
+from memcom_tf.layers import FullEmbedding, MEmComEmbedding, ResidualQuantizedEmbedding
 from memcom_tf.layers.base import METHODS
+from memcom_tf.models import NextItemRanker
 
 USERS, ITEMS, LENGTH = 60, 300, 10
 
@@ -270,6 +272,31 @@ def test_a_recipe_changes_what_it_names(monkeypatch):
     parts["weight decay 2"](made)
     assert seen["settings"].weight_decay == 2.0
     assert "multiplier" in recipe._TRAINING.SCALARS
+
+
+def test_recipes_after_a_teacher_change_what_they_name(monkeypatch):
+    def compressed(self, candidate, **changed):
+        student = NextItemRanker(candidate.layer(20, 4), history_length=3)
+        teacher = NextItemRanker(FullEmbedding(20, 4), history_length=3)
+        drops = recipe._TRAINING.DistilledRanker(student, teacher).dropout
+        seen.append((candidate.method, drops, changed))
+        return SimpleNamespace(model=None, split=None)
+
+    seen = []
+    memcom = Candidate(MEmComEmbedding, {"num_buckets": 9})
+    monkeypatch.setattr(recipe.Recipes, "chosen", {MEmComEmbedding: memcom})
+    monkeypatch.setattr(recipe.Recipes, "_compressed", compressed)
+    split = leave_last_out(Interactions(**columns()), history_length=8)
+    case = quality_case.Case(Data("clicks", split, ""), case_settings(split), None)
+    made = recipe.Recipes(case, limit=0, steps=3, seed=1)
+    parts = recipe.recipes()["memcom"]
+    for name in ("default", "with the dropout of the original", "5000 steps"):
+        parts[name](made)
+    assert seen == [
+        (MEmComEmbedding, False, {}),
+        (MEmComEmbedding, True, {}),
+        (MEmComEmbedding, False, {"steps": 5000}),
+    ]
 
 
 def case_settings(split) -> quality_case.Settings:

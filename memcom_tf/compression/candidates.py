@@ -112,7 +112,7 @@ def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Cand
         >>> for candidate in candidates_for(40_000, 64, max_bytes=180_000)[::5]:
         ...     print(candidate)
         MEmComEmbedding(num_buckets=1562)
-        HashedEmbedding(num_buckets=2500, num_unshared=2500, hashed int4)
+        HashedEmbedding(num_buckets=2813, num_unshared=2812, hashed int4)
     """
     return worth_trying(family(input_dim, output_dim, max_bytes) for family in families(input_dim))
 

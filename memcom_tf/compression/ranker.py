@@ -18,7 +18,7 @@ from memcom_tf.training import TrainingSettings
 
 SETTINGS = TrainingSettings(
     steps=2_500,
-    learning_rate=1e-3,
+    learning_rate=3e-3,
     weight_decay=0.0,
     distillation=0.7,
     validation_users=100_000,
