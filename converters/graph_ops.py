@@ -213,7 +213,8 @@ def _unpacked(stored: Array, table: QuantizedTable) -> Array:
         rest = higher
     if not parts:
         return rest
-    return tf.concat([*parts, rest], axis=-1)[..., : table.width]
+    values = tf.concat([*parts, rest], axis=-1)
+    return values if table.file_width == table.width else values[..., : table.width]
 
 
 def _floats(stored: Array, table: QuantizedTable) -> Array:
