@@ -29,7 +29,7 @@ def train(options: argparse.Namespace) -> int:
         split, width=options.width, ratio=options.ratio, settings=settings, verbose=2
     )
     _save_model(trained.model, options.output)
-    best = trained.record["ndcg"][trained.record["epoch"]]
+    best = trained.record["best"]
     print(f"{options.output}: nDCG@{options.k} on validation {best:.4f}")
     return DONE
 

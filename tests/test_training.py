@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -83,7 +84,8 @@ def test_training_learns_kinds(kind, request):
     model = new_ranker(split, width=8)
     record = train(model, split, replace(QUICK, epochs=10))
     before = record["ndcg"][0]
-    assert record["ndcg"][record["epoch"]] == max(record["ndcg"].values()) > before + 0.1
+    assert record["best"] == record["ndcg"][record["epoch"]] == max(record["ndcg"].values())
+    assert record["best"] > before + 0.1 and record["way"] == 1
 
 
 def test_the_weights_that_came_are_a_candidate(sequences):
@@ -122,6 +124,38 @@ def test_the_test_part_changes_nothing(split_of):
     assert one.record == two.record
     for a, b in zip(one.model.get_weights(), two.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("has_teacher", [True, False])
+def test_weights_between_start_and_end_are_candidates_after_a_teacher(
+    has_teacher, sequences, monkeypatch
+):
+    """Floats are on the way; codes, which are not trained, are what they are."""
+    teacher = new_ranker(sequences, width=8)
+    codes = ResidualQuantizedEmbedding(sequences.vocabulary.input_dim, 8, num_codebooks=2)
+    student = new_ranker(sequences, codes)
+    found = iter([0.3, 0.2, 0.1, 0.5, 0.4])  # start, end, and three ways
+    seen = []
+
+    def evaluate(score, examples, k):
+        seen.append([np.array(weight) for weight in student.get_weights()])
+        return {f"ndcg@{k}": next(found)}
+
+    monkeypatch.setattr(import_module("memcom_tf.training.train"), "evaluate_ranking", evaluate)
+    settings = replace(QUICK, epochs=1, evaluate_every=1)
+    record = train(student, sequences, settings, teacher=teacher if has_teacher else None)
+    assert record["ndcg"] == {0: 0.3, 1: 0.2}
+    start, end = seen[:2]
+    assert any((a != b).any() for a, b in zip(start, end, strict=True))
+    if has_teacher:
+        assert (record["best"], record["epoch"], record["way"]) == (0.5, 1, 0.5)
+        expected = [a if a.dtype == np.uint8 else (a + b) / 2 for a, b in zip(*seen[:2])]
+    else:
+        assert (record["best"], record["epoch"], record["way"]) == (0.3, 0, 1.0)
+        expected = start
+    assert any(weight.dtype == np.uint8 for weight in expected)
+    for kept, wanted in zip(student.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(kept, wanted, rtol=1e-6, atol=1e-7)
 
 
 def test_a_student_learns_from_its_teacher_alone(sequences):

@@ -201,7 +201,7 @@ class Trials:
             student.num_negatives = NUM_NEGATIVES
         record = train(student, split, self.settings, teacher=teacher)
         student.num_negatives = num_negatives
-        ndcg = record["ndcg"][record["epoch"]]
+        ndcg = record["best"]
         self.report(f"{trial.candidate}: nDCG {ndcg:.4f} after {self.epochs} epochs")
         trial = replace(trial, ndcg_after=ndcg, num_trained=self.epochs)
         return Final(trial, student, split, ndcg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ SCALARS = ("multiplier", "bias", "scale", "recency", "gate")
 """Variables that do not decay, by a part of their names: what is not a row of vectors."""
 
 _EVALUATIONS = 5
+_WAYS = 0.25, 0.5, 0.75
+"""Of the way from the weights before training to those after it: tried too, after a teacher."""
 _EPOCHS = 4, 250
 _STEPS = {"sequences": 10_000, "sets": 20_000}
 """Sets are cut anew every epoch, and are learned for longer before they are learned by heart."""
@@ -99,7 +102,12 @@ def train(
 ) -> dict[str, Any]:
     """Trains a ranker, and leaves it with its best weights on validation.
 
-    The weights that it comes with are a candidate too: training never makes it worse there.
+    The weights that it comes with are a candidate too: training never makes it worse there. After
+    a teacher they are a good start, and weights between start and end are candidates as well:
+    where rows are few they are often better than both.
+
+    Source of the weights between: Wortsman et al., Robust fine-tuning of zero-shot models,
+    arXiv:2109.01903.
 
     Args:
         model: The ranker, new or trained, with the vocabulary of the split.
@@ -110,8 +118,9 @@ def train(
         verbose: As of `keras.Model.fit`.
 
     Returns:
-        "epoch": the best, 0 where no training helped; "ndcg": on validation by epoch, the first
-        before training.
+        "ndcg": on validation by epoch, the first before training; "best": of the weights kept;
+        "epoch": when these were, 0 where no training helped; "way": their share of the way from
+        the start.
 
     Raises:
         ValueError: If there is no validation example, or ids do not fit.
@@ -140,7 +149,9 @@ def train(
     if settings.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=list(SCALARS))
     trained.compile(optimizer)
-    best = _BestWeights(model, some_of(split.validation, settings), settings, epochs, every)
+    examples = some_of(split.validation, settings)
+    ways = () if teacher is None else _WAYS
+    best = _BestWeights(model, examples, settings, epochs, every, ways)
     if epochs:
         trained.fit(
             batches.dataset(),
@@ -152,7 +163,7 @@ def train(
         )
     else:  # of which tf_keras knows nothing
         best.on_train_begin()
-    return {"epoch": best.best_epoch, "ndcg": best.values}
+    return {"epoch": best.epoch, "ndcg": best.values, "best": best.ndcg, "way": best.way}
 
 
 def some_of(examples: Examples, settings: TrainingSettings) -> Examples:
@@ -175,17 +186,20 @@ class _BestWeights(keras.callbacks.Callback):
         settings: TrainingSettings,
         epochs: int,
         every: int,
+        ways: Sequence[float] = (),
     ) -> None:
         super().__init__()
-        self.epochs, self.every = epochs, every
+        self.epochs, self.every, self.ways = epochs, every, ways
         self.ranker, self.examples, self.settings = ranker, examples, settings
         self.values: dict[int, float] = {}
-        self.best_epoch = 0
-        self._weights: list[Any] = []
+        self.ndcg, self.epoch, self.way = -1.0, 0, 1.0
+        self._start: list[np.ndarray] = []
+        self._weights: list[np.ndarray] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Evaluates what came; Keras calls this."""
         self.ranker.build_once()
+        self._start = self._current()
         self._evaluate(0)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -193,26 +207,12 @@ class _BestWeights(keras.callbacks.Callback):
         done = epoch + 1
         if done % self.every and done != self.epochs:
             return
-        self._evaluate(done)
-        if logs is not None and done in self.values:
-            logs[f"val_ndcg@{self.settings.k}"] = self.values[done]
-        evaluations = [number for number in self.values if number > self.best_epoch]
-        if len(evaluations) >= self.settings.patience:
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Puts the best weights back; Keras calls this."""
-        self.ranker.set_weights(self._weights)
-
-    def _evaluate(self, epoch: int) -> None:
-        k = self.settings.k
-        weights = [np.array(weight) for weight in self.ranker.get_weights()]
-        if epoch and not all(np.isfinite(weight).all() for weight in weights):
+        if not self._is_finite():
             warnings.warn(
                 message(
                     "Training must not diverge.",
-                    f"Lower the learning rate; the weights of epoch {self.best_epoch} are kept.",
-                    epoch=epoch,
+                    f"Lower the learning rate; the weights of epoch {self.epoch} are kept.",
+                    epoch=done,
                     learning_rate=self.settings.learning_rate,
                 ),
                 RuntimeWarning,
@@ -220,8 +220,45 @@ class _BestWeights(keras.callbacks.Callback):
             )
             self.model.stop_training = True
             return
-        found = evaluate_ranking(self.ranker.predict_on_batch, self.examples, k=k)[f"ndcg@{k}"]
-        if not self.values or found > max(self.values.values()):
-            self.best_epoch = epoch
-            self._weights = weights
-        self.values[epoch] = found
+        self._evaluate(done)
+        if logs is not None:
+            logs[f"val_ndcg@{self.settings.k}"] = self.values[done]
+        evaluations = [number for number in self.values if number > self.epoch]
+        if len(evaluations) >= self.settings.patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Tries weights between, and puts the best back; Keras calls this."""
+        if self.ways and self._is_finite():
+            end, last = self._current(), max(self.values)
+            for way in self.ways:
+                self.ranker.set_weights(_between(self._start, end, way))
+                self._keep_if_best(self._ndcg(), last, way)
+        self.ranker.set_weights(self._weights)
+
+    def _evaluate(self, epoch: int) -> None:
+        self.values[epoch] = self._ndcg()
+        self._keep_if_best(self.values[epoch], epoch, 1.0)
+
+    def _keep_if_best(self, ndcg: float, epoch: int, way: float) -> None:
+        if ndcg > self.ndcg:
+            self.ndcg, self.epoch, self.way = ndcg, epoch, way
+            self._weights = self._current()
+
+    def _ndcg(self) -> float:
+        k = self.settings.k
+        return evaluate_ranking(self.ranker.predict_on_batch, self.examples, k=k)[f"ndcg@{k}"]
+
+    def _current(self) -> list[np.ndarray]:
+        return [np.array(weight) for weight in self.ranker.get_weights()]
+
+    def _is_finite(self) -> bool:
+        return all(np.isfinite(weight).all() for weight in self._current())
+
+
+def _between(start: list[np.ndarray], end: list[np.ndarray], way: float) -> list[np.ndarray]:
+    """Weights on the straight line from some to others; codes are the same in both."""
+    return [
+        (a + way * (b - a)).astype(a.dtype) if a.dtype.kind == "f" else b
+        for a, b in zip(start, end, strict=True)
+    ]
