@@ -52,8 +52,8 @@ def compress_ranker(
        biases such that items stay as likely as they were, and its nDCG on validation is measured.
     3. The best `finalists`, each the best of its layer and nearly as good, learn from the trained
        ranker's scores and the interactions, and the best of these is taken: a part of the training
-       does not tell which that is. Weights before training are a candidate too, so that training
-       never makes a model worse on validation.
+       does not tell which that is. Weights before training and on the way are candidates too, so
+       that training never makes a model worse on validation.
 
     Args:
         model: A trained ranker with its vocabulary.
