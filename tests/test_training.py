@@ -149,7 +149,8 @@ def test_weights_between_start_and_end_are_candidates_after_a_teacher(
     assert any((a != b).any() for a, b in zip(start, end, strict=True))
     if has_teacher:
         assert (record["best"], record["epoch"], record["way"]) == (0.5, 1, 0.5)
-        expected = [a if a.dtype == np.uint8 else (a + b) / 2 for a, b in zip(start, end, strict=True)]
+        pairs = zip(start, end, strict=True)
+        expected = [a if a.dtype == np.uint8 else (a + b) / 2 for a, b in pairs]
     else:
         assert (record["best"], record["epoch"], record["way"]) == (0.3, 0, 1.0)
         expected = start
