@@ -147,8 +147,9 @@ def _memcom(
     input_dim: int, output_dim: int, max_bytes: int, storage: Mapping[str, Any], unshared: float
 ) -> Candidate | None:
     fixed = {"storage": storage} if storage else {}
-    most = input_dim // 2  # beyond it a full table of low bits is better
-    return _with_rows(MEmComEmbedding, fixed, unshared, most, input_dim, output_dim, max_bytes)
+    return _with_rows(
+        MEmComEmbedding, fixed, unshared, input_dim - 1, input_dim, output_dim, max_bytes
+    )
 
 
 def _hashed(
@@ -156,7 +157,7 @@ def _hashed(
 ) -> Candidate | None:
     fixed = {"storage": {"hashed": "int4_per_table"}}
     found = _with_rows(
-        HashedEmbedding, fixed, unshared, input_dim // 2, input_dim, output_dim, max_bytes
+        HashedEmbedding, fixed, unshared, input_dim - 1, input_dim, output_dim, max_bytes
     )
     return found and replace(found, item_bias=item_bias)
 

@@ -32,7 +32,7 @@ BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
 """A byte for each item: popularity is what compressed vectors lose first, but of a small file
 rows are the better part (`Candidate.item_bias`)."""
 _SPREAD_SHARE = 0.25
-_SIZE_ROUNDS = 3
+_SIZE_ROUNDS = 5
 _SPARE = 0.01
 """Share of the bytes that may be left over."""
 
@@ -159,20 +159,34 @@ class Trials:
         return worth_trying(c for c in sized if c is None or c.item_bias or not biased)
 
     def _sized(self, family: Family, limit: int) -> Candidate | None:
-        """The candidate of a family whose file takes the bytes, or a little less."""
+        """The candidate of a family whose file takes the bytes, or a little less.
+
+        What the graph takes beside the tables differs between families, and grows with some: it is
+        looked for between a file that is too small and one that is too large.
+        """
         tables = 1 if self.model.output_embedding is None else 2
         shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
-        room, best = limit - self.overhead, None
-        for _ in range(_SIZE_ROUNDS):
-            candidate = family(*shape, max(0, room) // tables)
-            if candidate is None:
+        room, tried = float(limit - self.overhead), set()
+        best: Candidate | None = None
+        below: tuple[float, int] | None = None
+        above: tuple[float, int] | None = None
+        while len(tried) < _SIZE_ROUNDS:
+            candidate = family(*shape, max(0, int(room)) // tables)
+            if candidate is None or candidate in tried:
                 break
+            tried.add(candidate)
             over = self._file_bytes(candidate) - limit
             if over <= 0:
-                best = candidate
+                best, below = candidate, (room, over)
+            else:
+                above = room, over
             if -_SPARE * limit <= over <= 0:
                 break
-            room -= over + int(_SPARE * limit / 2)
+            wanted = -_SPARE * limit / 2
+            slope = 1.0
+            if below and above:
+                slope = (above[0] - below[0]) / (above[1] - below[1])
+            room += slope * (wanted - over)
         return best
 
     def _file_bytes(self, candidate: Candidate) -> int:
