@@ -176,6 +176,25 @@ def test_rows_alone_are_tried_with_biases_and_without():
         assert 0.99 * 100_000 < candidate.stored_bytes(20_000, 64) <= 100_000
 
 
+@pytest.mark.parametrize("bytes_a_row", [9, 12, 30])
+def test_sizes_are_found_where_the_graph_is_not_what_was_thought(trained, monkeypatch, bytes_a_row):
+    """Rows of 12 bytes take fewer of the file, or so many more that the next guess has none."""
+    model, split = trained
+    work = trials.Trials(model, split, QUICK, print)
+
+    def family(input_dim, output_dim, max_bytes):
+        rows = max_bytes // 12
+        return Candidate(HashedEmbedding, {"num_buckets": rows}) if rows > 9 else None
+
+    def file_bytes(candidate):
+        return 5_000 + bytes_a_row * candidate.arguments["num_buckets"]
+
+    monkeypatch.setattr(work, "_file_bytes", file_bytes)
+    found = work._sized(family, limit=20_000)
+    assert 0.98 * 20_000 < file_bytes(found) <= 20_000
+    assert work._sized(family, limit=5_050) is None
+
+
 @pytest.mark.parametrize("biased", [True, False])
 def test_biases_of_the_original_are_not_dropped(trained, monkeypatch, biased):
     model, split = trained

@@ -32,7 +32,7 @@ BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
 """A byte for each item: popularity is what compressed vectors lose first, but of a small file
 rows are the better part (`Candidate.item_bias`)."""
 _SPREAD_SHARE = 0.25
-_SIZE_ROUNDS = 5
+_SIZE_ROUNDS = 6
 _SPARE = 0.01
 """Share of the bytes that may be left over."""
 
@@ -166,24 +166,26 @@ class Trials:
         """
         tables = 1 if self.model.output_embedding is None else 2
         shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
-        room, tried = float(limit - self.overhead), set()
+        room = float(limit - self.overhead)
+        tried: set[Candidate] = set()
         best: Candidate | None = None
         below: tuple[float, int] | None = None
         above: tuple[float, int] | None = None
-        while len(tried) < _SIZE_ROUNDS:
+        for _ in range(_SIZE_ROUNDS):
             candidate = family(*shape, max(0, int(room)) // tables)
-            if candidate is None or candidate in tried:
+            if candidate in tried or (candidate is None and above is None):
                 break
-            tried.add(candidate)
-            over = self._file_bytes(candidate) - limit
-            if over <= 0:
-                best, below = candidate, (room, over)
-            else:
+            over = -limit  # of no tables
+            if candidate is not None:
+                tried.add(candidate)
+                over += self._file_bytes(candidate)
+            if over > 0:
                 above = room, over
+            else:
+                best, below = candidate or best, (room, over)
             if -_SPARE * limit <= over <= 0:
                 break
-            wanted = -_SPARE * limit / 2
-            slope = 1.0
+            wanted, slope = -_SPARE * limit / 2, 1.0
             if below and above:
                 slope = (above[0] - below[0]) / (above[1] - below[1])
             room += slope * (wanted - over)
