@@ -53,24 +53,24 @@ def run(tmp_path):
 
 def test_a_run_is_kept_and_not_repeated(run, tmp_path, monkeypatch):
     methods = ["--methods", "tied", "tied-int8", "MEmComEmbedding+posthoc"]
-    rows, text = run(*methods, "--ratios", "2.6", "1000")
+    rows, text = run(*methods, "--ratios", "2.8", "1000")
     assert [(row["method"], row["ratio"], row["reachable"]) for row in rows] == [
         ("tied", None, True),
         ("tied-int8", None, True),
-        ("MEmComEmbedding+posthoc", 2.6, True),
+        ("MEmComEmbedding+posthoc", 2.8, True),
         ("MEmComEmbedding+posthoc", 1000, False),
     ]
-    assert 2.6 <= rows[2]["untied_bytes"] / rows[2]["bytes"] < 2.7
+    assert 2.8 <= rows[2]["untied_bytes"] / rows[2]["bytes"] < 2.9
     assert rows[1]["bytes"] < rows[0]["bytes"]
     for row in rows[:3]:
         sample = row["file_sample"]
         assert sample["ndcg@10"] == pytest.approx(row["model_sample"]["ndcg@10"], abs=1e-6)
     assert "| MEmComEmbedding+posthoc | 1000 | not reachable |" in text
-    assert "- Ratio 2.6: `MEmComEmbedding+posthoc`" in text
+    assert "- Ratio 2.8: `MEmComEmbedding+posthoc`" in text
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
     monkeypatch.setattr(quality, "run", lambda *_: pytest.fail("repeated"))
-    again, same_text = run(*methods, "--ratios", "2.6", "1000")
+    again, same_text = run(*methods, "--ratios", "2.8", "1000")
     assert again == rows
     assert same_text.split("## Which")[0] == text.split("## Which")[0]
 
