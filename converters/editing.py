@@ -90,7 +90,7 @@ class _SharingBuilder(flatbuffers.Builder):
         self.written: dict[Any, int] = {}
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802, the name of the library's
-        if x.dtype == np.uint8:  # a constant, of which there is one of a kind already
+        if x.dtype == np.uint8:  # a constant, which may be large
             return int(super().CreateNumpyVector(x))
         key = x.dtype.str, x.tobytes()
         if key not in self.written:
