@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.layers.full import FullEmbedding
-from memcom_tf.models.holes import Integers, without_holes
-from memcom_tf.models.negatives import EXCLUDED, Negatives, NegativeSampler
-from memcom_tf.models.softmax import cross_entropy
+from memcom_tf.models.catalogue_ranker import CatalogueRanker, look_up
 from memcom_tf.ops.reference import combine
 from memcom_tf.tables import Storage, check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
@@ -37,7 +33,7 @@ def _recency_at_start(shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("memcom_tf")
-class NextItemRanker(keras.Model):
+class NextItemRanker(CatalogueRanker):
     """Ranks items by what a user chose before.
 
     `score(i) = query . output_embedding(i) + item_bias[i]`, where the query is the history's
@@ -105,10 +101,8 @@ class NextItemRanker(keras.Model):
         vocabulary: Vocabulary | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(num_negatives=num_negatives, vocabulary=vocabulary, **kwargs)
         check_positive(history_length=history_length)
-        if num_negatives is not None:
-            check_positive(num_negatives=num_negatives)
         for embedding in (item_embedding, output_embedding):
             if embedding is not None and embedding.combiner is not None:
                 raise invalid(
@@ -138,8 +132,6 @@ class NextItemRanker(keras.Model):
         self.query_bias = query_bias
         self.recency = recency
         self.item_bias_storage = item_bias_storage
-        self.num_negatives = num_negatives
-        self.vocabulary = vocabulary
         self._drop = keras.layers.Dropout(dropout)
         self._drop_items = keras.layers.Dropout(item_dropout)
         width = item_embedding.output_dim
@@ -152,8 +144,6 @@ class NextItemRanker(keras.Model):
             self._item_bias = FullEmbedding(
                 item_embedding.input_dim, 1, "zeros", name="item_bias", storage=storage
             )
-        self._sampler: NegativeSampler | None = None
-        self._loss_mean = keras.metrics.Mean(name="loss")
 
     @property
     def scored_embedding(self) -> CompressedEmbedding:
@@ -170,11 +160,6 @@ class NextItemRanker(keras.Model):
         """Every table of the model: of the history, of the scored items, of their biases."""
         tables = (self.item_embedding, self.output_embedding, self._item_bias)
         return [table for table in tables if table is not None]
-
-    @property
-    def holes(self) -> Integers:
-        """The ids that no item of the vocabulary has yet."""
-        return np.empty(0, np.int64) if self.vocabulary is None else self.vocabulary.holes
 
     def build(self, input_shape: Any = None) -> None:
         """Creates the variables."""
@@ -208,7 +193,7 @@ class NextItemRanker(keras.Model):
         known = tf.cast(history != PADDING_ID, tf.float32)
         weights, is_last = self._recency_weights(known) if self.recency else (known, None)
         weights = tf.cast(self._drop_items(weights, training=training), dtype)
-        vectors = _look_up(self.item_embedding, history, distinct)
+        vectors = look_up(self.item_embedding, history, distinct)
         query = combine(vectors, weights, "mean")
         if is_last is not None:
             gate = tf.cast(tf.convert_to_tensor(self._last_item_gate), dtype)
@@ -231,47 +216,9 @@ class NextItemRanker(keras.Model):
         weights = tf.gather(tf.exp(logits), tf.nn.relu(tf.cast(age, tf.int32)))
         return weights * known, tf.cast(age == 0.0, tf.float32) * known
 
-    def score(self, query: Any, candidates: Any) -> Any:
-        """Scores of candidates: queries `[b, d]` and ids `[n]` give `[b, n]`."""
-        scores = tf.matmul(query, self.scored_embedding(candidates), transpose_b=True)
-        if self._item_bias is not None:
-            scores = scores + tf.squeeze(self._item_bias(candidates), -1)
-        return scores
-
-    def score_all(self, query: Any) -> Any:
-        """Scores of the whole catalogue: queries `[b, d]` give `[b, input_dim]`."""
-        scores = self.scored_embedding.score_all(query)
-        if self._item_bias is not None:
-            scores = scores + self._item_bias.score_all(tf.ones([1, 1], scores.dtype))
-        return without_holes(scores, self.holes)
-
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Scores of the whole catalogue."""
         return self.score_all(self.query(inputs, training))
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        """One step on `(history, target)`."""
-        history, target = data[:2]
-        self.build_once()
-        with tf.GradientTape() as tape:
-            loss = self._cross_entropy(history, target)
-            total = loss + sum(self.losses) if self.losses else loss
-            scaled = self.optimizer.scale_loss(total) if self._scales_loss else total
-        variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        if self.compute_dtype == "float16":
-            # Keras' LossScaleOptimizer overlooks what overflowed in the rows of a sparse gradient.
-            gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self._loss_mean.update_state(loss)
-        return {"loss": self._loss_mean.result()}
-
-    def test_step(self, data: Any) -> dict[str, Any]:
-        """The loss on `(history, target)`."""
-        history, target = data[:2]
-        self.build_once()
-        self._loss_mean.update_state(self._cross_entropy(history, target, False))
-        return {"loss": self._loss_mean.result()}
 
     def build_once(self) -> None:
         """Creates the variables where they do not exist yet.
@@ -281,83 +228,6 @@ class NextItemRanker(keras.Model):
         if not self.built:
             with tf.init_scope():
                 self.build((None, self.history_length))
-
-    @property
-    def metrics(self) -> list[Any]:
-        """The running mean of the loss, which Keras resets at every epoch."""
-        return [self._loss_mean]
-
-    @property
-    def _scales_loss(self) -> bool:
-        return hasattr(self.optimizer, "scale_loss")
-
-    def draw_negatives(self) -> Negatives | None:
-        """The items that a step of training compares its targets with; None takes all."""
-        if self.num_negatives is None:
-            return None
-        if self._sampler is None:
-            input_dim, counts = self.item_embedding.input_dim, None
-            if self.vocabulary is not None and self.vocabulary.counts is not None:
-                counts = np.zeros(input_dim)
-                ids = np.arange(self.vocabulary.first_id, input_dim)
-                counts[np.setdiff1d(ids, self.holes)] = self.vocabulary.counts
-            self._sampler = NegativeSampler(input_dim, holes=self.holes, counts=counts)
-        return self._sampler(self.num_negatives)
-
-    def candidate_logits(
-        self,
-        history: Any,
-        target: Any,
-        negatives: Negatives | None,
-        training: bool = False,
-        distinct: bool = False,
-    ) -> Any:
-        """Logits of the candidates of a step, float32.
-
-        Args:
-            history: `[b, L]` ids.
-            target: `[b, P]` ids, padded with zeros.
-            negatives: What was drawn, `[n]`; None takes the whole catalogue.
-            training: Whether to drop out.
-            distinct: Whether an id that occurs several times is looked up once, which is faster
-                where a lookup is more than reading a row; XLA cannot compile it.
-
-        Returns:
-            `[b, P + n]`: the targets, then the negatives, corrected for how often they were to be
-            expected; padding and negatives that are targets are excluded by a very low logit.
-            `[b, input_dim]` without negatives.
-        """
-        with ExitStack() as stack:
-            for embedding in self.embeddings:
-                stack.enter_context(embedding.rounded_once())
-            return self._candidate_logits(history, target, negatives, training, distinct)
-
-    def _candidate_logits(
-        self,
-        history: Any,
-        target: Any,
-        negatives: Negatives | None,
-        training: bool,
-        distinct: bool,
-    ) -> Any:
-        query = self.query(history, training, distinct)
-        if negatives is None:
-            return tf.cast(self.score_all(query), tf.float32)
-        vectors = _look_up(self.scored_embedding, target, distinct)
-        positive = tf.reduce_sum(query[:, None] * vectors, axis=2)
-        if self._item_bias is not None:
-            positive = positive + tf.squeeze(self._item_bias(target), -1)
-        positive = tf.where(target == PADDING_ID, EXCLUDED, tf.cast(positive, tf.float32))
-        negative = tf.cast(self.score(query, negatives.ids), tf.float32)
-        return tf.concat([positive, negatives.correct(negative, target)], axis=1)
-
-    def _cross_entropy(self, history: Any, target: Any, training: bool = True) -> Any:
-        target = tf.convert_to_tensor(target)
-        target = tf.reshape(target, [tf.shape(target)[0], -1])
-        negatives = self.draw_negatives() if training else None
-        return cross_entropy(
-            self.candidate_logits(history, target, negatives, training), target, negatives
-        )
 
     def save_assets(self, dir_path: str) -> None:
         """Writes the vocabulary into the saved model; Keras calls this."""
@@ -400,14 +270,6 @@ class NextItemRanker(keras.Model):
                     config[name], custom_objects=custom_objects
                 )
         return cls(**config)
-
-
-def _look_up(embedding: CompressedEmbedding, ids: Any, distinct: bool) -> Any:
-    if not distinct:
-        return embedding(ids)
-    ids = tf.convert_to_tensor(ids)
-    unique, places = tf.unique(tf.reshape(ids, [-1]))
-    return tf.gather(embedding(unique), tf.reshape(places, tf.shape(ids)))
 
 
 def _check_order(vocabulary: Vocabulary, embedding: CompressedEmbedding) -> None:
