@@ -55,13 +55,14 @@ def main() -> None:
     """Loads the fused ops, and prints the machine and its compiler."""
     from memcom_tf.ops import selection
     from memcom_tf.ops.build import find_compiler
+    from memcom_tf.ops.status import status_of_ops
 
     with selection.use("native"):
         try:
             selection.library()
         except RuntimeError as error:
             raise SystemExit(f"{error}") from error
-        status = selection.status()
+        status = status_of_ops()
     compiler = {"compiler": find_compiler(), "compiler_version": status.compiler_version}
     print(json.dumps({**describe(), **compiler}))
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from memcom_tf.compression import Compression
-    from memcom_tf.ops.selection import Status
+    from memcom_tf.ops.status import Status
 
     from .verification import Verification
 

@@ -34,9 +34,9 @@ def build_ops(options: argparse.Namespace) -> int:
 def doctor(options: argparse.Namespace) -> int:
     """Shows which ops training runs on, and why."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from memcom_tf.ops import selection
+    from memcom_tf.ops.status import status_of_ops
 
-    status = selection.status()
+    status = status_of_ops()
     # It must tell what is missing where rich is missing too.
     if options.json or importlib.util.find_spec("rich") is None:
         import json

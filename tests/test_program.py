@@ -16,7 +16,8 @@ from memcom_tf.layers import (
     Table,
 )
 from memcom_tf.ops import selection, use
-from memcom_tf.ops.program import Index, NotFusableError, program_of
+from memcom_tf.ops.program import program_of
+from memcom_tf.ops.symbols import Index, NotFusableError
 from tests.native import needs_native
 
 

@@ -172,7 +172,7 @@ def test_autograph_stays_out(table, monkeypatch):
 
     function(tf.constant(1.0))
     written = {frame.name for frame in frames if frame.filename == selection.__file__}
-    assert {"uses_native", "library", "_load_once"} <= written
+    assert {"uses_native", "library", "load_once"} <= written
 
 
 def test_internals_of_tensorflow_that_have_moved(table, monkeypatch):

@@ -14,8 +14,9 @@ from memcom_tf._keras import keras
 from memcom_tf.errors import invalid, message
 from memcom_tf.ops import reference, selection
 from memcom_tf.ops.interface import Array, Ops
-from memcom_tf.ops.program import NotFusableError, Program, program_of
+from memcom_tf.ops.program import Program, program_of
 from memcom_tf.ops.quantization_aware import QuantizationAwareOps
+from memcom_tf.ops.symbols import NotFusableError
 from memcom_tf.sizing import grown_layer, layer_for_ratio, layer_from_table
 from memcom_tf.table_layer import TableLayer
 from memcom_tf.tables import Storage, Tables, check_positive

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import functools
 import os
-import platform
-import subprocess
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -109,10 +106,10 @@ def library() -> Any | None:
         RuntimeError: In the mode "native" where there is no library, with the reason.
         ValueError: If `MEMCOM_TF_OPS` is no mode.
     """
-    mode = _choice().mode
+    mode = current_choice().mode
     if mode == "reference":
         return None
-    outcome = _load_once()
+    outcome = load_once()
     if outcome.error is None:
         return outcome.module
     if mode == "native":
@@ -158,7 +155,7 @@ def uses_native(variables: Iterable[Any], *, training: Any = None) -> bool:
     """
     import tensorflow as tf
 
-    choice = _choice()
+    choice = current_choice()
     if choice.mode == "reference":
         return False
     try:
@@ -198,90 +195,8 @@ def uses_native(variables: Iterable[Any], *, training: Any = None) -> bool:
     return library() is not None
 
 
-@dataclass(frozen=True)
-class Status:
-    """What `memcom doctor` shows."""
-
-    implementation: str
-    """What trains: "native", "reference", or "none" where the mode "native" cannot be had."""
-    reason: str
-    action: str
-    mode: str
-    mode_from: str
-    library: str
-    built: bool
-    compiler: str
-    compiler_version: str
-    tensorflow: str
-    keras: str
-    python: str
-    machine: str
-
-
-def status() -> Status:
-    """Tells which implementation trains, and why, after compiling and loading the library.
-
-    Returns:
-        The status; nothing is compiled in the mode "reference".
-
-    Raises:
-        ValueError: If `MEMCOM_TF_OPS` is no mode.
-    """
-    import tensorflow as tf
-
-    from memcom_tf._keras import keras
-
-    choice = _choice()
-    action = ""
-    path = build.library_path()
-    if choice.mode == "reference":
-        implementation, reason = "reference", f"asked for by {choice.source}"
-    else:
-        outcome = _load_once()
-        path = outcome.path or path
-        if outcome.error is None:
-            implementation, reason = "native", "the library was loaded"
-        else:
-            implementation = "none" if choice.mode == "native" else "reference"
-            reason = str(outcome.error)
-            action = (
-                "Do as the reason says, then run `memcom build-ops`; "
-                f"or set {MODE_VARIABLE}=reference to train with plain TensorFlow ops."
-            )
-    try:
-        compiler = build.find_compiler()
-        name, version = " ".join(compiler), _version_of(compiler)
-    except build.BuildError as error:
-        name, version = "none", str(error)
-    return Status(
-        implementation=implementation,
-        reason=reason,
-        action=action or "nothing to do",
-        mode=choice.mode,
-        mode_from=choice.source,
-        library=str(path),
-        built=build.is_built(path),
-        compiler=name,
-        compiler_version=version,
-        tensorflow=tf.version.VERSION,
-        keras=f"{keras.__name__} {keras.__version__}",
-        python=platform.python_version(),
-        machine=f"{platform.system()} {platform.machine()}",
-    )
-
-
-def _version_of(compiler: list[str]) -> str:
-    try:
-        done = subprocess.run(
-            [*compiler, "--version"], capture_output=True, text=True, timeout=30, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"unknown: {error}"
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    return lines[0] if lines else f"unknown: exit status {done.returncode}"
-
-
-def _choice() -> _Choice:
+def current_choice() -> _Choice:
+    """The mode here and now, and who chose it."""
     chosen = _chosen.get()
     if chosen is not None:
         return chosen
@@ -309,8 +224,8 @@ _outcome: _Outcome | None = None
 _loading = threading.Lock()
 
 
-def _load_once() -> _Outcome:
-    """Failures too are kept: a compiler that fails is not run at every trace."""
+def load_once() -> _Outcome:
+    """The library, or why there is none. A compiler that fails is not run at every trace."""
     global _outcome
     if _outcome is None:
         with _loading:

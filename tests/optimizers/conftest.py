@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memcom_tf.ops import selection
+from memcom_tf.ops.status import status_of_ops
 
 
 @pytest.fixture(autouse=True)
@@ -12,6 +12,6 @@ def mode(request, monkeypatch):
     """What updates the rows; by the environment, which threads and subprocesses see too."""
     mode = getattr(request, "param", "reference")
     monkeypatch.setenv("MEMCOM_TF_OPS", mode)
-    if mode == "native" and selection.status().implementation != "native":
-        pytest.skip(selection.status().reason)
+    if mode == "native" and status_of_ops().implementation != "native":
+        pytest.skip(status_of_ops().reason)
     return mode

@@ -1,0 +1,216 @@
+"""What a lookup computes, as symbols: arithmetic on an id, gathers, sums of their products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from memcom_tf.ops.interface import Array
+from memcom_tf.tables import Table
+
+_LARGEST_INTEGER = 2**51
+"""The kernels divide integers in double precision, exactly up to here."""
+
+
+class NotFusableError(TypeError):
+    """A lookup does something that the kernels do not know."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """An integer computed from the id, and the range that it lies in."""
+
+    low: int
+    high: int
+    operation: str = "id"
+    operands: tuple[Index, ...] = ()
+    constant: int = 0
+
+    def _then(self, operation: str, constant: int, low: int, high: int) -> Index:
+        return _within_range(Index(low, high, operation, (self,), constant))
+
+    def __mod__(self, divisor: Any) -> Index:
+        divisor = _integer(divisor, positive=True)
+        if self.low >= 0 and self.high < divisor:
+            return self
+        return self._then("mod", divisor, 0, divisor - 1)
+
+    def __floordiv__(self, divisor: Any) -> Index:
+        divisor = _integer(divisor, positive=True)
+        if divisor == 1:
+            return self
+        return self._then("div", divisor, self.low // divisor, self.high // divisor)
+
+    def __mul__(self, factor: Any) -> Index:
+        factor = _integer(factor)
+        ends = (self.low * factor, self.high * factor)
+        return self._then("multiply", factor, min(ends), max(ends))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Index:
+        return self * -1
+
+    def __add__(self, other: Any) -> Index:
+        if isinstance(other, Index):
+            low, high = self.low + other.low, self.high + other.high
+            return _within_range(Index(low, high, "add", (self, other)))
+        other = _integer(other)
+        if other == 0:
+            return self
+        return self._then("add_constant", other, self.low + other, self.high + other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Index:
+        if isinstance(other, Index):
+            low, high = self.low - other.high, self.high - other.low
+            return _within_range(Index(low, high, "subtract", (self, other)))
+        return self + -other
+
+    def __rsub__(self, other: Any) -> Index:
+        return -self + other
+
+    def minimum(self, limit: Any) -> Index:
+        """The smaller of the integer and a constant."""
+        limit = _integer(limit)
+        if self.high <= limit:
+            return self
+        return self._then("minimum", limit, min(self.low, limit), limit)
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Rows of a table at an index."""
+
+    table: Table
+    index: Index
+
+
+@dataclass(frozen=True)
+class Term:
+    """A constant times the elementwise product of gathered rows."""
+
+    constant: float
+    factors: tuple[Gather, ...]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Columns of a vector: a sum of terms, whose rows are as wide or a single, broadcast value."""
+
+    width: int
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of ids in normal form: a concatenation of sums of products of gathered rows."""
+
+    segments: tuple[Segment, ...]
+
+    def __mul__(self, other: Any) -> Vectors:
+        if isinstance(other, Real):
+            return self._each(
+                lambda term: [Term(float(term.constant * other), term.factors)], self.segments
+            )
+        return self._with(other, _product)
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: Any) -> Vectors:
+        return self._with(other, lambda one, two: (*one, *two))
+
+    def __sub__(self, other: Any) -> Vectors:
+        return self + -1.0 * other
+
+    def _each(self, change: Any, segments: tuple[Segment, ...]) -> Vectors:
+        return Vectors(
+            tuple(
+                Segment(segment.width, tuple(t for term in segment.terms for t in change(term)))
+                for segment in segments
+            )
+        )
+
+    def _with(self, other: Any, combine: Any) -> Vectors:
+        if not isinstance(other, Vectors):
+            raise NotFusableError(f"it combines vectors with {type(other).__name__}")
+        left, right = self.segments, other.segments
+        if [s.width for s in right] == [1]:
+            right = right * len(left)
+        elif [s.width for s in left] == [1]:
+            left = left * len(right)
+        if len(left) != len(right):
+            raise NotFusableError("it combines vectors that are cut at other columns")
+        segments = []
+        for one, two in zip(left, right, strict=True):
+            width = max(one.width, two.width)
+            if {one.width, two.width} - {1, width}:
+                raise NotFusableError("it combines vectors of different widths")
+            segments.append(Segment(width, combine(one.terms, two.terms)))
+        return Vectors(tuple(segments))
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Vectors times a small matrix. Pooling commutes with it, and is done before."""
+
+    vectors: Vectors
+    projection: Table
+
+
+class ProgramTracer:
+    """The part of `memcom_tf.ops.interface.Ops` that a `lookup` can use to be fused."""
+
+    def gather(self, table: Any, rows: Array) -> Vectors:
+        if not isinstance(table, Table) or not isinstance(rows, Index):
+            raise NotFusableError("it gathers at an index that is not arithmetic on the id")
+        if not table.trainable:
+            raise NotFusableError("it gathers rows by codes that are themselves gathered")
+        if rows.low < 0 or rows.high >= table.rows:
+            raise NotFusableError(f"its index may lie outside the {table.rows} rows")
+        return Vectors((Segment(table.width, (Term(1.0, (Gather(table, rows),)),)),))
+
+    def minimum(self, x: Array, limit: int) -> Index:
+        if not isinstance(x, Index):
+            raise NotFusableError("it takes the minimum of vectors")
+        return x.minimum(limit)
+
+    def sum(self, x: Array) -> Vectors:
+        raise NotFusableError("it sums over an axis of its own")
+
+    def concat(self, parts: list[Array]) -> Vectors:
+        if not all(isinstance(part, Vectors) for part in parts):
+            raise NotFusableError("it concatenates something else than vectors")
+        return Vectors(tuple(segment for part in parts for segment in part.segments))
+
+    def matmul(self, x: Array, table: Any) -> Projected:
+        if not isinstance(x, Vectors) or not isinstance(table, Table):
+            raise NotFusableError("it multiplies something else than vectors by a table")
+        return Projected(x, table)
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotFusableError(f"it uses {name}")
+
+
+def _product(one: tuple[Term, ...], two: tuple[Term, ...]) -> tuple[Term, ...]:
+    return tuple(Term(a.constant * b.constant, (*a.factors, *b.factors)) for a in one for b in two)
+
+
+def _within_range(index: Index) -> Index:
+    if max(-index.low, index.high) > _LARGEST_INTEGER:
+        raise NotFusableError("its index arithmetic leaves the range of exact integers")
+    return index
+
+
+def _integer(value: Any, positive: bool = False) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise NotFusableError(f"its index arithmetic uses {type(value).__name__}")
+    if positive and value < 1:
+        raise NotFusableError("its index arithmetic divides by less than 1")
+    if not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
+        raise NotFusableError("its index arithmetic leaves the range of exact integers")
+    return int(value)
