@@ -2,61 +2,28 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.quality_case import TUNED, Case, Settings
+from benchmarks.quality_case import TUNED, Case
+from benchmarks.quality_input import INPUT_RATIO, input_after_teacher
+from benchmarks.quality_outcome import Outcome, measure
 from memcom_tf._keras import keras
 from memcom_tf.compression import SETTINGS, Candidate, compress_ranker
-from memcom_tf.compression.students import rebuilt, uncompressed, vectors_of
-from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.fold import find_embeddings, ship
-from memcom_tf.converters.signatures import dequantized_tables
-from memcom_tf.evaluation import Examples, Split, evaluate_ranking
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding, MEmComEmbedding
 from memcom_tf.layers.base import METHODS
 from memcom_tf.method import Method
-from memcom_tf.models import NextItemRanker
-from memcom_tf.ops.reference import ReferenceOps
-from memcom_tf.ordering import similarity_order
 from memcom_tf.training import train
 from memcom_tf.training.recipe import by_similarity
 
 FINALISTS = 2
-INPUT_RATIO = 16
-"""Of the papers' setting, in which the table of the histories alone is compressed."""
 _OVER = 0.005
 """Share of the bytes by which a file may be larger: constants of a graph depend on values."""
 STUDENT_STEPS = 3 * SETTINGS.steps // 2
 """More than `compress` trains a student, so that baselines are trained for longer in all."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a method made.
-
-    Attributes:
-        model: The ranker.
-        split: The interactions under its ids.
-        epochs: The best epoch of what was trained on targets alone.
-        student_epochs: Epochs after the teacher, at most.
-        chosen: The layer.
-        weights: How the file stores tables.
-    """
-
-    model: NextItemRanker
-    split: Split
-    epochs: int
-    student_epochs: int = 0
-    chosen: str = ""
-    weights: Any = "int8"
 
 
 @dataclass(frozen=True)
@@ -101,7 +68,7 @@ def contenders() -> dict[str, Contender]:
                 run = partial(_from_teacher, method=method, epochs=epochs)
                 found.append(Contender(f"{name}+{way}", run, trains_student=epochs is None))
     trained = Contender(
-        "MEmComEmbedding+trained+input", _input_after_teacher, at_ratios=False, trains_student=True
+        "MEmComEmbedding+trained+input", input_after_teacher, at_ratios=False, trains_student=True
     )
     found.append(trained)
     return {contender.name: contender for contender in found}
@@ -133,38 +100,6 @@ def _input_alone(
     candidate = Candidate(method, {**tuned, method.size_argument: size})
     scored = case.layer(FullEmbedding, width, name="scored_items")
     return _trained(case, seed, candidate, width, scored, **order)
-
-
-def _input_after_teacher(case: Case, seed: int, limit: int) -> Outcome:
-    """The papers' setting with MEmCom from the table of a trained ranker, and trained after it.
-
-    The order is by the trained vectors, half of the rows are of single items.
-    """
-    teacher, epoch = case.trained_baseline("untied-teacher", seed)
-    vocabulary, settings = case.split.vocabulary, case.settings
-    shape = vocabulary.input_dim, settings.width
-    rows = MEmComEmbedding.for_ratio(*shape, INPUT_RATIO).num_buckets
-    sharing = {"num_buckets": rows - rows // 2, "num_unshared": rows // 2}
-    order = similarity_order(
-        vectors_of(teacher.item_embedding)[vocabulary.ids(list(vocabulary))],
-        counts=vocabulary.counts,
-        first_id=vocabulary.first_id,
-        **sharing,
-    )
-    ordered = vocabulary.reordered(order)
-    original = uncompressed(teacher, ordered)
-    frequencies = np.zeros(shape[0])
-    frequencies[ordered.ids(list(ordered))] = np.sqrt(ordered.counts + 1.0)
-
-    def tables(layer: CompressedEmbedding) -> CompressedEmbedding:
-        if layer is not original.item_embedding:
-            return layer
-        return MEmComEmbedding.from_table(vectors_of(layer), frequencies=frequencies, **sharing)
-
-    model, split = rebuilt(original, ordered, tables), case.split.renumbered(ordered)
-    record = train(model, split, replace(settings.student, seed=seed), teacher=original)
-    name = f"MEmComEmbedding({', '.join(f'{k}={v}' for k, v in sharing.items())})"
-    return Outcome(model, split, epoch, record["epoch"], name)
 
 
 def _trained(
@@ -253,41 +188,3 @@ def run(case: Case, contender: Contender, ratio: float | None, seed: int) -> dic
         "seconds": round(seconds, 1),
         **figures,
     }
-
-
-def measure(outcome: Outcome, settings: Settings) -> dict[str, Any]:
-    """Bytes of the exported file, and metrics with its values.
-
-    A file scores one user at a time. All users are scored by the model with the file's values, and
-    some of them by the file too, which tells whether the two are the same.
-    """
-    model, split, k = outcome.model, outcome.split, settings.k
-    conversion = convert(model, weights=outcome.weights, verify=False)
-    ids = np.arange(model.item_embedding.input_dim, dtype=np.int32)
-    figures: dict[str, Any] = {"bytes": conversion.report["graph_bytes"]}
-    sample = some(split.test, settings.file_users)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
-        conversion.save(path)
-        file = CompressedModelFile(path)
-
-        def score(histories: Any) -> Any:
-            return np.stack([_scores(file, history, ids) for history in histories])
-
-        figures["file_sample"] = evaluate_ranking(score, sample, k=k, batch_size=64)
-    shipped = [ship(embedding, outcome.weights) for embedding in find_embeddings(model)]
-    parts = {"validation": split.validation, "test": split.test, "model_sample": sample}
-    with dequantized_tables(shipped, ReferenceOps()):
-        for part, examples in parts.items():
-            figures[part] = evaluate_ranking(model, examples, k=k, batch_size=256)
-    return figures
-
-
-def _scores(file: CompressedModelFile, history: Any, ids: Any) -> Any:
-    return file.run("score", history=history[None].astype(np.int32), candidates=ids)["scores"]
-
-
-def some(examples: Examples, most: int) -> Examples:
-    """All examples, or so many of them, the same in every run."""
-    rows = np.random.default_rng(0).permutation(len(examples))[:most]
-    return examples[np.sort(rows)]

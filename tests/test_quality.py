@@ -9,7 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import quality, quality_case, quality_methods, quality_report, recipe
+from benchmarks import (
+    quality,
+    quality_case,
+    quality_input,
+    quality_methods,
+    quality_report,
+    recipe,
+)
 from benchmarks.quality_data import Data, fingerprint, load
 from memcom_tf.compression import Candidate, file_size, trials
 from memcom_tf.datasets import Interactions
@@ -123,10 +130,12 @@ def test_every_registered_layer_is_a_method():
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-def test_what_is_tested_on_changes_nothing_that_is_learned(tmp_path, monkeypatch, ordered):
+@pytest.mark.parametrize("method", ["MEmComEmbedding+order", "MEmComEmbedding+trained+input"])
+def test_what_is_tested_on_changes_nothing_that_is_learned(tmp_path, monkeypatch, method, ordered):
     """Other items to be tested on: the same counts, order, epochs and weights."""
     candidate = Candidate(MEmComEmbedding, {"num_buckets": 40})
     monkeypatch.setattr(quality_case.Case, "sized", lambda *_: (candidate, 8))
+    monkeypatch.setattr(quality_input, "INPUT_RATIO", 4)
     found = []
     for number in range(2):
         split = split_with_other_tests(number, ordered)
@@ -135,8 +144,7 @@ def test_what_is_tested_on_changes_nothing_that_is_learned(tmp_path, monkeypatch
         settings = quality.settings_of(options, data)
         settings = replace(settings, training=replace(settings.training, epochs=3))
         case = quality_case.Case(data, settings, tmp_path / str(number))
-        contender = quality_methods.contenders()["MEmComEmbedding+order"]
-        found.append((data, contender.run(case, 0, 0)))
+        found.append((data, quality_methods.contenders()[method].run(case, 0, 0)))
     (data, outcome), (other_data, other) = found
     assert data.fingerprint != other_data.fingerprint
     assert data.split.vocabulary.fingerprint == other_data.split.vocabulary.fingerprint
@@ -148,6 +156,31 @@ def test_what_is_tested_on_changes_nothing_that_is_learned(tmp_path, monkeypatch
     assert outcome.epochs == other.epochs
     for weight, same in zip(outcome.model.get_weights(), other.model.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, same)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_how_many_rows_single_items_have_is_chosen_on_validation(tmp_path, monkeypatch, share):
+    split = leave_last_out(Interactions(**columns()), history_length=8)
+    case = quality_case.Case(Data("clicks", split, ""), case_settings(split), tmp_path)
+    shared, evaluated = quality_input._shared, []
+    monkeypatch.setattr(quality_input, "INPUT_RATIO", 4)
+    monkeypatch.setattr(quality_input, "_UNSHARED", (0.1, 0.9))
+
+    def told(case, teacher, rows, num_unshared):
+        evaluated.append(num_unshared == int(share * rows))
+        return shared(case, teacher, rows, num_unshared)
+
+    monkeypatch.setattr(quality_input, "_shared", told)
+    monkeypatch.setattr(
+        quality_input,
+        "evaluate_ranking",
+        lambda score, examples, k: {f"ndcg@{k}": float(evaluated[-1])},
+    )
+    layer = quality_input.input_after_teacher(case, 0, 0).model.item_embedding
+    rows = layer.num_buckets + layer.num_unshared
+    assert len(evaluated) == 2
+    assert layer.num_unshared == int(share * rows)
+    assert layer.for_ratio(layer.input_dim, layer.output_dim, 4).num_buckets == rows
 
 
 def split_with_other_tests(number: int, ordered: bool):
