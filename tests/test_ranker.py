@@ -243,6 +243,20 @@ def test_mixed_precision(half_precision, num_negatives):
     assert losses[-1] < losses[0]
 
 
+def test_a_ranker_computes_in_the_dtype_of_its_embedding(tmp_path):
+    """That of the layer, whatever the global policy is; a saved one keeps it."""
+    layer = memcom(dtype="mixed_float16")
+    model = NextItemRanker(layer, history_length=LENGTH, dropout=0.1, hidden_units=(4,))
+    model.compile(keras.optimizers.Adam(0.01))
+    losses = model.fit(*next_of_last(), epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    scores = np.asarray(model(HISTORY))
+    assert scores.dtype == np.float16
+    model.save(tmp_path / "ranker.keras")
+    loaded = keras.models.load_model(tmp_path / "ranker.keras")
+    np.testing.assert_array_equal(np.asarray(loaded(HISTORY)), scores)
+
+
 class Recorder(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
@@ -386,6 +400,17 @@ REFUSED = {
     "vocabulary": (
         lambda: NextItemRanker(memcom(), history_length=3, vocabulary=Vocabulary(["a"])),
         "must be that of the vocabulary. Received: input_dim=60, vocabulary_input_dim=2",
+    ),
+    "dtype": (
+        lambda: NextItemRanker(memcom(), history_length=3, dtype="mixed_float16"),
+        "in the dtype of its embedding. Received: compute_dtype='float16', "
+        "item_embedding='float32'",
+    ),
+    "dtype of output": (
+        lambda: NextItemRanker(
+            memcom(), history_length=3, output_embedding=memcom(dtype="mixed_float16")
+        ),
+        "`compute_dtype` of both embeddings must be the same. Received: item_embedding='float32'",
     ),
     "dropout": (lambda: NextItemRanker(memcom(), history_length=3, dropout=1.5), "1.5"),
     "item_dropout": (lambda: NextItemRanker(memcom(), history_length=3, item_dropout=-1), "-1"),

@@ -64,7 +64,7 @@ class NextItemRanker(CatalogueRanker):
         num_negatives: Items sampled for the softmax; None takes the whole catalogue.
         vocabulary: The `Vocabulary` that gave the ids; saved with the model, it lets the
             exported file rank by title. Its holes are neither trained nor ranked.
-        **kwargs: Arguments of `keras.Model`.
+        **kwargs: Arguments of `keras.Model`; `dtype` is that of `item_embedding` by default.
 
     Call arguments:
         inputs: Histories `[b, history_length]`: ids in order of time, then zeros.
@@ -74,7 +74,7 @@ class NextItemRanker(CatalogueRanker):
         below all others.
 
     Raises:
-        ValueError: If an embedding pools, sizes do not match, or a rate is out of range.
+        ValueError: If an embedding pools, sizes or dtypes do not match, or a rate is out of range.
 
     Example:
         >>> from memcom_tf.layers import MEmComEmbedding
@@ -101,8 +101,16 @@ class NextItemRanker(CatalogueRanker):
         vocabulary: Vocabulary | None = None,
         **kwargs: Any,
     ) -> None:
+        kwargs.setdefault("dtype", item_embedding.dtype_policy)
         super().__init__(num_negatives=num_negatives, vocabulary=vocabulary, **kwargs)
         check_positive(history_length=history_length)
+        if self.compute_dtype != item_embedding.compute_dtype:
+            raise invalid(
+                "The ranker must compute in the dtype of its embedding.",
+                "Leave its `dtype` out, or make the embedding with it too.",
+                compute_dtype=self.compute_dtype,
+                item_embedding=item_embedding.compute_dtype,
+            )
         for embedding in (item_embedding, output_embedding):
             if embedding is not None and embedding.combiner is not None:
                 raise invalid(
@@ -112,6 +120,7 @@ class NextItemRanker(CatalogueRanker):
         if output_embedding is not None:
             _check_same("input_dim", item_embedding, output_embedding)
             _check_same("output_dim", item_embedding, output_embedding)
+            _check_same("compute_dtype", item_embedding, output_embedding)
         if vocabulary is not None and vocabulary.input_dim != item_embedding.input_dim:
             raise invalid(
                 "`input_dim` of the embedding must be that of the vocabulary.",
@@ -132,17 +141,19 @@ class NextItemRanker(CatalogueRanker):
         self.query_bias = query_bias
         self.recency = recency
         self.item_bias_storage = item_bias_storage
-        self._drop = keras.layers.Dropout(dropout)
-        self._drop_items = keras.layers.Dropout(item_dropout)
+        policy = {"dtype": self.dtype_policy}
+        self._drop = keras.layers.Dropout(dropout, **policy)
+        self._drop_items = keras.layers.Dropout(item_dropout, **policy)
         width = item_embedding.output_dim
-        self._tower = [keras.layers.Dense(units, activation) for units in self.hidden_units]
+        self._tower = [keras.layers.Dense(n, activation, **policy) for n in self.hidden_units]
         if self._tower:
-            self._tower.append(keras.layers.Dense(width, kernel_initializer="zeros"))
+            last = keras.layers.Dense(width, kernel_initializer="zeros", **policy)
+            self._tower.append(last)
         self._item_bias = None
         if item_bias:
             storage = {"embeddings": item_bias_storage} if item_bias_storage else None
             self._item_bias = FullEmbedding(
-                item_embedding.input_dim, 1, "zeros", name="item_bias", storage=storage
+                item_embedding.input_dim, 1, "zeros", name="item_bias", storage=storage, **policy
             )
 
     @property
