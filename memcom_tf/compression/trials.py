@@ -86,12 +86,15 @@ class Trials:
             return vocabulary  # every item has a row of its own
         if sharing not in self._orders:
             vectors = vectors_of(self.model.scored_embedding)[vocabulary.ids(list(vocabulary))]
-            root, _ = roots(self.metric)
+            vectors = vectors @ roots(self.metric)[0]
+            counts = np.zeros(len(vectors)) if vocabulary.counts is None else vocabulary.counts
             order = similarity_order(
-                vectors @ root,
+                vectors,
                 num_buckets,
                 num_unshared=sharing[1],
-                counts=vocabulary.counts,
+                counts=counts,
+                # What is lost where others that share the row tell nothing of the item.
+                importance=(counts + 1.0) * np.einsum("nd,nd->n", vectors, vectors),
                 first_id=vocabulary.first_id,
             )
             self._orders[sharing] = vocabulary.reordered(order)

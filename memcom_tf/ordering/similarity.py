@@ -26,6 +26,7 @@ def similarity_order(
     *,
     num_unshared: int = 0,
     counts: npt.ArrayLike | None = None,
+    importance: npt.ArrayLike | None = None,
     first_id: int = 1,
     reserve: int = 0,
     iterations: int = 10,
@@ -40,8 +41,8 @@ def similarity_order(
     chose them, and all choose again, eight times or fewer. Bucket `j` has room for exactly the ids
     `j`, `j + num_buckets`, ... up to the last: every id is given and none is left over, but for
     the holes of a `reserve`, which follow. Within a bucket ids rise as the counts fall. With
-    `num_unshared` the most frequent items get the ids below it, and are in no bucket; buckets then
-    begin at that id.
+    `num_unshared` the most important items, by default the most frequent, get the ids below it,
+    and are in no bucket; buckets then begin at that id.
 
     Args:
         vectors: `[n, d]` vectors of the items: rows of a trained table, `interaction_vectors`, or
@@ -50,6 +51,8 @@ def similarity_order(
         num_buckets: `num_buckets` of the layer, at most `n`.
         num_unshared: `num_unshared` of the layer.
         counts: `[n]` how often each item occurred in training; None takes all alike.
+        importance: `[n]` how much each item is in need of a row of its own; None takes `counts`.
+            `counts * |vectors|^2` is what would be lost without any row.
         first_id: The id of the first item, `Vocabulary.first_id`.
         reserve: Ids of each bucket that are kept free for later items (`Vocabulary.appended`).
             `input_dim` rises by `reserve * num_buckets`, at the price of one number an id in
@@ -78,7 +81,8 @@ def similarity_order(
         if value:
             check_positive(**{name: value})
     x = unit_vectors(vectors)
-    frequencies = _checked_counts(counts, len(x))
+    frequencies = _checked("counts", counts, len(x))
+    needed = frequencies if importance is None else _checked("importance", importance, len(x))
     unshared = max(0, num_unshared - first_id)
     if num_buckets > len(x) - unshared:
         raise invalid(
@@ -86,10 +90,11 @@ def similarity_order(
             num_buckets=num_buckets,
             num_unshared=num_unshared,
         )
-    by_frequency = np.argsort(-frequencies, kind="stable")
+    own, sharing = np.split(np.argsort(-needed, kind="stable"), [unshared])
     every_id = np.empty(len(x), np.int64)
-    every_id[by_frequency[:unshared]] = np.arange(first_id, first_id + unshared)
-    sharing = np.sort(by_frequency[unshared:])
+    by_frequency = np.argsort(-frequencies[own], kind="stable")
+    every_id[own[by_frequency]] = np.arange(first_id, first_id + unshared)
+    sharing.sort()
     x, frequencies = x[sharing], frequencies[sharing]
     by_frequency = np.argsort(-frequencies, kind="stable")
     dense = np.arange(first_id + unshared, first_id + unshared + len(x))
@@ -136,15 +141,15 @@ def similarity_order(
         )
 
 
-def _checked_counts(counts: npt.ArrayLike | None, size: int) -> npt.NDArray[np.float64]:
-    frequencies = np.zeros(size) if counts is None else np.asarray(counts, np.float64)
-    if frequencies.shape != (size,) or not ((frequencies >= 0) & np.isfinite(frequencies)).all():
+def _checked(name: str, values: npt.ArrayLike | None, size: int) -> npt.NDArray[np.float64]:
+    numbers = np.zeros(size) if values is None else np.asarray(values, np.float64)
+    if numbers.shape != (size,) or not ((numbers >= 0) & np.isfinite(numbers)).all():
         raise invalid(
-            "`counts` must hold one finite number of 0 or more for each vector.",
-            counts=frequencies.shape,
+            f"`{name}` must hold one finite number of 0 or more for each vector.",
+            **{name: numbers.shape},
             vectors=size,
         )
-    return frequencies
+    return numbers
 
 
 def _number(
