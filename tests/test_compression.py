@@ -78,6 +78,22 @@ def test_rows_of_single_ids_take_from_those_that_are_shared():
     assert max(map(sum, rows)) < 1.2 * min(map(sum, rows))
 
 
+def test_rows_of_single_ids_are_of_items_that_would_lose_most_without(trained):
+    """Of a rare item with a long vector, not of a frequent one with a short vector."""
+    model, split = trained
+    counts = model.vocabulary.counts
+    rare, frequent = int(counts.argmin()), int(counts.argmax())
+    table = vectors_of(model.item_embedding)
+    table[model.vocabulary.first_id + np.array([rare, frequent])] *= [[100.0], [0.001]]
+    changed = uncompressed(model, model.vocabulary)
+    changed.item_embedding.assign_tables({"embeddings": table})
+    work = trials.Trials(changed, split, QUICK, lambda line: None)
+    candidate = Candidate(MEmComEmbedding, {"num_buckets": 9, "num_unshared": 9})
+    items = list(model.vocabulary)
+    ids = work.vocabulary(candidate).ids([items[rare], items[frequent]])
+    assert ids[0] < 9 <= ids[1]
+
+
 def test_finalists_are_of_different_layers():
     full, low = Candidate(FullEmbedding), Candidate(LowRankEmbedding, {"rank": 2})
     lower = Candidate(LowRankEmbedding, {"rank": 1})

@@ -135,6 +135,7 @@ def test_the_order_is_reproducible_and_follows_the_seed():
         ({"counts": [1]}, "one finite number of 0 or more for each vector"),
         ({"counts": [1, np.inf]}, "one finite number of 0 or more for each vector"),
         ({"counts": [1, -1]}, "one finite number of 0 or more for each vector"),
+        ({"importance": [1, np.nan]}, "`importance` must hold one finite number of 0 or more"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, words):

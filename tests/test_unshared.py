@@ -46,6 +46,17 @@ def test_the_most_frequent_share_no_row_and_the_others_one_with_their_like(polic
     assert len(mixed) <= CLUSTERS + 3, "only what found its bucket full is elsewhere"
 
 
+def test_the_most_important_have_rows_of_their_own_in_order_of_frequency():
+    vectors, _ = planted(num_clusters=CLUSTERS, size=5)
+    counts = np.arange(25)[::-1]
+    importance = np.isin(np.arange(25), [3, 20, 11, 24, 8]) * (1.0 + counts[::-1])
+    order = similarity_order(
+        vectors, CLUSTERS, num_unshared=UNSHARED, counts=counts, importance=importance
+    )
+    assert order.ids[[3, 8, 11, 20, 24]].tolist() == [1, 2, 3, 4, 5]
+    assert sorted(order.ids) == list(range(1, 26))
+
+
 def test_it_is_remembered_and_decides_the_fingerprint(tmp_path):
     vocabulary, order = ordered()
     assert vocabulary.num_unshared == UNSHARED
