@@ -22,7 +22,7 @@ from memcom_tf.compression.ranker import finalists_of
 from memcom_tf.compression.students import uncompressed, vectors_of
 from memcom_tf.converters.cli import main
 from memcom_tf.converters.ranker_commands import parse_bytes
-from memcom_tf.evaluation import leave_last_out
+from memcom_tf.evaluation import evaluate_ranking, leave_last_out
 from memcom_tf.layers import (
     FullEmbedding,
     HashedEmbedding,
@@ -127,6 +127,23 @@ def test_what_can_hold_the_tables_scores_as_before(trained, candidate):
     before = np.asarray(model(split.test.history))[:, model.vocabulary.ids(items)]
     after = np.asarray(found.model(found.split.test.history))
     np.testing.assert_allclose(before, after[:, found.model.vocabulary.ids(items)], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        Candidate(MEmComEmbedding, {"num_buckets": 9, "storage": {"shared": "int4_per_table"}}),
+        Candidate(ResidualQuantizedEmbedding, {"num_codebooks": 2, "num_codes": 16}),
+        Candidate(HashedEmbedding, {"num_buckets": 9}, item_bias=False),
+    ],
+    ids=str,
+)
+def test_a_candidate_is_measured_as_the_model_that_it_becomes(trained, candidate):
+    model, split = trained
+    no_training = replace(QUICK, epochs=0)
+    found = compress(model, split, ratio=1, settings=no_training, candidates=[candidate])
+    measured = evaluate_ranking(found.model.predict_on_batch, found.split.validation, k=QUICK.k)
+    assert found.ndcg == pytest.approx(measured["ndcg@5"], abs=1e-6)
 
 
 def test_the_best_candidate_is_chosen_and_trained(trained, log):

@@ -228,7 +228,11 @@ class Trials:
     def _ndcg(self, ranker: NextItemRanker, split: Split) -> float:
         k = self.settings.k
         examples = some_of(split.validation, self.settings)
-        found: dict[str, Any] = evaluate_ranking(ranker.predict_on_batch, examples, k=k)
+        assert ranker.vocabulary is not None
+        # Vectors of codes are looked up once, not for every batch; not compiled, a ranker being
+        # evaluated once.
+        plain = uncompressed(ranker, ranker.vocabulary)
+        found: dict[str, Any] = evaluate_ranking(plain, examples, k=k)
         return float(found[f"ndcg@{k}"])
 
 
