@@ -28,9 +28,6 @@ for words in json.loads(sys.argv[1]):
 """
 """Commands in one process, which imports TensorFlow once."""
 
-NEEDED = ("tied", "untied", "compress")
-"""Methods of the benchmark of quality whose rows the README must show."""
-
 
 def commands(program: str) -> list[str]:
     lines = "\n".join(text for kind, text in BLOCKS if kind == "console").splitlines()
@@ -93,24 +90,12 @@ def test_the_results_are_those_of_the_benchmark():
     assert all(row in README for row in rows)
 
 
-def test_the_results_of_quality_are_those_of_the_benchmark():
-    """Every row is one of them, and none of the baselines and of `compress` is left out."""
-    from benchmarks.quality_report import grouped, spread
+def test_the_tables_of_quality_are_current():
+    from benchmarks.quality_tables import TABLES, placed
 
-    groups = []
-    for path in (ROOT / "benchmarks" / "results").glob("quality_*.jsonl"):
-        groups += grouped(map(json.loads, path.read_text().splitlines()))
-    found = {}
-    for group in filter(lambda group: group.reachable, groups):
-        (metric,) = (name for name in group.rows[0]["test"] if name.startswith("ndcg"))
-        figures = f"| {group.bytes:,.0f} | {spread(group.values('test', metric))} |"
-        found[figures] = group.method
-    text = README.split("<!-- quality -->")[1].split("<!-- end of quality -->")[0]
-    rows = [line for line in text.splitlines() if re.match(r"\|.*\| [\d,]+ \|", line)]
-    printed = {figures for figures in found for row in rows if figures in row}
-    assert len(rows) == len(printed) > 10
-    needed = {figures for figures, method in found.items() if method in NEEDED}
-    assert needed <= printed
+    assert len(TABLES) == 3
+    for name in TABLES:
+        assert placed(name) in README, f"run python -m benchmarks.quality_tables --write: {name}"
 
 
 def test_the_times_of_ordering_are_those_of_the_benchmark():
