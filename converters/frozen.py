@@ -7,8 +7,7 @@ replaced by those of `QuantizedOps`, over the integers that ship.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from memcom_tf.ops.interface import Array
 
 from .graph_def import Replacement, function_of, node_of, replaced
 from .graph_ops import QuantizedOps, unknown_zero
-from .large import freeze, in_graph
+from .large import freeze, handles_of, in_graph
 from .quantize import QuantizedTable
 from .rounding import ROUNDED, Rounding
 
@@ -66,29 +65,18 @@ class _Use:
     is_lookup: bool
 
 
-def digest(values: np.ndarray) -> bytes:
-    """What tells arrays apart by their content."""
-    found = hashlib.blake2b(repr((values.shape, values.dtype.str)).encode(), digest_size=16)
-    found.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
-    return found.digest()
-
-
 class FrozenFunction:
     """A traced function with its variables as constants.
 
     Args:
         function: The traced function, of inputs by name, which returns tensors by name.
-        variables: Names of variables by the `digest` of their values. Other constants are not
-            trained, and stay.
-        large: Variables that are too large for constants, by name.
+        variables: The model's variables by name. Other constants are not trained, and stay.
     """
 
-    def __init__(
-        self, function: Any, variables: Mapping[bytes, str], large: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, function: Any, variables: Mapping[str, Any]) -> None:
         frozen = freeze(function)
         self._graph = graph = frozen.graph
-        self._captures, self._large = frozen.captures, large
+        self._captures, self._variables = frozen.captures, variables
         self._graph_def = graph.as_graph_def()
         self._nodes = {node.name: node for node in self._graph_def.node}
         self._tensor = graph.get_tensor_by_name
@@ -108,29 +96,26 @@ class FrozenFunction:
         ]
         names = sorted(function.structured_outputs)
         self._outputs = dict(zip(names, (tensor.name for tensor in frozen.outputs), strict=True))
-        self._trained = dict([*self._find_trained(variables), *self._find_large()])
+        self._trained = self._find_trained(frozen.origins)
         self.matrices: dict[Key, Matrix] = {}
         self._uses: list[_Use] = []
         self.left: dict[str, set[str]] = {}
         """Kinds of nodes that read a trained constant otherwise, by the name of its variable."""
         self._find_uses()
 
-    def _find_trained(self, variables: Mapping[bytes, str]) -> Iterator[tuple[str, str]]:
-        for node in self._graph_def.node:
-            if node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum:
-                name = variables.get(digest(tf.make_ndarray(node.attr["value"].tensor)))
-                if name is not None:
-                    yield node.name, name
-
-    def _find_large(self) -> Iterator[tuple[str, str]]:
+    def _find_trained(self, origins: Mapping[str, Any]) -> dict[str, str]:
+        """Names of the variables of floats, by the nodes that are their values now."""
         names = {
-            id(variable.handle): name
-            for name, variable in self._large.items()
+            id(handle): name
+            for name, variable in self._variables.items()
             if variable.dtype == tf.float32
+            for handle in handles_of(variable)
         }
-        for placeholder, value in self._captures.items():
-            if id(value) in names:
-                yield placeholder, names[id(value)]
+        return {
+            node: names[id(value)]
+            for node, value in origins.items()
+            if id(value) in names and node in self._nodes
+        }
 
     def _constant(self, name: str) -> tuple[str, bool] | None:
         """The trained constant behind an input, and whether it is transposed on the way."""
@@ -156,7 +141,7 @@ class FrozenFunction:
                     self.left.setdefault(self._trained[constant], set()).add(node.op)
                     continue
                 if use.key not in self.matrices:
-                    values = self._values(constant)
+                    values = np.asarray(self._variables[use.key.variable])
                     rows = np.ascontiguousarray(values.T) if use.key.transposed else values
                     self.matrices[use.key] = Matrix(use.key, rows)
                 matrix = self.matrices[use.key]
@@ -175,8 +160,7 @@ class FrozenFunction:
             return None
         constant, transposed = found
         name = self._trained[constant]
-        variable = self._large.get(name)
-        if len(self._tensor(f"{constant}:0").shape if variable is None else variable.shape) != 2:
+        if len(self._variables[name].shape) != 2:
             return constant, None
         if node.op in _LOOKUPS and place == 0 and not transposed and _by_rows(self, node):
             return constant, _Use(node, Key(name, False), node.input[1], is_lookup=True)
@@ -184,11 +168,6 @@ class FrozenFunction:
             by_columns = not (node.attr["transpose_b"].b ^ transposed)
             return constant, _Use(node, Key(name, by_columns), node.input[0], is_lookup=False)
         return constant, None
-
-    def _values(self, constant: str) -> np.ndarray:
-        if constant in self._captures:
-            return np.asarray(self._large[self._trained[constant]])
-        return tf.make_ndarray(self._nodes[constant].attr["value"].tensor)
 
     def constant_input(self, name: str) -> Any:
         """The value of a constant input; None where it is computed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -155,6 +156,8 @@ def import_graph(
     kept.node.extend(
         node for node in graph_def.node if node.name in read.difference(inputs, captures, aliases)
     )
+    for node in chain(kept.node, *(function.node_def for function in kept.library.function)):
+        node.attr.pop("_gradient_op_type", None)  # a gradient that this process may not know
     # Nothing is written, so that no order has to be kept; nor has nearness to what was left out.
     for node in kept.node:
         node.attr.pop("_class", None)

@@ -36,9 +36,9 @@ def is_large(values: np.ndarray) -> bool:
     return bool(values.nbytes >= LARGE_BYTES)
 
 
-def is_large_variable(variable: Any) -> bool:
-    """Whether a `tf.Variable` is."""
-    return _num_bytes(variable) >= LARGE_BYTES
+def handles_of(variable: Any) -> list[Any]:
+    """What functions capture of a `tf.Variable`: of a mirrored one that of each replica."""
+    return [part.handle for part in getattr(variable, "values", (variable,))]
 
 
 def in_graph(values: np.ndarray) -> Array:
@@ -58,17 +58,29 @@ def in_graph(values: np.ndarray) -> Array:
 
 
 class Frozen(NamedTuple):
-    """A function whose variables are constants, but for the large ones."""
+    """A function whose variables are constants, but for the large ones.
+
+    Attributes:
+        graph: Its graph.
+        inputs: Its inputs.
+        outputs: Its outputs.
+        captures: What it captures, tensors and handles of variables, by the name of the
+            placeholder.
+        origins: What the function captured before, by the name of the node that is it now: a
+            constant, or the placeholder of a large one.
+    """
 
     graph: Any
     inputs: list[Any]
     outputs: list[Any]
     captures: dict[str, Any]
-    """What it captures, tensors and handles of variables, by the name of the placeholder."""
+    origins: dict[str, Any]
 
 
 def freeze(function: Any) -> Frozen:
     """Turns the variables of a concrete function into constants; captures the large ones."""
+    # A constant has the name of the placeholder that it takes the place of.
+    origins = {placeholder.op.name: value for value, placeholder in function.graph.captures}
     variables = {id(variable.handle): variable for variable in function.graph.variables}
     large = {
         placeholder.op.name: value
@@ -79,7 +91,7 @@ def freeze(function: Any) -> Frozen:
         frozen = convert_to_constants.convert_variables_to_constants_v2(
             function, lower_control_flow=False
         )
-        return Frozen(frozen.graph, frozen.inputs, frozen.outputs, {})
+        return Frozen(frozen.graph, frozen.inputs, frozen.outputs, {}, origins)
     # What the public function does, with its converter's own list of what stays.
     data = convert_to_constants._FunctionConverterDataInEager(
         func=function,
@@ -98,7 +110,8 @@ def freeze(function: Any) -> Frozen:
 
     traced = tf.function(run, input_signature=specs, autograph=False).get_concrete_function()
     captures = {placeholder.op.name: value for value, placeholder in traced.graph.captures}
-    return Frozen(traced.graph, traced.inputs[: len(specs)], traced.outputs, captures)
+    inputs = traced.inputs[: len(specs)]
+    return Frozen(traced.graph, inputs, traced.outputs, captures, {**origins, **captures})
 
 
 def with_table_inputs(functions: Mapping[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:

@@ -54,10 +54,10 @@ class KerasSource(Source):
     def __init__(self, model: Any, inputs: Any = None) -> None:
         self.model, self.name = model, model.name
         self._inputs = inputs
-        self.variables = {
-            _path(variable).removeprefix(f"{model.name}/"): _tensor_of(variable)
+        self.variables = _by_name(
+            (_path(variable).removeprefix(f"{model.name}/"), _tensor_of(variable))
             for variable in model.variables
-        }
+        )
         self.parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
     def functions(self, context: Context) -> dict[str, Any]:
@@ -112,7 +112,9 @@ class SavedModelSource(Source):
             )
         self.name = Path(path).name
         self.variables = _by_name(
-            variable for f in self._loaded.signatures.values() for variable in f.variables
+            (variable.name.removesuffix(":0"), variable)
+            for f in self._loaded.signatures.values()
+            for variable in f.variables
         )
         trained = [variable for variable in self.variables.values() if variable.trainable]
         self.parameters = sum(int(np.prod(variable.shape)) for variable in trained)
@@ -125,12 +127,11 @@ class SavedModelSource(Source):
         return signatures
 
 
-def _by_name(variables: Iterable[Any]) -> dict[str, Any]:
+def _by_name(named: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Variables by their names, with a number behind a name that others have too."""
     found: dict[str, Any] = {}
-    for variable in {id(variable): variable for variable in variables}.values():
-        name = own = variable.name.removesuffix(":0")
-        number = 1
+    for own, variable in {id(variable): (own, variable) for own, variable in named}.values():
+        name, number = own, 1
         while name in found:
             number += 1
             name = f"{own}_{number}"

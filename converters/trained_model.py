@@ -15,9 +15,8 @@ from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Storage, Table
 
 from .fold import ShippedEmbedding
-from .frozen import FrozenFunction, Key, Matrix, digest
+from .frozen import FrozenFunction, Key, Matrix
 from .graph_ops import QuantizedOps, unknown_zero
-from .large import is_large_variable
 from .quantize import QuantizedTable, looked_up, quantize_table
 from .rounding import Rounding
 from .signatures import dequantized_tables, shipped_tables
@@ -61,25 +60,19 @@ class TrainedModel:
         profile: Profile = "portable",
     ) -> None:
         self.source, self.shipped = source, shipped
-        self._large = {
-            name: variable
-            for name, variable in source.variables.items()
-            if is_large_variable(variable)
-        }
-        self._names = {
-            digest(np.asarray(variable)): name
-            for name, variable in source.variables.items()
-            if name not in self._large
-        }
         self._frozen = self._freeze(self._over_integers)
         self.matrices = list(self._ship(weights, profile))
-        self._tables = {shipped.matrix.key: shipped.table for shipped in self.matrices}
+        self._tables = {
+            shipped.matrix.key: shipped.table
+            for shipped in self.matrices
+            if shipped.table.storage != "float32"
+        }
 
     def _freeze(
         self, context: Callable[[Sequence[Array]], AbstractContextManager[None]]
     ) -> dict[str, FrozenFunction]:
         functions = self.source.functions(context)
-        return {name: FrozenFunction(f, self._names, self._large) for name, f in functions.items()}
+        return {name: FrozenFunction(f, self.source.variables) for name, f in functions.items()}
 
     def _over_integers(self, inputs: Sequence[Array]) -> AbstractContextManager[None]:
         if not self.shipped:
@@ -154,9 +147,9 @@ class TrainedModel:
 def _storage(matrix: Matrix, weights: Weights) -> Storage | None:
     rows, width = matrix.values.shape
     kind = kind_of(weights, matrix.key.variable)
-    if kind == "float32" or rows * width < _LEAST_VALUES:
+    if rows * width < _LEAST_VALUES:
         return None
-    if kind == "float16":
+    if kind in ("float16", "float32"):
         return kind
     if width < _LEAST_WIDTH:
         return None if matrix.is_multiplied else "int16_per_table"

@@ -186,7 +186,7 @@ def test_patterns_choose_kinds_by_name():
     conversion = convert(model, weights=weights)
     assert conversion.verification.passed
     stored = {e["name"]: e["tables"][0]["storage"] for e in conversion.report["embeddings"]}
-    assert stored == {"users": "int2_per_row", "items": "int4_per_row"}
+    assert stored == {"users": "int2_per_row", "items": "int4_per_row", "hidden": "float32"}
     assert conversion.report["weights"] == weights
 
 
