@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from .conversion import Conversion, convert
     from .html_report import write_html
     from .measurement import measure
+    from .proof import Verification, verify
     from .runtime import CompressedModelFile
-    from .verification import Verification, verify
 
 # Imported when used: reading a file needs no TensorFlow.
 _HOMES = {
@@ -20,9 +20,9 @@ _HOMES = {
     "Conversion": "conversion",
     "convert": "conversion",
     "CompressedModelFile": "runtime",
-    "Verification": "verification",
+    "Verification": "proof",
     "measure": "measurement",
-    "verify": "verification",
+    "verify": "proof",
     "write_html": "html_report",
 }
 

@@ -200,6 +200,13 @@ def _add_interactions(parser: argparse.ArgumentParser) -> None:
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     _add_loading(parser)
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        metavar="FILE",
+        help="inputs that the model is made for, .npz, .csv or .parquet with an array or column of "
+        "the name of each: the proof runs the file on them (without, inputs are drawn)",
+    )
     _add_examples(parser)
 
 

@@ -102,6 +102,7 @@ def convert(options: argparse.Namespace) -> int:
         k=options.k,
         weights=_weights(options.weights),
         profile=options.profile,
+        samples=options.samples,
         verify=not options.no_verify,
         examples=_load_examples(options.examples, model),
     )
@@ -170,9 +171,14 @@ def verify(options: argparse.Namespace) -> int:
     require_file(options.file)
     model = load_model(options)
     from .display import show_verification
-    from .verification import verify
+    from .proof import verify
 
-    verification = verify(model, options.file, examples=_load_examples(options.examples, model))
+    verification = verify(
+        model,
+        options.file,
+        samples=options.samples,
+        examples=_load_examples(options.examples, model),
+    )
     show_verification(verification)
     return DONE if verification.passed else FAILED
 

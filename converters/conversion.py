@@ -12,16 +12,13 @@ from memcom_tf.files import write_atomically
 from memcom_tf.ordering.progress import progress_bar
 
 from .archive import append_members
+from .inputs import Samples
 from .prepared import prepare
+from .proof import Verification, verify_content
 from .sizes import compressed_bytes
-from .tflite import (
-    convert_signatures,
-    finish,
-    runtime_version,
-    scores_in_integers,
-)
-from .verification import Verification, verify_content
+from .tflite import runtime_version, scores_in_integers
 from .weights import Profile, Weights
+from .writing import write_graph
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,7 @@ def convert(
     weights: Weights = "int8",
     profile: Profile = "portable",
     inputs: Any = None,
+    samples: Samples = None,
     verify: bool = True,
     examples: Examples | None = None,
 ) -> Conversion:
@@ -94,6 +92,11 @@ def convert(
             numbers. Older runtimes refuse such a file. int8 takes 8 bytes more for a row.
         inputs: What a subclassed model is called with: `tf.TensorSpec`s or a batch, in the same
             structure. Functional and sequential models know.
+        samples: Inputs that the model is made for: arrays by the names of the inputs, a batch in
+            their structure, a `tf.data.Dataset` of such, or the path of an .npz, .csv or .parquet
+            file. The proof runs the file on up to 512 rows of them, and kernels whose products in
+            8 bits lose too much of their signal stay floats. None draws inputs that the model
+            accepts, with floats of several magnitudes.
         verify: Whether the file is run on LiteRT and compared with the model.
         examples: Evaluation examples for the comparison of a ranker's metrics.
 
@@ -116,10 +119,12 @@ def convert(
     """
     with progress_bar(None) as advance:
         advance("quantizing the tables", 0.0)
-        prepared = prepare(model, weights=weights, profile=profile, inputs=inputs, k=k)
+        prepared = prepare(
+            model, weights=weights, profile=profile, inputs=inputs, k=k, samples=samples
+        )
         description = prepared.description()
         advance("writing the graph", 0.3)
-        graph = finish(convert_signatures(prepared.signatures, prepared), prepared.tables)
+        graph = write_graph(prepared)
         description |= {
             "min_runtime_version": runtime_version(graph),
             "scores_in_integers": scores_in_integers(graph),

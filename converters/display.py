@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from memcom_tf.compression import Compression
     from memcom_tf.ops.status import Status
 
-    from .verification import Verification
+    from .proof import Verification
 
 
 def show_report(report: dict[str, Any], console: Console | None = None) -> None:
@@ -118,8 +118,11 @@ def show_verification(verification: Verification, console: Console | None = None
         bounded = check.bound is not None
         outcome = ("[green]ok[/green]" if check.passed else "[red]FAILED[/red]") if bounded else ""
         bound = f"{check.bound:.3g}" if bounded else ""
-        table.add_row(check.name, f"{check.value:.4g}", bound, outcome)
+        table.add_row(Text(check.name), f"{check.value:.4g}", bound, outcome)
     console.print(table)
+    for check in verification.checks:
+        if check.detail:
+            console.print(Text(f"{check.name}: {check.detail}"))
     if not verification.passed:
         console.print("[red]The file does not equal the model.[/red]")
 

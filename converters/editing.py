@@ -105,20 +105,20 @@ class _Shared:
         self.table = table
 
     def Pack(self, builder: _SharingBuilder) -> int:  # noqa: N802, the name of the schema's
-        key = _key(self.table)
+        key = key_of(self.table)
         if key not in builder.written:
             builder.written[key] = self.table.Pack(builder)
         return builder.written[key]
 
 
-def _key(value: Any) -> Any:
+def key_of(value: Any) -> Any:
     """What equal tables have in common: type and fields, down to the numbers."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.tobytes()
     if isinstance(value, list):
-        return tuple(map(_key, value))
+        return tuple(map(key_of, value))
     if hasattr(value, "Pack"):
-        return type(value), *(_key(field) for field in vars(value).values())
+        return type(value), *(key_of(field) for field in vars(value).values())
     return value
 
 

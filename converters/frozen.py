@@ -7,9 +7,9 @@ replaced by those of `QuantizedOps`, over the integers that ship.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ import tensorflow as tf
 from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import Array
 
+from .decisions import Decision, decision_behind, tensors_of
 from .graph_def import Replacement, function_of, node_of, replaced
 from .graph_ops import QuantizedOps, unknown_zero
 from .large import freeze, handles_of, in_graph
@@ -174,15 +175,37 @@ class FrozenFunction:
         node = self._nodes[node_of(name)]
         return tf.make_ndarray(node.attr["value"].tensor) if node.op == "Const" else None
 
-    def limits(self) -> dict[str, int]:
-        """For each input that becomes ids: rows of the smallest table that it looks up in."""
-        limits: dict[str, int] = {}
+    def tables_behind(self) -> dict[str, set[int]]:
+        """For each input that becomes ids: how many rows the tables have that it looks up in."""
+        found: dict[str, set[int]] = {}
         for use in self._uses:
             if use.is_lookup:
                 rows = len(self.matrices[use.key].values)
                 for name in self._inputs_behind(use.source):
-                    limits[name] = min(rows, limits.get(name, rows))
-        return limits
+                    found.setdefault(name, set()).add(rows)
+        return found
+
+    def inputs_behind(self, output: str) -> set[str]:
+        """Names of the inputs that an output follows from."""
+        return self._inputs_behind(self._outputs[output])
+
+    def products(self) -> list[tuple[Key, str]]:
+        """The matrices that queries are multiplied with, and the queries' tensors."""
+        return [
+            (use.key, use.source if ":" in use.source else f"{use.source}:0")
+            for use in self._uses
+            if not use.is_lookup
+        ]
+
+    @cached_property
+    def decisions(self) -> dict[str, Decision]:
+        """What decided the outputs that are no floats, where that was found."""
+        found = {
+            name: decision_behind(self._nodes, tensor)
+            for name, tensor in self._outputs.items()
+            if not self._tensor(tensor).dtype.is_floating
+        }
+        return {name: decision for name, decision in found.items() if decision is not None}
 
     def _inputs_behind(self, name: str) -> set[str]:
         waiting, seen = [node_of(name)], set()
@@ -196,6 +219,12 @@ class FrozenFunction:
     def original(self) -> Any:
         """The function as it was."""
         return self._function(self._graph_def, self._captures)
+
+    def fetching(self, tensors: Mapping[str, str]) -> Any:
+        """The function as it was, with other tensors as its outputs."""
+        return function_of(
+            self._graph_def, self._inputs, self.specs, self._captures, tensors, scope="frozen"
+        )
 
     def quantized(self, tables: Mapping[Key, QuantizedTable]) -> Any:
         """The function over tables of integers, as far as there are any."""
@@ -212,6 +241,9 @@ class FrozenFunction:
         Args:
             tables: The tables of integers.
             rounding: What a runtime does to queries before it multiplies them with int8.
+
+        Returns:
+            A function that returns the tensors behind its `decisions`, too.
         """
 
         def over_floats(use: _Use, x: Array) -> Array:
@@ -219,11 +251,12 @@ class FrozenFunction:
             values = in_graph(table.dequantized())
             if use.is_lookup:
                 return tf.gather(values, x)
-            if table.data.dtype == np.int8:
+            if table.data.dtype == np.int8 and not table.in_floats:
                 x = ROUNDED[rounding](x)
             return tf.matmul(x, values, transpose_b=True)
 
-        return self._function(*self._replaced(tables, over_floats))
+        fetched = tensors_of(self.decisions)
+        return self._function(*self._replaced(tables, over_floats), fetched)
 
     def _replaced(
         self, tables: Mapping[Key, QuantizedTable], compute: Callable[[_Use, Array], Array]
@@ -238,10 +271,11 @@ class FrozenFunction:
                 replacements.append(replacement)
         return replaced(self._graph, self._captures, replacements)
 
-    def _function(self, graph_def: Any, captures: Mapping[str, Any]) -> Any:
-        return function_of(
-            graph_def, self._inputs, self.specs, captures, self._outputs, scope="frozen"
-        )
+    def _function(
+        self, graph_def: Any, captures: Mapping[str, Any], fetched: Iterable[str] = ()
+    ) -> Any:
+        outputs = {**self._outputs, **{name: name for name in fetched}}
+        return function_of(graph_def, self._inputs, self.specs, captures, outputs, scope="frozen")
 
 
 def _by_rows(frozen: FrozenFunction, node: Any) -> bool:

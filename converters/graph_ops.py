@@ -94,7 +94,7 @@ class QuantizedOps(ReferenceOps):
             return _reshape_like(flat * tf.reshape(self.values(table), [-1]), query)
         if table.data.dtype == "float32":
             return _reshape_like(tf.matmul(flat, in_graph(table.data), transpose_b=True), query)
-        if table.packed_bits or table.holds_floats:
+        if table.packed_bits or table.holds_floats or table.in_floats:
             return _reshape_like(self._scores_of_parts(flat, table), query)
         if table.data.dtype != "int8":
             return _reshape_like(tf.matmul(flat, self.values(table), transpose_b=True), query)
@@ -104,16 +104,18 @@ class QuantizedOps(ReferenceOps):
         return _reshape_like(products, query)
 
     def _scores_of_parts(self, query: Array, table: QuantizedTable) -> Array:
-        """Scores of packed or float16 rows, of which only some at a time are float32."""
+        """Scores of rows of which only some at a time are float32."""
         count = max(1, _VALUES_AT_A_TIME // table.width)
         parts = []
         for begin in range(0, table.rows, count):
             rows = self._rows(table, begin, min(count, table.rows - begin))
             parts.append(tf.matmul(query, rows, transpose_b=True))
         products = tf.concat(parts, axis=1)
+        if table.holds_floats or table.is_scaled_by_operator:
+            return products
         if table.scaled_by_row:
             return products * tf.reshape(self._unfolded(table.scale), [-1])
-        return products if table.holds_floats else products * table.scale[0, 0]
+        return products * table.scale[0, 0]
 
     def _rows(self, table: QuantizedTable, begin: int, count: int) -> Array:
         """Values of some rows, without their scale."""

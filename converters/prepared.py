@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import tensorflow as tf
 
 import memcom_tf
 from memcom_tf._keras import keras
@@ -15,6 +17,7 @@ from memcom_tf.errors import invalid
 from memcom_tf.models import NextItemRanker
 
 from .fold import ShippedEmbedding, find_embeddings, ship
+from .inputs import Samples
 from .quantize import QuantizedTable
 from .report import describe_embedding, describe_matrix
 from .signatures import Signatures, embed_signatures, ranker_signatures, vector_signatures
@@ -34,6 +37,8 @@ class Prepared:
         profile: Runtimes that read them.
         shipped: Its compressed embeddings, folded and quantized.
         k: Length of a ranker's list.
+        samples: Inputs that the model is made for; None where the user gave none.
+        in_floats: Why tables are multiplied in floats, by name, where that is decided already.
     """
 
     model: Any
@@ -42,6 +47,8 @@ class Prepared:
     profile: Profile
     shipped: Sequence[ShippedEmbedding]
     k: int
+    samples: Samples = None
+    in_floats: Mapping[str, str] | None = None
 
     @property
     def is_ranker(self) -> bool:
@@ -56,7 +63,9 @@ class Prepared:
     @cached_property
     def functions(self) -> TrainedModel:
         """The functions of a model that is no ranker."""
-        return TrainedModel(self.source, self.shipped, self.weights, self.profile)
+        return TrainedModel(
+            self.source, self.shipped, self.weights, self.profile, self.samples, self.in_floats
+        )
 
     @cached_property
     def signatures(self) -> Signatures:
@@ -93,7 +102,7 @@ class Prepared:
         parameters = self.source.parameters
         names = vector_signatures(self.model, [e.trained for e in self.shipped])
         description = {
-            "producer": f"memcom_tf {memcom_tf.__version__}",
+            **versions(),
             "name": self.source.name,
             "kind": "ranker" if self.is_ranker else "model",
             "signatures": list(self.signatures),
@@ -105,6 +114,7 @@ class Prepared:
             "uncompressed_parameters": parameters - compressed + dense,
             "embeddings": described,
             "left_as_floats": left,
+            "multiplied_in_floats": {} if self.is_ranker else dict(self.functions.in_floats),
             "vocabulary_fingerprint": self.vocabulary and self.vocabulary.fingerprint,
         }
         if self.is_ranker:
@@ -117,16 +127,35 @@ class Prepared:
         return description
 
 
-def prepare(model: Any, *, weights: Weights, profile: Profile, inputs: Any, k: int) -> Prepared:
+def versions() -> dict[str, str]:
+    """What decides about the graph of a file, beside its model."""
+    return {
+        "producer": f"memcom_tf {memcom_tf.__version__}",
+        "converter": f"tensorflow {tf.__version__}",
+    }
+
+
+def prepare(
+    model: Any,
+    *,
+    weights: Weights,
+    profile: Profile,
+    inputs: Any,
+    k: int,
+    samples: Samples = None,
+    in_floats: Mapping[str, str] | None = None,
+) -> Prepared:
     """Checks a model, and folds and quantizes its tables; arguments are those of `convert`."""
     check_weights(weights)
     check_profile(profile)
     if isinstance(model, str | os.PathLike):
-        prepared = Prepared(None, SavedModelSource(Path(model)), weights, profile, [], k)
+        saved = SavedModelSource(Path(model))
+        prepared = Prepared(None, saved, weights, profile, [], k, samples, in_floats)
     else:
         embeddings = _checked(model)
         shipped = [ship(embedding, weights, profile) for embedding in embeddings]
-        prepared = Prepared(model, KerasSource(model, inputs), weights, profile, shipped, k)
+        source = KerasSource(model, inputs)
+        prepared = Prepared(model, source, weights, profile, shipped, k, samples, in_floats)
     if weights != "float32" and not prepared.tables:
         raise invalid(
             "The model must hold a table that ids are looked up in, or a kernel, to be stored in "

@@ -39,6 +39,7 @@ class QuantizedTable:
             scales' shape.
         is_embedding_lookup: Whether rows are read by the operator EMBEDDING_LOOKUP, which has its
             own order of low bits, and not by GATHER.
+        in_floats: Whether queries are multiplied with the rows as floats, not in 8 bits.
     """
 
     name: str
@@ -48,6 +49,7 @@ class QuantizedTable:
     width: int
     radius: np.ndarray
     is_embedding_lookup: bool = False
+    in_floats: bool = False
 
     @property
     def rows(self) -> int:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any, cast, get_args
 
 import numpy as np
+import tensorflow as tf
 
 from memcom_tf.ops.interface import Array
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Storage, Table
 
+from .decisions import Decision
 from .fold import ShippedEmbedding
 from .frozen import FrozenFunction, Key, Matrix
 from .graph_ops import QuantizedOps, unknown_zero
+from .inputs import Group, ModelFunction, Samples, draw, samples_of
+from .products import LARGEST_LOSS, losses
 from .quantize import QuantizedTable, looked_up, quantize_table
 from .rounding import Rounding
 from .signatures import dequantized_tables, shipped_tables
@@ -42,6 +46,31 @@ class ShippedMatrix:
     table: QuantizedTable
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A function over the floats that a file's integers stand for.
+
+    Attributes:
+        frozen: The function.
+        concrete: What it computes.
+        rounding: How queries are rounded before they are multiplied with int8.
+    """
+
+    frozen: FrozenFunction
+    concrete: Any
+    rounding: Rounding
+
+    @property
+    def decisions(self) -> Mapping[str, Decision]:
+        """What decided the outputs that are no floats."""
+        return self.frozen.decisions
+
+    def run(self, call: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs by name, and the tensors of the decisions by theirs."""
+        outputs = self.concrete(*[tf.constant(call[spec.name]) for spec in self.frozen.specs])
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+
 class TrainedModel:
     """The functions of a model, over its own tables, and over those that ship.
 
@@ -50,6 +79,9 @@ class TrainedModel:
         shipped: Its compressed embeddings, folded and quantized.
         weights: How other matrices are stored.
         profile: Runtimes that read them.
+        samples: Inputs that the model is made for; None draws them.
+        in_floats: Why tables are multiplied in floats, by name; None measures on the inputs which
+            have to be.
     """
 
     def __init__(
@@ -58,15 +90,85 @@ class TrainedModel:
         shipped: Sequence[ShippedEmbedding],
         weights: Weights,
         profile: Profile = "portable",
+        samples: Samples = None,
+        in_floats: Mapping[str, str] | None = None,
     ) -> None:
-        self.source, self.shipped = source, shipped
+        self.source, self.shipped, self._samples = source, shipped, samples
+        self._groups: dict[str, list[Group]] = {}
         self._frozen = self._freeze(self._over_integers)
         self.matrices = list(self._ship(weights, profile))
-        self._tables = {
+        self.in_floats = self._measured() if in_floats is None else dict(in_floats)
+        """Why tables are multiplied in floats, by name."""
+        self.matrices = list(map(self._multiplied, self.matrices))
+
+    @property
+    def signature_names(self) -> list[str]:
+        """Names of the functions."""
+        return list(self._frozen)
+
+    @property
+    def _tables(self) -> dict[Key, QuantizedTable]:
+        """What takes the place of matrices in a graph."""
+        return {
             shipped.matrix.key: shipped.table
             for shipped in self.matrices
             if shipped.table.storage != "float32"
         }
+
+    def _measured(self) -> dict[str, str]:
+        """Tables whose products in 8 bits lose too much, and what."""
+        in_integers = {
+            key: table
+            for key, table in self._tables.items()
+            if table.data.dtype == np.int8
+            and any(s.matrix.key == key and s.matrix.is_multiplied for s in self.matrices)
+        }
+        found: dict[str, str] = {}
+        for signature, original in self._originals.items() if in_integers else ():
+            model, groups = self.function(signature), self.groups(signature)
+            for key, loss in losses(original, model, groups, in_integers).items():
+                if loss.value > LARGEST_LOSS:
+                    found[key.variable] = str(loss)
+        return found
+
+    def _multiplied(self, shipped: ShippedMatrix) -> ShippedMatrix:
+        """A kernel stays floats where 8 bits lose too much; a table that is looked up is cast."""
+        matrix, table = shipped.matrix, shipped.table
+        if table.name not in self.in_floats or not matrix.is_multiplied:
+            return shipped
+        if matrix.is_looked_up:
+            return ShippedMatrix(matrix, replace(table, in_floats=True))
+        rows, width = matrix.values.shape
+        floats = Table(table.name, rows, width, storage="float32")
+        return ShippedMatrix(matrix, quantize_table(floats, matrix.values))
+
+    def function(self, signature: str) -> ModelFunction:
+        """A function as it was trained."""
+        original = self._originals[signature]
+        tables = original.tables_behind()
+        known = {embedding.layer.input_dim for embedding in self.shipped}
+        return ModelFunction(
+            self._concrete(signature),
+            original.specs,
+            {name: sorted(rows | known) for name, rows in tables.items()},
+        )
+
+    def groups(self, signature: str) -> list[Group]:
+        """Inputs of a function: the user's samples, or drawn ones."""
+        if signature not in self._groups:
+            model = self.function(signature)
+            self._groups[signature] = (
+                draw(model) if self._samples is None else samples_of(self._samples, model)
+            )
+        return self._groups[signature]
+
+    @cached_property
+    def _originals(self) -> dict[str, FrozenFunction]:
+        return self._freeze(lambda _: nullcontext()) if self.shipped else self._frozen
+
+    @cache  # noqa: B019  as long as the model, which is converted once
+    def _concrete(self, signature: str) -> Any:
+        return self._originals[signature].original().get_concrete_function()
 
     def _freeze(
         self, context: Callable[[Sequence[Array]], AbstractContextManager[None]]
@@ -103,34 +205,28 @@ class TrainedModel:
         """The functions of the file."""
         return {name: f.quantized(self._tables) for name, f in self._frozen.items()}
 
-    def references(self) -> dict[str, list[Function]]:
-        """The functions over the floats that the file's integers stand for.
+    def references(self, signature: str) -> list[Reference]:
+        """A function over the floats that the file's integers stand for.
 
-        One for each way in which runtimes round what they multiply with integers, where they do.
+        One for each way in which runtimes round what they multiply with integers, where they do;
+        the first rounds nothing.
         """
-        frozen = self._frozen
-        if self.shipped:
-            frozen = self._freeze(lambda _: dequantized_tables(self.shipped, ReferenceOps()))
         roundings: tuple[Rounding, ...] = ("none",)
-        if any(shipped.matrix.is_multiplied for shipped in self.matrices):
+        if any(s.matrix.is_multiplied and s.table.data.dtype == np.int8 for s in self.matrices):
             roundings = get_args(Rounding)
-        return {
-            name: [f.dequantized(self._tables, rounding) for rounding in roundings]
-            for name, f in frozen.items()
-        }
+        frozen = self._dequantized[signature]
+        return [
+            Reference(
+                frozen, frozen.dequantized(self._tables, rounding).get_concrete_function(), rounding
+            )
+            for rounding in roundings
+        ]
 
-    def original(self) -> dict[str, Function]:
-        """The functions as they were trained."""
-        frozen = self._freeze(lambda _: nullcontext()) if self.shipped else self._frozen
-        return {name: f.original() for name, f in frozen.items()}
-
-    def specs(self, signature: str) -> list[Any]:
-        """What a function takes, `tf.TensorSpec`s with names."""
-        return self._frozen[signature].specs
-
-    def limits(self, signature: str) -> dict[str, int]:
-        """For each input that becomes ids: how many ids all tables have that it looks up in."""
-        return self._frozen[signature].limits()
+    @cached_property
+    def _dequantized(self) -> dict[str, FrozenFunction]:
+        if not self.shipped:
+            return self._frozen
+        return self._freeze(lambda _: dequantized_tables(self.shipped, ReferenceOps()))
 
     @cached_property
     def left(self) -> dict[str, str]:
@@ -141,6 +237,9 @@ class TrainedModel:
             for name, operators in function.left.items():
                 if int(np.prod(variables[name].shape)) >= _LEAST_VALUES:
                     found[name] = f"read by {', '.join(sorted(operators))}"
+        for shipped in self.matrices:
+            if shipped.table.name in self.in_floats and shipped.table.storage == "float32":
+                found[shipped.table.name] = self.in_floats[shipped.table.name]
         return found
 
 

@@ -1,0 +1,112 @@
+"""The lists and scores of a ranker's file held against the ranker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from memcom_tf.errors import invalid
+from memcom_tf.evaluation import Examples, evaluate_lists, evaluate_ranking
+from memcom_tf.models import NextItemRanker
+from memcom_tf.ops.reference import ReferenceOps
+
+from ..fold import ShippedEmbedding
+from ..inputs import Samples
+from ..runtime import CompressedModelFile
+from ..signatures import dequantized_tables
+from .behaviour import FLOAT_TOLERANCE
+from .outputs import FLOAT_ROUNDING
+from .result import Verification
+from .vectors import sample_ids
+
+_NUM_HISTORIES = 64
+
+
+def verify_ranker(
+    verification: Verification,
+    model: NextItemRanker,
+    file: CompressedModelFile,
+    shipped: Sequence[ShippedEmbedding],
+    examples: Examples | None,
+    samples: Samples,
+) -> None:
+    """Compares scores and lists of histories, and metrics where there are examples."""
+    k, reserved = file.description["k"], file.description["reserved_ids"]
+    histories = _histories(model, examples, samples)
+    original = np.array(model.predict_on_batch(histories), np.float64)
+    with dequantized_tables(shipped, ReferenceOps()):
+        reference = np.array(model(histories), np.float64)
+    items = np.setdiff1d(np.arange(reserved, reference.shape[1]), model.holes)
+    # Scores are compared relative to how far items are apart in the list of a history.
+    spread = float(np.median(reference[:, items].std(axis=1)))
+    largest = np.abs(reference[:, items]).max()
+    if not spread > FLOAT_ROUNDING * largest:
+        verification.bounded(
+            "scores do not vary over the items, which proves nothing",
+            1,
+            0,
+            "A trained ranker has scores that do.",
+        )
+        spread = 1.0
+    tolerance = FLOAT_TOLERANCE + FLOAT_ROUNDING * largest / spread
+    candidates = sample_ids(model.item_embedding.input_dim, np.random.default_rng(2))
+    candidates = candidates[np.isin(candidates, items)]
+    # Kept by np.maximum, which does not lose a NaN as max() does.
+    score_rounding = list_rounding = list_gap = score_error = np.float64(0.0)
+    overlaps = []
+    for row, history in enumerate(histories):
+        scores = file.run("score", history=history[None], candidates=candidates)["scores"]
+        score_rounding = np.maximum(
+            score_rounding, np.abs(scores - reference[row, candidates]).max()
+        )
+        score_error = np.maximum(score_error, np.abs(scores - original[row, candidates]).max())
+        ids, values = file.rank(history)
+        for scored in (reference, original):
+            scored[row, :reserved] = -np.inf
+            scored[row, history] = -np.inf
+        list_rounding = np.maximum(list_rounding, np.abs(values - reference[row, ids]).max())
+        best = -np.sort(-reference[row])[:k]
+        list_gap = np.maximum(list_gap, np.abs(best - values).max())
+        overlaps.append(len(set(ids) & set(np.argsort(-original[row], kind="stable")[:k])) / k)
+    for name, value in (
+        ("scores against the file's own values, in spreads", score_rounding),
+        ("scores of the ranked list, in spreads", list_rounding),
+        ("ranked list below the exact list by, in spreads", list_gap),
+    ):
+        verification.bounded(name, value / spread, tolerance)
+    verification.measured("largest score error against the model", score_error)
+    verification.measured(f"share of the model's top {k} in the list", float(np.mean(overlaps)))
+    if examples is not None:
+        in_keras = evaluate_ranking(model.predict_on_batch, examples, k=k)
+        in_file = evaluate_lists(lambda history: file.rank(history)[0], examples, k=k)
+        for name in (f"ndcg@{k}", f"recall@{k}"):
+            verification.measured(f"{name} of the model", in_keras[name])
+            verification.measured(f"{name} of the file", in_file[name])
+
+
+def _histories(model: NextItemRanker, examples: Examples | None, samples: Samples) -> np.ndarray:
+    """An empty history, full ones and those between, of samples or examples where there are any."""
+    given = None if examples is None else examples.history
+    if samples is not None:
+        given = samples["history"] if isinstance(samples, dict) else samples
+    if given is not None:
+        known = np.asarray(given)
+        if known.ndim != 2 or known.shape[1] != model.history_length or not len(known):
+            raise invalid(
+                f"Samples of a ranker must be histories [n, {model.history_length}] of ids.",
+                "Give the array that `predict` takes, or a dict of it as `history`.",
+                shape=known.shape,
+            )
+        return np.concatenate([np.zeros_like(known[:1]), known[: _NUM_HISTORIES - 1]]).astype(
+            np.int32
+        )
+    rng = np.random.default_rng(1)
+    length = model.history_length
+    ids = np.setdiff1d(np.arange(1, model.item_embedding.input_dim, dtype=np.int32), model.holes)
+    histories = ids[rng.integers(0, len(ids), (_NUM_HISTORIES, length))].astype(np.int32)
+    for row, known_items in enumerate(rng.integers(0, length + 1, _NUM_HISTORIES)):
+        histories[row, known_items:] = 0
+    histories[0], histories[1, 0] = ids[-1], ids[0]
+    histories[2] = 0
+    return histories

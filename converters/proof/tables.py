@@ -1,0 +1,142 @@
+"""Every row of every table of a file, held against the trained one; and every constant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+
+from memcom_tf.ops.reference import ReferenceOps
+
+from ..prepared import Prepared, versions
+from ..quantize import QuantizedTable
+from ..runtime import CompressedModelFile
+from .content import OtherGraphError, compare_graphs, digest_of, missing_tables, shown
+from .result import Verification
+
+_ROWS_AT_A_TIME = 1 << 16
+_LEAST_BYTES = 64
+_ROUNDING = 2.0**-22
+"""Of a float32 product of integer and scale, relative."""
+
+
+def verify_tables(
+    verification: Verification, prepared: Prepared, file: CompressedModelFile
+) -> None:
+    """Requires that every row that the file stores is the trained one, within its bound.
+
+    The bound is half a step of the row's scale, or with less than 8 bits the error that the nearest
+    levels leave.
+    """
+    content = np.memmap(file.path, np.uint8, "r")
+    stored = {
+        digest_of(content[tensor.start : tensor.start + tensor.size])
+        for graph in file.graph.subgraphs
+        for tensor in graph.tensors
+        if tensor.size
+    }
+    worst, where, rows, missing = 0.0, "", 0, []
+    for name, values, table in trained_tables(prepared):
+        # Small ones may be floats in the file: the converter computes with what it knows. And it
+        # turns the factors of products.
+        forms = [table.data, table.data.T] if table.holds_floats else [table.data]
+        if stored.isdisjoint(map(digest_of, forms)) and table.data.nbytes >= _LEAST_BYTES:
+            missing.append(name)
+        excess, row = _largest_excess(values, table)
+        rows += table.rows
+        if excess > worst:
+            worst, where = excess, f"{name}, row {row:,}"
+    verification.bounded(
+        "tables that the file does not store as quantized", len(missing), 0, "; ".join(missing[:20])
+    )
+    verification.bounded(
+        f"largest error of {rows:,} stored rows over its derived bound",
+        worst,
+        1.0,
+        where if worst > 1.0 else "",
+    )
+
+
+def trained_tables(prepared: Prepared) -> Iterator[tuple[str, np.ndarray, QuantizedTable]]:
+    """Name, trained values and what is stored, of every table."""
+    for embedding in prepared.shipped:
+        trained = embedding.trained
+        tensors = {name: tf.constant(table) for name, table in trained.table_values().items()}
+        folded = trained.fold(ReferenceOps(), tensors)
+        for name, table in embedding.tables.items():
+            yield f"{trained.name}/{name}", np.asarray(folded[name]), table
+    if not prepared.is_ranker:
+        for shipped in prepared.functions.matrices:
+            yield shipped.table.name, shipped.matrix.values, shipped.table
+
+
+def _largest_excess(values: np.ndarray, table: QuantizedTable) -> tuple[float, int]:
+    """The largest error of a row over its bound, and the row."""
+    worst, at = 0.0, 0
+    for start in range(0, table.rows, _ROWS_AT_A_TIME):
+        rows = np.arange(start, min(start + _ROWS_AT_A_TIME, table.rows))
+        trained = np.asarray(values[rows], np.float64)
+        stored = table.take(rows).astype(np.float64)
+        bound = table.radius[rows % len(table.radius)] + _ROUNDING * np.abs(stored)
+        excess = (np.abs(stored - trained) / np.maximum(bound, 1e-300)).max(axis=1, initial=0.0)
+        excess = np.where(np.isnan(excess), np.inf, excess)
+        if len(excess) and excess.max() > worst:
+            worst, at = float(excess.max()), int(rows[excess.argmax()])
+    return worst, at
+
+
+def verify_graph(
+    verification: Verification,
+    prepared: Prepared,
+    expected: bytes,
+    found: memoryview,
+    described: Mapping[str, Any],
+) -> None:
+    """Requires that a graph is the one that converting its model writes.
+
+    A file that another version of memcom_tf or TensorFlow wrote may have another graph for the same
+    model: of it every table is compared, and how many other constants are not is measured.
+    """
+    try:
+        differences = compare_graphs(expected, found, lambda: _names(prepared))
+    except OtherGraphError as error:
+        written = {key: described.get(key) for key in versions()}
+        if written == versions():
+            verification.bounded("graph that converting the model does not write", 1, 0, str(error))
+            return
+        missing = missing_tables(found, prepared.tables)
+        verification.bounded("tables that differ", len(missing), 0, shown(missing))
+        verification.measured(
+            "constants of a graph of another version, not compared",
+            _num_constants(found) - len(prepared.tables),
+            f"written by {written}, compared by {versions()}",
+        )
+        return
+    verification.bounded(
+        f"constants that differ, of {_num_constants(found):,}",
+        len(differences),
+        0,
+        shown(differences),
+    )
+
+
+def _num_constants(content: memoryview) -> int:
+    model = schema.Model.GetRootAs(content, 0)
+    return sum(model.Buffers(i).DataLength() > 0 for i in range(model.BuffersLength()))
+
+
+def _names(prepared: Prepared) -> dict[bytes, str]:
+    """Names of constants, by their content."""
+    found: dict[bytes, str] = {}
+    for name, variable in prepared.source.variables.items():
+        values = np.asarray(variable)
+        found[digest_of(values)] = name
+        if values.ndim == 2:
+            found[digest_of(np.ascontiguousarray(values.T))] = f"{name}, transposed"
+    for name, _, table in trained_tables(prepared):
+        found[digest_of(table.scale)] = f"{name} (scales)"
+        found[digest_of(table.data)] = name
+    return found

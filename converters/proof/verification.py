@@ -1,0 +1,128 @@
+"""The proof: a file is held against the model, by what it stores and by what it computes.
+
+Content: every constant of the file is, to the byte, what converting the model writes, and every
+row of every table lies within a bound of the trained one that is derived from the quantization.
+Behaviour: the outputs of the file on LiteRT are those of the model computing with the file's own
+values, up to rounding, relative to how much they vary. What quantization does to scores, lists and
+metrics is measured, not bounded.
+"""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from memcom_tf.errors import invalid
+from memcom_tf.evaluation import Examples
+
+from ..inputs import Samples
+from ..prepared import Prepared, prepare
+from ..runtime import CompressedModelFile
+from ..signatures import vector_signatures
+from ..writing import write_graph
+from .behaviour import verify_functions
+from .ranker import verify_ranker
+from .result import Verification
+from .tables import verify_graph, verify_tables
+from .vectors import verify_vectors
+
+
+def verify(
+    model: Any,
+    path: str | Path,
+    *,
+    inputs: Any = None,
+    samples: Samples = None,
+    examples: Examples | None = None,
+) -> Verification:
+    """Compares a file with the model that it was converted from.
+
+    Args:
+        model: The model, as `convert` takes it.
+        path: The file of `memcom convert`.
+        inputs: What a subclassed model is called with, as `convert` takes it.
+        samples: Inputs that the model is made for, as `convert` takes them.
+        examples: Evaluation examples; a ranker's metrics are then compared too.
+
+    Returns:
+        The comparisons; `passed` says whether all bounds hold.
+
+    Raises:
+        ValueError: If the file is foreign or damaged, or was converted from a model of other
+            shapes or with another vocabulary.
+    """
+    file = CompressedModelFile(path)
+    described = file.description
+    prepared = prepare(
+        model,
+        weights=described["weights"],
+        # Files of earlier versions have no profile.
+        profile=described.get("profile", "portable"),
+        inputs=inputs,
+        k=described.get("k", 0),
+        samples=samples,
+        in_floats=described.get("multiplied_in_floats", {}),
+    )
+    _require_same_model(prepared, file)
+    verification = Verification()
+    expected = write_graph(prepared)
+    with file.path.open("rb") as stream:
+        size = file.archive.graph_bytes
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            view = memoryview(content)
+            verify_graph(verification, prepared, expected, view[:size], described)
+            view.release()
+    _verify(verification, prepared, file, examples)
+    return verification
+
+
+def verify_content(
+    prepared: Prepared, content: bytes, *, examples: Examples | None = None
+) -> Verification:
+    """`verify` of bytes that converting this very model has just written."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "model.tflite"
+        path.write_bytes(content)
+        verification = Verification()
+        _verify(verification, prepared, CompressedModelFile(path), examples)
+        return verification
+
+
+def _verify(
+    verification: Verification,
+    prepared: Prepared,
+    file: CompressedModelFile,
+    examples: Examples | None,
+) -> None:
+    verify_tables(verification, prepared, file)
+    shipped = prepared.shipped
+    names = vector_signatures(prepared.model, [embedding.trained for embedding in shipped])
+    for embedding, name in zip(shipped, names, strict=True):
+        if name is not None:
+            verify_vectors(verification, file, embedding, name)
+    if prepared.is_ranker:
+        verify_ranker(verification, prepared.model, file, shipped, examples, prepared.samples)
+    else:
+        verify_functions(verification, prepared.functions, file)
+
+
+def _require_same_model(prepared: Prepared, file: CompressedModelFile) -> None:
+    theirs, ours = file.description, prepared.description()
+    keys = ("method", "input_dim", "output_dim")
+    compared = ("kind", "history_length", "vocabulary_fingerprint")
+    pairs = {name: (ours.get(name), theirs.get(name)) for name in compared}
+    shapes = [
+        [{key: described[key] for key in keys} for described in description["embeddings"]]
+        for description in (ours, theirs)
+    ]
+    pairs["embeddings"] = (shapes[0], shapes[1])
+    for name, (value, found) in pairs.items():
+        if value != found:
+            raise invalid(
+                f"The file must have been converted from this model: its `{name}` differs.",
+                "Convert the model again.",
+                model=value,
+                file=found,
+            )
