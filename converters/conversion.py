@@ -16,9 +16,8 @@ from .inputs import Samples
 from .prepared import prepare
 from .proof import Verification, verify_content
 from .sizes import compressed_bytes
-from .tflite import runtime_version, scores_in_integers
 from .weights import Profile, Weights
-from .writing import write_graph
+from .writing import describe, write_graph
 
 
 @dataclass(frozen=True)
@@ -122,13 +121,9 @@ def convert(
         prepared = prepare(
             model, weights=weights, profile=profile, inputs=inputs, k=k, samples=samples
         )
-        description = prepared.description()
         advance("writing the graph", 0.3)
         graph = write_graph(prepared)
-        description |= {
-            "min_runtime_version": runtime_version(graph),
-            "scores_in_integers": scores_in_integers(graph),
-        }
+        description = describe(prepared, graph)
         content = append_members(graph, description, prepared.vocabulary)
         report = {**description, "file_bytes": len(content), "graph_bytes": len(graph)}
         del graph  # which may be large

@@ -27,6 +27,11 @@ from .rounding import ROUNDED, Rounding
 
 _LOOKUPS = ("GatherV2", "Gather", "ResourceGather")
 _PASSED_THROUGH = ("Identity", "ReadVariableOp", "StopGradient")
+# Operators of which NaN is not the result where it is an argument.
+_COMPARED = (
+    *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Maximum", "Minimum", "Max", "Min"),
+    *("ArgMax", "ArgMin", "TopKV2"),
+)
 
 DENSE = "Every input and output must be a dense tensor of numbers."
 
@@ -196,6 +201,20 @@ class FrozenFunction:
             for use in self._uses
             if not use.is_lookup
         ]
+
+    def compared_floats(self) -> list[str]:
+        """Tensors of floats that are compared with others, where NaN is neither less nor more.
+
+        What a ReLU or a maximum makes of it is the processor's affair.
+        """
+        found = [
+            f"{name}:0" if ":" not in name else name
+            for node in self._graph_def.node
+            if node.op in _COMPARED
+            for name in node.input
+            if not name.startswith("^")
+        ]
+        return [name for name in dict.fromkeys(found) if self._tensor(name).dtype == tf.float32]
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:

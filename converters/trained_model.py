@@ -162,6 +162,23 @@ class TrainedModel:
             )
         return self._groups[signature]
 
+    def undefined(self, signature: str, call: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
+        """Rows of a call in which the model compares what is no number, bool `[rows]`."""
+        original = self._originals[signature]
+        tensors = original.compared_floats()
+        found = np.zeros(rows, bool)
+        if not tensors:
+            return found
+        function = original.fetching({name: name for name in tensors}).get_concrete_function()
+        outputs = function(*[tf.constant(call[spec.name]) for spec in original.specs])
+        for values in map(np.asarray, outputs.values()):
+            missing = np.isnan(values)
+            if missing.ndim and len(missing) == rows:
+                found |= missing.reshape(rows, -1).any(axis=1)
+            else:
+                found |= missing.any()
+        return found
+
     @cached_property
     def _originals(self) -> dict[str, FrozenFunction]:
         return self._freeze(lambda _: nullcontext()) if self.shipped else self._frozen

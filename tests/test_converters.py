@@ -215,9 +215,11 @@ def test_a_file_with_another_bias_fails(model, file, tmp_path):
     verification = verify(model, path)
     assert not verification.passed
     assert {check.name for check in verification.checks if not check.passed} == {
-        "scores against the file's own values",
-        "scores of the ranked list",
-        "ranked list below the exact list by",
+        "constants that differ, of 33",
+        "tables that the file does not store as quantized",
+        "scores against the file's own values, in spreads",
+        "scores of the ranked list, in spreads",
+        "ranked list below the exact list by, in spreads",
     }
 
 

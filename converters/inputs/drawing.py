@@ -76,6 +76,7 @@ class _Drawing:
         first, *others = self._ranges.lengths
         if self._ids:
             yield self._group("edges", first, self._edges)
+            yield self._group("rows of one id", first, self._of_one_id)
         yield self._group("random", first, self._random)
         for length in others[-2:]:
             yield self._group(f"of length {length}", length, self._random)
@@ -147,10 +148,10 @@ class _Drawing:
             low, high = self._ranges.low, self._ranges.high[name]
             of_input = rows[name]
             values = [low, high, np.minimum(low + 1, high), (low + high) // 2]
-            for place, value in enumerate(values[: len(of_input)] if np.ndim(of_input) else ()):
-                of_input[place] = np.broadcast_to(value, np.shape(of_input[place])).astype(
-                    np.asarray(of_input[place]).dtype
-                )
+            if not self._model.spec(name).shape.rank:  # one value
+                continue
+            for place, value in enumerate(values[: len(of_input)]):
+                of_input[place] = self._full(of_input[place], value)
             self._cut(name, of_input, len(values))
         return rows
 
@@ -159,11 +160,28 @@ class _Drawing:
         if self._model.is_ragged(name):
             rows[0] = rows[0][:0]
             return
-        if np.ndim(rows) != 2 or self._ranges.low:
+        if rows.ndim != 2 or self._ranges.low:
             return
         for place in range(first, len(rows)):
             known = (place - first) % (rows.shape[1] + 1)
             rows[place, known:] = 0
+
+    def _of_one_id(self, count: int, length: int) -> Rows:
+        """Rows of the same id in every place: a mean of many would hardly vary."""
+        rows = self._random(count, length)
+        for name in self._ids:
+            if not self._model.spec(name).shape.rank:
+                continue
+            for place, row in enumerate(rows[name]):
+                if np.size(row):
+                    first = np.minimum(np.ravel(row)[0], self._ranges.high[name])
+                    rows[name][place] = self._full(row, first)
+        return rows
+
+    @staticmethod
+    def _full(row: Any, value: Any) -> Any:
+        """A row of a value, or of one for each place."""
+        return np.broadcast_to(value, np.shape(row)).astype(np.asarray(row).dtype)
 
     def _mixed(self, count: int, length: int) -> Rows:
         """Every float of a magnitude of its own."""

@@ -53,7 +53,16 @@ def _read_table(path: Path) -> dict[str, Any]:
         table = parquet.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
     except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
         raise _unreadable(path, error) from error
-    return {name: _column(table[name]) for name in table.column_names}
+    found = {}
+    for name in table.column_names:
+        try:
+            found[name] = _column(table[name])
+        except ValueError as error:
+            raise invalid(
+                f"The column `{name}` must be numbers, or numbers with blanks between: {error}.",
+                path=str(path),
+            ) from error
+    return found
 
 
 def _column(column: Any) -> Any:

@@ -102,12 +102,20 @@ class ModelFunction:
         return {name: np.asarray(value) for name, value in outputs.items()}
 
     def accepts(self, rows: Rows) -> bool:
-        """Whether the model computes outputs of some rows."""
+        """Whether the model computes outputs of some rows: not nothing, nor the largest of nothing.
+
+        A convolution over less than its kernel gives no values, of which the largest is -inf; or,
+        where one is missing, TensorFlow gives its input, of another shape.
+        """
         try:
-            self.run(self.arrays(rows))
+            outputs = self.run(self.arrays(rows))
         except tf.errors.OpError:
             return False
-        return True
+        shapes = {name: spec.shape for name, spec in self.function.structured_outputs.items()}
+        return all(
+            values.size and shapes[name].is_compatible_with(values.shape) and not _infinite(values)
+            for name, values in outputs.items()
+        )
 
     def accepted(self, rows: Rows) -> Rows | None:
         """The rows that the model accepts: all but single ones that it refuses."""
@@ -123,6 +131,10 @@ class ModelFunction:
             half = len(places) // 2
             yield from self._accepted(rows, places[:half])
             yield from self._accepted(rows, places[half:])
+
+
+def _infinite(values: np.ndarray) -> bool:
+    return values.dtype.kind == "f" and bool(np.isinf(values).all())
 
 
 def num_rows(rows: Rows) -> int:

@@ -20,13 +20,12 @@ _MOST_ROWS = 512
 _ROWS_OF_A_CALL = 64
 
 
-def samples_of(samples: Samples, model: ModelFunction, labels: bool = True) -> list[Group]:
+def samples_of(samples: Samples, model: ModelFunction) -> list[Group]:
     """Samples as groups of inputs of a function.
 
     Args:
         samples: What the user gave.
         model: The function.
-        labels: Whether a pair is taken for inputs and labels, as `fit` takes it.
 
     Returns:
         Groups of at most 64 rows, evenly from all.
@@ -62,24 +61,27 @@ def _named(samples: Samples, model: ModelFunction) -> dict[str, Any]:
         samples = next(iter(samples.take(1)), None)
         if samples is None:
             raise invalid("The samples must have a batch.", "Give a dataset that is not empty.")
-    if isinstance(samples, tuple) and len(samples) in (2, 3) and len(model.names) != len(samples):
-        samples = samples[0]  # of (inputs, labels) and (inputs, labels, weights)
-    if isinstance(samples, Mapping) and set(samples) >= set(model.names):
+    if isinstance(samples, tuple) and len(samples) in (2, 3):
+        # (inputs, labels) and (inputs, labels, weights), as `fit` takes them
+        if isinstance(samples[0], Mapping) or len(model.names) != len(samples):
+            samples = samples[0]
+    if isinstance(samples, Mapping):
+        if not set(samples) >= set(model.names):
+            raise _others(model, received=sorted(samples))
         return {name: samples[name] for name in model.names}
     flat = tf.nest.flatten(samples) if not isinstance(samples, np.ndarray) else [samples]
     if len(model.names) == 1 and len(flat) > 1:  # rows as plain lists
         flat = [samples]
     if len(flat) != len(model.names):
-        raise _others(model, received=sorted(samples) if isinstance(samples, Mapping) else flat)
+        raise _others(model, received=[type(value).__name__ for value in flat])
     return dict(zip(model.names, flat, strict=True))
 
 
-def _others(model: ModelFunction, received: object) -> ValueError:
-    found = [value if isinstance(value, str) else type(value).__name__ for value in received]  # type: ignore[attr-defined]
+def _others(model: ModelFunction, received: list[str]) -> ValueError:
     return invalid(
         f"The samples must have the inputs of the model: {', '.join(model.names)}.",
         "Give arrays by these names.",
-        samples=found,
+        samples=received,
     )
 
 
@@ -105,7 +107,7 @@ def _checked(named: Mapping[str, Any], model: ModelFunction) -> Rows:
         if not spec.shape.is_compatible_with(found.shape):
             raise _unfit(name, spec, list(found.shape))
         rows[name] = found
-    counts = {name: len(values) for name, values in rows.items() if np.ndim(values) or values}
+    counts = {name: len(rows[name]) for name in model.names if model.spec(name).shape.rank}
     if model.batched and (len(set(counts.values())) != 1 or 0 in counts.values()):
         raise invalid(
             "The samples must have as many rows of every input, and at least one.",

@@ -32,6 +32,12 @@ class Spread:
     unit: np.ndarray
     varies: bool
 
+    def beside(self, noise: np.ndarray, relative: float) -> Spread:
+        """The same where outputs are known no better than up to some noise, of their shape."""
+        table = noise.reshape(-1, len(self.unit))
+        largest = np.where(np.isfinite(table), table, 0.0).max(axis=0, initial=0.0)
+        return Spread(self.unit + largest / relative, self.varies)
+
 
 def spread_of(values: np.ndarray, relative: float) -> Spread:
     """The spread of an output over a group of inputs.

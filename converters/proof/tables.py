@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +16,7 @@ from memcom_tf.ops.reference import ReferenceOps
 from ..prepared import Prepared, versions
 from ..quantize import QuantizedTable
 from ..runtime import CompressedModelFile
+from ..writing import describe
 from .content import OtherGraphError, compare_graphs, digest_of, missing_tables, shown
 from .result import Verification
 
@@ -40,10 +43,10 @@ def verify_tables(
     }
     worst, where, rows, missing = 0.0, "", 0, []
     for name, values, table in trained_tables(prepared):
-        # Small ones may be floats in the file: the converter computes with what it knows. And it
-        # turns the factors of products.
-        forms = [table.data, table.data.T] if table.holds_floats else [table.data]
-        if stored.isdisjoint(map(digest_of, forms)) and table.data.nbytes >= _LEAST_BYTES:
+        # With floats, and with what is small, the converter computes: a kernel takes up the factors
+        # of a normalization behind it.
+        is_kept = table.storage != "float32" and table.data.nbytes >= _LEAST_BYTES
+        if is_kept and digest_of(table.data) not in stored:
             missing.append(name)
         excess, row = _largest_excess(values, table)
         rows += table.rows
@@ -121,6 +124,32 @@ def verify_graph(
         0,
         shown(differences),
     )
+
+
+def verify_description(
+    verification: Verification, prepared: Prepared, expected: bytes, described: Mapping[str, Any]
+) -> None:
+    """Requires that a file says of itself what converting its model does, of the same versions."""
+    if any(described.get(key) != value for key, value in versions().items()):
+        return
+    # As it is read from JSON, where tuples are lists.
+    ours = json.loads(json.dumps(describe(prepared, expected)))
+    ours.pop("name")  # of a SavedModel that of its folder
+    differ = [key for key, value in ours.items() if not _same(value, described.get(key))]
+    verification.bounded(
+        "entries of the description that differ", len(differ), 0, ", ".join(differ)
+    )
+
+
+def _same(ours: Any, theirs: Any) -> bool:
+    """Whether two values are equal, floats up to the rounding of another processor."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(_same(ours[k], theirs[k]) for k in ours)
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(_same, ours, theirs))
+    if isinstance(ours, float) and isinstance(theirs, int | float):
+        return math.isclose(ours, theirs, rel_tol=1e-4, abs_tol=1e-9)
+    return bool(ours == theirs)
 
 
 def _num_constants(content: memoryview) -> int:

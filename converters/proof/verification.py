@@ -25,7 +25,7 @@ from ..writing import write_graph
 from .behaviour import verify_functions
 from .ranker import verify_ranker
 from .result import Verification
-from .tables import verify_graph, verify_tables
+from .tables import verify_description, verify_graph, verify_tables
 from .vectors import verify_vectors
 
 
@@ -74,6 +74,7 @@ def verify(
             view = memoryview(content)
             verify_graph(verification, prepared, expected, view[:size], described)
             view.release()
+    verify_description(verification, prepared, expected, described)
     _verify(verification, prepared, file, examples)
     return verification
 
