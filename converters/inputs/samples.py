@@ -61,10 +61,8 @@ def _named(samples: Samples, model: ModelFunction) -> dict[str, Any]:
         samples = next(iter(samples.take(1)), None)
         if samples is None:
             raise invalid("The samples must have a batch.", "Give a dataset that is not empty.")
-    if isinstance(samples, tuple) and len(samples) in (2, 3):
-        # (inputs, labels) and (inputs, labels, weights), as `fit` takes them
-        if isinstance(samples[0], Mapping) or len(model.names) != len(samples):
-            samples = samples[0]
+    if _is_for_fit(samples, len(model.names)):
+        samples = samples[0]
     if isinstance(samples, Mapping):
         if not set(samples) >= set(model.names):
             raise _others(model, received=sorted(samples))
@@ -75,6 +73,13 @@ def _named(samples: Samples, model: ModelFunction) -> dict[str, Any]:
     if len(flat) != len(model.names):
         raise _others(model, received=[type(value).__name__ for value in flat])
     return dict(zip(model.names, flat, strict=True))
+
+
+def _is_for_fit(samples: Samples, count: int) -> bool:
+    """Whether samples are (inputs, labels) or (inputs, labels, weights), as `fit` takes them."""
+    if not isinstance(samples, tuple) or len(samples) not in (2, 3):
+        return False
+    return isinstance(samples[0], Mapping) or len(samples) != count
 
 
 def _others(model: ModelFunction, received: list[str]) -> ValueError:
