@@ -8,6 +8,7 @@ import tensorflow as tf
 from memcom_tf.ops.interface import Array
 from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
+from memcom_tf.quantization import format_of
 
 from .embedding_lookup import stand_in
 from .large import in_graph, is_large
@@ -186,8 +187,8 @@ def _looked_up(table: QuantizedTable, ids: Array) -> Array:
     rows = tf.gather(tf.constant(stand_in(table)), flat)
     if table.file_width > table.width:
         rows = rows[:, : table.width]
-    if table.packed_bits:
-        rows += 0.5
+    if table.packed_bits and (shift := format_of(table.storage).shift):
+        rows += shift
     if ids.shape.rank == 1:
         return rows
     known = [] if ids.shape.rank is None else [-1 if n is None else n for n in ids.shape]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 
 from memcom_tf.errors import invalid
-from memcom_tf.quantization import Format, format_of, integers_of, scales_of, values_of
+from memcom_tf.quantization import (
+    Format,
+    format_of,
+    integers_of,
+    scales_of,
+    values_of,
+    with_zero,
+)
 from memcom_tf.tables import Storage, Table
 
 from .packing import pack, pack_in_order, unpack, unpack_in_order
@@ -24,8 +32,8 @@ _ROWS_AT_A_TIME = 1 << 16
 class QuantizedTable:
     """A table as it is stored.
 
-    `value = data * scale`, and `(data - 2^(bits - 1) + 0.5) * scale` with 4 and 2 bits, which are
-    packed. Codes and floats have no scale.
+    `value = data * scale`, and `(data - offset) * scale` with 4 and 2 bits, which are packed. Codes
+    and floats have no scale.
 
     Attributes:
         name: Name of the table in its layer.
@@ -96,7 +104,10 @@ class QuantizedTable:
     @property
     def offset(self) -> float:
         """What packed integers are above the multiples of the scale that they stand for."""
-        return 0.0 if self.holds_codes else format_of(self.storage).half - 0.5
+        if self.holds_codes:
+            return 0.0
+        form = format_of(self.storage)
+        return form.half - form.shift
 
     def dequantized(self) -> np.ndarray:
         """The float32 values that the file stands for; codes as uint8."""
@@ -145,13 +156,17 @@ class QuantizedTable:
         return 0 if self.scale.size == 1 and not self.scaled_by_row else self.scale.nbytes
 
 
-def quantize_table(table: Table, values: np.ndarray, *, is_rounded: bool = False) -> QuantizedTable:
+def quantize_table(
+    table: Table, values: np.ndarray, *, is_rounded: bool = False, choose: bool = True
+) -> QuantizedTable:
     """Quantizes a table as it declares.
 
     Args:
         table: The declaration, whose `storage` decides.
         values: float `[rows, width]`.
         is_rounded: Whether the trained layer rounds them itself, so that nothing is lost.
+        choose: Whether 4 and 2 bits that are declared without a level at 0 get one where that
+            leaves a smaller squared error; never where the layer rounds to the declared levels.
 
     Returns:
         The stored table. From 8 bits on every value is within half a step of the given one; with
@@ -176,13 +191,21 @@ def quantize_table(table: Table, values: np.ndarray, *, is_rounded: bool = False
         return QuantizedTable(table.name, table.storage, values, one, table.width, exact)
     if table.storage == "float16":
         return _in_half_precision(table, values, is_rounded=is_rounded)
-    form = format_of(table.storage)
-    scale, integers = _quantized(values, table, form)
+    storage = table.storage
+    scale, integers = _quantized(values, table)
+    other = with_zero(storage) if choose and not is_rounded else None
+    if other is not None:
+        of_other = _quantized(values, table.stored_as(other))
+        if _squared_error(values, *of_other, other) < _squared_error(
+            values, scale, integers, storage
+        ):
+            storage, (scale, integers) = other, of_other
+    form = format_of(storage)
     data = integers
     if form.is_low:
         data = pack((integers + np.int8(form.half)).astype(np.uint8), form.bits)
     radius = exact if is_rounded else _radius(values, scale, integers, form)
-    return QuantizedTable(table.name, table.storage, data, scale, table.width, radius)
+    return QuantizedTable(table.name, storage, data, scale, table.width, radius)
 
 
 def looked_up(table: QuantizedTable, profile: Profile) -> QuantizedTable:
@@ -220,8 +243,9 @@ def _in_half_precision(table: Table, values: np.ndarray, *, is_rounded: bool) ->
     return QuantizedTable(table.name, table.storage, data, one, table.width, radius)
 
 
-def _quantized(values: np.ndarray, table: Table, form: Format) -> tuple[np.ndarray, np.ndarray]:
+def _quantized(values: np.ndarray, table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Scales, 1 where all is 0 and the integers say so, and integers."""
+    form = format_of(table.storage)
     parts = [values]
     if form.scaled_by == "row":
         parts = np.split(values, range(_ROWS_AT_A_TIME, len(values), _ROWS_AT_A_TIME))
@@ -246,10 +270,23 @@ def _radius(
     half_step = steps * (0.5 + 2.0**-23 * form.largest)
     if not form.is_low:
         return half_step
-    found = []
+    parts = _differences(values, scale, integers, form)
+    largest = np.concatenate([np.abs(part).max(axis=1, keepdims=True) for part in parts])
+    return np.maximum(half_step, largest if form.scaled_by == "row" else largest.max())
+
+
+def _squared_error(
+    values: np.ndarray, scale: np.ndarray, integers: np.ndarray, storage: Storage
+) -> float:
+    parts = _differences(values, scale, integers, format_of(storage))
+    return float(sum((part.astype(np.float64) ** 2).sum() for part in parts))
+
+
+def _differences(
+    values: np.ndarray, scale: np.ndarray, integers: np.ndarray, form: Format
+) -> Iterator[np.ndarray]:
+    """What values are above the stored ones, some rows at a time."""
     for start in range(0, len(values), _ROWS_AT_A_TIME):
         rows = np.arange(start, min(start + _ROWS_AT_A_TIME, len(values)))
-        stored = values_of(integers[rows].astype(np.float32), scale[rows % len(scale)], form)
-        found.append(np.abs(values[rows] - stored).max(axis=1, keepdims=True))
-    largest = np.concatenate(found)
-    return np.maximum(half_step, largest if form.scaled_by == "row" else largest.max())
+        of_rows = scale[rows % len(scale)]
+        yield values[rows] - values_of(integers[rows].astype(np.float32), of_rows, form)

@@ -1,24 +1,34 @@
 """Numbers as small integers and a scale: what is stored, and what training computes with.
 
 From 8 bits on a value is `q * scale`, with the largest magnitude at the largest integer. With 4 and
-2 bits it is `(q + 0.5) * scale`: as many levels above 0 as below, and a scale that leaves the
-least squares, not one that reaches the largest value. A float16 has no scale, or 1. The converter
-and quantization-aware layers run the same lines, so that what is trained is what is stored.
+2 bits there are two ways, each with the scale that leaves the least squares: midrise levels are
+`(q + 0.5) * scale`, as many above 0 as below, which suits values of which none is 0; midtread
+levels are `q * scale`, and one of them is 0, which suits sparse values. A float16 has no scale, or
+1. The converter and quantization-aware layers run the same lines, so that what is trained is what
+is stored.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import tensorflow as tf
 
 from memcom_tf.ops.interface import Array
 from memcom_tf.tables import Storage
 
+Levels = Literal["midrise", "midtread"]
+"""Where the levels lie: between the multiples of the scale, or at them."""
+
 _STEP_OF_A_NORMAL = {4: 0.3352, 2: 0.9957}
 """Best step for a normal distribution of variance 1: J. Max, Quantizing for minimum distortion,
 IRE Transactions on Information Theory, 1960."""
-_SHARES_OF_THE_LARGEST = (0.55, 0.7, 0.85, 1.0)
+_SHARES_OF_THE_LARGEST: dict[Levels, tuple[float, ...]] = {
+    "midrise": (0.55, 0.7, 0.85, 1.0),
+    "midtread": (0.2, 0.3, 0.42, 0.55, 0.7, 0.8, 0.9, 1.0),
+}
+"""What levels reach, to begin with, as shares of the largest value. Midtread levels store
+sparse values too, whose distribution is far from normal, and start from more."""
 _SCALE_ROUNDS = 2
 
 
@@ -28,11 +38,17 @@ class Format(NamedTuple):
     bits: int
     scaled_by: str
     """"row", "table" or "bucket"; "" of floats."""
+    levels: Levels = "midtread"
 
     @property
     def is_low(self) -> bool:
-        """Whether levels lie between the multiples of the scale, several in a byte."""
+        """Whether several values are in a byte."""
         return self.bits < 8
+
+    @property
+    def shift(self) -> float:
+        """How far levels lie above the multiples of the scale, in scales."""
+        return 0.5 if self.levels == "midrise" else 0.0
 
     @property
     def half(self) -> int:
@@ -48,7 +64,19 @@ class Format(NamedTuple):
 def format_of(storage: Storage) -> Format:
     """The format of integers with a scale, or of float16."""
     kind, _, scaled_by = storage.partition("_per_")
-    return Format(int(kind.removeprefix("float").removeprefix("int")), scaled_by)
+    number, _, levels = kind.partition("_")
+    bits = int(number.removeprefix("float").removeprefix("int"))
+    if levels or bits >= 8:
+        return Format(bits, scaled_by, "midtread")
+    return Format(bits, scaled_by, "midrise")
+
+
+def with_zero(storage: Storage) -> Storage | None:
+    """The same bits and scales with a level at 0; None where there is one already."""
+    form = format_of(storage)
+    if form.levels == "midtread":
+        return None
+    return cast(Storage, f"int{form.bits}_midtread_per_{form.scaled_by}")
 
 
 def scales_of(values: Array, storage: Storage, num_buckets: int = 0) -> Array:
@@ -93,7 +121,9 @@ def _least_squares_scales(values: Array, form: Format, axis: list[int]) -> Array
     power = total(values**2) / total(tf.ones_like(values[..., :1])) / values.shape[-1]
     scale = as_before(_STEP_OF_A_NORMAL[form.bits] * tf.sqrt(power))
     largest = tf.reduce_max(tf.abs(values), axis=axis, keepdims=True)
-    starts = [scale, *(largest * (share / form.half) for share in _SHARES_OF_THE_LARGEST)]
+    reached = form.half if form.levels == "midrise" else form.largest
+    shares = _SHARES_OF_THE_LARGEST[form.levels]
+    starts = [scale, *(largest * (share / reached) for share in shares)]
     least = None
     for start in starts:
         error = total((values - values_of(integers_of(values, start, form), start, form)) ** 2)
@@ -101,22 +131,25 @@ def _least_squares_scales(values: Array, form: Format, axis: list[int]) -> Array
             scale = tf.where(error < least, start, scale)
         least = error if least is None else tf.minimum(error, least)
     for _ in range(_SCALE_ROUNDS):
-        levels = integers_of(values, scale, form) + 0.5
-        scale = as_before(total(levels * values) / total(levels**2))
+        levels = integers_of(values, scale, form) + form.shift
+        # A row of zeros is at the level 0, and none at another.
+        scale = as_before(tf.math.divide_no_nan(total(levels * values), total(levels**2)))
     return scale
 
 
 def integers_of(values: Array, scales: Array, form: Format) -> Array:
     """The nearest integers, as floats."""
     steps = tf.math.divide_no_nan(values, scales)
-    if form.is_low:
+    if form.levels == "midrise":
         return tf.clip_by_value(tf.floor(steps), -form.half, form.largest)
+    if form.is_low:
+        return tf.clip_by_value(tf.round(steps), -form.half, form.largest)
     return tf.clip_by_value(tf.round(steps), -form.largest, form.largest)
 
 
 def values_of(integers: Array, scales: Array, form: Format) -> Array:
     """The values that integers stand for."""
-    return (integers + 0.5 if form.is_low else integers) * scales
+    return (integers + form.shift if form.shift else integers) * scales
 
 
 def rounded(values: Array, scales: Array, storage: Storage) -> Array:

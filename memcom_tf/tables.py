@@ -17,8 +17,12 @@ Storage = Literal[
     "int16_per_table",
     "int4_per_row",
     "int4_per_table",
+    "int4_midtread_per_row",
+    "int4_midtread_per_table",
     "int2_per_row",
     "int2_per_table",
+    "int2_midtread_per_row",
+    "int2_midtread_per_table",
     "float16",
     "float32",
     "uint8",
@@ -42,7 +46,8 @@ class Table:
         factors: ... of that many independent tables.
         storage: How the converter stores it, unless the layer's `storage` says otherwise: integers
             with a scale for each row, for each bucket of ids or for the table, or floats; codes as
-            they are, in 8 bits or two in a byte.
+            they are, in 8 bits or two in a byte. Integers of 4 and 2 bits have midrise levels,
+            between the multiples of the scale, or midtread ones, of which one is 0.
         num_codes: Values are integers in `[0, num_codes)`, chosen and not trained; 0 where they
             are numbers, which are.
         num_buckets: Where a row belongs to an id: number of its layer's buckets, so that scales
@@ -109,7 +114,7 @@ class Table:
     def stored_bytes(self) -> int:
         """Bytes of the table in an exported file, its scales of rows included."""
         kind, _, granularity = self.storage.partition("_per_")
-        bits = int(kind.lstrip("uintfloa"))
+        bits = int(kind.partition("_")[0].lstrip("uintfloa"))
         scales = 4 * {"row": self.rows, "bucket": self.num_buckets}.get(granularity, 0)
         return self.rows * -(-self.width * bits // 8) + scales
 
