@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import tensorflow as tf
 
 from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.ops.reference import ReferenceOps
-from memcom_tf.tables import Tables
+from memcom_tf.tables import Storage, Tables
 
 from .quantization_error import RowErrors, row_errors
 from .quantize import QuantizedTable, looked_up, quantize_table
@@ -49,21 +51,27 @@ class ShippedEmbedding:
 
 
 def ship(
-    trained: CompressedEmbedding, weights: Weights = "int8", profile: Profile = "portable"
+    trained: CompressedEmbedding,
+    weights: Weights = "int8",
+    profile: Profile = "portable",
+    in_file: Mapping[str, Storage] = MappingProxyType({}),
 ) -> ShippedEmbedding:
     """Folds the tables of a trained layer, and stores them as they declare or as `weights` says.
 
-    Tables that the layer itself rounds are stored as it does in any case.
+    Tables that the layer itself rounds are stored as it does in any case. Those of a file, whose
+    storages `in_file` names, keep its levels.
     """
     # By the operations that a layer rounds after: NumPy's sums may differ in their last bit.
     folded = trained.fold(ReferenceOps(), _as_tensors(trained.table_values()))
     tables, errors = {}, {}
     for table in trained.stored_tables():
         is_rounded = trained.quantization_aware and table.name in trained.storage
+        name = f"{trained.name}/{table.name}"
         if not is_rounded:
-            table = stored_as(table, kind_of(weights, f"{trained.name}/{table.name}"))
+            table = stored_as(table, kind_of(weights, name))
         values = np.asarray(folded[table.name])
-        stored = looked_up(quantize_table(table, values, is_rounded=is_rounded), profile)
+        stored = quantize_table(table, values, is_rounded=is_rounded, in_file=in_file.get(name))
+        stored = looked_up(stored, profile)
         tables[table.name] = stored
         if not stored.holds_codes and stored.storage != "float32":
             errors[table.name] = row_errors(values, stored)

@@ -23,7 +23,7 @@ from .report import describe_embedding, describe_matrix
 from .signatures import Signatures, embed_signatures, ranker_signatures, vector_signatures
 from .sources import KerasSource, SavedModelSource, Source
 from .trained_model import TrainedModel
-from .weights import Profile, Weights, check_profile, check_weights
+from .weights import Profile, Weights, check_profile, check_weights, storages_in
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Prepared:
         shipped: Its compressed embeddings, folded and quantized.
         k: Length of a ranker's list.
         samples: Inputs that the model is made for; None where the user gave none.
-        in_floats: Why tables are multiplied in floats, by name, where that is decided already.
+        described: The description of a file, which decided how tables are stored; None before.
     """
 
     model: Any
@@ -48,7 +48,7 @@ class Prepared:
     shipped: Sequence[ShippedEmbedding]
     k: int
     samples: Samples = None
-    in_floats: Mapping[str, str] | None = None
+    described: Mapping[str, Any] | None = None
 
     @property
     def is_ranker(self) -> bool:
@@ -64,7 +64,7 @@ class Prepared:
     def functions(self) -> TrainedModel:
         """The functions of a model that is no ranker."""
         return TrainedModel(
-            self.source, self.shipped, self.weights, self.profile, self.samples, self.in_floats
+            self.source, self.shipped, self.weights, self.profile, self.samples, self.described
         )
 
     @cached_property
@@ -143,19 +143,24 @@ def prepare(
     inputs: Any,
     k: int,
     samples: Samples = None,
-    in_floats: Mapping[str, str] | None = None,
+    described: Mapping[str, Any] | None = None,
 ) -> Prepared:
-    """Checks a model, and folds and quantizes its tables; arguments are those of `convert`."""
+    """Checks a model, and folds and quantizes its tables; arguments are those of `convert`.
+
+    Where there is a choice between ways to store a table, that of the file which `described`
+    describes is taken.
+    """
     check_weights(weights)
     check_profile(profile)
+    in_file = {} if described is None else storages_in(described)
     if isinstance(model, str | os.PathLike):
         saved = SavedModelSource(Path(model))
-        prepared = Prepared(None, saved, weights, profile, [], k, samples, in_floats)
+        prepared = Prepared(None, saved, weights, profile, [], k, samples, described)
     else:
         embeddings = _checked(model)
-        shipped = [ship(embedding, weights, profile) for embedding in embeddings]
+        shipped = [ship(embedding, weights, profile, in_file) for embedding in embeddings]
         source = KerasSource(model, inputs)
-        prepared = Prepared(model, source, weights, profile, shipped, k, samples, in_floats)
+        prepared = Prepared(model, source, weights, profile, shipped, k, samples, described)
     if weights != "float32" and not prepared.tables:
         raise invalid(
             "The model must hold a table that ids are looked up in, or a kernel, to be stored in "

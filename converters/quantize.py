@@ -14,8 +14,8 @@ from memcom_tf.quantization import (
     format_of,
     integers_of,
     scales_of,
+    storages_of,
     values_of,
-    with_zero,
 )
 from memcom_tf.tables import Storage, Table
 
@@ -157,16 +157,23 @@ class QuantizedTable:
 
 
 def quantize_table(
-    table: Table, values: np.ndarray, *, is_rounded: bool = False, choose: bool = True
+    table: Table,
+    values: np.ndarray,
+    *,
+    is_rounded: bool = False,
+    in_file: Storage | None = None,
 ) -> QuantizedTable:
     """Quantizes a table as it declares.
+
+    Where 4 and 2 bits are declared without a level at 0, they get one if that leaves a smaller
+    squared error.
 
     Args:
         table: The declaration, whose `storage` decides.
         values: float `[rows, width]`.
-        is_rounded: Whether the trained layer rounds them itself, so that nothing is lost.
-        choose: Whether 4 and 2 bits that are declared without a level at 0 get one where that
-            leaves a smaller squared error; never where the layer rounds to the declared levels.
+        is_rounded: Whether the trained layer rounds them itself, to the levels that are declared,
+            so that nothing is lost.
+        in_file: How a file stores the table, where there is one: its levels are kept.
 
     Returns:
         The stored table. From 8 bits on every value is within half a step of the given one; with
@@ -191,15 +198,10 @@ def quantize_table(
         return QuantizedTable(table.name, table.storage, values, one, table.width, exact)
     if table.storage == "float16":
         return _in_half_precision(table, values, is_rounded=is_rounded)
-    storage = table.storage
-    scale, integers = _quantized(values, table)
-    other = with_zero(storage) if choose and not is_rounded else None
-    if other is not None:
-        of_other = _quantized(values, table.stored_as(other))
-        if _squared_error(values, *of_other, other) < _squared_error(
-            values, scale, integers, storage
-        ):
-            storage, (scale, integers) = other, of_other
+    choices = [table.storage] if is_rounded else storages_of(table.storage)
+    choices = [storage for storage in choices if storage == in_file] or choices
+    found = [(_quantized(values, table.stored_as(storage)), storage) for storage in choices]
+    (scale, integers), storage = min(found, key=lambda one: _squared_error(values, *one))
     form = format_of(storage)
     data = integers
     if form.is_low:
@@ -276,9 +278,9 @@ def _radius(
 
 
 def _squared_error(
-    values: np.ndarray, scale: np.ndarray, integers: np.ndarray, storage: Storage
+    values: np.ndarray, quantized: tuple[np.ndarray, np.ndarray], storage: Storage
 ) -> float:
-    parts = _differences(values, scale, integers, format_of(storage))
+    parts = _differences(values, *quantized, format_of(storage))
     return float(sum((part.astype(np.float64) ** 2).sum() for part in parts))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -25,7 +25,7 @@ from .quantize import QuantizedTable, looked_up, quantize_table
 from .rounding import Rounding
 from .signatures import dequantized_tables, shipped_tables
 from .sources import Function, Source
-from .weights import Profile, Weights, kind_of
+from .weights import Profile, Weights, kind_of, storages_in
 
 _LEAST_VALUES = 1024
 """Of a matrix that is worth integers; a smaller one stays as it is."""
@@ -80,8 +80,8 @@ class TrainedModel:
         weights: How other matrices are stored.
         profile: Runtimes that read them.
         samples: Inputs that the model is made for; None draws them.
-        in_floats: Why tables are multiplied in floats, by name; None measures on the inputs which
-            have to be.
+        described: The description of a file, which decided how tables are stored and multiplied;
+            None decides it, on the inputs.
     """
 
     def __init__(
@@ -91,13 +91,16 @@ class TrainedModel:
         weights: Weights,
         profile: Profile = "portable",
         samples: Samples = None,
-        in_floats: Mapping[str, str] | None = None,
+        described: Mapping[str, Any] | None = None,
     ) -> None:
         self.source, self.shipped, self._samples = source, shipped, samples
         self._groups: dict[str, list[Group]] = {}
         self._frozen = self._freeze(self._over_integers)
-        self.matrices = list(self._ship(weights, profile))
-        self.in_floats = self._measured() if in_floats is None else dict(in_floats)
+        in_file = {} if described is None else storages_in(described)
+        self.matrices = list(self._ship(weights, profile, in_file))
+        self.in_floats: dict[str, str] = (
+            self._measured() if described is None else described.get("multiplied_in_floats", {})
+        )
         """Why tables are multiplied in floats, by name."""
         self.matrices = list(map(self._multiplied, self.matrices))
 
@@ -148,7 +151,7 @@ class TrainedModel:
         tables = original.tables_behind()
         known = {embedding.layer.input_dim for embedding in self.shipped}
         return ModelFunction(
-            self._concrete(signature),
+            self._concrete[signature],
             original.specs,
             {name: sorted(rows | known) for name, rows in tables.items()},
         )
@@ -183,9 +186,12 @@ class TrainedModel:
     def _originals(self) -> dict[str, FrozenFunction]:
         return self._freeze(lambda _: nullcontext()) if self.shipped else self._frozen
 
-    @cache  # noqa: B019  as long as the model, which is converted once
-    def _concrete(self, signature: str) -> Any:
-        return self._originals[signature].original().get_concrete_function()
+    @cached_property
+    def _concrete(self) -> dict[str, Any]:
+        return {
+            name: original.original().get_concrete_function()
+            for name, original in self._originals.items()
+        }
 
     def _freeze(
         self, context: Callable[[Sequence[Array]], AbstractContextManager[None]]
@@ -199,7 +205,9 @@ class TrainedModel:
         integers = [x for x in inputs if x.dtype.is_integer]
         return shipped_tables(self.shipped, QuantizedOps(unknown_zero([*integers, *inputs][0])))
 
-    def _ship(self, weights: Weights, profile: Profile) -> Iterator[ShippedMatrix]:
+    def _ship(
+        self, weights: Weights, profile: Profile, in_file: Mapping[str, Storage]
+    ) -> Iterator[ShippedMatrix]:
         found: dict[Key, Matrix] = {}
         for function in self._frozen.values():
             for key, matrix in function.matrices.items():
@@ -212,7 +220,7 @@ class TrainedModel:
             if storage is not None:
                 rows, width = matrix.values.shape
                 table = Table(matrix.key.variable, rows, width, storage=storage)
-                stored = quantize_table(table, matrix.values)
+                stored = quantize_table(table, matrix.values, in_file=in_file.get(table.name))
                 # The converter computes lookups of ids that it knows: of no stand-in, then.
                 if matrix.is_looked_up and not matrix.has_fixed_ids:
                     stored = looked_up(stored, profile)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from memcom_tf.errors import invalid
 from memcom_tf.tables import Storage, Table
@@ -67,3 +67,13 @@ def stored_as(table: Table, kind: Kind) -> Table:
     if kind in ("float16", "int8_per_table"):
         return table.stored_as(kind)
     return table.stored_as(cast(Storage, table.storage.replace(_INTEGERS_OF_VECTORS, kind)))
+
+
+def storages_in(description: Mapping[str, Any]) -> dict[str, Storage]:
+    """How the tables of a file are stored, by name; none of which its description says two ways."""
+    found: dict[str, set[Storage]] = {}
+    for embedding in description.get("embeddings", []):
+        for table in embedding["tables"]:
+            name = "/".join(filter(None, (embedding["name"], table["name"])))
+            found.setdefault(name, set()).add(table["storage"])
+    return {name: storages.pop() for name, storages in found.items() if len(storages) == 1}

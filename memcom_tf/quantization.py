@@ -71,12 +71,12 @@ def format_of(storage: Storage) -> Format:
     return Format(bits, scaled_by, "midrise")
 
 
-def with_zero(storage: Storage) -> Storage | None:
-    """The same bits and scales with a level at 0; None where there is one already."""
+def storages_of(storage: Storage) -> list[Storage]:
+    """What a converter may choose from for a storage: itself, and its bits with a level at 0."""
     form = format_of(storage)
     if form.levels == "midtread":
-        return None
-    return cast(Storage, f"int{form.bits}_midtread_per_{form.scaled_by}")
+        return [storage]
+    return [storage, cast(Storage, f"int{form.bits}_midtread_per_{form.scaled_by}")]
 
 
 def scales_of(values: Array, storage: Storage, num_buckets: int = 0) -> Array:

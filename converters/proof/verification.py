@@ -63,7 +63,7 @@ def verify(
         inputs=inputs,
         k=described.get("k", 0),
         samples=samples,
-        in_floats=described.get("multiplied_in_floats", {}),
+        described=described,
     )
     _require_same_model(prepared, file)
     verification = Verification()

@@ -68,7 +68,7 @@ def behaviour(model, path):
     """The proof without its comparison of the content: behaviour has to find it, too."""
     file = CompressedModelFile(path)
     found = Verification()
-    prepared = prepare(model, weights="int8", profile="portable", inputs=None, k=10, in_floats={})
+    prepared = prepare(model, weights="int8", profile="portable", inputs=None, k=10, described={})
     _verify(found, prepared, file, None)
     return [check for check in found.checks if not check.passed and "tables" not in check.name]
 
