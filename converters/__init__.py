@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .html_report import write_html
     from .measurement import measure
     from .proof import Verification, verify
+    from .quantization_error import QuantizationWarning
     from .runtime import CompressedModelFile
 
 # Imported when used: reading a file needs no TensorFlow.
@@ -20,6 +21,7 @@ _HOMES = {
     "Conversion": "conversion",
     "convert": "conversion",
     "CompressedModelFile": "runtime",
+    "QuantizationWarning": "quantization_error",
     "Verification": "proof",
     "measure": "measurement",
     "verify": "proof",
@@ -30,6 +32,7 @@ __all__ = [
     "Comparison",
     "CompressedModelFile",
     "Conversion",
+    "QuantizationWarning",
     "Verification",
     "compare",
     "convert",

@@ -8,13 +8,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import memcom_tf
 
 from . import commands, ops_commands, ranker_commands
+from .quantization_error import QuantizationWarning
 from .weights import Profile
 
 _BAD_INPUT = 2
@@ -31,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_show_warning, warnings.showwarning)
+            return int(options.run(options))
     except BrokenPipeError:
         # The reader of our output has seen enough (`memcom rank ... | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -39,6 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _bad_input_errors() as error:
         print(f"memcom: error: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
+
+
+def _show_warning(
+    show: Callable[..., None], text: Any, category: type[Warning], *place: Any
+) -> None:
+    """Warnings of what the user's own tables lose, without the place in our code."""
+    if issubclass(category, QuantizationWarning):
+        print(f"memcom: warning: {text}", file=sys.stderr)
+    else:
+        show(text, category, *place)
 
 
 def _bad_input_errors() -> tuple[type[Exception], ...]:

@@ -94,6 +94,12 @@ def check_description(description: dict[str, Any], path: Path) -> None:
     # Files of earlier versions have no profile.
     if description.get("profile", "portable") not in get_args(Profile):
         raise _wrong("profile", description["profile"], path)
+    # Nor warnings.
+    sentences = description.get("warnings", [])
+    if not isinstance(sentences, list) or not all(
+        isinstance(sentence, str) and sentence.isprintable() for sentence in sentences
+    ):
+        raise _wrong("warnings", sentences, path)
     for embedding in description["embeddings"]:
         _check_fields(embedding, _EMBEDDING_FIELDS, path)
         for share in ("share_not_unique", "share_not_unique_trained"):

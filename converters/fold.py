@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,7 @@ from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Storage, Tables
 
-from .quantization_error import RowErrors, row_errors
+from .quantization_error import RowErrors, losses, row_errors
 from .quantize import QuantizedTable, looked_up, quantize_table
 from .weights import Profile, Weights, kind_of, stored_as
 
@@ -45,6 +45,13 @@ class ShippedEmbedding:
     tables: dict[str, QuantizedTable]
     errors: dict[str, RowErrors]
 
+    @property
+    def losses(self) -> Iterator[str]:
+        """Sentences on what is lost of tables that nobody would want to lose."""
+        for name, errors in self.errors.items():
+            if not _is_rounded(self.trained, name):
+                yield from losses(f"{self.trained.name}/{name}", self.tables[name], errors)
+
     def dequantized(self) -> dict[str, np.ndarray]:
         """The float32 values of the stored tables."""
         return {name: table.dequantized() for name, table in self.tables.items()}
@@ -65,7 +72,7 @@ def ship(
     folded = trained.fold(ReferenceOps(), _as_tensors(trained.table_values()))
     tables, errors = {}, {}
     for table in trained.stored_tables():
-        is_rounded = trained.quantization_aware and table.name in trained.storage
+        is_rounded = _is_rounded(trained, table.name)
         name = f"{trained.name}/{table.name}"
         if not is_rounded:
             table = stored_as(table, kind_of(weights, name))
@@ -76,6 +83,11 @@ def ship(
         if not stored.holds_codes and stored.storage != "float32":
             errors[table.name] = row_errors(values, stored)
     return ShippedEmbedding(trained, trained.ships_as(), tables, errors)
+
+
+def _is_rounded(trained: CompressedEmbedding, name: str) -> bool:
+    """Whether a layer computes with a table as it is stored."""
+    return trained.quantization_aware and name in trained.storage
 
 
 def _as_tensors(tables: Tables) -> Tables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from memcom_tf.models import NextItemRanker
 
 from .fold import ShippedEmbedding, find_embeddings, ship
 from .inputs import Samples
+from .quantization_error import QuantizationWarning
 from .quantize import QuantizedTable
 from .report import describe_embedding, describe_matrix
 from .signatures import Signatures, embed_signatures, ranker_signatures, vector_signatures
@@ -90,6 +92,16 @@ class Prepared:
             described += [describe_matrix(matrix) for matrix in self.functions.matrices]
         return described
 
+    @cached_property
+    def losses(self) -> list[str]:
+        """Sentences on what quantization loses that nobody would want to lose; warns of each."""
+        found = [sentence for embedding in self.shipped for sentence in embedding.losses]
+        if not self.is_ranker:
+            found += [sentence for matrix in self.functions.matrices for sentence in matrix.losses]
+        for sentence in found:
+            warnings.warn(sentence, QuantizationWarning, stacklevel=4)
+        return found
+
     def description(self) -> dict[str, Any]:
         """What is known of the file before it is written."""
         described = self._described
@@ -115,6 +127,7 @@ class Prepared:
             "embeddings": described,
             "left_as_floats": left,
             "multiplied_in_floats": {} if self.is_ranker else dict(self.functions.in_floats),
+            "warnings": self.losses,
             "vocabulary_fingerprint": self.vocabulary and self.vocabulary.fingerprint,
         }
         if self.is_ranker:

@@ -42,7 +42,7 @@ class Loss:
         return f"8-bit products lose {min(self.value, 1):.0%} of its spread ({self.group})"
 
 
-def losses(
+def product_losses(
     original: FrozenFunction,
     model: ModelFunction,
     groups: Sequence[Group],

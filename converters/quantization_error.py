@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +13,16 @@ if TYPE_CHECKING:  # descriptions are read where there is no TensorFlow
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _ROWS_AT_A_TIME = 1 << 16
+_ZEROED = 0.01
+"""Share of rows that became zeros, from which on it is worth a warning."""
+_LOST = 0.5
+"""Error of the median row, from which on it is."""
+_SAME = 1e-6
+"""Rows that differ by less of their length are one row, to float32."""
+
+
+class QuantizationWarning(UserWarning):
+    """A table is stored in a way that loses most of what was trained."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +33,22 @@ class RowErrors:
         median: Of all rows that are not zero.
         worst: The largest.
         quantiles: Of the shares `QUANTILES` of these rows.
+        rows: Rows that are not zero.
+        zeroed: Those of them that are stored as zeros.
+        longest: The row with the largest norm ...
+        longest_ratio: ... and that norm over the median one.
+        of_difference: The median of the distances over how far the trained rows are from their
+            mean, which is what tells rows apart.
     """
 
     median: float
     worst: float
     quantiles: tuple[float, ...] = (0.0,) * 5
+    rows: int = 0
+    zeroed: int = 0
+    longest: int = 0
+    longest_ratio: float = 1.0
+    of_difference: float = 0.0
 
 
 def row_errors(values: np.ndarray, stored: QuantizedTable) -> RowErrors:
@@ -49,15 +71,76 @@ def row_errors(values: np.ndarray, stored: QuantizedTable) -> RowErrors:
         >>> round(errors.worst * 127, 4)
         0.4
     """
-    found = []
-    for start in range(0, len(values), _ROWS_AT_A_TIME):
-        rows = np.arange(start, min(start + _ROWS_AT_A_TIME, len(values)))
-        trained = np.asarray(values[rows], np.float64)
-        norms = np.linalg.norm(trained, axis=1)
-        distances = np.linalg.norm(stored.take(rows) - trained, axis=1)
-        found.append(distances[norms > 0] / norms[norms > 0])
-    errors = np.concatenate(found)
-    if not len(errors):
+    mean = np.mean(values, axis=0, dtype=np.float64)
+    blocks = np.split(np.arange(len(values)), range(_ROWS_AT_A_TIME, len(values), _ROWS_AT_A_TIME))
+    parts = [
+        _of_rows(np.asarray(values[rows], np.float64), stored.take(rows), mean) for rows in blocks
+    ]
+    norms, distances, differences, zeros = map(np.concatenate, zip(*parts, strict=True))
+    known = norms > 0
+    if not known.any():
         return RowErrors(0.0, 0.0)
-    quantiles = tuple(np.quantile(errors, QUANTILES).tolist())
-    return RowErrors(float(np.median(errors)), float(errors.max()), quantiles)
+    errors = distances[known] / norms[known]
+    apart = differences > _SAME * norms
+    of_difference = distances[apart] / differences[apart]
+    longest = int(norms.argmax())
+    return RowErrors(
+        median=float(np.median(errors)),
+        worst=float(errors.max()),
+        quantiles=tuple(np.quantile(errors, QUANTILES).tolist()),
+        rows=int(known.sum()),
+        zeroed=int((known & zeros).sum()),
+        longest=longest,
+        longest_ratio=float(norms[longest] / np.median(norms[known])),
+        of_difference=float(np.median(of_difference)) if apart.any() else 0.0,
+    )
+
+
+def _of_rows(trained: np.ndarray, stored: np.ndarray, mean: Any) -> tuple[Any, ...]:
+    """Norms, distances, distances from the mean, and whether nothing is stored, of some rows."""
+    return (
+        np.linalg.norm(trained, axis=1),
+        np.linalg.norm(stored - trained, axis=1),
+        np.linalg.norm(trained - mean, axis=1),
+        ~stored.any(axis=1),
+    )
+
+
+def losses(name: str, stored: QuantizedTable, errors: RowErrors) -> Iterator[str]:
+    """Sentences on what is lost of a table that nobody would want to lose.
+
+    Args:
+        name: How the table is called.
+        stored: The table.
+        errors: Its `row_errors`.
+    """
+    kind = stored.storage.replace("_", " ")
+    what = f"table {name!r}, stored as {kind}:"
+    if errors.zeroed >= max(1, _ZEROED * errors.rows):
+        share = f"{errors.zeroed:,} of {errors.rows:,} rows ({errors.zeroed / errors.rows:.2%})"
+        yield f"{what} {share} became zeros.{_advice(stored, errors)}"
+    elif errors.median >= _LOST:
+        yield (
+            f"{what} the median row is off by {errors.median:.0%} of its length."
+            f"{_advice(stored, errors)}"
+        )
+    elif errors.of_difference >= _LOST:
+        yield (
+            f"{what} the median row is off by {errors.of_difference:.0%} of what tells it from "
+            "the mean row, though by little of its length. Store it in more bits, or subtract "
+            "the mean from the rows and add it in the model."
+        )
+
+
+def _advice(stored: QuantizedTable, errors: RowErrors) -> str:
+    if stored.holds_floats:
+        return " Store the table as int8, which has scales, or as float32."
+    if stored.scaled_by_row:
+        return " Store the table in more bits."
+    longest = (
+        f" Row {errors.longest:,} is {errors.longest_ratio:,.0f} times as long as the median row, "
+        "and one scale serves all."
+        if errors.longest_ratio >= 2
+        else ""
+    )
+    return f"{longest} Store the table with a scale for each row, or in more bits."

@@ -9,7 +9,7 @@ import numpy as np
 from memcom_tf.ops.numpy_ops import NumpyOps
 
 from .fold import ShippedEmbedding
-from .quantization_error import RowErrors, row_errors
+from .quantization_error import RowErrors
 from .quantize import QuantizedTable
 from .trained_model import ShippedMatrix
 
@@ -51,7 +51,7 @@ def describe_matrix(shipped: ShippedMatrix) -> dict[str, Any]:
     """The report on a table, or a kernel, that no layer of `memcom_tf.layers` holds."""
     matrix, table = shipped.matrix, shipped.table
     name, _, variable = table.name.rpartition("/")
-    described = {**_describe_table(table, row_errors(matrix.values, table)), "name": variable}
+    described = {**_describe_table(table, shipped.errors), "name": variable}
     uses = {"lookup": matrix.is_looked_up, "product": matrix.is_multiplied}
     return {
         "name": name,

@@ -20,7 +20,8 @@ from .fold import ShippedEmbedding
 from .frozen import FrozenFunction, Key, Matrix
 from .graph_ops import QuantizedOps, unknown_zero
 from .inputs import Group, ModelFunction, Samples, draw, samples_of
-from .products import LARGEST_LOSS, losses
+from .products import LARGEST_LOSS, product_losses
+from .quantization_error import RowErrors, losses, row_errors
 from .quantize import QuantizedTable, looked_up, quantize_table
 from .rounding import Rounding
 from .signatures import dequantized_tables, shipped_tables
@@ -44,6 +45,16 @@ class ShippedMatrix:
 
     matrix: Matrix
     table: QuantizedTable
+
+    @cached_property
+    def errors(self) -> RowErrors:
+        """What quantization took from its rows."""
+        return row_errors(self.matrix.values, self.table)
+
+    @property
+    def product_losses(self) -> Iterator[str]:
+        """Sentences on what is lost that nobody would want to lose."""
+        return losses(self.table.name, self.table, self.errors)
 
 
 @dataclass(frozen=True)
@@ -129,7 +140,7 @@ class TrainedModel:
         found: dict[str, str] = {}
         for signature, original in self._originals.items() if in_integers else ():
             model, groups = self.function(signature), self.groups(signature)
-            for key, loss in losses(original, model, groups, in_integers).items():
+            for key, loss in product_losses(original, model, groups, in_integers).items():
                 if loss.value > LARGEST_LOSS:
                     found[key.variable] = str(loss)
         return found

@@ -12,7 +12,14 @@ import pytest
 from rich.console import Console
 
 from memcom_tf import FullEmbedding, MEmComEmbedding, ProductQuantizedEmbedding
-from memcom_tf.converters import CompressedModelFile, convert, measure, write_html
+from memcom_tf._keras import keras
+from memcom_tf.converters import (
+    CompressedModelFile,
+    QuantizationWarning,
+    convert,
+    measure,
+    write_html,
+)
 from memcom_tf.converters.cli import main
 from memcom_tf.converters.description import check_description
 from memcom_tf.converters.display import show_report
@@ -167,3 +174,97 @@ def test_quantiles_that_are_none_are_refused(file, wrong):
     description["embeddings"][0]["tables"][0]["error_quantiles"] = wrong
     with pytest.raises(ValueError, match="`error_quantiles` is not what it must be"):
         check_description(description, file)
+
+
+def of_vectors(values, **kwargs):
+    """A model that looks up in a table, converted."""
+    ids = keras.Input((), dtype="int32", name="ids")
+    items = keras.layers.Embedding(*values.shape, name="items")
+    model = keras.Model(ids, items(ids))
+    items.set_weights([values])
+    return convert(model, verify=False, **kwargs)
+
+
+def normal(rows=400, width=16):
+    return np.random.default_rng(0).normal(size=(rows, width)).astype(np.float32)
+
+
+def one_row_longer(factor):
+    values = normal()
+    values[7] *= factor
+    return values
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e6])
+def test_one_row_that_makes_zeros_of_the_others_is_named(factor):
+    with pytest.warns(QuantizationWarning) as caught:
+        conversion = of_vectors(one_row_longer(factor), weights="int8_per_table")
+    (sentence,) = conversion.report["warnings"]
+    assert [str(one.message) for one in caught] == [sentence]
+    assert re.match(
+        r"table 'items/embeddings', stored as int8 per table: 399 of 400 rows \(99\.75%\) became "
+        r"zeros\. Row 7 is [\d,]+ times as long as the median row, and one scale serves all\.",
+        sentence,
+    )
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4", "int2", "float32"])
+def test_with_scales_of_rows_none_is_lost(kind, recwarn):
+    assert of_vectors(one_row_longer(1e3), weights=kind).report["warnings"] == []
+    assert not [one for one in recwarn if one.category is QuantizationWarning]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        (one_row_longer(150), "int8_per_table", r"median row is off by \d\d% of its length"),
+        (normal() * 1e-9, "float16", r"400 of 400 rows \(100\.00%\) became zeros\. Store .* int8"),
+        (normal() + 1e4 * np.eye(16)[0], "int8", r"off by \d\d+% of what tells it from the mean"),
+        (normal() + 100, "int2", r"off by \d+% of what tells it from the mean row"),
+    ],
+)
+def test_what_most_rows_lose_is_said(values, kind, expected):
+    with pytest.warns(QuantizationWarning, match=expected):
+        conversion = of_vectors(values, weights=kind)
+    assert re.search(expected, conversion.report["warnings"][0])
+
+
+def test_rows_that_are_all_alike_lose_nothing(recwarn):
+    values = np.full((400, 16), 0.3, np.float32)
+    values[5] = 0
+    assert of_vectors(values, weights="int4").report["warnings"] == []
+
+
+def test_a_layer_that_rounds_has_learned_with_what_is_stored(recwarn):
+    for aware in (True, False):
+        storage = {"embeddings": "int8_per_table"}
+        layer = FullEmbedding(400, 16, storage=storage, quantization_aware=aware)
+        model = keras.Sequential([keras.Input((), dtype="int32"), layer])
+        layer.assign_tables({"embeddings": one_row_longer(1e3)})
+        assert len(convert(model, verify=False).report["warnings"]) == (0 if aware else 1)
+
+
+def test_the_command_line_prints_warnings(tmp_path, capsys):
+    ids = keras.Input((), dtype="int32", name="ids")
+    items = keras.layers.Embedding(400, 16, name="items")
+    model = keras.Model(ids, items(ids))
+    items.set_weights([one_row_longer(1e3)])
+    model.save(tmp_path / "model.keras")
+    words = ["convert", str(tmp_path / "model.keras"), "-o", str(tmp_path / "model.tflite")]
+    assert main([*words, "--weights", "int8_per_table"]) == 0
+    printed = [
+        line for line in capsys.readouterr().err.splitlines() if line.startswith("memcom: warning:")
+    ]
+    assert len(printed) == 1
+    assert "table 'items/embeddings'" in printed[0]
+    assert "Row 7 " in printed[0]
+    # The file says it as well.
+    report = CompressedModelFile(tmp_path / "model.tflite").report
+    assert printed[0] == f"memcom: warning: {report['warnings'][0]}"
+
+
+@pytest.mark.parametrize("sentences", ["x", [1], ["\x1b[2J"], None])
+def test_warnings_of_a_foreign_file_must_be_printable(sentences, tmp_path):
+    description = {**converted(FullEmbedding(40, 6)).report, "warnings": sentences}
+    with pytest.raises(ValueError, match="`warnings` is not what it must be"):
+        check_description(description, tmp_path)

@@ -15,7 +15,12 @@ from tests.contract.methods import CASES, INPUT_DIM, Case, every_method
 
 NUMPY = NumpyOps()
 IDS = np.arange(INPUT_DIM)
-STORAGES = ["int8_per_table", "int4_per_row", "int4_per_table", "int2_per_row", "int2_per_table"]
+LOW = [
+    f"int{bits}{levels}_per_{scaled_by}"
+    for bits in (4, 2)
+    for levels in ("", "_midtread")
+    for scaled_by in ("row", "table")
+]
 
 
 def storage_of_all(case: Case, storage: str) -> dict[str, str]:
@@ -46,8 +51,10 @@ def values_in_file(layer: CompressedEmbedding) -> dict[str, np.ndarray]:
             scales = scales[np.arange(table.rows) % len(scales)]
             steps = np.divide(values, scales, out=np.zeros_like(values), where=scales > 0)
             bits = int(table.storage[3 : table.storage.index("_")])
-            if bits < 8:
-                most = 2 ** (bits - 1)
+            most = 2 ** (bits - 1)
+            if "midtread" in table.storage:
+                values = np.clip(np.rint(steps), -most, most - 1) * scales
+            elif bits < 8:
                 values = (np.clip(np.floor(steps), -most, most - 1) + 0.5) * scales
             else:
                 values = np.rint(steps) * scales
@@ -56,7 +63,10 @@ def values_in_file(layer: CompressedEmbedding) -> dict[str, np.ndarray]:
 
 
 @every_method
-@pytest.mark.parametrize("storage", ["int8_per_row", "int4_per_table", "int2_per_row", "float16"])
+@pytest.mark.parametrize(
+    "storage",
+    ["int8_per_row", "int4_per_table", "int2_per_row", "int2_midtread_per_row", "float16"],
+)
 def test_the_layer_computes_with_what_is_stored(case: Case, storage):
     layer = stored(case, storage)
     tables = values_in_file(layer)
@@ -154,7 +164,7 @@ def test_wrong_storages_are_named(case: Case):
                 build(**{table.name: "int8_per_bucket"})
 
 
-@pytest.mark.parametrize("storage", [name for name in STORAGES if "8" not in name])
+@pytest.mark.parametrize("storage", LOW)
 @pytest.mark.parametrize("width", [1, 16, 64])
 def test_a_scale_leaves_the_least_squares(storage, width):
     """No scale from a third to twice of it is better by more than a few percent."""
@@ -172,8 +182,9 @@ def test_a_scale_leaves_the_least_squares(storage, width):
     assert np.sum(error(scales)) <= 1.05 * np.sum(best) + 1e-6
 
 
-def test_zeros_stay_zeros():
-    table = next(iter(_full("int2_per_row").stored_tables()))
+@pytest.mark.parametrize("storage", ["int2_per_row", "int2_midtread_per_row"])
+def test_zeros_stay_zeros(storage):
+    table = next(iter(_full(storage).stored_tables()))
     rounded = RoundedTable(tf.zeros([table.rows, table.width]), table)
     np.testing.assert_array_equal(rounded.all(), 0)
     np.testing.assert_array_equal(rounded.rows(np.array([1, 2])), 0)

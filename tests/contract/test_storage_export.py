@@ -91,7 +91,17 @@ def test_the_file_is_the_model(case, storage, profile, tmp_path):
     assert max(len(data) for data in found[schema.TensorType.FLOAT32]) <= max(4 * 16, *scales)
 
 
-@pytest.mark.parametrize("storage", ["int4_per_row", "int2_per_row", "int2_per_table", "float16"])
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "int4_per_row",
+        "int4_midtread_per_table",
+        "int2_per_row",
+        "int2_per_table",
+        "int2_midtread_per_row",
+        "float16",
+    ],
+)
 @pytest.mark.parametrize("width", [2, 5, 9])
 def test_scores_in_parts_and_widths_that_fill_no_byte(storage, width, tmp_path, monkeypatch):
     monkeypatch.setattr(graph_ops, "_VALUES_AT_A_TIME", 64 * width)
