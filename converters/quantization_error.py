@@ -13,8 +13,10 @@ if TYPE_CHECKING:  # descriptions are read where there is no TensorFlow
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _ROWS_AT_A_TIME = 1 << 16
-_ZEROED = 0.01
-"""Share of rows that became zeros, from which on it is worth a warning."""
+_ZEROED, _ZEROED_OF_NARROW = 0.01, 0.1
+"""Share of rows that became zeros, from which on it is worth a warning: of rows of a few values,
+some are near 0 by chance."""
+_NARROW = 4
 _LOST = 0.5
 """Error of the median row, from which on it is."""
 _SAME = 1e-6
@@ -116,7 +118,8 @@ def losses(name: str, stored: QuantizedTable, errors: RowErrors) -> Iterator[str
     """
     kind = stored.storage.replace("_", " ")
     what = f"table {name!r}, stored as {kind}:"
-    if errors.zeroed >= max(1, _ZEROED * errors.rows):
+    bound = _ZEROED if stored.width >= _NARROW else _ZEROED_OF_NARROW
+    if errors.zeroed >= max(1, bound * errors.rows):
         share = f"{errors.zeroed:,} of {errors.rows:,} rows ({errors.zeroed / errors.rows:.2%})"
         yield f"{what} {share} became zeros.{_advice(stored, errors)}"
     elif errors.median >= _LOST:
