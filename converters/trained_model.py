@@ -52,7 +52,7 @@ class ShippedMatrix:
         return row_errors(self.matrix.values, self.table)
 
     @property
-    def product_losses(self) -> Iterator[str]:
+    def losses(self) -> Iterator[str]:
         """Sentences on what is lost that nobody would want to lose."""
         return losses(self.table.name, self.table, self.errors)
 
