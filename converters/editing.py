@@ -13,30 +13,22 @@ _IDENTIFIER = b"TFL3"
 MIN_RUNTIME_VERSION = b"min_runtime_version"
 
 
-def content_of(model: Any, tensor: Any) -> bytes:
-    """The bytes of a constant; none of what is computed."""
-    data = model.buffers[tensor.buffer].data
-    return b"" if data is None else np.asarray(data).tobytes()
-
-
-def buffers_by_content(model: Any) -> dict[bytes, int]:
-    """The number of the buffer with some bytes."""
-    return {
-        np.asarray(buffer.data).tobytes(): index
-        for index, buffer in enumerate(model.buffers)
-        if buffer.data is not None
-    }
-
-
-def buffer_of(model: Any, shared: dict[bytes, int], values: np.ndarray) -> int:
+def buffer_of(model: Any, values: np.ndarray) -> int:
     """The number of the buffer with an array's bytes; a new one where there was none."""
-    content = values.tobytes()
-    if content not in shared:
-        buffer = schema.BufferT()
-        buffer.data = np.frombuffer(content, np.uint8)
-        model.buffers.append(buffer)
-        shared[content] = len(model.buffers) - 1
-    return shared[content]
+    content = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    for number, buffer in enumerate(model.buffers):
+        if buffer.data is not None and np.array_equal(buffer.data, content):
+            return number
+    buffer = schema.BufferT()
+    buffer.data = content
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
+
+
+def operator_name(builtin: int) -> str:
+    """The name of a builtin operator."""
+    names = vars(schema.BuiltinOperator).items()
+    return next(name for name, code in names if code == builtin)
 
 
 def operator_code(model: Any, builtin: int, version: int) -> int:

@@ -1,7 +1,7 @@
 """The operator EMBEDDING_LOOKUP over integer tables, for runtimes of LiteRT.
 
 TensorFlow's converter has no way to say it. A graph is traced with a GATHER of a stand-in, one row
-of numbers that no model has, and the flatbuffer gets the operator and the table in its place.
+of the table's own, and the flatbuffer gets the operator and the table in its place.
 
 The values are those of GATHER and CAST, to the bit. Rows of int8 come scaled by the operator, whose
 tensor has a scale and a zero point for each row, 12 bytes: one zero point for all is refused. Fewer
@@ -14,14 +14,15 @@ runtimes that do not refuse the type.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from .editing import MIN_RUNTIME_VERSION, buffer_of, content_of, operator_code
+from memcom_tf.errors import invalid
+
+from .editing import MIN_RUNTIME_VERSION, operator_code, operator_name
 from .quantize import QuantizedTable
 
 VERSION = 4
@@ -44,55 +45,29 @@ class _SharedQuantization(schema.QuantizationParametersT):
         return self._offset
 
 
-def stand_in(table: QuantizedTable) -> np.ndarray:
-    """A row, float32 `[1, width in the file]`, that no other table has."""
-    seed = hashlib.blake2b(repr((table.name, table.storage, table.data.shape)).encode())
-    for values in (table.data, table.scale):
-        seed.update(values.tobytes())
-    generator = np.random.default_rng(np.frombuffer(seed.digest(), np.uint32))
-    return generator.standard_normal((1, table.file_width), np.float32)
-
-
-def put_tables(
-    model: Any,
-    tables: Sequence[QuantizedTable],
-    scales: Mapping[int, Any],
-    shared: dict[bytes, int],
-) -> None:
-    """Puts EMBEDDING_LOOKUP and the tables where a flatbuffer has a GATHER of their stand-ins.
+def put_lookups(model: Any, graph: Any, lookups: Mapping[int, QuantizedTable]) -> None:
+    """Puts EMBEDDING_LOOKUP where a subgraph gathers from the stand-ins of tables.
 
     Args:
         model: The unpacked flatbuffer, changed in place.
-        tables: All tables of the file; only those for this operator are put.
-        scales: Their `quantization_of`, by `id`.
-        shared: Numbers of buffers by their content.
+        graph: The subgraph.
+        lookups: Tables by the places of their tensors.
 
     Raises:
-        RuntimeError: If the converter made something else of a lookup.
+        ValueError: If the converter made something else of a lookup.
     """
-    rows = {stand_in(table).tobytes(): table for table in tables if table.is_embedding_lookup}
-    found = set()
-    for graph in model.subgraphs:
-        places = {}
-        for place, tensor in enumerate(graph.tensors):
-            key = content_of(model, tensor)
-            table = rows.get(key)
-            if table is None:
-                continue
-            places[place] = table
-            found.add(key)
-            tensor.type = _TYPES[table.bits]
-            tensor.shape = [table.rows, table.file_width]
-            tensor.buffer = buffer_of(model, shared, table.data)
-            tensor.quantization = scales[id(table)]
-        for operator in graph.operators:
-            read = [places[place] for place in operator.inputs if place in places]
-            if read:
-                _look_up(model, graph, operator, read[0])
-    for key in rows.keys() - found:
-        raise _other(rows[key])
-    if found:
-        _require_runtime(model, max((_RUNTIMES[rows[key].bits] for key in found), key=_numbers))
+    for operator in graph.operators:
+        read = [lookups[place] for place in operator.inputs if place in lookups]
+        if read:
+            _look_up(model, graph, operator, read[0])
+    if lookups:
+        versions = (_RUNTIMES[table.bits] for table in lookups.values())
+        _require_runtime(model, max(versions, key=_numbers))
+
+
+def type_of(table: QuantizedTable) -> int:
+    """The type of the tensor that the operator reads."""
+    return int(_TYPES[table.bits])
 
 
 def _look_up(model: Any, graph: Any, operator: Any, table: QuantizedTable) -> None:
@@ -104,7 +79,7 @@ def _look_up(model: Any, graph: Any, operator: Any, table: QuantizedTable) -> No
         or tensor.type != schema.TensorType.INT32
         or len(tensor.shape) != 1
     ):
-        raise _other(table)
+        raise _other(table, code)
     operator.inputs = [ids, rows]
     operator.builtinOptions, operator.builtinOptionsType = None, schema.BuiltinOptions.NONE
     operator.opcodeIndex = operator_code(model, schema.BuiltinOperator.EMBEDDING_LOOKUP, VERSION)
@@ -134,9 +109,10 @@ def _numbers(version: str) -> list[int]:
     return [int(number) for number in version.split(".")]
 
 
-def _other(table: QuantizedTable) -> RuntimeError:
-    return RuntimeError(
-        f"Table {table.name!r} must be looked up by EMBEDDING_LOOKUP, but the TensorFlow Lite "
-        "converter made something else of it. Please report the model, and convert it with the "
-        'profile "portable".'
+def _other(table: QuantizedTable, code: int) -> ValueError:
+    return invalid(
+        f"Table {table.name!r} must be looked up by EMBEDDING_LOOKUP, of which the TensorFlow Lite "
+        "converter made something else.",
+        'Convert the model with the profile "portable", and please report it.',
+        operator=operator_name(code),
     )

@@ -52,14 +52,12 @@ class Matrix:
         values: float32 `[rows, width]`: a row for each id, or for each output of a Dense layer.
         is_looked_up: Whether rows are gathered.
         is_multiplied: Whether queries `[..., width]` are multiplied with all rows.
-        has_fixed_ids: Whether ids that it looks up follow from no input.
     """
 
     key: Key
     values: np.ndarray
     is_looked_up: bool = False
     is_multiplied: bool = False
-    has_fixed_ids: bool = False
 
 
 @dataclass
@@ -153,8 +151,6 @@ class FrozenFunction:
                 matrix = self.matrices[use.key]
                 matrix.is_looked_up |= use.is_lookup
                 matrix.is_multiplied |= not use.is_lookup
-                if use.is_lookup:
-                    matrix.has_fixed_ids |= not self._inputs_behind(use.source)
                 self._uses.append(use)
 
     def _used(self, node: Any, place: int) -> tuple[str, _Use | None] | None:

@@ -10,8 +10,7 @@ from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.quantization import format_of
 
-from .embedding_lookup import stand_in
-from .large import in_graph, is_large
+from .large import IN_PRODUCT, captured
 from .quantize import QuantizedTable
 
 _VALUES_AT_A_TIME = 1 << 20
@@ -20,8 +19,6 @@ _VALUES_AT_A_TIME = 1 << 20
 
 def unknown_zero(x: Array) -> Array:
     """0 as int32, of which the converter does not know that it is: it follows from an input."""
-    if x.dtype.is_integer:  # ids, of which none is negative
-        return tf.cast(tf.minimum(tf.reduce_min(x), tf.constant(0, x.dtype)), tf.int32)
     return tf.cast(tf.reduce_min(tf.abs(tf.cast(x, tf.float32))) < -1.0, tf.int32)
 
 
@@ -46,7 +43,7 @@ class QuantizedOps(ReferenceOps):
         if table.is_embedding_lookup:
             values = _looked_up(table, rows)
         else:
-            stored = tf.gather(in_graph(_bits(table)), rows)
+            stored = tf.gather(captured(_bits(table)), rows)
             if table.holds_codes:
                 return tf.cast(_unpacked(stored, table), tf.int32)
             values = _floats(stored, table)
@@ -56,7 +53,7 @@ class QuantizedOps(ReferenceOps):
 
     def column(self, table: QuantizedTable, index: int) -> Array:
         place, byte = divmod(index, table.data.shape[1])
-        column = self._slice(table.data, (0, byte), (table.rows, 1))
+        column = tf.slice(captured(table.data), (0, byte), (table.rows, 1))
         column = tf.cast(tf.reshape(column, [-1]), tf.float32)
         if place:
             column = tf.floor(column * 2.0 ** (-table.packed_bits * place))
@@ -68,10 +65,10 @@ class QuantizedOps(ReferenceOps):
     def values(self, table: QuantizedTable) -> Array:
         if table.is_embedding_lookup:
             return self.gather(table, self.arange(table.rows))
-        values = _floats(self._unfolded(_bits(table)), table)
+        values = _floats(captured(_bits(table)), table)
         if len(table.scale) == 1:
             return values * table.scale[0, 0]
-        scale = self._unfolded(table.scale)
+        scale = captured(table.scale)
         if len(table.scale) < table.rows:
             scale = tf.tile(scale, [-(-table.rows // len(table.scale)), 1])[: table.rows]
         return values * scale
@@ -83,25 +80,23 @@ class QuantizedOps(ReferenceOps):
         if weights.dtype != "float32":
             weights = self.values(table)
         elif isinstance(table, QuantizedTable):
-            weights = in_graph(weights)
+            weights = captured(weights)
         product = tf.matmul(flat, weights)
         return _reshape_like(product, x)
 
     def scores(self, query: Array, table: QuantizedTable) -> Array:
-        # Passed through GATHER, or the converter would multiply the table, as floats, with
-        # whatever constant the query was multiplied with before.
-        flat = tf.gather(tf.reshape(query, [1, -1, query.shape[-1]]), self.zero)
+        flat = query if query.shape.rank == 2 else tf.reshape(query, [-1, query.shape[-1]])
         if table.width == 1:
             return _reshape_like(flat * tf.reshape(self.values(table), [-1]), query)
         if table.data.dtype == "float32":
-            return _reshape_like(tf.matmul(flat, in_graph(table.data), transpose_b=True), query)
+            return _reshape_like(tf.matmul(flat, captured(table.data), transpose_b=True), query)
         if table.packed_bits or table.holds_floats or table.in_floats:
             return _reshape_like(self._scores_of_parts(flat, table), query)
         if table.data.dtype != "int8":
             return _reshape_like(tf.matmul(flat, self.values(table), transpose_b=True), query)
-        products = tf.matmul(flat, _twin(table), transpose_b=True)
+        products = tf.matmul(flat, _integers(table), transpose_b=True)
         if table.scaled_by_row and not table.is_scaled_by_operator:
-            products = products * tf.reshape(self._unfolded(table.scale), [-1])
+            products = products * tf.reshape(captured(table.scale), [-1])
         return _reshape_like(products, query)
 
     def _scores_of_parts(self, query: Array, table: QuantizedTable) -> Array:
@@ -115,7 +110,7 @@ class QuantizedOps(ReferenceOps):
         if table.holds_floats or table.is_scaled_by_operator:
             return products
         if table.scaled_by_row:
-            return products * tf.reshape(self._unfolded(table.scale), [-1])
+            return products * tf.reshape(captured(table.scale), [-1])
         return products * table.scale[0, 0]
 
     def _rows(self, table: QuantizedTable, begin: int, count: int) -> Array:
@@ -123,9 +118,10 @@ class QuantizedOps(ReferenceOps):
         if table.is_embedding_lookup:
             return _looked_up(table, self.arange(count) + begin)
         if table.holds_floats:  # SLICE takes no integers of 16 bits
-            stored = tf.gather(in_graph(_bits(table)), self.arange(count) + begin)
+            stored = tf.gather(captured(_bits(table)), self.arange(count) + begin)
         else:
-            stored = self._slice(table.data, (begin, 0), (count, table.data.shape[1]))
+            shape = (count, table.data.shape[1])
+            stored = tf.slice(captured(table.data), (begin, 0), shape)
         return _floats(stored, table)
 
     def arange(self, n: int) -> Array:
@@ -156,26 +152,16 @@ class QuantizedOps(ReferenceOps):
             return tf.constant(table.scale[0, 0])
         if len(table.scale) < table.rows:
             rows = rows % len(table.scale)
-        return tf.gather(in_graph(table.scale), rows)
-
-    def _slice(self, data: Array, begin: tuple[int, int], size: tuple[int, int]) -> Array:
-        """Some of a constant, taken for a value that the converter cannot know."""
-        if size == data.shape:  # TensorFlow takes that for the constant itself
-            return self._unfolded(data)
-        return tf.slice(in_graph(data), tf.constant(begin) + self.zero, size)
+        return tf.gather(captured(table.scale), rows)
 
     def _unfolded(self, values: Array) -> Array:
         """A constant that the converter takes for a value it cannot know."""
-        if is_large(values):  # it is none
-            return in_graph(values)
         return tf.gather(tf.constant(values[None]), self.zero)
 
 
-def _twin(table: QuantizedTable) -> Array:
-    """Floats in place of the integers; `tflite.finish` puts these back."""
-    if is_large(table.data):
-        return tf.cast(in_graph(table.data), tf.float32)
-    return tf.constant(table.score_twin)
+def _integers(table: QuantizedTable) -> Array:
+    """What stands for the integers in a product that the runtime takes in 8 bits."""
+    return tf.cast(captured(table.data, IN_PRODUCT), tf.float32)
 
 
 def _looked_up(table: QuantizedTable, ids: Array) -> Array:
@@ -184,7 +170,7 @@ def _looked_up(table: QuantizedTable, ids: Array) -> Array:
     if flat.dtype != tf.int32:
         # Ids outside the table stay outside: none may become another by losing its high bits.
         flat = tf.cast(tf.clip_by_value(flat, -1, table.rows), tf.int32)
-    rows = tf.gather(tf.constant(stand_in(table)), flat)
+    rows = tf.gather(captured(table.stand_in), flat)
     if table.file_width > table.width:
         rows = rows[:, : table.width]
     if table.packed_bits and (shift := format_of(table.storage).shift):

@@ -1,20 +1,20 @@
-"""Tables that are too large for the graphs of TensorFlow, whose protobuf messages end at 2 GB.
+"""Tables that are no constants of the graphs that TensorFlow converts.
 
-A large table is no constant of a graph: it is a tensor, or a variable, that the graph captures.
-TensorFlow's converter sees it as an input of its type and shape, of which it can compute nothing
-beforehand, and `place_tables` puts the bytes into the file that it wrote.
+A table is a tensor, or a variable, that a graph captures. TensorFlow's converter sees it as an
+input of its type and shape, of which it can compute nothing beforehand, and `tflite.finish` puts
+the bytes into the file that it wrote. So no table is mistaken for another of the same content, none
+ends in the file as floats as well, and none meets the 2 GB at which protobuf messages end.
 """
 
 from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert import schema_py_generated as schema
 from tensorflow.python.framework import convert_to_constants
 
 from memcom_tf.errors import invalid
@@ -26,6 +26,8 @@ LARGE_BYTES = 1 << 24
 """From which on a table is not a constant: what is smaller is converted in no time."""
 LARGEST_FILE = (1 << 31) - (1 << 20)
 """Bytes that the offsets of a flatbuffer reach, less what else is in a file."""
+IN_PRODUCT = "product"
+"""The role of a table that a query is multiplied with in integers."""
 _INPUT = "memcom_table_"
 
 _tensors: dict[tuple[Any, ...], Any] = {}
@@ -41,20 +43,24 @@ def handles_of(variable: Any) -> list[Any]:
     return [part.handle for part in getattr(variable, "values", (variable,))]
 
 
-def in_graph(values: np.ndarray) -> Array:
-    """An array in a graph: a constant, or a captured tensor where it is large.
+def captured(values: np.ndarray, role: str = "") -> Array:
+    """An array as a tensor that graphs capture.
 
-    The same array is the same tensor, as long as it lives.
+    The same array in the same role is the same tensor, as long as it lives.
     """
-    if not is_large(values):
-        return tf.constant(values)
     owner = values.base if isinstance(values.base, np.ndarray) else values
-    key = (values.__array_interface__["data"][0], values.shape, values.strides, values.dtype.str)
+    address = values.__array_interface__["data"][0]
+    key = (role, address, values.shape, values.strides, values.dtype.str)
     if key not in _tensors:
         with tf.init_scope():
             _tensors[key] = tf.constant(values)
         weakref.finalize(owner, _tensors.pop, key, None)
     return _tensors[key]
+
+
+def in_graph(values: np.ndarray) -> Array:
+    """An array in a graph that is not converted: a constant, or `captured` where it is large."""
+    return captured(values) if is_large(values) else tf.constant(values)
 
 
 class Frozen(NamedTuple):
@@ -114,38 +120,40 @@ def freeze(function: Any) -> Frozen:
     return Frozen(traced.graph, inputs, traced.outputs, captures, {**origins, **captures})
 
 
-def with_table_inputs(functions: Mapping[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Functions that take the large tensors that they captured as further inputs.
+def with_table_inputs(functions: Mapping[str, Any]) -> tuple[dict[str, Any], list[Array]]:
+    """Functions that take the tables that they captured as further inputs.
 
     Args:
         functions: Concrete functions by name.
 
     Returns:
-        The functions, as they were where they captured none, and the arrays, of which number `i`
+        The functions, as they were where they captured none, and the tensors, of which number `i`
         is the input `memcom_table_<i>`.
     """
+    ours = {id(tensor) for tensor in _tensors.values()}
     tables: list[Any] = []
     found: dict[str, Any] = {}
     for name, function in functions.items():
-        captured = {
+        placed = {
             placeholder.op.name: value
             for value, placeholder in function.graph.captures
-            if value.dtype != tf.resource and _num_bytes(value) >= LARGE_BYTES
+            if id(value) in ours
+            or (value.dtype != tf.resource and _num_bytes(value) >= LARGE_BYTES)
         }
-        for value in captured.values():
+        for value in placed.values():
             if all(value is not table for table in tables):
                 tables.append(value)
-        found[name] = _with_inputs(function, captured, tables) if captured else function
-    return found, [table.numpy() for table in tables]
+        found[name] = _with_inputs(function, placed, tables) if placed else function
+    return found, tables
 
 
-def check_size(tables: Sequence[np.ndarray], variables: Sequence[Any]) -> None:
-    """Requires that a file can hold large tables, and variables that stay as they are.
+def check_size(tables: Sequence[Array], variables: Sequence[Any]) -> None:
+    """Requires that a file can hold tables, and variables that stay as they are.
 
     Raises:
         ValueError: If there are more bytes than a file can hold.
     """
-    total = sum(table.nbytes for table in tables) + sum(map(_num_bytes, variables))
+    total = sum(map(_num_bytes, [*tables, *variables]))
     if total > LARGEST_FILE:
         raise invalid(
             f"The tables of a file must take at most {LARGEST_FILE:,} bytes, which the offsets in "
@@ -155,11 +163,11 @@ def check_size(tables: Sequence[np.ndarray], variables: Sequence[Any]) -> None:
         )
 
 
-def _with_inputs(function: Any, captured: Mapping[str, Array], tables: Sequence[Array]) -> Any:
+def _with_inputs(function: Any, placed: Mapping[str, Array], tables: Sequence[Array]) -> Any:
     arguments = function.inputs[: len(function.inputs) - len(function.captured_inputs)]
     numbers = {
         name: next(i for i, table in enumerate(tables) if table is value)
-        for name, value in captured.items()
+        for name, value in placed.items()
     }
     names = [tensor.op.name for tensor in arguments] + list(numbers)
     specs = [tf.TensorSpec(x.shape, x.dtype, x.op.name) for x in arguments]
@@ -170,7 +178,7 @@ def _with_inputs(function: Any, captured: Mapping[str, Array], tables: Sequence[
     others = {
         placeholder.op.name: value
         for value, placeholder in function.graph.captures
-        if placeholder.op.name not in captured
+        if placeholder.op.name not in placed
     }
     graph_def = function.graph.as_graph_def()
     return function_of(
@@ -178,41 +186,18 @@ def _with_inputs(function: Any, captured: Mapping[str, Array], tables: Sequence[
     ).get_concrete_function()
 
 
-def place_tables(model: Any, tables: Sequence[np.ndarray]) -> None:
-    """Makes constants of the inputs that stand for tables.
+def table_inputs(model: Any) -> Iterator[tuple[Any, int, int]]:
+    """Takes the inputs that stand for tables from the signatures of an unpacked flatbuffer.
 
-    Args:
-        model: The unpacked flatbuffer.
-        tables: What `with_table_inputs` returned.
+    Yields:
+        The subgraph, the place of the tensor in it, and the number of the table.
     """
-    places: dict[int, int] = {}
     for signature in model.signatureDefs:
         graph = model.subgraphs[signature.subgraphIndex]
         for entry in [e for e in signature.inputs if e.name.startswith(_INPUT.encode())]:
-            number = int(entry.name[len(_INPUT) :])
-            if number not in places:
-                content = np.ascontiguousarray(tables[number]).reshape(-1).view(np.uint8)
-                places[number] = _buffer_with(model, content)
-            tensor = graph.tensors[entry.tensorIndex]
-            if tuple(tensor.shape) != tables[number].shape:
-                raise RuntimeError(
-                    f"A table of shape {tables[number].shape} must keep it, but the TensorFlow "
-                    f"Lite converter made it {tuple(tensor.shape)}. Please report the model."
-                )
-            tensor.buffer, tensor.shapeSignature = places[number], None
             graph.inputs = np.setdiff1d(graph.inputs, [entry.tensorIndex], assume_unique=True)
             signature.inputs.remove(entry)
-
-
-def _buffer_with(model: Any, content: np.ndarray) -> int:
-    """The number of the buffer with these bytes, which an EMBEDDING_LOOKUP may read already."""
-    for number, buffer in enumerate(model.buffers):
-        if buffer.data is not None and np.array_equal(buffer.data, content):
-            return number
-    buffer = schema.BufferT()
-    buffer.data = content
-    model.buffers.append(buffer)
-    return len(model.buffers) - 1
+            yield graph, entry.tensorIndex, int(entry.name[len(_INPUT) :])
 
 
 def _num_bytes(value: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
@@ -128,17 +129,14 @@ class QuantizedTable:
         return integers if self.holds_codes else (integers - np.float32(self.offset)) * scale
 
     @property
-    def score_twin(self) -> np.ndarray:
-        """The floats that stand for the integers in a graph that multiplies with all of them.
-
-        A scale for the table is in them; scales of rows are applied to the products.
-        """
-        return self.data.astype(np.float32) if self.scaled_by_row else self.dequantized()
-
-    @property
     def score_scale(self) -> float:
-        """The scale by which `score_twin` stands for the integers."""
+        """What a product in integers is multiplied with; scales of rows are applied to it."""
         return 1.0 if self.scaled_by_row else float(self.scale[0, 0])
+
+    @cached_property
+    def stand_in(self) -> np.ndarray:
+        """What stands for the table in a graph that reads rows by EMBEDDING_LOOKUP: its own row."""
+        return np.zeros((1, self.file_width), np.float32)
 
     @property
     def data_bytes(self) -> int:

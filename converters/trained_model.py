@@ -225,15 +225,13 @@ class TrainedModel:
                 known = found.setdefault(key, matrix)
                 known.is_looked_up |= matrix.is_looked_up
                 known.is_multiplied |= matrix.is_multiplied
-                known.has_fixed_ids |= matrix.has_fixed_ids
         for matrix in found.values():
             storage = _storage(matrix, weights)
             if storage is not None:
                 rows, width = matrix.values.shape
                 table = Table(matrix.key.variable, rows, width, storage=storage)
                 stored = quantize_table(table, matrix.values, in_file=in_file.get(table.name))
-                # The converter computes lookups of ids that it knows: of no stand-in, then.
-                if matrix.is_looked_up and not matrix.has_fixed_ids:
+                if matrix.is_looked_up:
                     stored = looked_up(stored, profile)
                 yield ShippedMatrix(matrix, stored)
 

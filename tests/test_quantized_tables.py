@@ -14,14 +14,12 @@ from memcom_tf.converters.fold import ship
 from memcom_tf.converters.packing import pack, unpack
 from memcom_tf.converters.quantize import quantize_table
 from memcom_tf.converters.report import share_not_unique
-from memcom_tf.converters.tflite import Converted, finish
 from memcom_tf.converters.top_k import top_k_of_groups
 from memcom_tf.layers import (
     FullEmbedding,
     HashedEmbedding,
     LowRankEmbedding,
     MEmComEmbedding,
-    ResidualQuantizedEmbedding,
     TruncatedEmbedding,
 )
 from memcom_tf.ops.numpy_ops import NumpyOps
@@ -158,39 +156,6 @@ def test_share_not_unique():
     full = FullEmbedding(4, 2)
     rows = np.array([[0.0, 1.0], [-0.0, 1.0], [1.0, 0.0], [0.0, -1.0]], np.float32)
     assert share_not_unique(full, {"embeddings": rows}) == 0.5
-
-
-def test_a_table_left_as_floats_is_an_error():
-    """Were the converter to compute with a table at conversion, the file would be large."""
-    layer = FullEmbedding(80, 8)
-    layer.build(None)
-    table = ship(layer).tables["embeddings"]
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
-    def look_up(ids):
-        return tf.gather(tf.constant(table.dequantized()), ids)
-
-    concrete = look_up.get_concrete_function()
-    content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
-    with pytest.raises(RuntimeError, match="'embeddings' must stay integer"):
-        finish(Converted(content), [table])
-
-
-@pytest.mark.parametrize("unpack", [lambda codes: codes, lambda codes: codes[:, 1]])
-@pytest.mark.parametrize("dtype", [tf.int32, tf.float32])
-def test_codes_left_unpacked_are_an_error(unpack, dtype):
-    layer = ResidualQuantizedEmbedding(80, 8, num_codebooks=3, num_codes=16)
-    layer.build(None)
-    table = ship(layer).tables["codes"]
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
-    def look_up(ids):
-        return tf.gather(tf.cast(unpack(tf.constant(table.dequantized())), dtype), ids)
-
-    concrete = look_up.get_concrete_function()
-    content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
-    with pytest.raises(RuntimeError, match="'codes' must stay bytes in the file"):
-        finish(Converted(content), [table])
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])

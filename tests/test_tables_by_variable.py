@@ -86,3 +86,29 @@ def test_a_table_of_a_strategy_is_found():
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         model = two_towers()
     assert stored(convert(model)) == {"users": "int8_per_row", "items": "int8_per_row"}
+
+
+@pytest.mark.parametrize("profile", ["portable", "litert"])
+def test_products_with_tables_of_equal_integers_keep_their_scales(profile, tmp_path):
+    """Twice a table has the same integers, under scales of its own."""
+
+    class Scores(keras.Model):
+        def __init__(self):
+            super().__init__(name="scores")
+            self.tables = [keras.layers.Embedding(ROWS, WIDTH, name=f"t{i}") for i in range(2)]
+
+        def call(self, ids):
+            queries = [table(ids) for table in self.tables]
+            rows = [tf.convert_to_tensor(table.embeddings) for table in self.tables]
+            return [tf.matmul(q, r, transpose_b=True) for q, r in zip(queries, rows, strict=True)]
+
+    model = Scores()
+    model(np.zeros(1, np.int32))
+    for factor, table in enumerate(model.tables, 1):
+        table.set_weights([factor * pretrained()])
+    inputs = tf.TensorSpec([None], tf.int32, name="ids")
+    conversion = convert(model, inputs=inputs, profile=profile, verify=False)
+    found = vectors(conversion, tmp_path, ids=np.arange(50, dtype=np.int32))
+    for factor, scores in enumerate(found, 1):
+        wanted = factor**2 * pretrained()[:50] @ pretrained().T
+        np.testing.assert_allclose(scores, wanted, atol=0.02 * np.abs(wanted).max())
