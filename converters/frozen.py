@@ -21,12 +21,13 @@ from memcom_tf.ops.interface import Array
 from .decisions import Decision, decision_behind, tensors_of
 from .graph_def import Replacement, function_of, node_of, replaced
 from .graph_ops import QuantizedOps, unknown_zero
-from .large import freeze, handles_of, in_graph
+from .large import freeze, handles_of, in_graph, shape_of
+from .product_forms import by_columns, is_plain
 from .quantize import QuantizedTable
 from .rounding import ROUNDED, Rounding
+from .views import View, Views
 
 _LOOKUPS = ("GatherV2", "Gather", "ResourceGather")
-_PASSED_THROUGH = ("Identity", "ReadVariableOp", "StopGradient")
 # Operators of which NaN is not the result where it is an argument.
 _COMPARED = (
     *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Maximum", "Minimum", "Max", "Min"),
@@ -63,6 +64,7 @@ class Matrix:
 @dataclass
 class _Use:
     node: Any
+    constant: str
     key: Key
     source: str
     """The input that is not the matrix: ids or queries."""
@@ -101,10 +103,12 @@ class FrozenFunction:
         names = sorted(function.structured_outputs)
         self._outputs = dict(zip(names, (tensor.name for tensor in frozen.outputs), strict=True))
         self._trained = self._find_trained(frozen.origins)
+        ranks = {node: len(variables[name].shape) for node, name in self._trained.items()}
+        self._views = Views(self._nodes, ranks, partial(shape_of, graph))
         self.matrices: dict[Key, Matrix] = {}
         self._uses: list[_Use] = []
-        self.left: dict[str, set[str]] = {}
-        """Kinds of nodes that read a trained constant otherwise, by the name of its variable."""
+        self._left: dict[str, set[str]] = {}
+        """Kinds of nodes that read a trained constant otherwise, by its name."""
         self._find_uses()
 
     def _find_trained(self, origins: Mapping[str, Any]) -> dict[str, str]:
@@ -121,55 +125,49 @@ class FrozenFunction:
             if id(value) in names and node in self._nodes
         }
 
-    def _constant(self, name: str) -> tuple[str, bool] | None:
-        """The trained constant behind an input, and whether it is transposed on the way."""
-        transposed = False
-        while True:
-            node = self._nodes[node_of(name)]
-            if node.name in self._trained:
-                return node.name, transposed
-            if node.op == "Transpose":
-                order = self.constant_input(node.input[1])
-                if order is None or order.tolist() != [1, 0]:
-                    return None
-                transposed = not transposed
-            elif node.op not in _PASSED_THROUGH:
-                return None
-            name = node.input[0]
+    @property
+    def left(self) -> dict[str, set[str]]:
+        """Kinds of nodes that read a trained matrix otherwise, by the name of its variable."""
+        return {self._trained[constant]: kinds for constant, kinds in self._left.items()}
 
     def _find_uses(self) -> None:
         for node in self._graph_def.node:
-            used = [self._used(node, place) for place in range(len(node.input))]
-            for constant, use in filter(None, used):
-                if use is None:
-                    self.left.setdefault(self._trained[constant], set()).add(node.op)
-                    continue
-                if use.key not in self.matrices:
-                    values = np.asarray(self._variables[use.key.variable])
-                    rows = np.ascontiguousarray(values.T) if use.key.transposed else values
-                    self.matrices[use.key] = Matrix(use.key, rows)
-                matrix = self.matrices[use.key]
-                matrix.is_looked_up |= use.is_lookup
-                matrix.is_multiplied |= not use.is_lookup
-                self._uses.append(use)
+            # What passes a matrix on is not what uses it.
+            if node.name in self._trained or self._views.of(node.name) is not None:
+                continue
+            for place, name in enumerate(node.input):
+                view = None if name.startswith("^") else self._views.of(name)
+                if view is not None:
+                    self._add_use(node, place, view)
+        for tensor in self._outputs.values():
+            view = self._views.of(tensor)
+            if view is not None:
+                self._left.setdefault(view.constant, set()).add("an output")
 
-    def _used(self, node: Any, place: int) -> tuple[str, _Use | None] | None:
-        """The trained constant that a node reads at a place, and how, where it can be replaced."""
-        if node.input[place].startswith("^") or node.op in (*_PASSED_THROUGH, "Transpose"):
-            return None
-        found = self._constant(node.input[place])
-        if found is None:
-            return None
-        constant, transposed = found
-        name = self._trained[constant]
-        if len(self._variables[name].shape) != 2:
-            return constant, None
-        if node.op in _LOOKUPS and place == 0 and not transposed and _by_rows(self, node):
-            return constant, _Use(node, Key(name, False), node.input[1], is_lookup=True)
-        if node.op == "MatMul" and place == 1 and not node.attr["transpose_a"].b:
-            by_columns = not (node.attr["transpose_b"].b ^ transposed)
-            return constant, _Use(node, Key(name, by_columns), node.input[0], is_lookup=False)
-        return constant, None
+    def _add_use(self, node: Any, place: int, view: View) -> None:
+        use = self._use(node, place, view)
+        if use is None:
+            self._left.setdefault(view.constant, set()).add(node.op)
+            return
+        if use.key not in self.matrices:
+            values = np.asarray(self._variables[use.key.variable])
+            rows = np.ascontiguousarray(values.T) if use.key.transposed else values
+            self.matrices[use.key] = Matrix(use.key, rows)
+        matrix = self.matrices[use.key]
+        matrix.is_looked_up |= use.is_lookup
+        matrix.is_multiplied |= not use.is_lookup
+        self._uses.append(use)
+
+    def _use(self, node: Any, place: int, view: View) -> _Use | None:
+        """How a node uses a matrix that it reads at a place, where it can be replaced."""
+        constant, name = view.constant, self._trained[view.constant]
+        if view.is_plain and node.op in _LOOKUPS and place == 0:
+            if not view.is_transposed and _by_rows(self, node):
+                return _Use(node, constant, Key(name, False), node.input[1], is_lookup=True)
+        elif is_plain(node, place, view):
+            key = Key(name, by_columns(node, view))
+            return _Use(node, constant, key, node.input[0], is_lookup=False)
+        return None
 
     def constant_input(self, name: str) -> Any:
         """The value of a constant input; None where it is computed."""
@@ -248,7 +246,10 @@ class FrozenFunction:
             ops, table = QuantizedOps(unknown_zero(x)), tables[use.key]
             return ops.gather(table, x) if use.is_lookup else ops.scores(x, table)
 
-        return self._function(*self._replaced(tables, over_integers))
+        def values(table: QuantizedTable, x: Array) -> Array:
+            return QuantizedOps(unknown_zero(x)).values(table)
+
+        return self._function(*self._replaced(tables, over_integers, values))
 
     def dequantized(self, tables: Mapping[Key, QuantizedTable], rounding: Rounding = "none") -> Any:
         """The function over the floats that the integers stand for.
@@ -270,27 +271,64 @@ class FrozenFunction:
                 x = ROUNDED[rounding](x)
             return tf.matmul(x, values, transpose_b=True)
 
+        def values(table: QuantizedTable, _: Array) -> Array:
+            return in_graph(table.dequantized())
+
         fetched = tensors_of(self.decisions)
-        return self._function(*self._replaced(tables, over_floats), fetched)
+        return self._function(*self._replaced(tables, over_floats, values), fetched)
 
     def _replaced(
-        self, tables: Mapping[Key, QuantizedTable], compute: Callable[[_Use, Array], Array]
+        self,
+        tables: Mapping[Key, QuantizedTable],
+        compute: Callable[[_Use, Array], Array],
+        values: Callable[[QuantizedTable, Array], Array],
     ) -> tuple[Any, dict[str, Any]]:
-        """The graph with what `compute` makes of ids, or queries, in place of each use."""
+        """The graph with what ships in place of trained matrices.
+
+        Args:
+            tables: What ships.
+            compute: What takes the place of a use, from ids or queries.
+            values: What takes the place of the matrix where it is read otherwise, from any input.
+        """
         replacements = []
+        read = set(self._left)
         for use in self._uses:
             if use.key in tables:
                 # Of a query the graph need not know the width.
                 width = None if use.is_lookup else tables[use.key].width
-                replacement = Replacement(use.node.name, use.source, partial(compute, use), width)
-                replacements.append(replacement)
+                given = (use.node.name, [use.source], partial(compute, use), width)
+                replacements.append(Replacement(*given))
+            else:
+                read.add(use.constant)
+        keys = {key.variable: key for key in tables}
+        for constant in sorted(read):
+            if (key := keys.get(self._trained[constant])) is not None:
+                matrix = partial(_oriented, partial(values, tables[key]), key)
+                replacements += [
+                    Replacement(node, self._inputs[:1], matrix) for node in self._reads(constant)
+                ]
         return replaced(self._graph, self._captures, replacements)
+
+    def _reads(self, constant: str) -> list[str]:
+        """The nodes whose output is the value of what is trained."""
+        if self._tensor(f"{constant}:0").dtype != tf.resource:
+            return [constant]
+        return [
+            node.name
+            for node in self._graph_def.node
+            if node.op == "ReadVariableOp" and node_of(node.input[0]) == constant
+        ]
 
     def _function(
         self, graph_def: Any, captures: Mapping[str, Any], fetched: Iterable[str] = ()
     ) -> Any:
         outputs = {**self._outputs, **{name: name for name in fetched}}
         return function_of(graph_def, self._inputs, self.specs, captures, outputs, scope="frozen")
+
+
+def _oriented(values: Callable[[Array], Array], key: Key, x: Array) -> Array:
+    """A matrix as its variable has it."""
+    return tf.transpose(values(x)) if key.transposed else values(x)
 
 
 def _by_rows(frozen: FrozenFunction, node: Any) -> bool:

@@ -53,14 +53,14 @@ class Replacement(NamedTuple):
 
     Attributes:
         node: Its name.
-        source: The tensor that it is computed from, as another node names it.
-        compute: Computes its only output, float32, from that tensor.
-        width: The tensor's last dimension, where the graph may not know it.
+        sources: The tensors that it is computed from, as another node names them.
+        compute: Computes its only output from these tensors.
+        width: The first tensor's last dimension, where the graph may not know it.
     """
 
     node: str
-    source: str
-    compute: Callable[[Array], Array]
+    sources: Sequence[str]
+    compute: Callable[..., Array]
     width: int | None = None
 
 
@@ -80,40 +80,42 @@ def replaced(
     graph_def, captures = graph.as_graph_def(), dict(captures)
     nodes = {node.name: node for node in graph_def.node}
     for replacement in replacements:
-        source = graph.get_tensor_by_name(_tensor_name(replacement.source))
-        shape = source.shape
-        if replacement.width is not None:
-            shape = [*shape[:-1], replacement.width]
+        specs = []
+        for place, name in enumerate(replacement.sources):
+            source = graph.get_tensor_by_name(tensor_name(name))
+            shape = source.shape
+            if replacement.width is not None and place == 0:
+                shape = [*shape[:-1], replacement.width]
+            specs.append(tf.TensorSpec(shape, source.dtype, name=f"x{place}"))
         traced = tf.function(
-            replacement.compute,
-            input_signature=[tf.TensorSpec(shape, source.dtype, name="x")],
-            autograph=False,
+            replacement.compute, input_signature=specs, autograph=False
         ).get_concrete_function()
         prefix = f"{replacement.node}/replaced/"
-        moved = _moved(traced.graph.as_graph_def().node, replacement.source, prefix)
-        graph_def.node.extend(moved)
+        inputs = traced.inputs[: len(specs)]
+        sources = {x.op.name: name for x, name in zip(inputs, replacement.sources, strict=True)}
+        graph_def.node.extend(_moved(traced.graph.as_graph_def().node, sources, prefix))
         for value, placeholder in traced.graph.captures:
             captures[prefix + placeholder.op.name] = value
-        node = nodes[replacement.node]
+        node, (output,) = nodes[replacement.node], traced.outputs
         controls = [name for name in node.input if name.startswith("^")]
         node.Clear()
         node.op, node.name = "Identity", replacement.node
-        node.input.extend([prefix + traced.outputs[0].op.name, *controls])
-        node.attr["T"].type = tf.float32.as_datatype_enum
+        node.input.extend([sources.get(output.op.name, prefix + output.name), *controls])
+        node.attr["T"].type = output.dtype.as_datatype_enum
     return graph_def, captures
 
 
-def _moved(nodes: Iterable[Any], source: str, prefix: str) -> Iterator[Any]:
-    """Nodes under new names, which read `source` instead of the placeholder `x`."""
+def _moved(nodes: Iterable[Any], sources: Mapping[str, str], prefix: str) -> Iterator[Any]:
+    """Nodes under new names, which read `sources` instead of the placeholders of that name."""
     for node in nodes:
-        if node.name == "x":
+        if node.name in sources:
             continue
         copy = tf.compat.v1.NodeDef()
         copy.CopyFrom(node)
         copy.name = prefix + node.name
         for place, name in enumerate(node.input):
-            if node_of(name) == "x":
-                copy.input[place] = source
+            if node_of(name) in sources:
+                copy.input[place] = sources[node_of(name)]
             elif name.startswith("^"):
                 copy.input[place] = f"^{prefix}{name[1:]}"
             else:
@@ -126,7 +128,8 @@ def node_of(name: str) -> str:
     return name.lstrip("^").partition(":")[0]
 
 
-def _tensor_name(name: str) -> str:
+def tensor_name(name: str) -> str:
+    """Name of the tensor that an input is."""
     return name if ":" in name else f"{name}:0"
 
 

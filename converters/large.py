@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,9 @@ from tensorflow.python.framework import convert_to_constants
 from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import Array
 
-from .graph_def import function_of, import_graph, outputs_of
+from .graph_def import function_of, import_graph, outputs_of, replaced, tensor_name
+from .product_forms import plain_products
+from .views import Views
 
 LARGE_BYTES = 1 << 24
 """From which on a table is not a constant: what is smaller is converted in no time."""
@@ -84,20 +87,18 @@ class Frozen(NamedTuple):
 
 
 def freeze(function: Any) -> Frozen:
-    """Turns the variables of a concrete function into constants; captures the large ones."""
+    """Turns the variables of a concrete function into constants; captures the large ones.
+
+    Products with trained matrices are in the form of `product_forms`.
+    """
     # A constant has the name of the placeholder that it takes the place of.
     origins = {placeholder.op.name: value for value, placeholder in function.graph.captures}
     variables = {id(variable.handle): variable for variable in function.graph.variables}
     large = {
-        placeholder.op.name: value
-        for value, placeholder in function.graph.captures
+        name: value
+        for name, value in origins.items()
         if _num_bytes(variables.get(id(value), value)) >= LARGE_BYTES
     }
-    if not large:
-        frozen = convert_to_constants.convert_variables_to_constants_v2(
-            function, lower_control_flow=False
-        )
-        return Frozen(frozen.graph, frozen.inputs, frozen.outputs, {}, origins)
     # What the public function does, with its converter's own list of what stays.
     data = convert_to_constants._FunctionConverterDataInEager(
         func=function,
@@ -107,17 +108,47 @@ def freeze(function: Any) -> Frozen:
     )
     graph_def, _ = convert_to_constants._replace_variables_by_constants(data)
     inputs = function.inputs[: len(function.inputs) - len(function.captured_inputs)]
-    names = [tensor.op.name for tensor in inputs]
     specs = [tf.TensorSpec(x.shape, x.dtype, x.op.name) for x in inputs]
     outputs = [tensor.name for tensor in function.outputs]
+    frozen = _traced(graph_def, specs, large, outputs, origins)
+    nodes = {node.name: node for node in frozen.graph.as_graph_def().node}
+    ranks = {
+        name: len(variables.get(id(value), value).shape)
+        for name, value in frozen.origins.items()
+        if name in nodes
+    }
+    views = Views(nodes, ranks, partial(shape_of, frozen.graph))
+    rewritten = list(plain_products(nodes, views))
+    if not rewritten:
+        return frozen
+    graph_def, captures = replaced(frozen.graph, frozen.captures, rewritten)
+    names = [tensor.name for tensor in frozen.outputs]
+    return _traced(graph_def, specs, captures, names, frozen.origins)
+
+
+def _traced(
+    graph_def: Any,
+    specs: Sequence[Any],
+    captures: Mapping[str, Any],
+    outputs: Sequence[str],
+    origins: Mapping[str, Any],
+) -> Frozen:
+    names = [spec.name for spec in specs]
 
     def run(*arguments: Array) -> list[Array]:
-        return import_graph(graph_def, dict(zip(names, arguments, strict=True)), large, outputs, "")
+        inputs = dict(zip(names, arguments, strict=True))
+        return import_graph(graph_def, inputs, captures, outputs, "")
 
     traced = tf.function(run, input_signature=specs, autograph=False).get_concrete_function()
-    captures = {placeholder.op.name: value for value, placeholder in traced.graph.captures}
+    found = {placeholder.op.name: value for value, placeholder in traced.graph.captures}
     inputs = traced.inputs[: len(specs)]
-    return Frozen(traced.graph, inputs, traced.outputs, captures, {**origins, **captures})
+    return Frozen(traced.graph, inputs, traced.outputs, found, {**origins, **found})
+
+
+def shape_of(graph: Any, name: str) -> Sequence[int | None] | None:
+    """The shape of a tensor, by the name that inputs of nodes give it; None where unknown."""
+    shape = graph.get_tensor_by_name(tensor_name(name)).shape
+    return None if shape.rank is None else shape.as_list()
 
 
 def with_table_inputs(functions: Mapping[str, Any]) -> tuple[dict[str, Any], list[Array]]:

@@ -35,7 +35,7 @@ def with_stable_softplus(function: Any) -> Any:
     graph_def, captures = replaced(
         function.graph,
         captures,
-        [Replacement(node.name, node.input[0], _softplus) for node in nodes],
+        [Replacement(node.name, node.input[:1], _softplus) for node in nodes],
     )
     return function_of(
         graph_def,

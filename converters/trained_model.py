@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -225,7 +225,7 @@ class TrainedModel:
                 known = found.setdefault(key, matrix)
                 known.is_looked_up |= matrix.is_looked_up
                 known.is_multiplied |= matrix.is_multiplied
-        for matrix in found.values():
+        for matrix in _one_of_each_variable(found.values()):
             storage = _storage(matrix, weights)
             if storage is not None:
                 rows, width = matrix.values.shape
@@ -267,14 +267,25 @@ class TrainedModel:
         """Larger matrices that stay floats, and why, by name."""
         variables = self.source.variables
         found: dict[str, str] = {}
+        shipped = {key.variable for key in self._tables}
         for function in self._frozen.values():
             for name, operators in function.left.items():
-                if int(np.prod(variables[name].shape)) >= _LEAST_VALUES:
+                if name not in shipped and int(np.prod(variables[name].shape)) >= _LEAST_VALUES:
                     found[name] = f"read by {', '.join(sorted(operators))}"
-        for shipped in self.matrices:
-            if shipped.table.name in self.in_floats and shipped.table.storage == "float32":
-                found[shipped.table.name] = self.in_floats[shipped.table.name]
+        for matrix in self.matrices:
+            if matrix.table.name in self.in_floats and matrix.table.storage == "float32":
+                found[matrix.table.name] = self.in_floats[matrix.table.name]
         return found
+
+
+def _one_of_each_variable(matrices: Iterable[Matrix]) -> Iterable[Matrix]:
+    """Ids are looked up in rows; what is read both ways otherwise is stored one way."""
+    found: dict[str, Matrix] = {}
+    for matrix in matrices:
+        known = found.setdefault(matrix.key.variable, matrix)
+        if matrix.is_looked_up and not known.is_looked_up:
+            found[matrix.key.variable] = matrix
+    return found.values()
 
 
 def _storage(matrix: Matrix, weights: Weights) -> Storage | None:
