@@ -17,7 +17,7 @@ from .editing import MIN_RUNTIME_VERSION, drop_unused_buffers, pack
 from .large import check_size, with_table_inputs
 from .placing import put_tables
 from .quantize import QuantizedTable
-from .softplus import with_stable_softplus
+from .stable import with_stable_numbers
 
 if TYPE_CHECKING:
     from .prepared import Prepared
@@ -47,7 +47,7 @@ def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> Conver
         ValueError: If the functions cannot be expressed in builtin operators.
     """
     traced = {
-        name: with_stable_softplus(f.get_concrete_function()) for name, f in signatures.items()
+        name: with_stable_numbers(f.get_concrete_function()) for name, f in signatures.items()
     }
     concrete, tables = with_table_inputs(traced)
     module = tf.Module()
