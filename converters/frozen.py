@@ -230,8 +230,8 @@ class FrozenFunction:
         return seen & set(self._inputs)
 
     def original(self) -> Any:
-        """The function as it was."""
-        return self._function(self._graph_def, self._captures)
+        """The function as it was, which returns the tensors behind its `decisions`, too."""
+        return self._function(self._graph_def, self._captures, tensors_of(self.decisions))
 
     def fetching(self, tensors: Mapping[str, str]) -> Any:
         """The function as it was, with other tensors as its outputs."""

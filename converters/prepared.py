@@ -17,7 +17,7 @@ from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.models import NextItemRanker
 
-from .fold import ShippedEmbedding, find_embeddings, ship
+from .fold import ShippedEmbedding, find_embeddings, names_of, ship
 from .inputs import Samples
 from .quantization_error import QuantizationWarning
 from .quantize import QuantizedTable
@@ -25,7 +25,7 @@ from .report import describe_embedding, describe_matrix
 from .signatures import Signatures, embed_signatures, ranker_signatures, vector_signatures
 from .sources import KerasSource, SavedModelSource, Source
 from .trained_model import TrainedModel
-from .weights import Profile, Weights, check_profile, check_weights, storages_in
+from .weights import Profile, Weights, check_profile, check_weights, stored_in
 
 
 @dataclass(frozen=True)
@@ -165,12 +165,13 @@ def prepare(
     """
     check_weights(weights)
     check_profile(profile)
-    in_file = {} if described is None else storages_in(described)
     if isinstance(model, str | os.PathLike):
         saved = SavedModelSource(Path(model))
         prepared = Prepared(None, saved, weights, profile, [], k, samples, described)
     else:
         embeddings = _checked(model)
+        names = [name for embedding in embeddings for name in names_of(embedding)]
+        in_file = {} if described is None else stored_in(described, names)
         shipped = [ship(embedding, weights, profile, in_file) for embedding in embeddings]
         source = KerasSource(model, inputs)
         prepared = Prepared(model, source, weights, profile, shipped, k, samples, described)

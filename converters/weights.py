@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from memcom_tf.errors import invalid
 from memcom_tf.tables import Storage, Table
@@ -69,11 +69,39 @@ def stored_as(table: Table, kind: Kind) -> Table:
     return table.stored_as(cast(Storage, table.storage.replace(_INTEGERS_OF_VECTORS, kind)))
 
 
-def storages_in(description: Mapping[str, Any]) -> dict[str, Storage]:
-    """How the tables of a file are stored, by name; none of which its description says two ways."""
-    found: dict[str, set[Storage]] = {}
-    for embedding in description.get("embeddings", []):
-        for table in embedding["tables"]:
-            name = "/".join(filter(None, (embedding["name"], table["name"])))
-            found.setdefault(name, set()).add(table["storage"])
-    return {name: storages.pop() for name, storages in found.items() if len(storages) == 1}
+class Stored(NamedTuple):
+    """What a file decided about a table.
+
+    Attributes:
+        storage: How it is stored.
+        in_floats: Why it is multiplied in floats; empty where it is not.
+    """
+
+    storage: Storage
+    in_floats: str
+
+
+def stored_in(
+    description: Mapping[str, Any], names: Sequence[str], first: int = 0
+) -> dict[str, Stored]:
+    """What a file decided about the tables of its model.
+
+    Args:
+        description: That of the file.
+        names: The tables of the model in their order. Layers of a model that was built again may
+            have other names than they had.
+        first: The place of the first of them among all tables of the file.
+
+    Returns:
+        By the names of the model; nothing of a file that has fewer tables.
+    """
+    reasons = description.get("multiplied_in_floats", {})
+    tables = [
+        ("/".join(filter(None, (embedding["name"], table["name"]))), table["storage"])
+        for embedding in description.get("embeddings", [])
+        for table in embedding["tables"]
+    ][first : first + len(names)]
+    return {
+        ours: Stored(storage, reasons.get(theirs, ""))
+        for ours, (theirs, storage) in zip(names, tables, strict=False)
+    }
