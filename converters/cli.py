@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import memcom_tf
+from memcom_tf.errors import on_command_line
+
+from memcom_tf.vocabulary.parts import OutOfVocabulary
 
 from . import commands, ops_commands, ranker_commands
 from .quantization_error import QuantizationWarning
@@ -34,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), on_command_line():
             warnings.showwarning = partial(_show_warning, warnings.showwarning)
             return int(options.run(options))
     except BrokenPipeError:
@@ -85,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     compress.add_argument("model", type=Path, metavar="MODEL.keras")
     _add_interactions(compress)
+    compress.add_argument(
+        "--new-items",
+        choices=get_args(OutOfVocabulary),
+        help="items that the model does not know: drop leaves their interactions out, share gives "
+        "them the id that unknown items share, if the model has one, error (the default) stops",
+    )
     compress.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.tflite")
     size = compress.add_mutually_exclusive_group(required=True)
     size.add_argument(
@@ -201,12 +210,24 @@ def _add_interactions(parser: argparse.ArgumentParser) -> None:
         "interactions",
         type=Path,
         metavar="INTERACTIONS",
-        help=".csv, .tsv, .parquet or .npz; a column `test` of 0 and 1 says what is held out, "
-        "without it the last item of each user is",
+        help=".csv, .tsv (also .gz or .zst), .parquet or .npz; a column `test` of 0 and 1 says "
+        "what is held out, without it the last item of each user is",
     )
     for column in ("user", "item"):
         parser.add_argument(f"--{column}", default=column, help=f"column of the {column}s")
-    parser.add_argument("--time", help="column of times (the order of the rows)")
+    time = parser.add_mutually_exclusive_group()
+    time.add_argument(
+        "--time",
+        help="column of times: numbers, dates or date-times (one that is called time, timestamp, "
+        "date, datetime or unixReviewTime; else the order of the rows counts)",
+    )
+    time.add_argument(
+        "--no-time",
+        dest="time",
+        action="store_const",
+        const=False,
+        help="the order of the rows counts as time, whatever columns there are",
+    )
     parser.add_argument("--epochs", type=int, help="epochs at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-k", type=int, default=10, help="length of the ranked list (10)")

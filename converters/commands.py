@@ -8,7 +8,6 @@ import importlib
 import importlib.util
 import os
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +60,26 @@ def _load_examples(path: Path | None, model: Any) -> Any:
         return None
     import numpy as np
 
+    from memcom_tf.datasets.npz import read_arrays
     from memcom_tf.evaluation import Examples
 
     require_file(path)
+    must = "The examples must be an .npz file of `history` and `target`, integers"
     try:
-        with np.load(path) as arrays:
-            history, target = arrays["history"], arrays["target"]
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path, ("history", "target"))
+    except ValueError as error:
+        raise ValueError(message(f"{must}.", str(error), path=str(path))) from error
+    history, target = arrays["history"], arrays["target"]
+    if history.dtype.kind not in "iu" or target.dtype.kind not in "iu" or not target.ndim:
         raise ValueError(
             message(
-                "The examples must be an .npz file of `history` and `target`.", "", path=str(path)
+                f"{must} [n, L] and [n] or [n, P].",
+                "",
+                history=f"{history.dtype} {list(history.shape)}",
+                target=f"{target.dtype} {list(target.shape)}",
+                path=str(path),
             )
-        ) from error
+        )
     vocabulary = getattr(model, "vocabulary", None)
     users = np.arange(len(target))
     if vocabulary is None:

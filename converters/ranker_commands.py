@@ -18,10 +18,10 @@ def train(options: argparse.Namespace) -> int:
     """Trains a ranker on interactions and saves it."""
     _check_output(options.output, options.force, ".keras")
     require_file(options.interactions)
+    split = _split(options, _log(options), None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from memcom_tf.training import TrainingSettings, train_ranker
 
-    split = _split(options, None)
     settings = TrainingSettings(seed=options.seed, k=options.k)
     if options.epochs is not None:
         settings = replace(settings, epochs=options.epochs)
@@ -40,6 +40,7 @@ def compress(options: argparse.Namespace) -> int:
     if options.save_model is not None:
         _check_output(options.save_model, options.force, ".keras")
     require_file(options.interactions)
+    log = _log(options)
     model = load_model(options)
     from memcom_tf.compression import SETTINGS, compress_ranker
 
@@ -55,7 +56,7 @@ def compress(options: argparse.Namespace) -> int:
         settings = replace(settings, epochs=options.epochs)
     compression = compress_ranker(
         model,
-        _split(options, model),
+        _split(options, log, model),
         max_bytes=options.max_bytes,
         ratio=options.ratio,
         settings=settings,
@@ -97,17 +98,35 @@ def parse_bytes(text: str) -> int:
     return int(value)
 
 
-def _split(options: argparse.Namespace, model: Any) -> Any:
-    from memcom_tf.evaluation import load_split
+def _log(options: argparse.Namespace) -> Any:
+    """The interactions, read before TensorFlow is loaded: what is wrong is said at once."""
+    from memcom_tf.datasets import load_log
 
-    return load_split(
+    return load_log(
         options.interactions,
         user=options.user,
         item=options.item,
         time=options.time,
-        history_length=options.history_length if model is None else model.history_length,
-        vocabulary=None if model is None else model.vocabulary,
+        report=_say,
     )
+
+
+def _split(options: argparse.Namespace, log: Any, model: Any) -> Any:
+    from memcom_tf.evaluation import split_log
+
+    if model is None:
+        return split_log(log, history_length=options.history_length, report=_say)
+    return split_log(
+        log,
+        history_length=model.history_length,
+        vocabulary=model.vocabulary,
+        new_items=options.new_items,
+        report=_say,
+    )
+
+
+def _say(line: str) -> None:
+    print(f"memcom: {line}", file=sys.stderr, flush=True)
 
 
 def _check_output(path: Path, force: bool, suffix: str) -> None:
