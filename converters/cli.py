@@ -16,7 +16,6 @@ from typing import Any, get_args
 
 import memcom_tf
 from memcom_tf.errors import on_command_line
-
 from memcom_tf.vocabulary.parts import OutOfVocabulary
 
 from . import commands, ops_commands, ranker_commands
@@ -45,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return commands.DONE
     except _bad_input_errors() as error:
-        print(f"memcom: error: {' '.join(str(error).split())}", file=sys.stderr)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        print(f"memcom: error: {reason}", file=sys.stderr)
         return _BAD_INPUT
 
 
@@ -63,7 +63,7 @@ def _bad_input_errors() -> tuple[type[Exception], ...]:
     """What bad input raises; of TensorFlow, which the phone's side never loads, OpError."""
     tensorflow = sys.modules.get("tensorflow")
     of_tensorflow = () if tensorflow is None else (tensorflow.errors.OpError,)
-    return (ValueError, TypeError, ImportError, OSError, *of_tensorflow)
+    return (ValueError, TypeError, ImportError, OSError, MemoryError, *of_tensorflow)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -295,7 +296,8 @@ def require_file(path: Path) -> None:
 
 
 def _id_of(vocabulary: Any, text: str) -> int:
-    numeric = text.lstrip("-").isdigit() and text not in vocabulary
+    # "007" is no way to write 7: the items of a shop may differ in their leading zeros.
+    numeric = re.fullmatch("0|-?[1-9][0-9]*", text) and text not in vocabulary
     item = int(text) if numeric else text
     if "title" in vocabulary.details and item not in vocabulary:
         return int(vocabulary.find(text))

@@ -34,6 +34,15 @@ def typed(
     Raises:
         ValueError: As `ColumnFile.read`.
     """
+    try:
+        return _typed(column, kind, place, where, of_text)
+    except pa.ArrowException as error:  # a type, or values, that Arrow cannot convert
+        raise unfit(kind, where, type=str(column.type)[:60]) from error
+
+
+def _typed(
+    column: pa.ChunkedArray, kind: Kind, place: Place, where: Where, of_text: bool
+) -> Column:
     if kind == "time":
         return times_of(column, place, where)
     if column.null_count:

@@ -78,7 +78,7 @@ def open_columns(path: str | os.PathLike[str]) -> ColumnFile:
     """
     source = Path(path)
     name = source.name.lower()
-    suffix = next((end for end in sorted(SUFFIXES, key=len, reverse=True) if name.endswith(end)), "")
+    suffix = next((end for end in SUFFIXES if name.endswith(end)), "")
     if not suffix:
         raise invalid(
             f"The file's name must end in one of {', '.join(SUFFIXES)}.",

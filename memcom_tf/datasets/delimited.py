@@ -58,9 +58,7 @@ class DelimitedFile:
             # Each column is let go once it is typed.
             chunks = [batch.pop(name) for batch in batches]
             where = {"column": name, "path": str(self.path)}
-            columns[name] = typed(
-                pa.chunked_array(chunks), kind, self._place, where, of_text=True
-            )
+            columns[name] = typed(pa.chunked_array(chunks), kind, self._place, where, of_text=True)
         return columns
 
     def _batches(self, kinds: Mapping[str, Kind]) -> Iterator[dict[str, pa.Array]]:

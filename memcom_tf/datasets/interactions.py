@@ -95,6 +95,10 @@ class Interactions:
             self._details,
         )
 
+    def __repr__(self) -> str:
+        users, items = len(self._users.values), len(self._items.values)
+        return f"<Interactions: {len(self)} of {users} users with {items} items>"
+
     def __len__(self) -> int:
         return len(self._users)
 

@@ -48,9 +48,8 @@ class Labels:
         """
         if isinstance(column, Labels):
             return column
-        if isinstance(column, np.ndarray) and column.dtype.kind in "iu" and column.ndim == 1:
-            if not len(column) or int(column.max()) < 2**63:
-                return cls.of_integers(column.astype(np.int64))
+        if _is_of_int64(column):
+            return cls.of_integers(np.asarray(column, np.int64))
         checked = as_column(column, name)
         if checked.kind is int:
             try:
@@ -84,8 +83,17 @@ class Labels:
         return len(self.codes)
 
 
+def _is_of_int64(column: object) -> bool:
+    """Whether a column is an array that needs no look at every value."""
+    return (
+        isinstance(column, np.ndarray)
+        and column.ndim == 1
+        and column.dtype.kind in "iu"
+        and (not len(column) or int(column.max()) < 2**63)
+    )
+
+
 def narrow(codes: npt.NDArray[Any]) -> CodeArray:
     """The codes as int32 where they fit."""
     fits = not len(codes) or int(codes.max()) <= np.iinfo(np.int32).max
-    narrowed: CodeArray = codes.astype(np.int32 if fits else np.int64, copy=False)
-    return narrowed
+    return codes.astype(np.int32, copy=False) if fits else codes.astype(np.int64, copy=False)

@@ -130,13 +130,9 @@ def load_log(
         report(_reading(user, item, time, test))
     columns: dict[str, Any] = file.read(wanted)
     if not len(columns[user]):
-        raise invalid(
-            "There must be interactions.", "The file has no rows.", path=str(file.path)
-        )
+        raise invalid("There must be interactions.", "The file has no rows.", path=str(file.path))
     times = columns[time] if time else None
-    return Log(
-        Interactions(columns[user], columns[item], times), columns[test] if test else None
-    )
+    return Log(Interactions(columns[user], columns[item], times), columns[test] if test else None)
 
 
 def _require(file: ColumnFile, wanted: list[str]) -> None:

@@ -137,9 +137,7 @@ def array_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     return tuple(name.removesuffix(_END) for name in names)
 
 
-def read_arrays(
-    path: str | os.PathLike[str], names: Iterable[str]
-) -> dict[str, npt.NDArray[Any]]:
+def read_arrays(path: str | os.PathLike[str], names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
     """Reads arrays of an .npz file that need not be trusted.
 
     Objects (pickles), structured and complex numbers are refused. An array must be as long as
@@ -190,7 +188,7 @@ def _array(member: IO[bytes], info: zipfile.ZipInfo) -> npt.NDArray[Any]:
             f"{MOST_UNPACKED}-fold; save such an array with numpy.savez, which does not pack"
         )
     data = np.empty(size, np.uint8)
-    rest = memoryview(data)
+    rest = data.data
     while len(rest):
         got = member.readinto(rest)  # type: ignore[attr-defined]
         if not got:

@@ -113,9 +113,7 @@ def _one_kind(column: pa.ChunkedArray, place: Place, where: Where) -> str:
     if rest.any():
         row = int(rest.argmax())
         if not column[row].as_py():
-            raise missing_value(
-                where, int(pc.sum(pc.equal(column, "")).as_py()), **place(row)
-            )
+            raise missing_value(where, int(pc.sum(pc.equal(column, "")).as_py()), **place(row))
         raise unfit("time", where, **place(row), value=shown(column[row].as_py()))
     if len(first) > 1:
         examples = {kind: shown(column[row].as_py()) for kind, row in first.items()}

@@ -83,7 +83,9 @@ def ids_of(items: Labels, vocabulary: Vocabulary, new_items: OutOfVocabulary | N
             items=items.values[:_SHOWN].tolist(),
             vocabulary=list(vocabulary)[:_SHOWN],
         )
-    found = vocabulary.ids([value for value, is_known in zip(values, known, strict=True) if is_known])
+    found = vocabulary.ids(
+        [value for value, is_known in zip(values, known, strict=True) if is_known]
+    )
     ids: npt.NDArray[Any] = np.full(
         len(values), SHARED_ID if policy == "share" else PADDING_ID, found.dtype
     )
