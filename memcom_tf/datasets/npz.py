@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,7 @@ _HEADERS = {
 }
 # Ten times what numpy writes for an array of one dimension; the header is parsed as Python.
 _MOST_HEADER_BYTES = 2000
+_LAST_CHARACTER = 0x10FFFF
 _UNPACKED_FREELY = 64 * 2**20
 MOST_UNPACKED = 200
 """How many times its size in the file an array of more than 64 MiB may take."""
@@ -44,6 +46,8 @@ _DAMAGE = (
     RuntimeError,
     OSError,
     AttributeError,
+    SystemError,
+    tokenize.TokenError,
     struct.error,
     zipfile.BadZipFile,
     zlib.error,
@@ -82,7 +86,7 @@ class ArrayFile:
 
                 from memcom_tf.datasets.times import times_of
 
-                return times_of(pa.chunked_array([_texts(array, where)]), _row, where)
+                return times_of(pa.chunked_array([array.tolist()]), _row, where)
             if array.dtype.kind not in "iufM":
                 raise unfit("time", where, dtype=str(array.dtype))
             absent = np.flatnonzero(_absent(array))
@@ -92,7 +96,7 @@ class ArrayFile:
         if array.dtype.kind not in "iuU":
             raise unfit("label", where, dtype=str(array.dtype))
         if array.dtype.kind == "U":
-            labels = Labels.encode(_texts(array, where), name)
+            labels = Labels.encode(array, name)
             check_texts(labels, _row, where)
             return labels
         # As in other files, where integers beyond int64 are text.
@@ -110,14 +114,6 @@ def _absent(times: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     if times.dtype.kind == "M":
         return np.isnat(times)
     return np.zeros(len(times), np.bool_)
-
-
-def _texts(array: npt.NDArray[Any], where: Mapping[str, str]) -> list[str]:
-    try:
-        texts: list[str] = array.tolist()
-    except ValueError as error:  # What numpy raises for numbers that are no characters.
-        raise _damaged(Path(where["path"]), f"column {where['column']}: {error}") from error
-    return texts
 
 
 def array_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -196,6 +192,10 @@ def _array(member: IO[bytes], info: zipfile.ZipInfo) -> npt.NDArray[Any]:
         rest = rest[got:]
     member.read(1)  # at the end the checksum is compared
     array = data.view(dtype)
+    if dtype.kind == "U":
+        array = array.astype(dtype.newbyteorder("="))
+        if array.view(np.uint32).max(initial=0) > _LAST_CHARACTER:
+            raise ValueError(f"{info.filename}: it holds numbers that are no characters")
     return array.reshape(shape[::-1]).T if fortran_order else array.reshape(shape)
 
 
