@@ -65,16 +65,18 @@ def _load_examples(path: Path | None, model: Any) -> Any:
     from memcom_tf.evaluation import Examples
 
     require_file(path)
-    must = "The examples must be an .npz file of `history` and `target`, integers"
+    must = "The examples must be an .npz file of `history` and `target`"
     try:
         arrays = read_arrays(path, ("history", "target"))
     except ValueError as error:
         raise ValueError(message(f"{must}.", str(error), path=str(path))) from error
     history, target = arrays["history"], arrays["target"]
-    if history.dtype.kind not in "iu" or target.dtype.kind not in "iu" or not target.ndim:
+    integers = history.dtype.kind in "iu" and target.dtype.kind in "iu"
+    shapes = history.ndim == 2 and target.ndim in (1, 2) and len(history) == len(target)
+    if not (integers and shapes):
         raise ValueError(
             message(
-                f"{must} [n, L] and [n] or [n, P].",
+                f"{must}, integers [n, L] and [n] or [n, P].",
                 "",
                 history=f"{history.dtype} {list(history.shape)}",
                 target=f"{target.dtype} {list(target.shape)}",

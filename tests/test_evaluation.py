@@ -399,8 +399,11 @@ def test_evaluation_refuses(examples):
         evaluate_ranking(lambda history: table(history)[:-1], examples)
     with pytest.raises(ValueError, match=r"must be \[n, L\] and \[n, S\]"):
         Examples(examples.history, examples.target[:-1], examples.user)
-    with pytest.raises(ValueError, match="`history_length` must be positive"):
-        leave_last_out(Interactions(user=[1], item=[1]), history_length=0)
+    log = Interactions(user=[1], item=[1])
+    for length in (0, -1, 2**16 + 1, 10**12, 1.5, True):
+        for split in (leave_last_out, lambda log, **words: hold_out(log, [0], **words)):
+            with pytest.raises(ValueError, match="`history_length` must be an integer from 1 to"):
+                split(log, history_length=length)
 
 
 def test_held_out_interactions_are_split_by_a_coin():

@@ -145,8 +145,8 @@ def test_a_model_of_before_and_a_log_of_later(tmp_path, monkeypatch, capsys):
         ({"history": [[1, 2]], "target": 1}, "target='int64 []'"),
         ({"history": [[1, 2]], "target": np.array([1, "a"], object)}, "type object"),
         ({"history": [[1, 2]], "target": [1j]}, "type complex128"),
-        ({"history": [1, 2], "target": [1, 2]}, "`history` and `seen` must be [n, L]"),
-        ({"history": [[1, 2]], "target": [1, 2]}, "`history` and `seen` must be [n, L]"),
+        ({"history": [1, 2], "target": [1, 2]}, "integers [n, L] and [n] or [n, P]"),
+        ({"history": [[1, 2]], "target": [1, 2]}, "integers [n, L] and [n] or [n, P]"),
     ],
 )
 def test_examples_that_are_refused(tmp_path, arrays, expected):

@@ -8,9 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.datasets.interactions import Interactions
-from memcom_tf.errors import argument, invalid
+from memcom_tf.errors import invalid
 from memcom_tf.evaluation.examples import Examples, Split
-from memcom_tf.evaluation.known import check_new_items, counted_vocabulary, ids_of
+from memcom_tf.evaluation.known import (
+    check_history_length,
+    check_new_items,
+    counted_vocabulary,
+    ids_of,
+)
 from memcom_tf.vocabulary import PADDING_ID, OutOfVocabulary, Vocabulary
 from memcom_tf.vocabulary.items import left_aligned
 
@@ -60,12 +65,7 @@ def hold_out(
         >>> len(split.validation) + len(split.test), len(split.train_interactions)
         (2, 3)
     """
-    if history_length < 1:
-        raise invalid(
-            f"{argument('history_length')} must be positive.",
-            "The default is 50.",
-            history_length=history_length,
-        )
+    check_history_length(history_length)
     held_out = np.asarray(is_test)
     if held_out.shape != (len(interactions),) or not np.isin(held_out, (0, 1)).all():
         raise invalid(

@@ -15,6 +15,7 @@ from memcom_tf.vocabulary.items import IdArray, nearest
 from memcom_tf.vocabulary.parts import one_of
 
 _SHOWN = 3
+_LONGEST = 2**16
 # Looking for what is spelt alike takes seconds in larger vocabularies.
 _SEARCHED = 100_000
 
@@ -99,6 +100,17 @@ def ids_of(items: Labels, vocabulary: Vocabulary, new_items: OutOfVocabulary | N
         int(new.sum()),
         int(counts[new].sum()),
     )
+
+
+def check_history_length(history_length: int) -> None:
+    """Requires a length that histories may be padded to."""
+    known = isinstance(history_length, int | np.integer) and not isinstance(history_length, bool)
+    if not (known and 1 <= history_length <= _LONGEST):
+        raise invalid(
+            f"{argument('history_length')} must be an integer from 1 to {_LONGEST}.",
+            "The default is 50.",
+            history_length=history_length,
+        )
 
 
 def check_new_items(vocabulary: Vocabulary | None, new_items: OutOfVocabulary | None) -> None:

@@ -7,9 +7,14 @@ import numpy.typing as npt
 
 from memcom_tf.datasets.interactions import Interactions
 from memcom_tf.datasets.labels import CodeArray
-from memcom_tf.errors import argument, invalid
+from memcom_tf.errors import invalid
 from memcom_tf.evaluation.examples import Examples, Split
-from memcom_tf.evaluation.known import check_new_items, counted_vocabulary, ids_of
+from memcom_tf.evaluation.known import (
+    check_history_length,
+    check_new_items,
+    counted_vocabulary,
+    ids_of,
+)
 from memcom_tf.vocabulary import OutOfVocabulary, Vocabulary
 from memcom_tf.vocabulary.items import left_aligned
 
@@ -66,12 +71,7 @@ def leave_last_out(
         >>> split.vocabulary.items(split.test.history).tolist(), len(split.train)
         ([['b', 'c']], 1)
     """
-    if history_length < 1:
-        raise invalid(
-            f"{argument('history_length')} must be positive.",
-            "The default is 50.",
-            history_length=history_length,
-        )
+    check_history_length(history_length)
     if vocabulary is not None and out_of_vocabulary not in ("error", vocabulary.out_of_vocabulary):
         raise invalid(
             "`out_of_vocabulary` must be that of the `vocabulary` passed.",
