@@ -8,7 +8,7 @@ import pytest
 from memcom_tf import Vocabulary
 from memcom_tf.converters import cli, commands, ranker_commands
 from memcom_tf.converters.cli import main
-from tests.test_logs import HOSTILE_ARRAYS
+from tests.test_hostile_logs import HOSTILE_ARRAYS
 
 PYTHON = ("`user`", "`item`", "`time`", "`history_length`", '="', "Interactions", "pandas")
 

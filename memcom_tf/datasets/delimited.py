@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,17 +14,16 @@ import pyarrow.csv as pa_csv
 
 from memcom_tf.datasets.arrow import typed
 from memcom_tf.datasets.columns import Column, Kind, shown
+from memcom_tf.datasets.streams import Ended, opened, readable
 from memcom_tf.errors import invalid
 
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
 _BLOCK_BYTES = 8 * 2**20
 _HEADER_BYTES = 2**20
-_UNPACKED_FREELY = 256 * 2**20
-MOST_UNPACKED = 200
-"""How many times its size a compressed file of more than 256 MiB may unpack to."""
 # A last row of our own: where a quote stays open, it is swallowed. No value may hold a NUL.
 _LAST = "\0end"
+_CLOSED = "Every quote that is opened must be closed."
 # How files begin that are no text, or text of another encoding.
 _SIGNATURES = {
     b"\xff\xfe": "UTF-16",
@@ -71,8 +70,9 @@ class DelimitedFile:
         tail = self._delimiter.join([_LAST] * len(self.names))
         try:
             with self._opened() as file:
+                ended = Ended(file, tail.encode())
                 reader = pa_csv.open_csv(
-                    _Ended(file, f"\n{tail}\n".encode()),
+                    ended,
                     # One thread: the parser then knows the number of a row.
                     pa_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
                     pa_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
@@ -93,11 +93,13 @@ class DelimitedFile:
             raise self._unreadable(str(error)) from error
         if waiting is None or any(column[-1].as_py() != _LAST for column in waiting.columns):
             raise invalid(
-                "Every quote that is opened must be closed.",
+                _CLOSED,
                 "Close it, or double a quote that is part of a value.",
                 **self._place(rows - 1),
                 path=str(self.path),
             )
+        if ended.lines != rows + 1:  # Blank lines, and values of several lines.
+            self._check_quotes()
         yield dict(zip(kinds, waiting.slice(0, waiting.num_rows - 1).columns, strict=True))
 
     def _unreadable(self, reason: str) -> ValueError:
@@ -115,7 +117,7 @@ class DelimitedFile:
             fields = rest.partition("got ")[2].partition(":")[0]
             return invalid(
                 "Every line must have as many fields as the first, which names the columns.",
-                "Give every column a name, or remove what follows the last field.",
+                "Mend that line; where every row has one field more, name it in the first line.",
                 **self._place(int(number) - 2),
                 fields=int(fields) if fields.isdigit() else fields,
                 names=len(self.names),
@@ -136,30 +138,47 @@ class DelimitedFile:
             path=str(self.path),
         )
 
+    def _check_quotes(self) -> None:
+        """Requires that a quoted value ends where its quote is closed: Arrow would go on."""
+        begins = 1
+        try:
+            for _, line in self._rows(strict=True):
+                begins = line
+        except (csv.Error, OSError) as error:
+            raise invalid(
+                _CLOSED,
+                f"Close it, or double a quote that is part of a value ({error}).",
+                after_line=begins,
+                path=str(self.path),
+            ) from error
+
     def _place(self, row: int) -> dict[str, int]:
         """The line on which a row begins: blank lines and breaks in quotes move it."""
-        with self._opened() as file:
-            lines = io.TextIOWrapper(_readable(file), "utf-8", errors="replace", newline="")
-            reader = csv.reader(lines, delimiter=self._delimiter)
-            begins, seen = 1, -1
-            try:
-                for fields in reader:
-                    if seen == row and fields:
-                        return {"line": begins}
-                    seen += bool(fields)
-                    begins = reader.line_num + 1
-            except (csv.Error, OSError):
-                pass  # What cannot be read further cannot be counted further.
+        try:
+            for place, (_, begins) in enumerate(self._rows()):
+                if place == row + 1:
+                    return {"line": begins}
+        except (csv.Error, OSError):
+            pass  # What cannot be read further cannot be counted further.
         return {"row": row + 1}
 
-    @contextmanager
-    def _opened(self) -> Iterator[Any]:
-        with self.path.open("rb") as file:
-            if self._codec is None:
-                yield file
-            else:
-                with pa.CompressedInputStream(pa.PythonFile(file, "r"), self._codec) as stream:
-                    yield _Bounded(stream, self.path)
+    def _rows(self, strict: bool = False) -> Iterator[tuple[list[str], int]]:
+        """The rows, that of the names first, and the lines on which they begin."""
+        limit = csv.field_size_limit(2 * _BLOCK_BYTES)
+        try:
+            with self._opened() as file:
+                lines = io.TextIOWrapper(readable(file), "utf-8", errors="replace", newline="")
+                reader = csv.reader(lines, delimiter=self._delimiter, strict=strict)
+                begins = 1
+                for fields in reader:
+                    if fields:
+                        yield fields, begins
+                    begins = reader.line_num + 1
+        finally:
+            csv.field_size_limit(limit)
+
+    def _opened(self) -> AbstractContextManager[Any]:
+        return opened(self.path, self._codec)
 
     def _header(self, file: IO[bytes]) -> tuple[str, ...]:
         try:
@@ -203,65 +222,3 @@ class DelimitedFile:
             found=what,
             path=str(self.path),
         )
-
-
-class _Ended:
-    """A file with something added at its end."""
-
-    closed = False
-
-    def __init__(self, file: Any, end: bytes) -> None:
-        self._file = file
-        self._end = end
-
-    def read(self, size: int = -1) -> bytes:
-        data: bytes = self._file.read(size)
-        if not data:
-            data, self._end = self._end, b""
-        return data
-
-    def readable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class _Bounded:
-    """What a compressed file unpacks to, as long as it is not absurdly much."""
-
-    def __init__(self, stream: Any, path: Path) -> None:
-        self._stream = stream
-        self._path = path
-        self._left = max(_UNPACKED_FREELY, MOST_UNPACKED * path.stat().st_size)
-
-    def read(self, size: int) -> bytes:
-        data: bytes = self._stream.read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise invalid(
-                f"A compressed file must unpack to at most 256 MiB, or {MOST_UNPACKED} times its "
-                "size.",
-                "Unpack it first.",
-                path=str(self._path),
-            )
-        return data
-
-
-def _readable(file: Any) -> Any:
-    return file if isinstance(file, io.IOBase) else io.BufferedReader(_Raw(file))
-
-
-class _Raw(io.RawIOBase):
-    """A stream of bytes as the standard library takes it."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
