@@ -99,29 +99,32 @@ def named_interactions(log):
 @pytest.mark.parametrize("policy", ["error", "drop", "share"])
 @pytest.mark.parametrize("held_out", [False, True])
 def test_new_items_are_dropped_or_shared(policy, held_out):
-    items = [5, 99, 6, 7, 8, 5, 98, 6, 7, 99]
-    log = Interactions(user=[1] * 5 + [2] * 5, item=items)
+    items = [5, 99, 6, 7, 8, 5, 98, 6, 7, 99, 5, 6, 97]
+    log = Interactions(user=[1] * 5 + [2] * 5 + [3] * 3, item=items)
     vocabulary = Vocabulary([5, 6, 7, 8], out_of_vocabulary=policy)
 
     def split(new_items, known=vocabulary):
         if not held_out:
             return leave_last_out(log, history_length=6, vocabulary=known, new_items=new_items)
-        flags = [0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+        flags = [0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1]
         return hold_out(log, flags, history_length=6, vocabulary=known, new_items=new_items)
 
     first = vocabulary.first_id
     dropped = split("drop")
-    assert (dropped.num_new_items, dropped.num_new_interactions) == (2, 3)
+    assert (dropped.num_new_items, dropped.num_new_interactions) == (3, 4)
     targets = np.concatenate([dropped.validation.target.ravel(), dropped.test.target.ravel()])
     found = [item for item in vocabulary.items(targets).tolist() if item is not None]
-    assert sorted(found) == ([8] if held_out else [7, 7, 8])
+    assert sorted(found) == ([8] if held_out else [6, 7, 7, 8])
     assert {item for _, item in named_interactions(dropped.train_interactions)} == (
         {5, 6, 7} if held_out else {5, 6}
     )
     assert vocabulary.ids(dropped.train_interactions.item).min() >= first
-    assert not np.isin(dropped.train.history, np.arange(1, first)).any()
+    for part in (dropped.train, dropped.validation, dropped.test):
+        history = part.history
+        assert not np.isin(history, np.arange(1, first)).any()
+        assert ((history[:, :-1] != 0) | (history[:, 1:] == 0)).all(), "padding at the end alone"
 
-    error = (ValueError, r"unknown=\[98, 99\], items=2, interactions=3")
+    error = (ValueError, r"unknown=\[97, 98, 99\], items=3, interactions=4")
     for new_items in ("error", None if policy == "error" else "error"):
         with pytest.raises(error[0], match=error[1]) as caught:
             split(new_items)
@@ -132,7 +135,7 @@ def test_new_items_are_dropped_or_shared(policy, held_out):
         assert '`new_items="drop"`' in str(caught.value)
         return
     shared = split("share")
-    assert shared.num_new_interactions == split(None).num_new_interactions == 3
+    assert shared.num_new_interactions == split(None).num_new_interactions == 4
     assert (shared.train.history == 1).any() or (shared.test.history == 1).any()
     for part in (shared.train, shared.validation, shared.test):
         assert not (part.target == 1).any()
