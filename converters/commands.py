@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from memcom_tf.errors import message
+from memcom_tf.text import printable
 
 DONE, FAILED = 0, 1
+_LONGEST_REASON = 500
+_LONGEST_TITLE = 200
 
 
 def load_model(options: argparse.Namespace) -> Any:
@@ -33,7 +36,6 @@ def load_model(options: argparse.Namespace) -> Any:
     from memcom_tf import layers, models  # noqa: F401  registers them with Keras
     from memcom_tf._keras import keras
 
-    sys.path.insert(0, os.getcwd())
     for module in options.modules:
         importlib.import_module(module)
     try:
@@ -45,6 +47,7 @@ def load_model(options: argparse.Namespace) -> Any:
         # What names the layer stands behind what names the model, and before its whole config.
         inner = str(error).rpartition("Exception encountered: ")[2].strip() or repr(error)
         reason = inner.splitlines()[0].partition(" Full object config")[0]
+        reason = printable(reason, _LONGEST_REASON)
         raise ValueError(
             message(
                 f"The model must be loadable by Keras {keras.__version__}, which says: {reason}",
@@ -102,17 +105,24 @@ def convert(options: argparse.Namespace) -> int:
         k=options.k,
         weights=_weights(options.weights),
         profile=options.profile,
+        inputs=_inputs(options.inputs),
+        signatures=options.signatures,
+        allow_unsafe_deserialization=options.allow_unsafe_deserialization,
         verify=not options.no_verify,
         examples=_load_examples(options.examples, model),
     )
     from .display import show_report, show_verification
 
-    if conversion.verification is not None:
-        show_verification(conversion.verification)
-        if not conversion.verification.passed:
-            print(f"memcom: {output} was not written", file=sys.stderr)
-            return FAILED
-    conversion.save(output, overwrite=options.force)
+    verification = conversion.verification
+    # Before anything is shown: what cannot be shown must not be lost.
+    passed = verification is None or verification.passed
+    if passed:
+        conversion.save(output, overwrite=options.force)
+    if verification is not None:
+        show_verification(verification)
+    if not passed:
+        print(f"memcom: {output} was not written", file=sys.stderr)
+        return FAILED
     show_report(conversion.report)
     return DONE
 
@@ -142,7 +152,11 @@ def _compressed(model: Any, options: argparse.Namespace) -> Any:
             )
         )
     compression = compress_embeddings(
-        model, ratio=options.ratio, max_bytes=options.max_bytes, method=options.method
+        model,
+        ratio=options.ratio,
+        max_bytes=options.max_bytes,
+        method=options.method,
+        inputs=_inputs(options.inputs),
     )
     print(compression)
     return compression.model
@@ -165,6 +179,12 @@ def _weights(words: list[str]) -> Any:
     return weights
 
 
+def _inputs(words: list[str] | None) -> Any:
+    from .input_specs import parse_inputs
+
+    return None if words is None else parse_inputs(words)
+
+
 def verify(options: argparse.Namespace) -> int:
     """Compares a .tflite file with its .keras model."""
     require_file(options.file)
@@ -172,7 +192,13 @@ def verify(options: argparse.Namespace) -> int:
     from .display import show_verification
     from .verification import verify
 
-    verification = verify(model, options.file, examples=_load_examples(options.examples, model))
+    verification = verify(
+        model,
+        options.file,
+        inputs=_inputs(options.inputs),
+        allow_unsafe_deserialization=options.allow_unsafe_deserialization,
+        examples=_load_examples(options.examples, model),
+    )
     show_verification(verification)
     return DONE if verification.passed else FAILED
 
@@ -290,13 +316,10 @@ def _id_of(vocabulary: Any, text: str) -> int:
 
 
 def _names(vocabulary: Any, ids: Any) -> list[str]:
-    items = [_printable(item) for item in vocabulary.items(ids)]
+    items = [printable(item, _LONGEST_TITLE) for item in vocabulary.items(ids)]
     if "title" not in vocabulary.details:
         return items
     titles = vocabulary.detail("title", ids)
-    return [_printable(title) or item for title, item in zip(titles, items, strict=True)]
-
-
-def _printable(text: Any) -> str:
-    """A name as it may go to a terminal, which would obey a file's control characters."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(text))
+    return [
+        printable(title, _LONGEST_TITLE) or item for title, item in zip(titles, items, strict=True)
+    ]

@@ -6,19 +6,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import memcom_tf
 from memcom_tf._keras import keras
-from memcom_tf.errors import invalid
+from memcom_tf.errors import for_reader, invalid, message
 from memcom_tf.models import NextItemRanker
 
 from .fold import ShippedEmbedding, find_embeddings, ship
 from .quantize import QuantizedTable
 from .report import describe_embedding, describe_matrix
+from .saved_model import SavedModelSource
 from .signatures import Signatures, embed_signatures, ranker_signatures, vector_signatures
-from .sources import KerasSource, SavedModelSource, Source
+from .sources import KerasSource, Source
 from .trained_model import TrainedModel
 from .weights import Profile, Weights, check_profile, check_weights
 
@@ -117,13 +117,29 @@ class Prepared:
         return description
 
 
-def prepare(model: Any, *, weights: Weights, profile: Profile, inputs: Any, k: int) -> Prepared:
+def prepare(
+    model: Any,
+    *,
+    weights: Weights,
+    profile: Profile,
+    inputs: Any,
+    k: int,
+    signatures: Sequence[str] | None = None,
+    allow_unsafe_deserialization: bool = False,
+) -> Prepared:
     """Checks a model, and folds and quantizes its tables; arguments are those of `convert`."""
     check_weights(weights)
     check_profile(profile)
     if isinstance(model, str | os.PathLike):
-        prepared = Prepared(None, SavedModelSource(Path(model)), weights, profile, [], k)
+        source = SavedModelSource(model, signatures, allow_unsafe_deserialization)
+        prepared = Prepared(None, source, weights, profile, [], k)
     else:
+        if signatures is not None:
+            raise invalid(
+                "Signatures must be chosen of a SavedModel.",
+                for_reader("Leave `signatures` out.", "Leave --signature out."),
+                signatures=signatures,
+            )
         embeddings = _checked(model)
         shipped = [ship(embedding, weights, profile) for embedding in embeddings]
         prepared = Prepared(model, KerasSource(model, inputs), weights, profile, shipped, k)
@@ -131,7 +147,9 @@ def prepare(model: Any, *, weights: Weights, profile: Profile, inputs: Any, k: i
         raise invalid(
             "The model must hold a table that ids are looked up in, or a kernel, to be stored in "
             "integers.",
-            'Small ones stay floats: with weights="float32" the model is converted as it is.',
+            "Small ones stay floats: with "
+            + for_reader('weights="float32"', "--weights float32")
+            + " the model is converted as it is.",
             model=prepared.source.name,
         )
     return prepared
@@ -140,9 +158,15 @@ def prepare(model: Any, *, weights: Weights, profile: Profile, inputs: Any, k: i
 def _checked(model: Any) -> list[Any]:
     if not isinstance(model, keras.Model):
         raise TypeError(
-            "`model` must be a Keras model or the folder of a SavedModel. Received: "
-            f"{type(model).__name__}. Load a .keras file with keras.models.load_model, under the "
-            "Keras that saved it."
+            message(
+                "The model must be a Keras model or the folder of a SavedModel.",
+                for_reader(
+                    "Load a .keras file with keras.models.load_model, under the Keras that saved "
+                    "it.",
+                    "Save a whole model with model.save, under the Keras that memcom runs on.",
+                ),
+                type=type(model).__name__,
+            )
         )
     embeddings = find_embeddings(model)
     if not model.built or not all(embedding.built for embedding in embeddings):

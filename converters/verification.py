@@ -8,6 +8,7 @@ measured, not bounded.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -87,7 +88,12 @@ class Verification:
 
 
 def verify(
-    model: Any, path: str | Path, *, inputs: Any = None, examples: Examples | None = None
+    model: Any,
+    path: str | Path,
+    *,
+    inputs: Any = None,
+    allow_unsafe_deserialization: bool = False,
+    examples: Examples | None = None,
 ) -> Verification:
     """Compares a file with the model that it was converted from.
 
@@ -95,6 +101,7 @@ def verify(
         model: The model, as `convert` takes it.
         path: The file of `memcom convert`.
         inputs: What a subclassed model is called with, as `convert` takes it.
+        allow_unsafe_deserialization: As for `convert`.
         examples: Evaluation examples; a ranker's metrics are then compared too.
 
     Returns:
@@ -108,7 +115,16 @@ def verify(
     weights, k = file.description["weights"], file.description.get("k", 0)
     # Files of earlier versions have no profile.
     profile = file.description.get("profile", "portable")
-    prepared = prepare(model, weights=weights, profile=profile, inputs=inputs, k=k)
+    is_saved_model = isinstance(model, (str, os.PathLike))
+    prepared = prepare(
+        model,
+        weights=weights,
+        profile=profile,
+        inputs=inputs,
+        k=k,
+        signatures=file.description["signatures"] if is_saved_model else None,
+        allow_unsafe_deserialization=allow_unsafe_deserialization,
+    )
     return _verify(prepared, file, examples)
 
 
