@@ -66,10 +66,10 @@ def _said(error: Exception, options: argparse.Namespace) -> str:
 def _warnings_on_one_line() -> Iterator[None]:
     """Warnings, which may quote a file, are shown as errors are."""
 
-    def line(said: Warning | str, *_where: object) -> str:
+    def one_line(said: Warning | str, *_where: object, **_more: object) -> str:
         return f"memcom: warning: {printable(' '.join(str(said).split()), LONGEST_MESSAGE)}\n"
 
-    before, warnings.formatwarning = warnings.formatwarning, line
+    before, warnings.formatwarning = warnings.formatwarning, one_line
     try:
         yield
     finally:

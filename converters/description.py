@@ -111,6 +111,8 @@ def check_description(description: dict[str, Any], path: Path) -> None:
             _check_quantiles(table.get("error_quantiles", [0.0] * len(QUANTILES)), path)
     if description["kind"] == "ranker":
         _check_fields(description, _RANKER_FIELDS, path)
+        if description["history_length"] > _LONGEST_HISTORY:
+            raise _wrong("history_length", description["history_length"], path)
 
 
 def check_agreement(

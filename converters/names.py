@@ -26,10 +26,10 @@ def node_names(names: Iterable[object], fallback: str = "input") -> list[str]:
 
 
 def file_names(names: Iterable[object], fallback: str = "output") -> list[str]:
-    """Names without control characters and of bounded length, all different.
+    r"""Names without control characters and of bounded length, all different.
 
     Example:
-        >>> file_names(["price [€]", "a\\0b", "", "x" * 1000])[:3]
+        >>> file_names(["price [€]", "a\0b", "", "x" * 1000])[:3]
         ['price [€]', 'a_b', 'output']
     """
     shown = (

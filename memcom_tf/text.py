@@ -8,7 +8,7 @@ LONGEST_MESSAGE = 2000
 
 
 def printable(text: object, longest: int = LONGEST_NAME) -> str:
-    """A text without control characters, which a terminal would obey, and not too long.
+    r"""A text without control characters, which a terminal would obey, and not too long.
 
     Directions of writing and surrogates, which no encoding has, count as control characters.
 

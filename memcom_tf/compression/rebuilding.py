@@ -86,7 +86,8 @@ def _subclassed(model: Any, replaced: dict[int, Any], inputs: Any) -> Any:
         raise invalid(
             "The inputs of a subclassed model must be given.",
             for_reader(
-                'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or a batch.',
+                'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or '
+                "a batch.",
                 "Say what it is called with, as in --inputs 'user:int32[?]' 'item:int32[?]'.",
             ),
             model=model.name,
