@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
+from typing import Any, cast, get_args
 
 import memcom_tf
 from memcom_tf.errors import at_command_line
@@ -66,10 +66,11 @@ def _said(error: Exception, options: argparse.Namespace) -> str:
 def _warnings_on_one_line() -> Iterator[None]:
     """Warnings, which may quote a file, are shown as errors are."""
 
-    def one_line(said: Warning | str, *_where: object, **_more: object) -> str:
+    def one_line(said: Warning | str, *_where: Any) -> str:
         return f"memcom: warning: {printable(' '.join(str(said).split()), LONGEST_MESSAGE)}\n"
 
-    before, warnings.formatwarning = warnings.formatwarning, one_line
+    before = warnings.formatwarning
+    warnings.formatwarning = cast(Any, one_line)
     try:
         yield
     finally:

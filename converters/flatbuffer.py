@@ -7,7 +7,7 @@ buffer. This one checks each offset, and reads nothing of the buffers but where 
 from __future__ import annotations
 
 from struct import Struct, unpack_from
-from typing import Final
+from typing import Any, Final
 
 INT8: Final = Struct("<b")
 UINT8: Final = Struct("<B")
@@ -127,11 +127,22 @@ class Table:
         self._buffer.spend(count * size)
         return unpack_from(f"<{count}{code}", self._buffer.data, start)
 
+    def values_at(self, start: int, count: int, code: str) -> tuple[Any, ...]:
+        """Numbers of the `struct` format `code` at a place of the file."""
+        size = Struct(f"<{code}").size
+        if not 0 <= start <= len(self._buffer.data) - count * size:
+            raise DamagedError(f"{count} numbers are at byte {start}")
+        self._buffer.spend(count * size)
+        return unpack_from(f"<{count}{code}", self._buffer.data, start)
+
     def text(self, index: int) -> str:
         """A string, "" where there is none."""
         start, count = self.vector(index, 1)
         self._buffer.spend(count)
-        return bytes(self._buffer.data[start : start + count]).decode("utf-8", "replace")
+        try:
+            return bytes(self._buffer.data[start : start + count]).decode()
+        except UnicodeDecodeError as error:
+            raise DamagedError("a name is no text") from error
 
     def tables(self, index: int) -> list[Table]:
         """The tables of a vector."""

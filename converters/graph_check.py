@@ -7,12 +7,14 @@ of tensors as they are, and memory is had as shapes ask for it.
 from __future__ import annotations
 
 import mmap
+from dataclasses import replace
 from pathlib import Path
 
 from memcom_tf.errors import invalid
 
 from .flatbuffer import DamagedError
 from .graph import Graph, Subgraph, Tensor, read_graph
+from .known_graph import is_known_to_be_safe
 from .operators import called_subgraphs, check_types
 
 _LARGEST_TENSOR = 2**31
@@ -41,6 +43,8 @@ def check_graph(path: Path, graph_bytes: int) -> Graph:
         try:
             graph = read_graph(data)
             check(graph)
+            # Here, where options can still be read.
+            graph = replace(graph, is_known_to_be_safe=is_known_to_be_safe(graph))
         except DamagedError as error:
             raise invalid(
                 f"The graph of the file must be intact, but {error}.",
