@@ -10,6 +10,7 @@ from .known_values import (
     Use,
     Value,
     axis_of,
+    broadcast,
     checked_shape,
     numbers_of,
     require,
@@ -41,10 +42,10 @@ def _reshaped(use: Use) -> list[Value]:
 @_rule(77)  # SHAPE
 def _shape(use: Use) -> list[Value]:
     (value,) = use.inputs(1)
-    require(use.outputs[0].dtype == "int32" and use.operator.options is not None)
     use.options_of(55)
-    require(use.flag(0) == 2 and value.rank > 0)  # int32
-    return [Value("int32", (value.rank,), value.shape)]
+    dtype = use.outputs[0].dtype
+    require(use.flag(0) == {"int32": 2, "int64": 4}.get(dtype) and value.rank > 0)
+    return [Value(dtype, (value.rank,), value.shape)]
 
 
 @_rule(45)  # STRIDED_SLICE
@@ -197,6 +198,16 @@ def _padded(use: Use) -> list[Value]:
     pairs = list(zip(value.shape, added, strict=True))
     require(all(more == 0 for size, more in pairs if size == FREE))
     return [value.of_shape(tuple(size + more for size, more in pairs))]
+
+
+@_rule(130)  # BROADCAST_TO
+def _broadcast_to(use: Use) -> list[Value]:
+    value, sizes = use.inputs(2)
+    _plain(value, ("float32", "int32", "bool"))
+    require(sizes.dtype in ("int32", "int64") and sizes.rank == 1 and sizes.constant is None)
+    shape = checked_shape(sizes.numbers or ())
+    require(value.rank <= len(shape) <= _RANK and broadcast(value.shape, shape) == shape)
+    return [value.of_shape(shape)]
 
 
 @_rule(94)  # FILL

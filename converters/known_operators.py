@@ -26,7 +26,7 @@ _FLOAT = ("float32",)
 _NUMBERS = ("float32", "int32", "int64")
 _PLAIN = (*_NUMBERS, "bool", "int8", "int16", "uint8")
 _RANK = 4
-_PRODUCT = 81
+_SOFTMAX, _PRODUCT, _ANY, _MEAN, _ALL = 25, 81, 91, 40, 140
 _NUM_ACTIVATIONS = 4  # none, relu, relu of -1 to 1, relu6
 
 Rule = Callable[[Use], list[Value]]
@@ -121,6 +121,8 @@ def _selected(use: Use) -> list[Value]:
 
 # FLOOR, LOGISTIC, RELU, RELU6, TANH, EXP, NEG, LOG, SQRT, RSQRT, SQUARE, ABS
 @_rule(8, 14, 19, 21, 28, 47, 59, 73, 75, 76, 92, 101)
+# RELU_N1_TO_1, SIN, ZEROS_LIKE, LEAKY_RELU, CEIL, COS, ELU, ROUND, HARD_SWISH, GELU, RELU_0_TO_1
+@_rule(20, 66, 93, 98, 104, 108, 111, 116, 117, 150, 152)
 def _of_each_float(use: Use) -> list[Value]:
     (value,) = use.inputs(1)
     _plain(value, _FLOAT)
@@ -131,7 +133,14 @@ def _of_each_float(use: Use) -> list[Value]:
 def _cast(use: Use) -> list[Value]:
     (value,) = use.inputs(1)
     # A table that is multiplied as well has the scale of the product.
-    require(value.dtype in _PLAIN and use.outputs[0].dtype in _PLAIN)
+    require(value.dtype in (*_PLAIN, "float16") and use.outputs[0].dtype in _PLAIN)
+    return [Value(use.outputs[0].dtype, value.shape)]
+
+
+@_rule(159)  # BITCAST
+def _same_bits(use: Use) -> list[Value]:
+    (value,) = use.inputs(1)
+    require((value.dtype, use.outputs[0].dtype) in (("int16", "float16"), ("float16", "int16")))
     return [Value(use.outputs[0].dtype, value.shape)]
 
 
@@ -142,9 +151,10 @@ def _dequantized(use: Use) -> list[Value]:
     return [Value("float32", value.shape)]
 
 
-@_rule(25)  # SOFTMAX
+@_rule(25, 50)  # SOFTMAX, LOG_SOFTMAX
 def _softmax(use: Use) -> list[Value]:
-    use.options_of(9)
+    if use.operator.code == _SOFTMAX:
+        use.options_of(9)
     (value,) = use.inputs(1)
     _plain(value, _FLOAT)
     require(value.rank > 0)
@@ -224,11 +234,12 @@ def _matrix_product(use: Use) -> list[Value]:
     return [x.of_shape(checked_shape((*broadcast(x.shape[:-2], y.shape[:-2]), rows, columns)))]
 
 
-@_rule(74, 40, 81, 82, 89, 91)  # SUM, MEAN, REDUCE_PROD, _MAX, _MIN, _ANY
+@_rule(74, 40, 81, 82, 89, 91, 140)  # SUM, MEAN, REDUCE_PROD, _MAX, _MIN, _ANY, _ALL
 def _reduced(use: Use) -> list[Value]:
     use.options_of(27)
     value, axes = use.inputs(2)
-    dtypes = {91: ("bool",), 40: _FLOAT}.get(use.operator.code, ("float32", "int32"))
+    of_bools = {_ANY: ("bool",), _ALL: ("bool",), _MEAN: _FLOAT}
+    dtypes = of_bools.get(use.operator.code, ("float32", "int32"))
     _plain(value, dtypes)
     require(value.rank > 0 and axes.dtype == "int32")
     gone = {axis_of(axis, value.rank) for axis in numbers_of(axes)}

@@ -72,7 +72,8 @@ def measure(path: str | os.PathLike[str], *, repeats: int = REPEATS) -> dict[str
 
 def _in_process(path: Path, threads: int, repeats: int) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", __name__, str(path.absolute()), str(threads), str(repeats)],
+        # -P: nothing is imported from the current folder.
+        [sys.executable, "-P", "-m", __name__, str(path.absolute()), str(threads), str(repeats)],
         # The child finds what this process has found.
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
@@ -93,7 +94,8 @@ def measure_here(path: str | os.PathLike[str], threads: int, repeats: int) -> di
     import ai_edge_litert.interpreter  # noqa: F401  whose memory is not the file's
 
     before = _restarted_peak()
-    file = CompressedModelFile(path, num_threads=threads)
+    # A process that ends here is known by its exit status.
+    file = CompressedModelFile(path, num_threads=threads, in_process=True)
     milliseconds = {name: _median(file, name, repeats) for name in sorted(file.signatures)}
     peak = None if before is None else max(0, _bytes_of("VmHWM") - before)
     return {"milliseconds": milliseconds, "peak_bytes": peak}

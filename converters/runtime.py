@@ -30,19 +30,26 @@ class CompressedModelFile:
     Args:
         path: The `.tflite` file.
         num_threads: Threads of the runtime.
+        in_process: Whether the graph runs in this process whatever its operators are. By default
+            one with operators on whose kernels nothing is known runs in a child, which takes some
+            tenths of a second to start: a kernel that crashes ends the child, and raises here.
 
     Raises:
         ImportError: If ai-edge-litert is not installed.
         ValueError: If the file is foreign, cut off or damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str], num_threads: int = 1) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], num_threads: int = 1, *, in_process: bool = False
+    ) -> None:
+        if isinstance(num_threads, bool) or not isinstance(num_threads, int) or num_threads < 1:
+            raise invalid("`num_threads` must be a positive integer.", num_threads=num_threads)
         self.path = Path(path)
         self.archive: Archive = read_archive(path)
         # Before the runtime sees it: a kernel may crash on what its checks let through.
         self.graph: Graph = check_graph(self.path, self.archive.graph_bytes)
         check_agreement(self.description, self.archive.dictionary, self.graph, self.path)
-        where = InProcess if self.graph.is_known_to_be_safe else InChild
+        where = InProcess if in_process or self.graph.is_known_to_be_safe else InChild
         self._interpreter: Interpreter = where(self.path, num_threads)
 
     @property
