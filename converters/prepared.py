@@ -12,6 +12,7 @@ import memcom_tf
 from memcom_tf._keras import keras
 from memcom_tf.errors import for_reader, invalid, message
 from memcom_tf.models import NextItemRanker
+from memcom_tf.text import printable
 
 from .fold import ShippedEmbedding, find_embeddings, ship
 from .quantize import QuantizedTable
@@ -47,6 +48,14 @@ class Prepared:
     def is_ranker(self) -> bool:
         """Whether it is a `NextItemRanker`, whose functions are its own."""
         return isinstance(self.model, NextItemRanker)
+
+    @property
+    def instead_of_what_is_refused(self) -> str:
+        """What to do where TensorFlow Lite has no operator for a layer."""
+        loops = [layer for layer in _layers(self.model) if _is_loop(layer)]
+        if loops:
+            return f"Make the recurrent layer {printable(loops[0].name)!r} with unroll=True."
+        return "Replace what computes it by operators that TensorFlow Lite has."
 
     @property
     def vocabulary(self) -> Any:
@@ -170,7 +179,11 @@ def _checked(model: Any) -> list[Any]:
         )
     embeddings = find_embeddings(model)
     if not model.built or not all(embedding.built for embedding in embeddings):
-        raise invalid("The model must be built.", "Call it once on data.", model=model.name)
+        raise invalid(
+            "The model must be built.",
+            for_reader("Call it once on data.", "Call it once on data before it is saved."),
+            model=model.name,
+        )
     for layer in [model, *_layers(model)]:
         if layer.compute_dtype in ("float16", "bfloat16"):
             raise invalid(
@@ -181,6 +194,10 @@ def _checked(model: Any) -> list[Any]:
                 compute_dtype=layer.compute_dtype,
             )
     return embeddings
+
+
+def _is_loop(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.RNN) and not layer.unroll
 
 
 def _layers(model: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.errors import invalid
+from memcom_tf.errors import for_reader, invalid
 from memcom_tf.text import printable, printable_list
 from memcom_tf.vocabulary import Dictionary, Vocabulary
 
@@ -148,7 +148,10 @@ class CompressedModelFile:
     def _without_vocabulary(self) -> ValueError:
         return invalid(
             "The file must hold a vocabulary.",
-            "Set the attribute `vocabulary` of the model before it is converted.",
+            for_reader(
+                "Set the attribute `vocabulary` of the model before it is converted.",
+                "Convert a ranker that `memcom train` wrote: such a file has one.",
+            ),
             path=str(self.path),
         )
 

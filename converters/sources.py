@@ -127,7 +127,11 @@ def _structure_of(model: Any, inputs: Any) -> Any:
         )
     for tensor in tf.nest.flatten(inputs):
         if getattr(tensor, "sparse", False):
-            raise invalid(DENSE, "Pass ids that are padded, or ragged.", name=_plain(tensor.name))
+            raise invalid(
+                DENSE,
+                "Let the model take ids that are padded, or ragged.",
+                name=_plain(tensor.name),
+            )
     return tf.nest.map_structure(_spec_of, inputs)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Literal, cast, get_args
 
-from memcom_tf.errors import invalid
+from memcom_tf.errors import for_reader, invalid
 from memcom_tf.tables import Storage, Table
 
 Kind = Literal["int8", "int8_per_table", "int4", "int2", "float16", "float32"]
@@ -30,7 +30,12 @@ def check_weights(weights: Weights) -> None:
     for kind in kinds:
         if kind not in get_args(Kind):
             raise invalid(
-                f"`weights` must be one of {get_args(Kind)}, or a dict of these by patterns.",
+                f"`weights` must be one of {', '.join(get_args(Kind))}, or several of these by "
+                "patterns of names.",
+                for_reader(
+                    'Pass a dict, as in {"users/*": "int4", "*": "int8"}.',
+                    "Write 'users/*=int4' int8, for instance.",
+                ),
                 weights=kind,
             )
 
