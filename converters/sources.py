@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -25,6 +26,7 @@ Function = Any
 """A `tf.function` with an input signature, which returns tensors by name."""
 _HOW_TO_PASS = "Inputs are a tensor, a list or a dict, in the structure that `call` takes them."
 _LONGEST_REASON = 500
+_SCOPE = re.compile(r"'(.*)' is not a valid (?:root )?scope name", re.DOTALL)
 Context = Callable[[Sequence[Array]], AbstractContextManager[None]]
 
 
@@ -88,6 +90,16 @@ class KerasSource(Source):
 
         try:
             return {"serving_default": serving_default.get_concrete_function()}
+        except ValueError as error:
+            found = _SCOPE.search(str(error))
+            if found is None:
+                raise
+            raise invalid(
+                "The model and its layers must have names of letters, digits and `_.-`: in its "
+                "graphs TensorFlow allows no other, also not to predict.",
+                "Make the model again with other names.",
+                name=found[1],
+            ) from error
         except (AttributeError, LookupError, TypeError) as error:
             if self._inputs is None:
                 raise
