@@ -92,7 +92,7 @@ endif
 
 # Writes requirements.lock anew: the newest versions that setup.cfg allows, with their hashes.
 lock: $(SUPPLY)/uv
-	$(SUPPLY)/uv pip compile setup.cfg --extra dev --upgrade --generate-hashes --no-header \
+	$(SUPPLY)/uv pip compile setup.cfg --constraint requirements.limits --extra dev --upgrade --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_28 --quiet --output-file requirements.lock
 

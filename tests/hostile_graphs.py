@@ -41,6 +41,42 @@ def packed(model) -> bytes:
     return bytes(builder.Output())
 
 
+def graph_of(code, takes, gives, kind=0, options=None):
+    """A graph of one operator: inputs as (type, shape), constants as (type, shape, values)."""
+    model, graph, operator = _empty()
+    _add_code(model, code, 1)
+    for place, (dtype, shape, *constant) in enumerate([*takes, *gives]):
+        tensor = schema.TensorT()
+        tensor.type, tensor.shape, tensor.name, tensor.buffer = dtype, shape, "t", 0
+        graph.tensors.append(tensor)
+        if constant:
+            buffer = schema.BufferT()
+            buffer.data = np.ascontiguousarray(constant[0]).reshape(-1).view(np.uint8)
+            model.buffers.append(buffer)
+            tensor.buffer = len(model.buffers) - 1
+        elif place < len(takes):
+            graph.inputs.append(place)
+    operator.inputs = [*range(len(takes))]
+    operator.outputs = graph.outputs = [*range(len(takes), len(takes) + len(gives))]
+    operator.builtinOptionsType, operator.builtinOptions = kind, options
+    return _signed(model)
+
+
+def _empty():
+    model, graph, operator = schema.ModelT(), schema.SubGraphT(), schema.OperatorT()
+    model.version, model.buffers, model.operatorCodes = 3, [schema.BufferT()], []
+    graph.tensors, graph.inputs, graph.outputs = [], [], []
+    model.subgraphs, graph.operators, operator.opcodeIndex = [graph], [operator], 0
+    return model, graph, operator
+
+
+def _add_code(model, code: int, version: int) -> None:
+    entry = schema.OperatorCodeT()
+    entry.builtinCode, entry.deprecatedBuiltinCode = code, min(code, 127)
+    entry.version = version
+    model.operatorCodes.append(entry)
+
+
 def _content(rng: Random, dtype: int, shape: list[int]) -> np.ndarray:
     count = int(np.prod([max(size, 1) if size < 0 else size for size in shape]))
     kind = NUMPY.get(dtype, "u1")
@@ -117,11 +153,8 @@ def _shape(rng: Random, rank: int | None = None) -> list[int]:
 
 def single(rng: Random, codes: list[int] = CODES):
     """A graph of one operator, its inputs drawn so that its kernel may well take them."""
-    model = schema.ModelT()
-    model.version, model.buffers, model.operatorCodes = 3, [schema.BufferT()], []
-    graph = schema.SubGraphT()
-    graph.tensors, graph.operators, graph.inputs, graph.outputs = [], [], [], []
-    model.subgraphs = [graph]
+    model, graph, _ = _empty()
+    graph.operators = []
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         _add_operator(rng, model, graph, rng.choice(codes))
     graph.outputs = [*graph.operators[-1].outputs]
@@ -131,10 +164,7 @@ def single(rng: Random, codes: list[int] = CODES):
 def _add_operator(rng: Random, model, graph, code: int) -> None:
     operator = schema.OperatorT()
     operator.opcodeIndex = len(model.operatorCodes)
-    entry = schema.OperatorCodeT()
-    entry.builtinCode, entry.deprecatedBuiltinCode = code, min(code, 127)
-    entry.version = rng.choice([1, 1, 1, 2, 3, 4, 5])
-    model.operatorCodes.append(entry)
+    _add_code(model, code, rng.choice([1, 1, 1, 2, 3, 4, 5]))
     dtype, shape = rng.choice(USUAL_TYPES), _shape(rng)
     places = []
     for number in range(rng.choice(INPUTS.get(code, [2, 2, 2, 1, 3, 4]))):
@@ -225,11 +255,8 @@ def _change(rng: Random, model, graph, operator) -> None:
     tensor = graph.tensors[rng.choice(used)] if used else graph.tensors[0]
     kind = rng.randrange(9)
     if kind == 0:
-        entry = schema.OperatorCodeT()
         code = rng.choice(CODES)
-        entry.builtinCode, entry.deprecatedBuiltinCode = code, min(code, 127)
-        entry.version = rng.choice([1, 1, 2, 3])
-        model.operatorCodes.append(entry)
+        _add_code(model, code, rng.choice([1, 1, 2, 3]))
         operator.opcodeIndex = len(model.operatorCodes) - 1
         if rng.random() < 0.7:
             operator.builtinOptionsType, operator.builtinOptions = _options(rng, code)
