@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from memcom_tf.text import LONGEST_MESSAGE, printable, printable_list
+from memcom_tf.text import LONGEST_NAME, printable, printable_list
 
 if TYPE_CHECKING:
     from memcom_tf.compression import Compression
@@ -136,7 +136,7 @@ def show_verification(verification: Verification, console: Console | None = None
         bounded = check.bound is not None
         outcome = ("[green]ok[/green]" if check.passed else "[red]FAILED[/red]") if bounded else ""
         bound = f"{check.bound:.3g}" if bounded else ""
-        shown = Text(printable(check.name, LONGEST_MESSAGE))
+        shown = Text(printable(check.name, 2 * LONGEST_NAME))
         table.add_row(shown, f"{check.value:.4g}", bound, outcome)
     console.print(table)
     if not verification.passed:

@@ -90,7 +90,7 @@ def html_report(report: dict[str, Any]) -> str:
         ]
     if "measured" in report:
         parts += _measured(report["measured"])
-    return _PAGE.substitute(name=_escaped(report["name"]), body="\n".join(parts))
+    return _PAGE.substitute(name=html.escape(printable(report["name"])), body="\n".join(parts))
 
 
 _TABLE_HEAD = (

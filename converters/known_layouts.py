@@ -12,6 +12,7 @@ from .known_values import (
     axis_of,
     broadcast,
     checked_shape,
+    number_of,
     numbers_of,
     require,
 )
@@ -93,9 +94,8 @@ def _slice(use: Use) -> list[Value]:
 def _expanded(use: Use) -> list[Value]:
     value, axis = use.inputs(2)
     _plain(value, most=_RANK - 1)
-    (place,) = numbers_of(axis) or (value.rank + 1,)
     require(axis.dtype == "int32")
-    place = axis_of(place, value.rank + 1)
+    place = axis_of(number_of(axis), value.rank + 1)
     return [value.of_shape((*value.shape[:place], 1, *value.shape[place:]))]
 
 
@@ -154,8 +154,7 @@ def _split(use: Use) -> list[Value]:
     axis, value = use.inputs(2)
     _plain(value)
     require(axis.dtype == "int32" and use.number(0) == len(use.outputs) and value.rank > 0)
-    (place,) = numbers_of(axis) or (value.rank,)
-    place = axis_of(place, value.rank)
+    place = axis_of(number_of(axis), value.rank)
     size, parts = value.shape[place], len(use.outputs)
     require(size != FREE and size % parts == 0)
     shape = (*value.shape[:place], size // parts, *value.shape[place + 1 :])

@@ -18,6 +18,7 @@ from .known_values import (
     axis_of,
     broadcast,
     checked_shape,
+    number_of,
     numbers_of,
     require,
 )
@@ -259,7 +260,7 @@ def _best(use: Use) -> list[Value]:
     value, k = use.inputs(2)
     _plain(value, _FLOAT)
     require(value.rank > 0 and k.dtype == "int32")
-    (count,) = numbers_of(k) or (0,)
+    count = number_of(k)
     require(0 < count <= value.shape[-1])
     shape = (*value.shape[:-1], count)
     return [Value("float32", shape), Value("int32", shape)]

@@ -95,6 +95,13 @@ def numbers_of(value: Value) -> tuple[int, ...]:
     return value.numbers or ()
 
 
+def number_of(value: Value) -> int:
+    """The one integer that the file holds."""
+    numbers = numbers_of(value)
+    require(len(numbers) == 1)
+    return numbers[0]
+
+
 def axis_of(axis: int, rank: int) -> int:
     """An axis counted from the front."""
     require(-rank <= axis < rank)
