@@ -113,12 +113,13 @@ def test_operators_that_reach_out_are_found(operator, tmp_path):
 
 
 def test_they_are_found_in_functions_of_functions(tmp_path):
-    inner = tf.function(lambda ids: tf.io.write_file("/nowhere", "x"))
+    @tf.function
+    def inner(ids):
+        tf.io.write_file("/nowhere", "x")
+        return tf.size(ids)
 
     def before(ids):
-        return tf.cond(
-            tf.reduce_any(ids > 5), lambda: [inner(ids), tf.constant(1)][1], lambda: tf.constant(2)
-        )
+        return tf.cond(tf.reduce_any(ids > 5), lambda: inner(ids), lambda: tf.constant(2))
 
     folder = saved(Module(before), tmp_path / "saved")
     assert unsafe_operators(loader_impl.parse_saved_model(str(folder))) == ["WriteFile"]
@@ -203,8 +204,8 @@ def test_signatures_may_be_chosen(served, tmp_path, capsys):
     assert main([*words, "--signature", "a"]) == 0
     assert "left out" not in capsys.readouterr().err
     assert main(["verify", str(served / "all"), str(tmp_path / "m.tflite")]) == 0
-    assert main([*words, "--force"]) == 0
-    assert "memcom: warning: Signatures whose inputs" in capsys.readouterr().err
+    with pytest.warns(UserWarning, match="left out of the file: serving_default"):
+        assert main([*words, "--force"]) == 0
 
 
 @pytest.mark.parametrize("chosen", [["c"], [], "c"])
