@@ -314,9 +314,30 @@ def golden(options: argparse.Namespace) -> int:
         print(path)
         return DONE
     require_file(path)
-    found = values.differences(json.loads(path.read_text()), file)
-    print("\n".join(found) or f"{path}: the same within its tolerance")
+    found = _differences(path, file)
+    print(
+        "\n".join(printable(line, _LONGEST_REASON) for line in found)
+        or f"{path}: the same within its tolerance"
+    )
     return FAILED if found else DONE
+
+
+def _differences(path: Path, file: Any) -> list[str]:
+    import json
+
+    from .golden import differences
+
+    try:
+        return differences(json.loads(path.read_text(encoding="utf-8")), file)
+    # A document of another form: what it lacks, or has in place of numbers.
+    except (AttributeError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(
+            message(
+                "The golden values must be those that `memcom golden` wrote of this file.",
+                "Write them again, without --check.",
+                path=str(path),
+            )
+        ) from error
 
 
 def require_file(path: Path) -> None:
