@@ -11,8 +11,8 @@ from .graph import BITS, Graph, Subgraph, Tensor
 from .known_operators import RULES
 from .known_values import NotKnownError, Use, Value, checked_shape, require
 
-_LARGEST_TENSOR = 2**31
-_LARGEST_SUBGRAPH = 2**32
+LARGEST_TENSOR = 2**31
+LARGEST_SUBGRAPH = 2**32
 """Bytes of a subgraph's computed tensors."""
 
 
@@ -53,7 +53,7 @@ def _walk(subgraph: Subgraph) -> None:
             _check_output(output, value)
             size = value.num_values * BITS[value.dtype] // 8
             total += size
-            require(size <= _LARGEST_TENSOR and total <= _LARGEST_SUBGRAPH)
+            require(size <= LARGEST_TENSOR and total <= LARGEST_SUBGRAPH)
             values[place] = value
 
 
