@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from memcom_tf.errors import for_reader, invalid
 from memcom_tf.tables import Storage, Table
@@ -38,6 +38,26 @@ def check_weights(weights: Weights) -> None:
                 ),
                 weights=kind,
             )
+
+
+def parse_weights(words: Sequence[str]) -> Any:
+    """The kinds of `--weights`, not checked.
+
+    Example:
+        >>> parse_weights(["int8"]), parse_weights(["users/*=int4", "int8"])
+        ('int8', {'users/*': 'int4', '*': 'int8'})
+    """
+    if len(words) == 1 and "=" not in words[0]:
+        return words[0]
+    pairs = [word.rpartition("=") for word in words]
+    weights = {pattern or "*": kind for pattern, _, kind in pairs}
+    if len(weights) < len(words):
+        raise invalid(
+            "Every pattern of --weights must be given once, and one kind without a pattern.",
+            "Write 'users/*=int4' int8, for instance.",
+            weights=" ".join(words),
+        )
+    return weights
 
 
 def check_profile(profile: str) -> None:

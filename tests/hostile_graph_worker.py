@@ -20,7 +20,8 @@ from memcom_tf.converters.graph import read_graph
 from memcom_tf.converters.graph_check import check
 from memcom_tf.converters.known_graph import is_known_to_be_safe
 from memcom_tf.converters.known_operators import RULES
-from tests.hostile_graphs import changed, inputs_of, packed, single
+from tests.graph_building import packed
+from tests.hostile_graphs import changed, inputs_of, single
 
 _MEMORY = 12 * 2**30
 _CALLS = 3

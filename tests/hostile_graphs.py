@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from random import Random
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from memcom_tf.converters.operators import RULES as KNOWN_CODES
+from tests.graph_building import add_code, empty, packed, signed
 
 TYPES = [0, 1, 2, 3, 4, 6, 7, 9, 10, 12, 15, 16, 17]
 USUAL_TYPES = [0, 0, 0, 0, 2, 2, 4, 6, 9, 3, 7]
@@ -33,48 +33,6 @@ INPUTS |= {83: [1, 2, 3], 88: [1], 77: [1], 85: [4]}
 _OF_ONE = (8, 14, 19, 21, 25, 28, 47, 59, 73, 75, 76, 92, 101, 87, 6)
 INPUTS |= {code: [1] for code in _OF_ONE}
 OUTPUTS = {49: [1, 2, 3], 88: [1, 2, 3], 48: [2]}
-
-
-def packed(model) -> bytes:
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def graph_of(code, takes, gives, kind=0, options=None):
-    """A graph of one operator: inputs as (type, shape), constants as (type, shape, values)."""
-    model, graph, operator = _empty()
-    _add_code(model, code, 1)
-    for place, (dtype, shape, *constant) in enumerate([*takes, *gives]):
-        tensor = schema.TensorT()
-        tensor.type, tensor.shape, tensor.name, tensor.buffer = dtype, shape, "t", 0
-        graph.tensors.append(tensor)
-        if constant:
-            buffer = schema.BufferT()
-            buffer.data = np.ascontiguousarray(constant[0]).reshape(-1).view(np.uint8)
-            model.buffers.append(buffer)
-            tensor.buffer = len(model.buffers) - 1
-        elif place < len(takes):
-            graph.inputs.append(place)
-    operator.inputs = [*range(len(takes))]
-    operator.outputs = graph.outputs = [*range(len(takes), len(takes) + len(gives))]
-    operator.builtinOptionsType, operator.builtinOptions = kind, options
-    return _signed(model)
-
-
-def _empty():
-    model, graph, operator = schema.ModelT(), schema.SubGraphT(), schema.OperatorT()
-    model.version, model.buffers, model.operatorCodes = 3, [schema.BufferT()], []
-    graph.tensors, graph.inputs, graph.outputs = [], [], []
-    model.subgraphs, graph.operators, operator.opcodeIndex = [graph], [operator], 0
-    return model, graph, operator
-
-
-def _add_code(model, code: int, version: int) -> None:
-    entry = schema.OperatorCodeT()
-    entry.builtinCode, entry.deprecatedBuiltinCode = code, min(code, 127)
-    entry.version = version
-    model.operatorCodes.append(entry)
 
 
 def _content(rng: Random, dtype: int, shape: list[int]) -> np.ndarray:
@@ -153,18 +111,18 @@ def _shape(rng: Random, rank: int | None = None) -> list[int]:
 
 def single(rng: Random, codes: list[int] = CODES):
     """A graph of one operator, its inputs drawn so that its kernel may well take them."""
-    model, graph, _ = _empty()
+    model, graph, _ = empty()
     graph.operators = []
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         _add_operator(rng, model, graph, rng.choice(codes))
     graph.outputs = [*graph.operators[-1].outputs]
-    return _signed(model)
+    return signed(model)
 
 
 def _add_operator(rng: Random, model, graph, code: int) -> None:
     operator = schema.OperatorT()
     operator.opcodeIndex = len(model.operatorCodes)
-    _add_code(model, code, rng.choice([1, 1, 1, 2, 3, 4, 5]))
+    add_code(model, code, rng.choice([1, 1, 1, 2, 3, 4, 5]))
     dtype, shape = rng.choice(USUAL_TYPES), _shape(rng)
     places = []
     for number in range(rng.choice(INPUTS.get(code, [2, 2, 2, 1, 3, 4]))):
@@ -223,23 +181,6 @@ def _input(rng: Random, code: int, number: int, dtype: int, shape: list[int]):
     return _tensor(rng, kind, other), rng.random() < 0.35
 
 
-def _signed(model):
-    """With one signature over all inputs and outputs."""
-    graph = model.subgraphs[0]
-    graph.inputs = [*dict.fromkeys(graph.inputs)]
-    signature = schema.SignatureDefT()
-    signature.signatureKey, signature.subgraphIndex = "s", 0
-    for name, places in (("inputs", graph.inputs), ("outputs", graph.outputs)):
-        entries = []
-        for number, place in enumerate(places):
-            entry = schema.TensorMapT()
-            entry.name, entry.tensorIndex = f"{name[0]}{number}", place
-            entries.append(entry)
-        setattr(signature, name, entries)
-    model.signatureDefs = [signature]
-    return model
-
-
 def changed(content: bytes, rng: Random) -> bytes:
     """A good graph with one to three changes."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -256,7 +197,7 @@ def _change(rng: Random, model, graph, operator) -> None:
     kind = rng.randrange(9)
     if kind == 0:
         code = rng.choice(CODES)
-        _add_code(model, code, rng.choice([1, 1, 2, 3]))
+        add_code(model, code, rng.choice([1, 1, 2, 3]))
         operator.opcodeIndex = len(model.operatorCodes) - 1
         if rng.random() < 0.7:
             operator.builtinOptionsType, operator.builtinOptions = _options(rng, code)

@@ -24,7 +24,7 @@ from memcom_tf.converters.known_graph import is_known_to_be_safe
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from tests.damage import Sample, appended
-from tests.hostile_graphs import graph_of, packed
+from tests.graph_building import graph_of, packed
 
 ROOT = Path(__file__).parents[1]
 FLOAT, HALF, INT32, UINT8, INT64, BOOL, INT16, INT8 = 0, 1, 2, 3, 4, 6, 7, 9
