@@ -6,12 +6,12 @@ import argparse
 import importlib
 import os
 import re
-import zipfile
-from pathlib import Path
 from typing import Any
 
 from memcom_tf.errors import message
 from memcom_tf.text import printable
+
+from .legacy_config import require_safe_config
 
 _LONGEST_REASON = 500
 
@@ -33,7 +33,7 @@ def load_model(options: argparse.Namespace) -> Any:
     from memcom_tf._keras import is_keras_3, keras
 
     if not is_keras_3 and not options.allow_unsafe_deserialization:
-        _require_safe_format(options.model)
+        require_safe_config(options.model, options.modules)
 
     for module in options.modules:
         importlib.import_module(module)
@@ -57,16 +57,3 @@ def load_model(options: argparse.Namespace) -> Any:
                 path=str(options.model),
             )
         ) from error
-
-
-def _require_safe_format(path: Path) -> None:
-    """Requires the format whose code tf_keras holds back: an HDF5 file's it runs."""
-    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise ValueError(
-            message(
-                "The model must be a .keras file: of another format tf_keras runs the code that it "
-                "carries.",
-                "If you trust where it comes from, add --allow-unsafe-deserialization.",
-                path=str(path),
-            )
-        )

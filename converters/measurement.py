@@ -41,8 +41,8 @@ def measure(path: str | os.PathLike[str], *, repeats: int = REPEATS) -> dict[str
         the system does not tell. And "processor" and "cores".
 
     Raises:
-        ValueError: If `repeats` is not positive, or the file is foreign or damaged.
-        RuntimeError: If a process fails.
+        ValueError: If `repeats` is not positive, the file is foreign or damaged, or its graph ends
+            the process that runs it.
 
     Example:
         >>> import pathlib, tempfile
@@ -62,7 +62,10 @@ def measure(path: str | os.PathLike[str], *, repeats: int = REPEATS) -> dict[str
         raise invalid(
             "`repeats` must be positive.", "Pass how many calls to time.", repeats=repeats
         )
-    CompressedModelFile(path)  # raises here, not in the process
+    file = CompressedModelFile(path)  # raises here, not in the process
+    if not file.graph.is_known_to_be_safe:
+        for name in file.signatures:
+            file.run(name, **sample_inputs(file, name))
     return {
         "threads": {str(threads): _in_process(Path(path), threads, repeats) for threads in THREADS},
         "processor": platform.processor() or platform.machine(),
@@ -79,11 +82,13 @@ def _in_process(path: Path, threads: int, repeats: int) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
+        errors="replace",
     )
     if done.returncode:
-        raise RuntimeError(
-            f"The process that measures must succeed. Received: exit_status={done.returncode}. "
-            f"Its last lines: {done.stderr.strip()[-500:]}"
+        raise invalid(
+            "The process that measures must succeed.",
+            f"Its last line: {(done.stderr.strip().splitlines() or ['none'])[-1]}",
+            exit_status=done.returncode,
         )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -131,7 +136,8 @@ def sample_inputs(file: CompressedModelFile, signature: str) -> dict[str, np.nda
     Sizes that are free are 1, and up to 100 for candidates; ragged ids are one row of one id.
     """
     rng = np.random.default_rng(0)
-    ids = min(embedding["input_dim"] for embedding in file.description["embeddings"])
+    sizes = [embedding["input_dim"] for embedding in file.description["embeddings"]]
+    ids = min(sizes, default=1)
     found = file.graph.signatures[signature]
     inputs = {}
     for name, place in found.inputs.items():

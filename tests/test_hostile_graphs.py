@@ -16,6 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.converters.archive import DESCRIPTION
+from memcom_tf.converters.cli import main
 from memcom_tf.converters.flatbuffer import DamagedError
 from memcom_tf.converters.graph import read_graph
 from memcom_tf.converters.graph_check import check
@@ -173,6 +174,13 @@ def test_the_end_of_a_child_is_told_and_the_next_call_starts_another(folder, tmp
             GraphEndedError, match=r"kernel ended the process that ran it \(SIG\w+\)"
         ):
             file.run("s", **inputs_of(file))
+
+
+def test_a_graph_that_ends_its_process_is_not_measured(folder, tmp_path):
+    code, takes, gives, (kind, chosen) = HOSTILE["parts without options"]
+    path = file_of(graph_of(code, takes, gives, kind, chosen), folder, tmp_path)
+    assert main(["inspect", str(path), "--measure"]) == 2
+    assert main(["compare", str(folder / "memcom.tflite"), str(path)]) == 2
 
 
 def test_graphs_run_alike_in_both_places(folder):
