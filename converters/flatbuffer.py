@@ -7,7 +7,9 @@ buffer. This one checks each offset, and reads nothing of the buffers but where 
 from __future__ import annotations
 
 from struct import Struct, unpack_from
-from typing import Any, Final
+from typing import Final
+
+import numpy as np
 
 INT8: Final = Struct("<b")
 UINT8: Final = Struct("<B")
@@ -127,13 +129,13 @@ class Table:
         self._buffer.spend(count * size)
         return unpack_from(f"<{count}{code}", self._buffer.data, start)
 
-    def values_at(self, start: int, count: int, code: str) -> tuple[Any, ...]:
-        """Numbers of the `struct` format `code` at a place of the file."""
-        size = Struct(f"<{code}").size
-        if not 0 <= start <= len(self._buffer.data) - count * size:
+    def array_at(self, start: int, count: int, dtype: str) -> np.ndarray:
+        """Numbers at a place of the file."""
+        size = count * np.dtype(dtype).itemsize
+        if not 0 <= start <= len(self._buffer.data) - size:
             raise DamagedError(f"{count} numbers are at byte {start}")
-        self._buffer.spend(count * size)
-        return unpack_from(f"<{count}{code}", self._buffer.data, start)
+        self._buffer.spend(size)
+        return np.frombuffer(bytes(self._buffer.data[start : start + size]), dtype)
 
     def text(self, index: int) -> str:
         """A string, "" where there is none."""

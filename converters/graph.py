@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import numpy as np
 
 from .flatbuffer import INT8, UINT8, UINT32, UINT64, DamagedError, FlatBuffer, Table
 
@@ -41,7 +42,7 @@ BITS = {
     "int4": 4,
     "int2": 2,
 }
-_INTEGERS = {"int32": "i", "int64": "q"}
+_INTEGERS = {"int32": "<i4", "int64": "<i8"}
 _ZERO_POINTS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 _MOST_NUMBERS = 16
 _SCHEMA_VERSION = 3
@@ -208,7 +209,9 @@ def _tensor(table: Table, buffers: list[tuple[int, int]]) -> Tensor:
         raise DamagedError(f"a constant of shape {shape}, {tensor.dtype}, has {tensor.size} bytes")
     count = size // (BITS[dtype] // 8) if dtype in _INTEGERS else 0
     if 0 < count <= _MOST_NUMBERS:
-        tensor = tensor._replace(numbers=table.values_at(start, count, _INTEGERS[dtype]))
+        tensor = tensor._replace(
+            numbers=tuple(table.array_at(start, count, _INTEGERS[dtype]).tolist())
+        )
     return tensor
 
 
@@ -228,13 +231,14 @@ def _quantization(table: Table, shape: tuple[int, ...], dtype: str) -> Quantizat
     if not scales:
         return None
     # Kernels divide by them, and take logarithms.
-    if not all(0 < scale < math.inf for scale in table.values_at(start, scales, "f")):
+    values = table.array_at(start, scales, "<f4")
+    if not (np.isfinite(values) & (values > 0)).all():
         raise DamagedError(f"a tensor of shape {shape} has scales that are not positive")
-    zeros = table.values_at(zero_start, zero_points, "q")
+    zeros = table.array_at(zero_start, zero_points, "<i8")
     least, largest = _ZERO_POINTS.get(dtype, (0, 0))
-    if not all(least <= zero <= largest for zero in zeros):
+    if not ((least <= zeros) & (zeros <= largest)).all():
         raise DamagedError(f"a tensor of {dtype} has zero points out of its range")
-    return Quantization(scales, not any(zeros))
+    return Quantization(scales, not zeros.any())
 
 
 def _operator(table: Table, codes: list[int], num_tensors: int) -> Operator:
