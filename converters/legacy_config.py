@@ -10,7 +10,7 @@ import builtins
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,13 @@ _REACHES_OUT = re.compile(
 )
 
 
-def require_safe_config(path: Path, modules: Sequence[str]) -> None:
+def require_safe_config(path: Path, is_registered: Callable[[str], bool]) -> None:
     """Requires a `.keras` file that names nothing but layers, and operators that only compute.
 
     Args:
         path: The model that tf_keras is to load.
-        modules: What was imported for it.
+        is_registered: Whether a name is that of a class which Keras knows: its module is not
+            imported.
 
     Raises:
         ValueError: If it is of another format, or names something else.
@@ -46,9 +47,8 @@ def require_safe_config(path: Path, modules: Sequence[str]) -> None:
             config = json.loads(archive.read("config.json"))
     except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, RuntimeError) as error:
         raise _unsafe("have a config that can be read", path) from error
-    allowed = _PACKAGES | {module.partition(".")[0] for module in modules}
     for entry in _entries(config):
-        for name in _named(entry, allowed):
+        for name in _named(entry, is_registered):
             raise _unsafe(f"name layers and operators alone, and not {printable(name)!r}", path)
 
 
@@ -63,10 +63,12 @@ def _entries(config: Any) -> Iterator[dict[str, Any]]:
             waiting += found
 
 
-def _named(entry: dict[str, Any], allowed: set[str]) -> Iterator[str]:
+def _named(entry: dict[str, Any], is_registered: Callable[[str], bool]) -> Iterator[str]:
     """What an entry names that it may not."""
     module, name = entry.get("module"), entry.get("config")
-    if module is not None and str(module).partition(".")[0] not in allowed:
+    known = entry.get("registered_name")
+    is_known = isinstance(known, str) and is_registered(known)
+    if not is_known and module is not None and str(module).partition(".")[0] not in _PACKAGES:
         yield str(module)
     if module == "builtins" and isinstance(name, str) and name in vars(builtins):
         yield name

@@ -32,11 +32,11 @@ def load_model(options: argparse.Namespace) -> Any:
     from memcom_tf import layers, models  # noqa: F401  registers them with Keras
     from memcom_tf._keras import is_keras_3, keras
 
-    if not is_keras_3 and not options.allow_unsafe_deserialization:
-        require_safe_config(options.model, options.modules)
-
     for module in options.modules:
         importlib.import_module(module)
+    if not is_keras_3 and not options.allow_unsafe_deserialization:
+        get = keras.saving.get_registered_object
+        require_safe_config(options.model, lambda name: get(name) is not None)
     try:
         return keras.models.load_model(
             options.model, compile=False, safe_mode=not options.allow_unsafe_deserialization

@@ -9,6 +9,7 @@ import pytest
 
 from memcom_tf.converters.legacy_config import require_safe_config
 
+UNKNOWN = frozenset().__contains__
 GOOD = {
     "module": "tf_keras.src.engine.functional",
     "class_name": "Functional",
@@ -38,15 +39,15 @@ def model(path, entry=None):
 
 
 def test_layers_and_operators_pass(tmp_path):
-    require_safe_config(model(tmp_path / "m.keras"), [])
+    require_safe_config(model(tmp_path / "m.keras"), UNKNOWN)
 
 
-def test_modules_that_are_imported_pass(tmp_path):
-    own = {"module": "shop.layers", "class_name": "Spiciness", "config": {}}
+def test_classes_that_are_registered_pass(tmp_path):
+    own = {"module": "shop.layers", "class_name": "Spiciness", "registered_name": "shop>Spiciness"}
     path = model(tmp_path / "m.keras", own)
     with pytest.raises(ValueError, match=r"not 'shop.layers'.*--allow-unsafe-deserialization"):
-        require_safe_config(path, [])
-    require_safe_config(path, ["shop"])
+        require_safe_config(path, UNKNOWN)
+    require_safe_config(path, {"shop>Spiciness"}.__contains__)
 
 
 HOSTILE = [
@@ -79,7 +80,7 @@ HOSTILE += [
 @pytest.mark.parametrize("entry", HOSTILE, ids=range(len(HOSTILE)))
 def test_what_reaches_out_is_refused(tmp_path, entry):
     with pytest.raises(ValueError, match="must name layers and operators alone"):
-        require_safe_config(model(tmp_path / "m.keras", entry), [])
+        require_safe_config(model(tmp_path / "m.keras", entry), UNKNOWN)
 
 
 @pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n", b"", b"PK\x05\x06" + bytes(18)])
@@ -87,6 +88,6 @@ def test_other_formats_are_refused(tmp_path, content):
     path = tmp_path / "m.keras"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"must (be a .keras file|have a config)"):
-        require_safe_config(path, [])
+        require_safe_config(path, UNKNOWN)
     with pytest.raises(ValueError, match=r"must be a .keras file"):
-        require_safe_config(model(tmp_path / "m.h5"), [])
+        require_safe_config(model(tmp_path / "m.h5"), UNKNOWN)
