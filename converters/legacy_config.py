@@ -66,7 +66,7 @@ def _entries(config: Any) -> Iterator[dict[str, Any]]:
 def _named(entry: dict[str, Any], is_registered: Callable[[str], bool]) -> Iterator[str]:
     """What an entry names that it may not."""
     module, name = entry.get("module"), entry.get("config")
-    known = entry.get("registered_name")
+    known = name if entry.get("class_name") == "function" else entry.get("registered_name")
     is_known = isinstance(known, str) and is_registered(known)
     if not is_known and module is not None and str(module).partition(".")[0] not in _PACKAGES:
         yield str(module)

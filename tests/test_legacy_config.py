@@ -48,6 +48,11 @@ def test_classes_that_are_registered_pass(tmp_path):
     with pytest.raises(ValueError, match=r"not 'shop.layers'.*--allow-unsafe-deserialization"):
         require_safe_config(path, UNKNOWN)
     require_safe_config(path, {"shop>Spiciness"}.__contains__)
+    # Functions are known by another field.
+    sly = {"module": "os", "class_name": "function", "config": "system"}
+    model(path, {**sly, "registered_name": "shop>Spiciness"})
+    with pytest.raises(ValueError, match="not 'os'"):
+        require_safe_config(path, {"shop>Spiciness"}.__contains__)
 
 
 HOSTILE = [
