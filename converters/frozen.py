@@ -92,8 +92,7 @@ class FrozenFunction:
             if tensor.dtype in (tf.string, tf.variant):
                 raise invalid(
                     DENSE,
-                    "Convert the model behind its StringLookup, whose vocabulary goes beside the "
-                    "file.",
+                    "Convert the part of the model that takes numbers in place of texts.",
                     name=tensor.op.name,
                     dtype=tensor.dtype.name,
                 )

@@ -11,7 +11,8 @@ from typing import Any
 
 from memcom_tf.errors import message
 
-from .commands import DONE, FAILED, load_model, require_file
+from .commands import DONE, FAILED, require_file
+from .loading import load_model
 
 
 def train(options: argparse.Namespace) -> int:
@@ -62,16 +63,18 @@ def compress(options: argparse.Namespace) -> int:
         settings=settings,
         report=lambda line: print(line, flush=True),
     )
-    show_compression(compression)
     conversion = convert(compression.model, k=options.k)
     assert conversion.verification is not None
+    # Before anything is shown: what cannot be shown must not be lost.
+    if conversion.verification.passed:
+        if options.save_model is not None:
+            _save_model(compression.model, options.save_model)
+        conversion.save(options.output, overwrite=options.force)
+    show_compression(compression)
     show_verification(conversion.verification)
     if not conversion.verification.passed:
         print(f"memcom: {options.output} was not written", file=sys.stderr)
         return FAILED
-    if options.save_model is not None:
-        _save_model(compression.model, options.save_model)
-    conversion.save(options.output, overwrite=options.force)
     show_report(conversion.report)
     return DONE
 

@@ -17,6 +17,7 @@ from .file_ids import ids_of_file
 from .fold import ShippedEmbedding
 from .graph_ops import QuantizedOps, unknown_zero
 from .large import in_graph
+from .names import file_names
 from .top_k import top_k_of_groups
 
 Signatures = dict[str, Callable[..., Any]]
@@ -79,7 +80,7 @@ def vector_signatures(model: Any, embeddings: Sequence[Any]) -> list[str | None]
         return [names.get(id(embedding)) for embedding in embeddings]
     if len(embeddings) == 1:
         return ["embed"]
-    return [f"embed_{embedding.name}" for embedding in embeddings]
+    return [*file_names(f"embed_{embedding.name}" for embedding in embeddings)]
 
 
 def ranker_signatures(

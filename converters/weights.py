@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from memcom_tf.errors import invalid
+from memcom_tf.errors import for_reader, invalid
 from memcom_tf.tables import Storage, Table
 
 Kind = Literal["int8", "int8_per_table", "int4", "int2", "float16", "float32"]
@@ -30,9 +30,34 @@ def check_weights(weights: Weights) -> None:
     for kind in kinds:
         if kind not in get_args(Kind):
             raise invalid(
-                f"`weights` must be one of {get_args(Kind)}, or a dict of these by patterns.",
+                f"`weights` must be one of {', '.join(get_args(Kind))}, or several of these by "
+                "patterns of names.",
+                for_reader(
+                    'Pass a dict, as in {"users/*": "int4", "*": "int8"}.',
+                    "Write 'users/*=int4' int8, for instance.",
+                ),
                 weights=kind,
             )
+
+
+def parse_weights(words: Sequence[str]) -> Any:
+    """The kinds of `--weights`, not checked.
+
+    Example:
+        >>> parse_weights(["int8"]), parse_weights(["users/*=int4", "int8"])
+        ('int8', {'users/*': 'int4', '*': 'int8'})
+    """
+    if len(words) == 1 and "=" not in words[0]:
+        return words[0]
+    pairs = [word.rpartition("=") for word in words]
+    weights = {pattern or "*": kind for pattern, _, kind in pairs}
+    if len(weights) < len(words):
+        raise invalid(
+            "Every pattern of --weights must be given once, and one kind without a pattern.",
+            "Write 'users/*=int4' int8, for instance.",
+            weights=" ".join(words),
+        )
+    return weights
 
 
 def check_profile(profile: str) -> None:

@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on_command_line", default=False)
+from memcom_tf.text import LONGEST_MESSAGE, printable
+
+_LONGEST_VALUE = 400
+_AT_COMMAND_LINE: ContextVar[bool] = ContextVar("at_command_line", default=False)
 
 
 def message(must: str, action: str, /, **received: object) -> str:
     """Joins the three parts of an error message.
+
+    All parts may quote a file of unknown origin: control characters are replaced, and what is too
+    long is cut off.
 
     Args:
         must: What must hold, a sentence.
@@ -24,9 +30,15 @@ def message(must: str, action: str, /, **received: object) -> str:
         >>> message("`k` must be positive.", "Pass the length of the list.", k=0)
         '`k` must be positive. Received: k=0. Pass the length of the list.'
     """
-    values = ", ".join(f"{name}={value!r}" for name, value in received.items())
+    values = ", ".join(
+        f"{name}={printable(repr(value), _LONGEST_VALUE)}" for name, value in received.items()
+    )
     parts = [must, f"Received: {values}." if values else "", action]
-    return " ".join(part for part in parts if part)
+    return " ".join(
+        "\n".join(printable(line, LONGEST_MESSAGE) for line in part.split("\n"))
+        for part in parts
+        if part
+    )
 
 
 def invalid(must: str, action: str = "", /, **received: object) -> ValueError:
@@ -35,13 +47,33 @@ def invalid(must: str, action: str = "", /, **received: object) -> ValueError:
 
 
 @contextmanager
-def on_command_line() -> Iterator[None]:
-    """Within it `argument` speaks to the reader of the command line."""
-    token = _ON_COMMAND_LINE.set(True)
+def at_command_line() -> Iterator[None]:
+    """Lets messages speak to the reader at the command line, who passes options."""
+    token = _AT_COMMAND_LINE.set(True)
     try:
         yield
     finally:
-        _ON_COMMAND_LINE.reset(token)
+        _AT_COMMAND_LINE.reset(token)
+
+
+def for_reader(python: str, command_line: str) -> str:
+    """The words for the reader at hand.
+
+    Args:
+        python: For one who calls a function, and passes arguments.
+        command_line: For one who runs `memcom`, and passes options.
+
+    Returns:
+        One of the two.
+
+    Example:
+        >>> for_reader("Pass `k`.", "Give -k.")
+        'Pass `k`.'
+        >>> with at_command_line():
+        ...     for_reader("Pass `k`.", "Give -k.")
+        'Give -k.'
+    """
+    return command_line if _AT_COMMAND_LINE.get() else python
 
 
 def argument(name: str, value: str | None = None) -> str:
@@ -57,11 +89,11 @@ def argument(name: str, value: str | None = None) -> str:
     Example:
         >>> argument("time", "timestamp")
         '`time="timestamp"`'
-        >>> with on_command_line():
+        >>> with at_command_line():
         ...     argument("new_items", "drop")
         '`--new-items drop`'
     """
-    if _ON_COMMAND_LINE.get():
+    if _AT_COMMAND_LINE.get():
         option = f"--{name.replace('_', '-')}"
         return f"`{option}`" if value is None else f"`{option} {value}`"
     return f"`{name}`" if value is None else f'`{name}="{value}"`'
@@ -69,4 +101,4 @@ def argument(name: str, value: str | None = None) -> str:
 
 def in_python(advice: str) -> str:
     """Advice for a reader who writes Python; on the command line nothing."""
-    return "" if _ON_COMMAND_LINE.get() else advice
+    return "" if _AT_COMMAND_LINE.get() else advice

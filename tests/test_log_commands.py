@@ -104,7 +104,7 @@ def test_new_items_of_a_later_log(tmp_path, monkeypatch, capsys):
             history_length=4, vocabulary=Vocabulary(range(1, 6), out_of_vocabulary=policy)
         )
         chosen = options(f"{words} {new_items}")
-        with cli.on_command_line():
+        with cli.at_command_line():
             return ranker_commands._split(chosen, ranker_commands._log(chosen), model)
 
     assert len(split("--new-items drop", "error").validation) == 3

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from memcom_tf.datasets import columns, load_interactions, load_log
-from memcom_tf.errors import on_command_line
+from memcom_tf.errors import at_command_line
 
 FRAME = pd.DataFrame({"user": [1, 1, 2], "item": ["tea", "milk", "tea"], "when": [3, 2, 1]})
 PACKED = {".gz": gzip.compress, ".zst": lambda text: pa.compress(text, "zstd", asbytes=True)}
@@ -235,7 +235,7 @@ def test_two_columns_that_may_be_the_time(tmp_path):
     with pytest.raises(ValueError, match="One column must be the time") as caught:
         load_interactions(path)
     assert '`time="date"` or `time="timestamp"`' in str(caught.value)
-    with on_command_line(), pytest.raises(ValueError) as caught:
+    with at_command_line(), pytest.raises(ValueError) as caught:
         load_interactions(path)
     assert "`--time date` or `--time timestamp`" in str(caught.value)
     assert load_interactions(path, time="timestamp").time.tolist() == [5]
