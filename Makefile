@@ -11,12 +11,18 @@ PYTEST := $(BIN)/python -m pytest -q
 # Files in their own order: by the number of tests, those of one long test would come last, alone.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench bench-quality lock audit clean
+.PHONY: demo test test-long lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench bench-quality lock audit clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/movielens_demo.py --output build/demo
 
 test: lint test-cc test-keras3 test-tf-keras
+
+# What takes hours: tests marked `long`, two thousand random models, and mutants of their files.
+test-long: test
+	$(PYTEST) $(PARALLEL) -m long
+	$(BIN)/python -m tests.random_models --count 2000 --jobs 2 --json build/random_models.jsonl
+	$(BIN)/python -m tests.mutations --count 300 --jobs 2 --json build/mutations.jsonl
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -48,11 +54,12 @@ test-cc-thread: $(INSTALLED)
 	build/kernels_test_thread
 
 test-keras3: $(INSTALLED) data
-	$(PYTEST) $(PARALLEL)
+	$(PYTEST) $(PARALLEL) -m "not long"
 
 # The layers, the ranker and the converter run on tf_keras too, in a process of its own.
 test-tf-keras: $(INSTALLED)
-	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) tests/contract tests/test_ranker.py tests/optimizers \
+	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) -m "not long" tests/contract tests/proof \
+		tests/test_ranker.py tests/optimizers \
 		tests/test_any_model.py tests/test_compress_embeddings.py tests/test_fine_tune.py \
 		tests/test_large_tables.py tests/test_profiles.py tests/test_ragged.py \
 		tests/test_training.py
