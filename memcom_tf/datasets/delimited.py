@@ -51,27 +51,26 @@ class DelimitedFile:
 
     def read(self, kinds: Mapping[str, Kind]) -> dict[str, Column]:
         """As `ColumnFile.read`."""
-        batches = list(self._batches(kinds))
+        table = self._table(kinds)
         columns = {}
         for name, kind in kinds.items():
-            # Each column is let go once it is typed.
-            chunks = [batch.pop(name) for batch in batches]
             where = {"column": name, "path": str(self.path)}
-            columns[name] = typed(pa.chunked_array(chunks), kind, self._place, where, of_text=True)
+            columns[name] = typed(table[name], kind, self._place, where, of_text=True)
+            table = table.drop_columns([name])  # Each is let go once it is typed.
         return columns
 
-    def _batches(self, kinds: Mapping[str, Kind]) -> Iterator[dict[str, pa.Array]]:
+    def _table(self, kinds: Mapping[str, Kind]) -> pa.Table:
         types = {
             # A label recurs: each block stores it once.
             name: pa.string() if kind == "time" else pa.dictionary(pa.int32(), pa.string())
             for name, kind in kinds.items()
         }
-        rows = 0
         tail = self._delimiter.join([_LAST] * len(self.names))
         try:
             with self._opened() as file:
                 ended = Ended(file, tail.encode())
-                reader = pa_csv.open_csv(
+                # Not `open_csv`, which may wait for itself for ever where a row is malformed.
+                table = pa_csv.read_csv(
                     ended,
                     # One thread: the parser then knows the number of a row.
                     pa_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
@@ -83,15 +82,10 @@ class DelimitedFile:
                         strings_can_be_null=False,
                     ),
                 )
-                waiting: pa.RecordBatch | None = None
-                for batch in reader:
-                    if batch.num_rows:
-                        if waiting is not None:
-                            yield dict(zip(kinds, waiting.columns, strict=True))
-                        waiting, rows = batch, rows + batch.num_rows
         except (pa.ArrowException, MemoryError, OSError) as error:
             raise self._unreadable(str(error)) from error
-        if waiting is None or any(column[-1].as_py() != _LAST for column in waiting.columns):
+        rows = table.num_rows
+        if not rows or any(column[-1].as_py() != _LAST for column in table.columns):
             raise invalid(
                 _CLOSED,
                 "Close it, or double a quote that is part of a value.",
@@ -100,7 +94,7 @@ class DelimitedFile:
             )
         if ended.lines != rows + 1:  # Blank lines, and values of several lines.
             self._check_quotes()
-        yield dict(zip(kinds, waiting.slice(0, waiting.num_rows - 1).columns, strict=True))
+        return table.slice(0, rows - 1)
 
     def _unreadable(self, reason: str) -> ValueError:
         if "straddling object" in reason:

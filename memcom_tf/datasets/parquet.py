@@ -62,7 +62,7 @@ class ParquetColumns:
                 # A label recurs: each batch stores it once.
                 read_dictionary=[name for name, kind in kinds.items() if kind == "label"],
             )
-            batches = stored.iter_batches(_BATCH_ROWS, columns=list(kinds))
+            batches = stored.iter_batches(_BATCH_ROWS, columns=list(kinds), use_threads=False)
             table = pa.Table.from_batches(batches) if self._metadata.num_rows else None
         if table is None:
             table = self._schema.empty_table()
