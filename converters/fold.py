@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf.layers.base import CompressedEmbedding
+from memcom_tf.ops.quantization_aware import RoundedTable
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Storage, Tables
 
@@ -83,6 +84,18 @@ def ship(
         if not stored.holds_codes and stored.storage != "float32":
             errors[table.name] = row_errors(values, stored)
     return ShippedEmbedding(trained, trained.ships_as(), tables, errors)
+
+
+def values_in_use(trained: CompressedEmbedding) -> dict[str, np.ndarray]:
+    """The folded tables that a layer computes with, by name: rounded where it rounds them itself.
+
+    A layer that has learned in few bits loses nothing when its tables are stored in these.
+    """
+    folded = dict(trained.fold(ReferenceOps(), _as_tensors(trained.table_values())))
+    for table in trained.stored_tables():
+        if _is_rounded(trained, table.name) and table.storage != "float32":
+            folded[table.name] = RoundedTable(folded[table.name], table).all()
+    return {name: np.asarray(values) for name, values in folded.items()}
 
 
 def _is_rounded(trained: CompressedEmbedding, name: str) -> bool:

@@ -89,15 +89,17 @@ class Frozen(NamedTuple):
 def freeze(function: Any) -> Frozen:
     """Turns the variables of a concrete function into constants; captures the large ones.
 
+    What is `captured` stays so: a constant could be computed with, and could not be placed.
     Products with trained matrices are in the form of `product_forms`.
     """
     # A constant has the name of the placeholder that it takes the place of.
     origins = {placeholder.op.name: value for value, placeholder in function.graph.captures}
     variables = {id(variable.handle): variable for variable in function.graph.variables}
+    ours = {id(tensor) for tensor in _tensors.values()}
     large = {
         name: value
         for name, value in origins.items()
-        if _num_bytes(variables.get(id(value), value)) >= LARGE_BYTES
+        if id(value) in ours or _num_bytes(variables.get(id(value), value)) >= LARGE_BYTES
     }
     # What the public function does, with its converter's own list of what stays.
     data = convert_to_constants._FunctionConverterDataInEager(

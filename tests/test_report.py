@@ -248,7 +248,7 @@ def test_the_command_line_prints_warnings(tmp_path, capsys):
     ids = keras.Input((), dtype="int32", name="ids")
     items = keras.layers.Embedding(400, 16, name="items")
     model = keras.Model(ids, items(ids))
-    items.set_weights([one_row_longer(1e3)])
+    items.set_weights([one_row_longer(150)])
     model.save(tmp_path / "model.keras")
     words = ["convert", str(tmp_path / "model.keras"), "-o", str(tmp_path / "model.tflite")]
     assert main([*words, "--weights", "int8_per_table"]) == 0

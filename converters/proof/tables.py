@@ -8,11 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from memcom_tf.ops.reference import ReferenceOps
-
+from ..fold import values_in_use
 from ..prepared import Prepared, versions
 from ..quantize import QuantizedTable
 from ..runtime import CompressedModelFile
@@ -67,10 +65,9 @@ def trained_tables(prepared: Prepared) -> Iterator[tuple[str, np.ndarray, Quanti
     """Name, trained values and what is stored, of every table."""
     for embedding in prepared.shipped:
         trained = embedding.trained
-        tensors = {name: tf.constant(table) for name, table in trained.table_values().items()}
-        folded = trained.fold(ReferenceOps(), tensors)
+        values = values_in_use(trained)
         for name, table in embedding.tables.items():
-            yield f"{trained.name}/{name}", np.asarray(folded[name]), table
+            yield f"{trained.name}/{name}", values[name], table
     if not prepared.is_ranker:
         for shipped in prepared.functions.matrices:
             yield shipped.table.name, shipped.matrix.values, shipped.table
