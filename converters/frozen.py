@@ -7,7 +7,7 @@ replaced by those of `QuantizedOps`, over the integers that ship.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ from .large import freeze, handles_of, in_graph, shape_of
 from .product_forms import by_columns, is_plain
 from .quantize import QuantizedTable
 from .rounding import ROUNDED, Rounding
+from .row_splits import ROW_SPLITS
 from .views import View, Views
 
 _LOOKUPS = ("GatherV2", "Gather", "ResourceGather")
@@ -174,15 +175,21 @@ class FrozenFunction:
         node = self._nodes[node_of(name)]
         return tf.make_ndarray(node.attr["value"].tensor) if node.op == "Const" else None
 
-    def tables_behind(self) -> dict[str, set[int]]:
-        """For each input that becomes ids: how many rows the tables have that it looks up in."""
-        found: dict[str, set[int]] = {}
+    def tables_behind(self, of_layers: Set[int] = frozenset()) -> dict[str, list[int]]:
+        """For each input that becomes ids: how many rows the tables have that it looks up in.
+
+        Args:
+            of_layers: Rows of our layers' tables. Which inputs look up in these is not known: a
+                layer that rounds its tables does in what it computes of them.
+        """
+        integers = [spec.name for spec in self.specs if spec.dtype.is_integer and of_layers]
+        found = {name: set(of_layers) for name in integers if not name.endswith(ROW_SPLITS)}
         for use in self._uses:
             if use.is_lookup:
                 rows = len(self.matrices[use.key].values)
                 for name in self._inputs_behind(use.source):
-                    found.setdefault(name, set()).add(rows)
-        return found
+                    found.setdefault(name, set(of_layers)).add(rows)
+        return {name: sorted(rows) for name, rows in found.items()}
 
     def inputs_behind(self, output: str) -> set[str]:
         """Names of the inputs that an output follows from."""

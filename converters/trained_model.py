@@ -159,13 +159,8 @@ class TrainedModel:
     def function(self, signature: str) -> ModelFunction:
         """A function as it was trained."""
         original = self._originals[signature]
-        tables = original.tables_behind()
-        known = {embedding.layer.input_dim for embedding in self.shipped}
-        return ModelFunction(
-            self._concrete[signature],
-            original.specs,
-            {name: sorted(rows | known) for name, rows in tables.items()},
-        )
+        tables = original.tables_behind({embedding.layer.input_dim for embedding in self.shipped})
+        return ModelFunction(self._concrete[signature], original.specs, tables)
 
     def groups(self, signature: str) -> list[Group]:
         """Inputs of a function: the user's samples, or drawn ones."""
