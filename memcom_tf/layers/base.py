@@ -66,7 +66,8 @@ class CompressedEmbedding(TableLayer):
             axis of the ids, as `keras_rs.layers.EmbedReduce` does (1-D ids are not pooled).
         storage: How tables of `ships_as()` are stored in a file, by name, where not as the method
             declares: "int2_per_row", "int4_per_table" and so on, as `memcom_tf.tables.Storage`
-            lists them.
+            lists them. With 4 and 2 bits no level is 0, as suits dense values, or one is, with
+            "int4_midtread_per_row" and its like.
         quantization_aware: Whether the layer computes with the values that `storage` leaves of
             the tables named there, in training and after, so that what is trained is what is
             stored. Gradients pass the rounding as if it were not there. Plain ops do it.
