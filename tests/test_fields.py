@@ -8,6 +8,8 @@ import pytest
 from memcom_tf import MEmComEmbedding
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
+from memcom_tf.converters.inputs.ranges import find_ranges
+from memcom_tf.converters.prepared import prepare
 from tests.test_profiles import filled
 
 SIZES = np.array([5, 400, 30])
@@ -31,3 +33,15 @@ def test_offsets_are_added_to_ids(dtype, ours, tmp_path):
     (found,) = file.run("serving_default", fields=ids).values()
     wanted = np.asarray(table((ids + OFFSETS).astype(dtype))).reshape(3, -1)
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_an_id_of_two_inputs():
+    """No day is too late for hour 0, and no hour for day 0, but not all of them go together."""
+    hour, day = (keras.Input((), dtype="int32", name=name) for name in ("hour", "day"))
+    table = keras.layers.Embedding(7 * 24, 8)
+    model = filled(keras.Model([hour, day], table(day * 24 + hour)))
+    conversion = convert(model, weights="float32")
+    assert conversion.verification.passed, conversion.verification
+    prepared = prepare(model, weights="float32", profile="portable", inputs=None, k=0)
+    ranges = find_ranges(prepared.functions.function("serving_default"))
+    assert {name: int(high) for name, high in ranges.high.items()} == {"day": 6, "hour": 23}
