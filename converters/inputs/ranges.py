@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -48,21 +47,11 @@ def find_ranges(model: ModelFunction) -> Ranges:
         ValueError: If none was found.
     """
     lengths, low = _start(model)
-    lowest = dict.fromkeys(model.names, low)
-    base = filled(model, lengths[0], lowest)
-    high: dict[str, Any] = {
-        name: _Search(model, base, name, low).highest()
-        for name in model.names
-        if model.holds_ids(name)
-    }
-    if not model.accepts(filled(model, lengths[0], {**lowest, **high})):
-        # An id is made of several inputs, as day * 24 + hour is: each as far as the others leave
-        # room, those with few values first.
-        taken: dict[str, Any] = {}
-        for name in sorted(high, key=lambda name: int(high[name].max())):
-            base = filled(model, lengths[0], {**lowest, **taken})
-            taken[name] = _Search(model, base, name, low).highest()
-        high = taken
+    base = filled(model, lengths[0], dict.fromkeys(model.names, low))
+    high: dict[str, np.ndarray] = {}
+    for name in model.names:
+        if model.holds_ids(name):
+            high[name] = _Search(model, base, name, low).highest()
     return Ranges(lengths, low, high)
 
 
