@@ -4,16 +4,25 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+# Versions and hashes of all packages, for Linux on x86-64; elsewhere `make ... LOCK=` takes the newest.
+LOCK := requirements.lock
+SUPPLY := build/supply/bin
 PYTEST := $(BIN)/python -m pytest -q
 # Files in their own order: by the number of tests, those of one long test would come last, alone.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench bench-quality clean
+.PHONY: demo test test-long lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench bench-quality lock audit clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/movielens_demo.py --output build/demo
 
 test: lint test-cc test-keras3 test-tf-keras
+
+# What takes hours: tests marked `long`, two thousand random models, and mutants of their files.
+test-long: test
+	$(PYTEST) $(PARALLEL) -m long
+	$(BIN)/python -m tests.random_models --count 2000 --jobs 2 --json build/random_models.jsonl
+	$(BIN)/python -m tests.mutations --count 300 --jobs 2 --json build/mutations.jsonl
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -45,11 +54,12 @@ test-cc-thread: $(INSTALLED)
 	build/kernels_test_thread
 
 test-keras3: $(INSTALLED) data
-	$(PYTEST) $(PARALLEL)
+	$(PYTEST) $(PARALLEL) -m "not long"
 
 # The layers, the ranker and the converter run on tf_keras too, in a process of its own.
 test-tf-keras: $(INSTALLED)
-	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) tests/contract tests/test_ranker.py tests/optimizers \
+	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) -m "not long" tests/contract tests/proof \
+		tests/test_ranker.py tests/optimizers \
 		tests/test_any_model.py tests/test_compress_embeddings.py tests/test_fine_tune.py \
 		tests/test_large_tables.py tests/test_profiles.py tests/test_ragged.py \
 		tests/test_training.py
@@ -76,12 +86,30 @@ bench: $(INSTALLED)
 bench-quality: $(INSTALLED)
 	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data $(DATA))
 
-$(INSTALLED): setup.cfg pyproject.toml
+$(INSTALLED): setup.cfg pyproject.toml $(LOCK)
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f'memcom_tf needs Python 3.11 or later, and {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=...')"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+ifneq ($(LOCK),)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+else
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+endif
 	touch $@
+
+# Writes requirements.lock anew: the newest versions that setup.cfg allows, with their hashes.
+lock: $(SUPPLY)/uv
+	$(SUPPLY)/uv pip compile setup.cfg --constraint requirements.limits --extra dev --upgrade --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_28 --quiet --output-file requirements.lock
+
+# Asks for published weaknesses of the versions in requirements.lock.
+audit: $(SUPPLY)/pip-audit
+	$(SUPPLY)/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
+
+$(SUPPLY)/uv $(SUPPLY)/pip-audit:
+	$(PYTHON) -m venv $(dir $(SUPPLY))
+	$(SUPPLY)/python -m pip install --quiet uv==0.13.9 pip-audit==2.10.1
 
 clean:
 	rm -rf $(VENV) build

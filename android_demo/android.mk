@@ -3,7 +3,8 @@
 ANDROID := build/android
 # Models of the package: your own with `make apk MODELS="a.tflite b.tflite"`.
 MODELS ?= build/demo/memcom_int8.tflite build/demo/uncompressed_float32.tflite
-MAVEN := mvn --batch-mode --quiet --no-transfer-progress --file android_demo/pom.xml -Dkotlin.compiler.daemon=false
+# A package whose checksum is missing or wrong ends the build.
+MAVEN := mvn --batch-mode --quiet --strict-checksums --no-transfer-progress --file android_demo/pom.xml -Dkotlin.compiler.daemon=false
 
 .PHONY: apk android-models android-test web-demo web-test bench-android android-clean
 

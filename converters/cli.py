@@ -6,18 +6,22 @@ Exit codes: 0 done, 1 verification or building failed, 2 usage or bad input.
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import memcom_tf
+from memcom_tf.errors import at_command_line
+from memcom_tf.text import LONGEST_MESSAGE, printable
+from memcom_tf.vocabulary.parts import OutOfVocabulary
 
-from . import commands, ops_commands, ranker_commands
-from .quantization_error import QuantizationWarning
+from . import commands, import_path, ops_commands, ranker_commands
 from .weights import Profile
 
 _BAD_INPUT = 2
@@ -33,34 +37,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     options = _parser().parse_args(arguments)
+    _let_streams_show_anything()
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = partial(_show_warning, warnings.showwarning)
+        with at_command_line(), _warnings_on_one_line(), import_path.of_command(options):
             return int(options.run(options))
     except BrokenPipeError:
         # The reader of our output has seen enough (`memcom rank ... | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return commands.DONE
     except _bad_input_errors() as error:
-        print(f"memcom: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"memcom: error: {_said(error, options)}", file=sys.stderr)
         return _BAD_INPUT
 
 
-def _show_warning(
-    show: Callable[..., None], text: Any, category: type[Warning], *place: Any
-) -> None:
-    """Warnings of what the user's own tables lose, without the place in our code."""
-    if issubclass(category, QuantizationWarning):
-        print(f"memcom: warning: {text}", file=sys.stderr)
-    else:
-        show(text, category, *place)
+def _let_streams_show_anything() -> None:
+    """A letter that the terminal's encoding lacks is shown by its number, and is no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _said(error: Exception, options: argparse.Namespace) -> str:
+    """An error's message on one line, in which arguments of functions are options."""
+    text = printable(" ".join(str(error).split()), LONGEST_MESSAGE) or type(error).__name__
+    return re.sub(r"`([a-z_]+)`", lambda found: f"`{options.flags.get(*[found[1]] * 2)}`", text)
+
+
+@contextmanager
+def _warnings_on_one_line() -> Iterator[None]:
+    """Warnings, which may quote a file, are shown as errors are."""
+
+    def one_line(said: Warning | str, *_where: Any) -> str:
+        return f"memcom: warning: {printable(' '.join(str(said).split()), LONGEST_MESSAGE)}\n"
+
+    before = warnings.formatwarning
+    warnings.formatwarning = cast(Any, one_line)
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _bad_input_errors() -> tuple[type[Exception], ...]:
     """What bad input raises; of TensorFlow, which the phone's side never loads, OpError."""
     tensorflow = sys.modules.get("tensorflow")
     of_tensorflow = () if tensorflow is None else (tensorflow.errors.OpError,)
-    return (ValueError, TypeError, ImportError, OSError, *of_tensorflow)
+    return (ValueError, TypeError, ImportError, OSError, MemoryError, *of_tensorflow)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--ratio", type=float, help="train MEmCom, so many times smaller, instead of a full table"
     )
+    _add_resume(train)
     train.set_defaults(run=ranker_commands.train)
 
     compress = subparsers.add_parser(
@@ -85,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     compress.add_argument("model", type=Path, metavar="MODEL.keras")
     _add_interactions(compress)
+    compress.add_argument(
+        "--new-items",
+        choices=get_args(OutOfVocabulary),
+        help="items that the model does not know: drop leaves their interactions out, share gives "
+        "them the id that unknown items share, if the model has one, error (the default) stops",
+    )
     compress.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.tflite")
     size = compress.add_mutually_exclusive_group(required=True)
     size.add_argument(
@@ -98,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     compress.add_argument("--save-model", type=Path, metavar="MODEL.keras", help="save that too")
     _add_loading(compress)
+    _add_resume(compress)
     compress.set_defaults(run=ranker_commands.compress)
 
     convert = subparsers.add_parser(
@@ -134,6 +164,14 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--method", help="the layer to put in, e.g. LowRankEmbedding (the best)")
     convert.add_argument("--force", action="store_true", help="replace the output if it exists")
     convert.add_argument("--no-verify", action="store_true", help="do not run and compare the file")
+    convert.add_argument(
+        "--signature",
+        dest="signatures",
+        action="append",
+        metavar="NAME",
+        help="a signature of a SavedModel to convert; may be repeated (all that take and give "
+        "numbers)",
+    )
     _add_model_options(convert)
     convert.set_defaults(run=commands.convert)
 
@@ -193,7 +231,18 @@ def _parser() -> argparse.ArgumentParser:
     doctor = subparsers.add_parser("doctor", help="show which ops training runs on, and why")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(run=ops_commands.doctor)
+    for command in subparsers.choices.values():
+        command.set_defaults(flags=_flags(command))
     return parser
+
+
+def _flags(command: argparse.ArgumentParser) -> dict[str, str]:
+    """What the options of a command are called, by what the functions behind it call them."""
+    return {
+        action.dest: action.option_strings[-1]
+        for action in command._actions
+        if action.option_strings
+    }
 
 
 def _add_interactions(parser: argparse.ArgumentParser) -> None:
@@ -201,16 +250,36 @@ def _add_interactions(parser: argparse.ArgumentParser) -> None:
         "interactions",
         type=Path,
         metavar="INTERACTIONS",
-        help=".csv, .tsv, .parquet or .npz; a column `test` of 0 and 1 says what is held out, "
-        "without it the last item of each user is",
+        help=".csv, .tsv (also .gz or .zst), .parquet or .npz; a column `test` of 0 and 1 says "
+        "what is held out, without it the last item of each user is",
     )
     for column in ("user", "item"):
         parser.add_argument(f"--{column}", default=column, help=f"column of the {column}s")
-    parser.add_argument("--time", help="column of times (the order of the rows)")
+    time = parser.add_mutually_exclusive_group()
+    time.add_argument(
+        "--time",
+        help="column of times: numbers, dates or date-times (one that is called time, timestamp, "
+        "date, datetime or unixReviewTime; else the order of the rows counts)",
+    )
+    time.add_argument(
+        "--no-time",
+        dest="time",
+        action="store_const",
+        const=False,
+        help="the order of the rows counts as time, whatever columns there are",
+    )
     parser.add_argument("--epochs", type=int, help="epochs at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-k", type=int, default=10, help="length of the ranked list (10)")
     parser.add_argument("--force", action="store_true", help="replace the output if it exists")
+
+
+def _add_resume(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from OUTPUT.checkpoint, which a run that was killed has left",
+    )
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -221,6 +290,13 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="inputs that the model is made for, .npz, .csv or .parquet with an array or column of "
         "the name of each: the proof runs the file on them (without, inputs are drawn)",
+    )
+    parser.add_argument(
+        "--inputs",
+        nargs="+",
+        metavar="NAME:TYPE[SIZES]",
+        help="what a subclassed model is called with, as in 'user:int32[?]' 'history:int32[?,20]'; "
+        "`?` is a size that is free, the batch first",
     )
     _add_examples(parser)
 
@@ -246,9 +322,11 @@ def _add_loading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-unsafe-deserialization",
         action="store_true",
-        help="let the .keras file run code that it carries (Keras' safe mode off)",
+        help="let the model run code that it carries: Lambda layers of a .keras file, operators "
+        "of a SavedModel that write files or call Python",
     )
 
 
 if __name__ == "__main__":
+    import_path.forget_current_folder()  # which `python -m` puts first
     sys.exit(main())

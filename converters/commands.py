@@ -4,56 +4,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
-import importlib.util
-import os
+import re
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
 from memcom_tf.errors import message
+from memcom_tf.text import printable
+
+from .loading import load_model
+from .weights import parse_weights
 
 DONE, FAILED = 0, 1
-
-
-def load_model(options: argparse.Namespace) -> Any:
-    """Loads the .keras model that a command was given; the folder of a SavedModel stays one."""
-    if (options.model / "saved_model.pb").is_file():
-        return options.model
-    if not options.model.is_file():
-        raise FileNotFoundError(
-            message(
-                "The model must be a .keras file, or the folder of a SavedModel.",
-                "",
-                path=str(options.model),
-            )
-        )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from memcom_tf import layers, models  # noqa: F401  registers them with Keras
-    from memcom_tf._keras import keras
-
-    sys.path.insert(0, os.getcwd())
-    for module in options.modules:
-        importlib.import_module(module)
-    try:
-        return keras.models.load_model(
-            options.model, compile=False, safe_mode=not options.allow_unsafe_deserialization
-        )
-    # Keras lets through whatever the zip, HDF5 and JSON readers and the layers raise.
-    except Exception as error:
-        # What names the layer stands behind what names the model, and before its whole config.
-        inner = str(error).rpartition("Exception encountered: ")[2].strip() or repr(error)
-        reason = inner.splitlines()[0].partition(" Full object config")[0]
-        raise ValueError(
-            message(
-                f"The model must be loadable by Keras {keras.__version__}, which says: {reason}",
-                "Layers of your own are loaded with --import MODULE, Lambda layers with "
-                "--allow-unsafe-deserialization; a model that tf_keras saved needs "
-                "TF_USE_LEGACY_KERAS=1.",
-                path=str(options.model),
-            )
-        ) from error
+_LONGEST_LINE = 500
+_LONGEST_TITLE = 200
 
 
 def _load_examples(path: Path | None, model: Any) -> Any:
@@ -61,18 +25,28 @@ def _load_examples(path: Path | None, model: Any) -> Any:
         return None
     import numpy as np
 
+    from memcom_tf.datasets.npz import read_arrays
     from memcom_tf.evaluation import Examples
 
     require_file(path)
+    must = "The examples must be an .npz file of `history` and `target`"
     try:
-        with np.load(path) as arrays:
-            history, target = arrays["history"], arrays["target"]
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path, ("history", "target"))
+    except ValueError as error:
+        raise ValueError(message(f"{must}.", str(error), path=str(path))) from error
+    history, target = arrays["history"], arrays["target"]
+    integers = history.dtype.kind in "iu" and target.dtype.kind in "iu"
+    shapes = history.ndim == 2 and target.ndim in (1, 2) and len(history) == len(target)
+    if not (integers and shapes):
         raise ValueError(
             message(
-                "The examples must be an .npz file of `history` and `target`.", "", path=str(path)
+                f"{must}, integers [n, L] and [n] or [n, P].",
+                "",
+                history=f"{history.dtype} {list(history.shape)}",
+                target=f"{target.dtype} {list(target.shape)}",
+                path=str(path),
             )
-        ) from error
+        )
     vocabulary = getattr(model, "vocabulary", None)
     users = np.arange(len(target))
     if vocabulary is None:
@@ -100,20 +74,27 @@ def convert(options: argparse.Namespace) -> int:
     conversion = convert(
         model,
         k=options.k,
-        weights=_weights(options.weights),
+        weights=parse_weights(options.weights),
         profile=options.profile,
+        inputs=_inputs(options.inputs),
+        signatures=options.signatures,
+        allow_unsafe_deserialization=options.allow_unsafe_deserialization,
         samples=options.samples,
         verify=not options.no_verify,
         examples=_load_examples(options.examples, model),
     )
     from .display import show_report, show_verification
 
-    if conversion.verification is not None:
-        show_verification(conversion.verification)
-        if not conversion.verification.passed:
-            print(f"memcom: {output} was not written", file=sys.stderr)
-            return FAILED
-    conversion.save(output, overwrite=options.force)
+    verification = conversion.verification
+    # Before anything is shown: what cannot be shown must not be lost.
+    passed = verification is None or verification.passed
+    if passed:
+        conversion.save(output, overwrite=options.force)
+    if verification is not None:
+        show_verification(verification)
+    if not passed:
+        print(f"memcom: {output} was not written", file=sys.stderr)
+        return FAILED
     show_report(conversion.report)
     return DONE
 
@@ -143,27 +124,20 @@ def _compressed(model: Any, options: argparse.Namespace) -> Any:
             )
         )
     compression = compress_embeddings(
-        model, ratio=options.ratio, max_bytes=options.max_bytes, method=options.method
+        model,
+        ratio=options.ratio,
+        max_bytes=options.max_bytes,
+        method=options.method,
+        inputs=_inputs(options.inputs),
     )
     print(compression)
     return compression.model
 
 
-def _weights(words: list[str]) -> Any:
-    """`["int8"]` as it is, `["users/*=int4", "int8"]` as a dict by patterns."""
-    if len(words) == 1 and "=" not in words[0]:
-        return words[0]
-    pairs = [word.rpartition("=") for word in words]
-    weights = {pattern or "*": kind for pattern, _, kind in pairs}
-    if len(weights) < len(words):
-        raise ValueError(
-            message(
-                "Every pattern of --weights must be given once, and one kind without a pattern.",
-                "Write 'users/*=int4' int8, for instance.",
-                weights=" ".join(words),
-            )
-        )
-    return weights
+def _inputs(words: list[str] | None) -> Any:
+    from .input_specs import parse_inputs
+
+    return None if words is None else parse_inputs(words)
 
 
 def verify(options: argparse.Namespace) -> int:
@@ -176,6 +150,8 @@ def verify(options: argparse.Namespace) -> int:
     verification = verify(
         model,
         options.file,
+        inputs=_inputs(options.inputs),
+        allow_unsafe_deserialization=options.allow_unsafe_deserialization,
         samples=options.samples,
         examples=_load_examples(options.examples, model),
     )
@@ -276,9 +252,30 @@ def golden(options: argparse.Namespace) -> int:
         print(path)
         return DONE
     require_file(path)
-    found = values.differences(json.loads(path.read_text()), file)
-    print("\n".join(found) or f"{path}: the same within its tolerance")
+    found = _differences(path, file)
+    print(
+        "\n".join(printable(line, _LONGEST_LINE) for line in found)
+        or f"{path}: the same within its tolerance"
+    )
     return FAILED if found else DONE
+
+
+def _differences(path: Path, file: Any) -> list[str]:
+    import json
+
+    from .golden import differences
+
+    try:
+        return differences(json.loads(path.read_text(encoding="utf-8")), file)
+    # A document of another form: what it lacks, or has in place of numbers.
+    except (AttributeError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(
+            message(
+                "The golden values must be those that `memcom golden` wrote of this file.",
+                "Write them again, without --check.",
+                path=str(path),
+            )
+        ) from error
 
 
 def require_file(path: Path) -> None:
@@ -288,7 +285,8 @@ def require_file(path: Path) -> None:
 
 
 def _id_of(vocabulary: Any, text: str) -> int:
-    numeric = text.lstrip("-").isdigit() and text not in vocabulary
+    # "007" is no way to write 7: the items of a shop may differ in their leading zeros.
+    numeric = re.fullmatch("0|-?[1-9][0-9]*", text) and text not in vocabulary
     item = int(text) if numeric else text
     if "title" in vocabulary.details and item not in vocabulary:
         return int(vocabulary.find(text))
@@ -296,13 +294,10 @@ def _id_of(vocabulary: Any, text: str) -> int:
 
 
 def _names(vocabulary: Any, ids: Any) -> list[str]:
-    items = [_printable(item) for item in vocabulary.items(ids)]
+    items = [printable(item, _LONGEST_TITLE) for item in vocabulary.items(ids)]
     if "title" not in vocabulary.details:
         return items
     titles = vocabulary.detail("title", ids)
-    return [_printable(title) or item for title, item in zip(titles, items, strict=True)]
-
-
-def _printable(text: Any) -> str:
-    """A name as it may go to a terminal, which would obey a file's control characters."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(text))
+    return [
+        printable(title, _LONGEST_TITLE) or item for title, item in zip(titles, items, strict=True)
+    ]

@@ -212,7 +212,7 @@ def _renumbered(examples: Examples, ids: np.ndarray) -> Examples:
         if len(outside):
             raise invalid(
                 f"Ids of the examples must be in [0, {len(ids)}).",
-                "Take them from the first file's `vocabulary`.",
+                "Take them from the vocabulary of the first file.",
                 **{name: int(outside[0])},
             )
     return replace(examples, history=ids[examples.history], target=ids[examples.target])

@@ -7,8 +7,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from memcom_tf.text import LONGEST_MESSAGE, printable
+
 from .comparison import Comparison
 from .measurement import THREADS
+
+_MOST_ROWS = 200
 
 
 def show_comparison(comparison: Comparison, console: Console | None = None) -> None:
@@ -17,18 +21,24 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
     first, second = comparison.first, comparison.second
     table = Table("", box=SIMPLE, pad_edge=False)
     for letter, figures in (("A", first), ("B", second)):
-        table.add_column(Text(f"{letter}: {figures.path}"), justify="right", overflow="fold")
+        table.add_column(
+            Text(f"{letter}: {printable(figures.path, LONGEST_MESSAGE)}"),
+            justify="right",
+            overflow="fold",
+        )
     table.add_column("B / A", justify="right")
     for name in first.bytes:
         table.add_row(f"{name} bytes", *_pair(first.bytes[name], second.bytes[name], ",d"))
-    table.add_row("runs on TensorFlow Lite", first.min_runtime_version, second.min_runtime_version)
-    for name in sorted({*first.milliseconds, *second.milliseconds}):
+    versions = [Text(printable(x.min_runtime_version)) for x in (first, second)]
+    table.add_row("runs on TensorFlow Lite", *versions)
+    for name in sorted({*first.milliseconds, *second.milliseconds})[:_MOST_ROWS]:
         for threads in THREADS:
             ours = first.milliseconds.get(name, {}).get(threads)
             theirs = second.milliseconds.get(name, {}).get(threads)
             plural = "" if threads == 1 else "s"
             table.add_row(
-                Text(f"{name}, {threads} thread{plural}, ms"), *_pair(ours, theirs, ".3f")
+                Text(f"{printable(name)}, {threads} thread{plural}, ms"),
+                *_pair(ours, theirs, ".3f"),
             )
     for name in first.metrics:
         table.add_row(name, *_pair(first.metrics[name], second.metrics[name], ".4f"))

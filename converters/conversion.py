@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from memcom_tf.errors import for_reader, message
 from memcom_tf.evaluation import Examples
 from memcom_tf.files import write_atomically
 from memcom_tf.ordering.progress import progress_bar
@@ -47,7 +49,11 @@ class Conversion:
         """
         if Path(path).exists() and not overwrite:
             raise FileExistsError(
-                f"The output must not exist. Received: path={str(path)!r}. Allow to replace it."
+                message(
+                    "The output must not exist.",
+                    for_reader("Pass overwrite=True to replace it.", "Replace it with --force."),
+                    path=str(path),
+                )
             )
         write_atomically(path, self.content)
 
@@ -60,6 +66,8 @@ def convert(
     profile: Profile = "portable",
     inputs: Any = None,
     samples: Samples = None,
+    signatures: Sequence[str] | None = None,
+    allow_unsafe_deserialization: bool = False,
     verify: bool = True,
     examples: Examples | None = None,
 ) -> Conversion:
@@ -90,12 +98,17 @@ def convert(
             tables of int8 with a scale for each row, int4 and int2 in one operator, with the same
             numbers. Older runtimes refuse such a file. int8 takes 8 bytes more for a row.
         inputs: What a subclassed model is called with: `tf.TensorSpec`s or a batch, in the same
-            structure. Functional and sequential models know.
+            structure; a list of several for a `call` that takes them one by one. Functional and
+            sequential models know.
         samples: Inputs that the model is made for: arrays by the names of the inputs, a batch in
             their structure, a `tf.data.Dataset` of such, or the path of an .npz, .csv or .parquet
             file. The proof runs the file on up to 512 rows of them, and kernels whose products in
             8 bits lose too much of their signal stay floats. None draws inputs that the model
             accepts, with floats of several magnitudes.
+        signatures: Names of the signatures of a SavedModel to convert. None takes all whose inputs
+            and outputs are numbers, and warns of the others.
+        allow_unsafe_deserialization: Whether a SavedModel may hold operators that write files or
+            run code while it is loaded.
         verify: Whether the file is run on LiteRT and compared with the model.
         examples: Evaluation examples for the comparison of a ranker's metrics.
 
@@ -119,7 +132,14 @@ def convert(
     with progress_bar(None) as advance:
         advance("quantizing the tables", 0.0)
         prepared = prepare(
-            model, weights=weights, profile=profile, inputs=inputs, k=k, samples=samples
+            model,
+            weights=weights,
+            profile=profile,
+            inputs=inputs,
+            k=k,
+            samples=samples,
+            signatures=signatures,
+            allow_unsafe_deserialization=allow_unsafe_deserialization,
         )
         advance("writing the graph", 0.3)
         graph = write_graph(prepared)

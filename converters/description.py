@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .graph import Graph, Tensor
 
 _LARGEST = 2**63
+_LONGEST_HISTORY = 2**20
+"""Ids that a ranker sees: a row of them is made for every call."""
 _Specs = Mapping[str, tuple[str, tuple[int, ...]]]
 """Type and shape of tensors by name; -1 is a size that is not known."""
 
@@ -79,7 +81,8 @@ def check_description(description: dict[str, Any], path: Path) -> None:
     """Requires the fields that this package reads, each of its type; others are left alone.
 
     Raises:
-        ValueError: If one is missing or of another type, out of range or not printable.
+        ValueError: If one is missing or of another type, or out of range. Texts may be any: who
+            shows one makes it `printable`.
     """
     _check_fields(description, _FIELDS, path)
     for names in ("signatures", "vector_signatures"):
@@ -89,7 +92,7 @@ def check_description(description: dict[str, Any], path: Path) -> None:
         raise _wrong("embeddings", [], path)
     weights = description.get("weights")
     kinds = list(weights.values()) if isinstance(weights, dict) else [weights]
-    if not all(isinstance(kind, str) and kind.isprintable() for kind in kinds):
+    if not all(isinstance(kind, str) for kind in kinds):
         raise _wrong("weights", weights, path)
     # Files of earlier versions have no profile.
     if description.get("profile", "portable") not in get_args(Profile):
@@ -114,6 +117,8 @@ def check_description(description: dict[str, Any], path: Path) -> None:
             _check_quantiles(table.get("error_quantiles", [0.0] * len(QUANTILES)), path)
     if description["kind"] == "ranker":
         _check_fields(description, _RANKER_FIELDS, path)
+        if description["history_length"] > _LONGEST_HISTORY:
+            raise _wrong("history_length", description["history_length"], path)
 
 
 def check_agreement(
@@ -185,9 +190,6 @@ def _check_fields(values: Any, fields: dict[str, tuple[type, int | None]], path:
         fits = type(value) is kind
         if fits and smallest is not None:
             fits = smallest <= value < _LARGEST  # type: ignore[operator]
-        elif fits and kind is str:
-            # It is shown on terminals.
-            fits = str(value).isprintable()
         if not fits:
             raise _wrong(name, value, path)
 

@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from memcom_tf.text import LONGEST_MESSAGE, LONGEST_NAME, printable, printable_list
+
 if TYPE_CHECKING:
     from memcom_tf.compression import Compression
     from memcom_tf.ops.status import Status
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
     from .proof import Verification
 
 
+_MOST_ROWS = 200
+
+
 def show_report(report: dict[str, Any], console: Console | None = None) -> None:
     """Prints what a file holds."""
     console = console or Console()
     tables = sum(embedding["bytes"] for embedding in report["embeddings"])
     console.print(
-        f"[bold]{escape(report['name'])}[/bold]: graph {report['graph_bytes']:,} bytes, of which "
+        f"[bold]{_name(report['name'])}[/bold]: graph {report['graph_bytes']:,} bytes, of which "
         f"tables {tables:,}; vocabulary and description "
         f"{report['file_bytes'] - report['graph_bytes']:,}; file {report['file_bytes']:,}, "
         f"{report['compressed_bytes']:,} by zlib as an app store delivers it"
@@ -35,37 +40,49 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
         f"than this model's own ({own:,} bytes)"
     )
     console.print(
-        f"Runs on TensorFlow Lite {escape(report['min_runtime_version'])} and later "
+        f"Runs on TensorFlow Lite {_name(report['min_runtime_version'])} and later "
         f"(profile {report.get('profile', 'portable')}); "
-        f"signatures: {escape(', '.join(report['signatures']))}"
+        f"signatures: {escape(printable_list(report['signatures']))}"
     )
     table = Table("table", "stored as", box=SIMPLE, pad_edge=False)
     table.columns[0].overflow = "fold"
     for name in ("rows", "width", "bits", "data", "metadata", "float32", "error", "worst row"):
         table.add_column(name, justify="right")
-    for embedding in report["embeddings"]:
-        for stored in embedding["tables"]:
-            sizes = ("rows", "width", "bits", "data_bytes", "metadata_bytes", "float32_bytes")
-            table.add_row(
-                Text(f"{embedding['name']}/{stored['name']}"),
-                Text(stored["storage"].replace("_", " ")),
-                *(_shown(stored, size, ",") for size in sizes),
-                *(_shown(stored, error, ".2%") for error in ("median_error", "worst_error")),
-            )
+    every = [(e["name"], stored) for e in report["embeddings"] for stored in e["tables"]]
+    for name, stored in every[:_MOST_ROWS]:
+        sizes = ("rows", "width", "bits", "data_bytes", "metadata_bytes", "float32_bytes")
+        table.add_row(
+            Text(printable(f"{name}/{stored['name']}")),
+            Text(printable(stored["storage"].replace("_", " "))),
+            *(_shown(stored, size, ",") for size in sizes),
+            *(_shown(stored, error, ".2%") for error in ("median_error", "worst_error")),
+        )
     console.print(table)
+    _say_more(len(every), "tables", console)
     console.print(
         "Errors are distances of stored rows from trained ones over the norms of these: the median "
         "of all rows, and the worst."
     )
-    for embedding in report["embeddings"]:
-        if "share_not_unique" in embedding:
-            console.print(
-                f"{escape(embedding['name'])} ({escape(embedding['method'])}): "
-                f"{embedding['share_not_unique']:.2%} of the ids share their vector with another "
-                f"id, {embedding['share_not_unique_trained']:.2%} before quantization"
-            )
+    shares = [e for e in report["embeddings"] if "share_not_unique" in e]
+    for embedding in shares[:_MOST_ROWS]:
+        console.print(
+            f"{_name(embedding['name'])} ({_name(embedding['method'])}): "
+            f"{embedding['share_not_unique']:.2%} of the ids share their vector with another "
+            f"id, {embedding['share_not_unique_trained']:.2%} before quantization"
+        )
+    _say_more(len(shares), "embeddings", console)
     if "measured" in report:
         _show_measured(report["measured"], console)
+
+
+def _name(text: str) -> str:
+    """A name from a file in a line of markup."""
+    return escape(printable(text))
+
+
+def _say_more(count: int, what: str, console: Console) -> None:
+    if count > _MOST_ROWS:
+        console.print(f"and {count - _MOST_ROWS:,} {what} more: --json lists them all")
 
 
 def _show_measured(measured: dict[str, Any], console: Console) -> None:
@@ -74,9 +91,10 @@ def _show_measured(measured: dict[str, Any], console: Console) -> None:
     threads = measured["threads"]
     for count in threads:
         table.add_column(f"{count} thread{'' if count == '1' else 's'}", justify="right")
-    for name in sorted({name for found in threads.values() for name in found["milliseconds"]}):
+    names = sorted({name for found in threads.values() for name in found["milliseconds"]})
+    for name in names[:_MOST_ROWS]:
         values = [f"{found['milliseconds'][name]:.3f} ms" for found in threads.values()]
-        table.add_row(Text(name), *values)
+        table.add_row(Text(printable(name)), *values)
     peaks = [found["peak_bytes"] for found in threads.values()]
     table.add_row("peak memory", *("-" if peak is None else f"{peak:,} B" for peak in peaks))
     console.print(table)
@@ -97,7 +115,7 @@ def show_compression(compression: Compression, console: Console | None = None) -
         table.add_column(name, justify="right")
     for trial in compression.trials:
         table.add_row(
-            str(trial.candidate),
+            Text(printable(trial.candidate)),
             f"{trial.file_bytes:,}",
             f"{trial.ndcg_before:.4f}",
             "" if trial.ndcg_after is None else f"{trial.ndcg_after:.4f}",
@@ -118,11 +136,12 @@ def show_verification(verification: Verification, console: Console | None = None
         bounded = check.bound is not None
         outcome = ("[green]ok[/green]" if check.passed else "[red]FAILED[/red]") if bounded else ""
         bound = f"{check.bound:.3g}" if bounded else ""
-        table.add_row(Text(check.name), f"{check.value:.4g}", bound, outcome)
+        shown = Text(printable(check.name, 2 * LONGEST_NAME))
+        table.add_row(shown, f"{check.value:.4g}", bound, outcome)
     console.print(table)
     for check in verification.checks:
         if check.detail:
-            console.print(Text(f"{check.name}: {check.detail}"))
+            console.print(Text(printable(f"{check.name}: {check.detail}", LONGEST_MESSAGE)))
     if not verification.passed:
         console.print("[red]The file does not equal the model.[/red]")
 

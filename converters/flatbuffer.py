@@ -9,6 +9,8 @@ from __future__ import annotations
 from struct import Struct, unpack_from
 from typing import Final
 
+import numpy as np
+
 INT8: Final = Struct("<b")
 UINT8: Final = Struct("<B")
 INT32: Final = Struct("<i")
@@ -127,11 +129,22 @@ class Table:
         self._buffer.spend(count * size)
         return unpack_from(f"<{count}{code}", self._buffer.data, start)
 
+    def array_at(self, start: int, count: int, dtype: str) -> np.ndarray:
+        """Numbers at a place of the file."""
+        size = count * np.dtype(dtype).itemsize
+        if not 0 <= start <= len(self._buffer.data) - size:
+            raise DamagedError(f"{count} numbers are at byte {start}")
+        self._buffer.spend(size)
+        return np.frombuffer(bytes(self._buffer.data[start : start + size]), dtype)
+
     def text(self, index: int) -> str:
         """A string, "" where there is none."""
         start, count = self.vector(index, 1)
         self._buffer.spend(count)
-        return bytes(self._buffer.data[start : start + count]).decode("utf-8", "replace")
+        try:
+            return bytes(self._buffer.data[start : start + count]).decode()
+        except UnicodeDecodeError as error:
+            raise DamagedError("a name is no text") from error
 
     def tables(self, index: int) -> list[Table]:
         """The tables of a vector."""

@@ -13,11 +13,11 @@ import tensorflow as tf
 from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.ops.quantization_aware import RoundedTable
 from memcom_tf.ops.reference import ReferenceOps
-from memcom_tf.tables import Storage, Tables
+from memcom_tf.tables import Tables
 
 from .quantization_error import RowErrors, losses, row_errors
 from .quantize import QuantizedTable, looked_up, quantize_table
-from .weights import Profile, Weights, kind_of, stored_as
+from .weights import Profile, Stored, Weights, kind_of, stored_as
 
 
 def find_embeddings(model: Any) -> list[CompressedEmbedding]:
@@ -58,16 +58,21 @@ class ShippedEmbedding:
         return {name: table.dequantized() for name, table in self.tables.items()}
 
 
+def names_of(trained: CompressedEmbedding) -> list[str]:
+    """Names of the tables that ship of a layer, in their order."""
+    return [f"{trained.name}/{table.name}" for table in trained.stored_tables()]
+
+
 def ship(
     trained: CompressedEmbedding,
     weights: Weights = "int8",
     profile: Profile = "portable",
-    in_file: Mapping[str, Storage] = MappingProxyType({}),
+    in_file: Mapping[str, Stored] = MappingProxyType({}),
 ) -> ShippedEmbedding:
     """Folds the tables of a trained layer, and stores them as they declare or as `weights` says.
 
-    Tables that the layer itself rounds are stored as it does in any case. Those of a file, whose
-    storages `in_file` names, keep its levels.
+    Tables that the layer itself rounds are stored as it does in any case. Those of a file, which
+    `in_file` names, keep its levels.
     """
     # By the operations that a layer rounds after: NumPy's sums may differ in their last bit.
     folded = trained.fold(ReferenceOps(), _as_tensors(trained.table_values()))
@@ -78,7 +83,8 @@ def ship(
         if not is_rounded:
             table = stored_as(table, kind_of(weights, name))
         values = np.asarray(folded[table.name])
-        stored = quantize_table(table, values, is_rounded=is_rounded, in_file=in_file.get(name))
+        known = in_file[name].storage if name in in_file else None
+        stored = quantize_table(table, values, is_rounded=is_rounded, in_file=known)
         stored = looked_up(stored, profile)
         tables[table.name] = stored
         if not stored.holds_codes and stored.storage != "float32":

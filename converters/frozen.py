@@ -81,7 +81,8 @@ class FrozenFunction:
     """
 
     def __init__(self, function: Any, variables: Mapping[str, Any]) -> None:
-        frozen = freeze(function)
+        # The functions that control flow calls are defined as long as what was traced first is.
+        self._traced, frozen = function, freeze(function)
         self._graph = graph = frozen.graph
         self._captures, self._variables = frozen.captures, variables
         self._graph_def = graph.as_graph_def()
@@ -91,8 +92,7 @@ class FrozenFunction:
             if tensor.dtype in (tf.string, tf.variant):
                 raise invalid(
                     DENSE,
-                    "Convert the model behind its StringLookup, whose vocabulary goes beside the "
-                    "file.",
+                    "Convert the part of the model that takes numbers in place of texts.",
                     name=tensor.op.name,
                     dtype=tensor.dtype.name,
                 )
@@ -237,8 +237,8 @@ class FrozenFunction:
         return seen & set(self._inputs)
 
     def original(self) -> Any:
-        """The function as it was."""
-        return self._function(self._graph_def, self._captures)
+        """The function as it was, which returns the tensors behind its `decisions`, too."""
+        return self._function(self._graph_def, self._captures, tensors_of(self.decisions))
 
     def fetching(self, tensors: Mapping[str, str]) -> Any:
         """The function as it was, with other tensors as its outputs."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from .flatbuffer import INT8, UINT8, UINT32, UINT64, DamagedError, FlatBuffer, Table
 
 # Numbers of the TensorFlow Lite schema.
@@ -24,7 +26,7 @@ TYPE_NAMES = {
     17: "int4",
     19: "int2",
 }
-_BITS = {
+BITS = {
     "float32": 32,
     "float16": 16,
     "int32": 32,
@@ -40,10 +42,20 @@ _BITS = {
     "int4": 4,
     "int2": 2,
 }
+_INTEGERS = {"int32": "<i4", "int64": "<i8"}
+_ZERO_POINTS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+_MOST_NUMBERS = 16
 _SCHEMA_VERSION = 3
 _LARGEST_RANK = 8
 _PLACEHOLDER = 127
 """Operators above it are named by the newer of two fields."""
+
+
+class Quantization(NamedTuple):
+    """Scales of a tensor: how many there are, and whether 0 stands for 0 under all of them."""
+
+    num_scales: int
+    is_symmetric: bool
 
 
 class Tensor(NamedTuple):
@@ -58,6 +70,9 @@ class Tensor(NamedTuple):
     size: int
     """How many there are, 0 where it is computed."""
     is_variable: bool
+    quantization: Quantization | None = None
+    numbers: tuple[int, ...] | None = None
+    """The values of a small constant of integers."""
 
     @property
     def num_bytes(self) -> int:
@@ -65,7 +80,7 @@ class Tensor(NamedTuple):
         count = 1
         for size in self.smallest:
             count *= size
-        return -(-count * _BITS[self.dtype] // 8)
+        return -(-count * BITS[self.dtype] // 8)
 
 
 class Operator(NamedTuple):
@@ -103,6 +118,8 @@ class Graph:
 
     subgraphs: list[Subgraph]
     signatures: dict[str, Signature]
+    is_known_to_be_safe: bool = False
+    """Whether it may run in this process, as `known_graph` says."""
 
 
 def read_graph(data: memoryview) -> Graph:
@@ -178,27 +195,50 @@ def _tensor(table: Table, buffers: list[tuple[int, int]]) -> Tensor:
         known not in (size, -1) or size < 0 for size, known in zip(smallest, shape, strict=True)
     ):
         raise DamagedError(f"a tensor has the shapes {smallest} and {shape}")
-    _check_quantization(table, smallest)
+    dtype, (start, size) = TYPE_NAMES[code], buffers[place]
     tensor = Tensor(
-        TYPE_NAMES[code], shape, smallest, *buffers[place], bool(table.number(5, UINT8))
+        dtype,
+        shape,
+        smallest,
+        start,
+        size,
+        bool(table.number(5, UINT8)),
+        _quantization(table, smallest, dtype),
     )
     if tensor.size and (tensor.is_variable or tensor.size != tensor.num_bytes or -1 in shape):
         raise DamagedError(f"a constant of shape {shape}, {tensor.dtype}, has {tensor.size} bytes")
+    count = size // (BITS[dtype] // 8) if dtype in _INTEGERS else 0
+    if 0 < count <= _MOST_NUMBERS:
+        tensor = tensor._replace(
+            numbers=tuple(table.array_at(start, count, _INTEGERS[dtype]).tolist())
+        )
     return tensor
 
 
-def _check_quantization(table: Table, shape: tuple[int, ...]) -> None:
+def _quantization(table: Table, shape: tuple[int, ...], dtype: str) -> Quantization | None:
     quantization = table.table(4)
     if quantization is None:
-        return
+        return None
     if quantization.is_set(5):
         raise DamagedError("a tensor is quantized in a way of its own")
-    (_, scales), (_, zero_points) = quantization.vector(2, 4), quantization.vector(3, 8)
+    start, scales = quantization.vector(2, 4)
+    zero_start, zero_points = quantization.vector(3, 8)
     axis = quantization.number(6)
     # Kernels that take scales of rows do not ask of which axis they are, and read as many.
     by_axis = axis == 0 and len(shape) > 0 and scales == shape[0]
     if (scales > 1 and not by_axis) or zero_points not in (scales, 1 if scales else 0):
         raise DamagedError(f"a tensor of shape {shape} has {scales} scales on axis {axis}")
+    if not scales:
+        return None
+    # Kernels divide by them, and take logarithms.
+    values = table.array_at(start, scales, "<f4")
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise DamagedError(f"a tensor of shape {shape} has scales that are not positive")
+    zeros = table.array_at(zero_start, zero_points, "<i8")
+    least, largest = _ZERO_POINTS.get(dtype, (0, 0))
+    if not ((least <= zeros) & (zeros <= largest)).all():
+        raise DamagedError(f"a tensor of {dtype} has zero points out of its range")
+    return Quantization(scales, not zeros.any())
 
 
 def _operator(table: Table, codes: list[int], num_tensors: int) -> Operator:
@@ -220,6 +260,8 @@ def _signature(table: Table, subgraphs: list[Subgraph]) -> Signature:
     for index, tensors in ((0, graph.inputs), (1, graph.outputs)):
         entries = table.tables(index)
         named = {entry.text(0): entry.number(1, UINT32) for entry in entries}
+        if any("\0" in name for name in named):
+            raise DamagedError("a signature has a name with a zero byte")
         if len(named) < len(entries) or not set(named.values()) <= set(tensors):
             raise DamagedError(f"a signature has the tensors {sorted(named)[:5]}")
         maps.append(named)

@@ -7,17 +7,15 @@ of tensors as they are, and memory is had as shapes ask for it.
 from __future__ import annotations
 
 import mmap
+from dataclasses import replace
 from pathlib import Path
 
 from memcom_tf.errors import invalid
 
 from .flatbuffer import DamagedError
 from .graph import Graph, Subgraph, Tensor, read_graph
+from .known_graph import LARGEST_SUBGRAPH, LARGEST_TENSOR, is_known_to_be_safe
 from .operators import called_subgraphs, check_types
-
-_LARGEST_TENSOR = 2**31
-_LARGEST_SUBGRAPH = 2**32
-"""Bytes of a subgraph's computed tensors."""
 
 
 def check_graph(path: Path, graph_bytes: int) -> Graph:
@@ -41,6 +39,8 @@ def check_graph(path: Path, graph_bytes: int) -> Graph:
         try:
             graph = read_graph(data)
             check(graph)
+            # Here, where options can still be read.
+            graph = replace(graph, is_known_to_be_safe=is_known_to_be_safe(graph))
         except DamagedError as error:
             raise invalid(
                 f"The graph of the file must be intact, but {error}.",
@@ -66,7 +66,7 @@ def _check_subgraph(subgraph: Subgraph) -> None:
     for tensor in tensors:
         size = 0 if tensor.size else tensor.num_bytes
         total += size
-        if size > _LARGEST_TENSOR or total > _LARGEST_SUBGRAPH:
+        if size > LARGEST_TENSOR or total > LARGEST_SUBGRAPH:
             raise DamagedError(f"its tensors take {total} bytes")
     known = {place for place, tensor in enumerate(tensors) if _is_known(tensor)}
     constants = frozenset(known)

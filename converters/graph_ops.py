@@ -220,4 +220,6 @@ def _reshape_like(rows: Array, x: Array) -> Array:
     if x.shape.rank == 2:
         return rows
     leading = [-1 if size is None else size for size in x.shape[:-1]]
+    if leading.count(-1) > 1:
+        return tf.reshape(rows, tf.concat([tf.shape(x)[:-1], [rows.shape[-1]]], axis=0))
     return tf.reshape(rows, [*leading, rows.shape[-1]])

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import os
-from html import escape
 from string import Template
 from typing import Any
 
 from memcom_tf.errors import message
 from memcom_tf.files import write_atomically
+from memcom_tf.text import printable, printable_list
 
 _MOST_PLOTTED = 30
 _LONGEST_LABEL = 40
+_LONGEST_CELL = 2000
+_MOST_ROWS = 1000
 _QUANTILES = "5, 25, 50, 75 and 95 % of the rows"
 # No script, and nothing from elsewhere: names in the report are a stranger's.
 _PAGE = Template("""<!DOCTYPE html>
@@ -57,10 +60,11 @@ def html_report(report: dict[str, Any]) -> str:
         for table in embedding["tables"]
     ]
     shares = [e for e in report["embeddings"] if "share_not_unique" in e]
+    rows = [(printable(name), *_row(table)) for name, table in tables[:_MOST_ROWS]]
     parts = [
         _table(("file", ""), _facts(report)),
         "<h2>Tables</h2>",
-        _table(_TABLE_HEAD, [(name, *_row(table)) for name, table in tables]),
+        _table(_TABLE_HEAD, rows),
         _image(_plot_bytes(tables), "Bytes of each table"),
     ]
     if any("error_quantiles" in table for _, table in tables):
@@ -76,17 +80,17 @@ def html_report(report: dict[str, Any]) -> str:
                 ("table", "trained", "in the file"),
                 [
                     (
-                        e["name"],
+                        printable(e["name"]),
                         f"{e['share_not_unique_trained']:.2%}",
                         f"{e['share_not_unique']:.2%}",
                     )
-                    for e in shares
+                    for e in shares[:_MOST_ROWS]
                 ],
             ),
         ]
     if "measured" in report:
         parts += _measured(report["measured"])
-    return _PAGE.substitute(name=escape(report["name"]), body="\n".join(parts))
+    return _PAGE.substitute(name=html.escape(printable(report["name"])), body="\n".join(parts))
 
 
 _TABLE_HEAD = (
@@ -114,15 +118,16 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("compressed by zlib, as an app store delivers it", f"{report['compressed_bytes']:,}"),
         ("float32 parameters, uncompressed", f"{4 * report['uncompressed_parameters']:,}"),
         ("runs on TensorFlow Lite, from", report["min_runtime_version"]),
-        ("signatures", ", ".join(report["signatures"])),
+        ("signatures", printable_list(report["signatures"])),
     ]
 
 
 def _measured(measured: dict[str, Any]) -> list[str]:
     threads = measured["threads"]
     names = sorted({name for found in threads.values() for name in found["milliseconds"]})
+    names = names[:_MOST_PLOTTED]
     rows = [
-        (name, *(f"{found['milliseconds'][name]:.3f}" for found in threads.values()))
+        (printable(name), *(f"{found['milliseconds'][name]:.3f}" for found in threads.values()))
         for name in names
     ]
     peaks = [found["peak_bytes"] for found in threads.values()]
@@ -130,7 +135,7 @@ def _measured(measured: dict[str, Any]) -> list[str]:
     head = [f"{count} thread{'' if count == '1' else 's'}" for count in threads]
     return [
         "<h2>On this machine</h2>",
-        f"<p>{escape(str(measured['processor']))}, {measured['cores']} cores: medians in "
+        f"<p>{_escaped(measured['processor'])}, {measured['cores']} cores: medians in "
         "milliseconds, calls from Python. Peak memory is what the resident memory of a new "
         "process grew by, pages of the file included.</p>",
         _table(("signature", *head), [*rows, ("peak memory", *shown)]),
@@ -138,9 +143,14 @@ def _measured(measured: dict[str, Any]) -> list[str]:
     ]
 
 
+def _escaped(text: object) -> str:
+    """A text from a file as it may stand in the page."""
+    return html.escape(printable(text, _LONGEST_CELL))
+
+
 def _table(head: Any, rows: Any) -> str:
     def cells(values: Any, tag: str) -> str:
-        return "".join(f"<{tag}>{escape(str(value))}</{tag}>" for value in values)
+        return "".join(f"<{tag}>{_escaped(value)}</{tag}>" for value in values)
 
     lines = [f"<tr>{cells(row, 'td')}</tr>" for row in rows]
     return f"<table><tr>{cells(head, 'th')}</tr>\n" + "\n".join(lines) + "</table>"
@@ -165,10 +175,7 @@ def _figure(count: int) -> tuple[Any, Any]:
 
 
 def _label(axes: Any, names: list[str]) -> None:
-    short = [
-        name if len(name) <= _LONGEST_LABEL else f"{name[: _LONGEST_LABEL - 1]}\u2026"
-        for name in names
-    ]
+    short = [printable(name, _LONGEST_LABEL) for name in names]
     # A name with dollar signs is no formula.
     axes.set_yticks(range(len(names)), short, parse_math=False)
 
@@ -223,4 +230,4 @@ def _image(figure: Any, text: str) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<p><img alt="{escape(text)}" src="data:image/svg+xml;base64,{data}"></p>'
+    return f'<p><img alt="{_escaped(text)}" src="data:image/svg+xml;base64,{data}"></p>'

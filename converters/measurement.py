@@ -41,8 +41,8 @@ def measure(path: str | os.PathLike[str], *, repeats: int = REPEATS) -> dict[str
         the system does not tell. And "processor" and "cores".
 
     Raises:
-        ValueError: If `repeats` is not positive, or the file is foreign or damaged.
-        RuntimeError: If a process fails.
+        ValueError: If `repeats` is not positive, the file is foreign or damaged, or its graph ends
+            the process that runs it.
 
     Example:
         >>> import pathlib, tempfile
@@ -62,7 +62,10 @@ def measure(path: str | os.PathLike[str], *, repeats: int = REPEATS) -> dict[str
         raise invalid(
             "`repeats` must be positive.", "Pass how many calls to time.", repeats=repeats
         )
-    CompressedModelFile(path)  # raises here, not in the process
+    file = CompressedModelFile(path)  # raises here, not in the process
+    if not file.graph.is_known_to_be_safe:
+        for name in file.signatures:
+            file.run(name, **sample_inputs(file, name))
     return {
         "threads": {str(threads): _in_process(Path(path), threads, repeats) for threads in THREADS},
         "processor": platform.processor() or platform.machine(),
@@ -72,17 +75,20 @@ def measure(path: str | os.PathLike[str], *, repeats: int = REPEATS) -> dict[str
 
 def _in_process(path: Path, threads: int, repeats: int) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", __name__, str(path.absolute()), str(threads), str(repeats)],
+        # -P: nothing is imported from the current folder.
+        [sys.executable, "-P", "-m", __name__, str(path.absolute()), str(threads), str(repeats)],
         # The child finds what this process has found.
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         text=True,
         check=False,
+        errors="replace",
     )
     if done.returncode:
-        raise RuntimeError(
-            f"The process that measures must succeed. Received: exit_status={done.returncode}. "
-            f"Its last lines: {done.stderr.strip()[-500:]}"
+        raise invalid(
+            "The process that measures must succeed.",
+            f"Its last line: {(done.stderr.strip().splitlines() or ['none'])[-1]}",
+            exit_status=done.returncode,
         )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -93,7 +99,8 @@ def measure_here(path: str | os.PathLike[str], threads: int, repeats: int) -> di
     import ai_edge_litert.interpreter  # noqa: F401  whose memory is not the file's
 
     before = _restarted_peak()
-    file = CompressedModelFile(path, num_threads=threads)
+    # A process that ends here is known by its exit status.
+    file = CompressedModelFile(path, num_threads=threads, in_process=True)
     milliseconds = {name: _median(file, name, repeats) for name in sorted(file.signatures)}
     peak = None if before is None else max(0, _bytes_of("VmHWM") - before)
     return {"milliseconds": milliseconds, "peak_bytes": peak}
@@ -129,7 +136,8 @@ def sample_inputs(file: CompressedModelFile, signature: str) -> dict[str, np.nda
     Sizes that are free are 1, and up to 100 for candidates; ragged ids are one row of one id.
     """
     rng = np.random.default_rng(0)
-    ids = min(embedding["input_dim"] for embedding in file.description["embeddings"])
+    sizes = [embedding["input_dim"] for embedding in file.description["embeddings"]]
+    ids = min(sizes, default=1)
     found = file.graph.signatures[signature]
     inputs = {}
     for name, place in found.inputs.items():

@@ -17,7 +17,7 @@ _OF_THREE = (37, 38, 60, 64, 96, 122, 151, 153, 154, 155, 157)  # PADV2, SELECT,
 # Inputs > outputs. T: all of one type; i: int32; I: int32 or int64; A: any; F: float32, W: float32
 # or int8; Q: those, or fewer bits; b: bool. One with ? may be missing; one with ~ as well, but not
 # be given as none; of one with * there may be many.
-_RULES: dict[int, str] = {
+RULES: dict[int, str] = {
     **dict.fromkeys(_BROADCAST, "TT>T"),
     **dict.fromkeys(_COMPARISONS, "TT>b"),
     **dict.fromkeys(_UNARY, "T>T"),
@@ -93,7 +93,7 @@ def check_types(operator: Operator, tensors: list[Tensor]) -> None:
     Raises:
         DamagedError: If it does not, or is none that is known here, such as a custom one.
     """
-    rule = _RULES.get(operator.code)
+    rule = RULES.get(operator.code)
     if rule is None:
         raise DamagedError(f"it has the operator {operator.code}, which is not supported")
     takes, _, gives = rule.partition(">")

@@ -7,25 +7,26 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 import memcom_tf
 from memcom_tf._keras import keras
-from memcom_tf.errors import invalid
+from memcom_tf.errors import for_reader, invalid, message
 from memcom_tf.models import NextItemRanker
+from memcom_tf.text import printable
 
-from .fold import ShippedEmbedding, find_embeddings, ship
+from .fold import ShippedEmbedding, find_embeddings, names_of, ship
 from .inputs import Samples
 from .quantization_error import QuantizationWarning
 from .quantize import QuantizedTable
 from .report import describe_embedding, describe_matrix
+from .saved_model import SavedModelSource
 from .signatures import Signatures, embed_signatures, ranker_signatures, vector_signatures
-from .sources import KerasSource, SavedModelSource, Source
+from .sources import KerasSource, Source
 from .trained_model import TrainedModel
-from .weights import Profile, Weights, check_profile, check_weights, storages_in
+from .weights import Profile, Weights, check_profile, check_weights, stored_in
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,14 @@ class Prepared:
     def is_ranker(self) -> bool:
         """Whether it is a `NextItemRanker`, whose functions are its own."""
         return isinstance(self.model, NextItemRanker)
+
+    @property
+    def instead_of_what_is_refused(self) -> str:
+        """What to do where TensorFlow Lite has no operator for a layer."""
+        loops = [layer for layer in _layers(self.model) if _is_loop(layer)]
+        if loops:
+            return f"Make the recurrent layer {printable(loops[0].name)!r} with unroll=True."
+        return "Replace what computes it by operators that TensorFlow Lite has."
 
     @property
     def vocabulary(self) -> Any:
@@ -156,6 +165,8 @@ def prepare(
     inputs: Any,
     k: int,
     samples: Samples = None,
+    signatures: Sequence[str] | None = None,
+    allow_unsafe_deserialization: bool = False,
     described: Mapping[str, Any] | None = None,
 ) -> Prepared:
     """Checks a model, and folds and quantizes its tables; arguments are those of `convert`.
@@ -165,12 +176,19 @@ def prepare(
     """
     check_weights(weights)
     check_profile(profile)
-    in_file = {} if described is None else storages_in(described)
     if isinstance(model, str | os.PathLike):
-        saved = SavedModelSource(Path(model))
+        saved = SavedModelSource(model, signatures, allow_unsafe_deserialization)
         prepared = Prepared(None, saved, weights, profile, [], k, samples, described)
     else:
+        if signatures is not None:
+            raise invalid(
+                "Signatures must be chosen of a SavedModel.",
+                for_reader("Leave `signatures` out.", "Leave --signature out."),
+                signatures=signatures,
+            )
         embeddings = _checked(model)
+        names = [name for embedding in embeddings for name in names_of(embedding)]
+        in_file = {} if described is None else stored_in(described, names)
         shipped = [ship(embedding, weights, profile, in_file) for embedding in embeddings]
         source = KerasSource(model, inputs)
         prepared = Prepared(model, source, weights, profile, shipped, k, samples, described)
@@ -178,7 +196,9 @@ def prepare(
         raise invalid(
             "The model must hold a table that ids are looked up in, or a kernel, to be stored in "
             "integers.",
-            'Small ones stay floats: with weights="float32" the model is converted as it is.',
+            "Small ones stay floats: with "
+            + for_reader('weights="float32"', "--weights float32")
+            + " the model is converted as it is.",
             model=prepared.source.name,
         )
     return prepared
@@ -187,13 +207,23 @@ def prepare(
 def _checked(model: Any) -> list[Any]:
     if not isinstance(model, keras.Model):
         raise TypeError(
-            "`model` must be a Keras model or the folder of a SavedModel. Received: "
-            f"{type(model).__name__}. Load a .keras file with keras.models.load_model, under the "
-            "Keras that saved it."
+            message(
+                "The model must be a Keras model or the folder of a SavedModel.",
+                for_reader(
+                    "Load a .keras file with keras.models.load_model, under the Keras that saved "
+                    "it.",
+                    "Save a whole model with model.save, under the Keras that memcom runs on.",
+                ),
+                type=type(model).__name__,
+            )
         )
     embeddings = find_embeddings(model)
     if not model.built or not all(embedding.built for embedding in embeddings):
-        raise invalid("The model must be built.", "Call it once on data.", model=model.name)
+        raise invalid(
+            "The model must be built.",
+            for_reader("Call it once on data.", "Call it once on data before it is saved."),
+            model=model.name,
+        )
     for layer in [model, *_layers(model)]:
         if layer.compute_dtype in ("float16", "bfloat16"):
             raise invalid(
@@ -204,6 +234,10 @@ def _checked(model: Any) -> list[Any]:
                 compute_dtype=layer.compute_dtype,
             )
     return embeddings
+
+
+def _is_loop(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.RNN) and not layer.unroll
 
 
 def _layers(model: Any) -> list[Any]:

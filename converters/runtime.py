@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.errors import invalid
+from memcom_tf.errors import for_reader, invalid
+from memcom_tf.text import printable, printable_list
 from memcom_tf.vocabulary import Dictionary, Vocabulary
 
 from .archive import Archive, read_archive
+from .arrays import as_array
 from .description import check_agreement
 from .graph import Graph
 from .graph_check import check_graph
+from .interpreters import GraphEndedError, InChild, InProcess, Interpreter
 from .row_splits import flat_inputs
 from .sizes import compressed_bytes, parts_of
 
@@ -27,20 +30,27 @@ class CompressedModelFile:
     Args:
         path: The `.tflite` file.
         num_threads: Threads of the runtime.
+        in_process: Whether the graph runs in this process whatever its operators are. By default
+            one with operators on whose kernels nothing is known runs in a child, which takes some
+            tenths of a second to start: a kernel that crashes ends the child, and raises here.
 
     Raises:
         ImportError: If ai-edge-litert is not installed.
         ValueError: If the file is foreign, cut off or damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str], num_threads: int = 1) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], num_threads: int = 1, *, in_process: bool = False
+    ) -> None:
+        if isinstance(num_threads, bool) or not isinstance(num_threads, int) or num_threads < 1:
+            raise invalid("`num_threads` must be a positive integer.", num_threads=num_threads)
         self.path = Path(path)
         self.archive: Archive = read_archive(path)
         # Before the runtime sees it: a kernel may crash on what its checks let through.
         self.graph: Graph = check_graph(self.path, self.archive.graph_bytes)
         check_agreement(self.description, self.archive.dictionary, self.graph, self.path)
-        self._interpreter = _interpreter(self.path, num_threads)
-        self._runners: dict[str, Any] = {}
+        where = InProcess if in_process or self.graph.is_known_to_be_safe else InChild
+        self._interpreter: Interpreter = where(self.path, num_threads)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -60,44 +70,56 @@ class CompressedModelFile:
     @cached_property
     def signatures(self) -> dict[str, dict[str, list[str]]]:
         """Names of the inputs and outputs of every signature."""
-        found: dict[str, dict[str, list[str]]] = self._interpreter.get_signature_list()
-        return found
+        return {
+            name: {"inputs": sorted(found.inputs), "outputs": sorted(found.outputs)}
+            for name, found in self.graph.signatures.items()
+        }
 
     def run(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         """Runs a signature.
 
         Args:
             signature: Its name.
-            **inputs: Arrays by name; int32 ids. Ragged ids may be a sequence of rows.
+            **inputs: Arrays by name, or lists of numbers; int32 ids. Ragged ids may be a sequence
+                of rows.
 
         Returns:
             Arrays by name.
 
         Raises:
-            ValueError: If the file has no such signature, or the runtime refuses the input, as
-                it does for ids outside the tables.
+            ValueError: If the file has no such signature, inputs are missing, of another type or
+                shape, or the runtime refuses them, as it does for ids outside the tables.
         """
-        if signature not in self.signatures:
+        if not isinstance(signature, str) or signature not in self.signatures:
             raise invalid(
-                f"The signature must be one of {sorted(self.signatures)}.", signature=signature
+                f"The signature must be one of {printable_list(sorted(self.signatures))}.",
+                signature=signature,
             )
-        inputs = flat_inputs(inputs, self._dtypes(signature))
+        arrays = self._arrays(signature, inputs)
         try:
-            outputs = self._runner(signature)(**inputs)
+            outputs = self._interpreter.run(signature, arrays)
+        except GraphEndedError:
+            raise
         except (RuntimeError, ValueError, MemoryError) as error:
-            raise invalid(f"The runtime must accept the input: {error or 'no memory'}.") from error
+            said = " ".join(str(error).split()) or "no memory"
+            raise invalid(f"The runtime must accept the input: {said.rstrip('.')}.") from error
         return {name: np.asarray(values) for name, values in outputs.items()}
 
-    def _dtypes(self, signature: str) -> dict[str, str]:
-        """Of the inputs, by name."""
+    def _arrays(self, signature: str, inputs: dict[str, Any]) -> dict[str, np.ndarray]:
+        """The inputs as the graph takes them."""
         found = self.graph.signatures[signature]
         tensors = self.graph.subgraphs[found.subgraph].tensors
-        return {name: tensors[place].dtype for name, place in found.inputs.items()}
-
-    def _runner(self, signature: str) -> Any:
-        if signature not in self._runners:
-            self._runners[signature] = self._interpreter.get_signature_runner(signature)
-        return self._runners[signature]
+        specs = {name: tensors[place] for name, place in found.inputs.items()}
+        inputs = flat_inputs(inputs, {name: spec.dtype for name, spec in specs.items()})
+        if set(inputs) != set(specs):
+            raise invalid(
+                f"The inputs of {printable(signature)} must be {printable_list(sorted(specs))}.",
+                inputs=sorted(inputs),
+            )
+        return {
+            name: as_array(name, inputs[name], spec.dtype, spec.shape)
+            for name, spec in specs.items()
+        }
 
     # A ranker.
 
@@ -126,7 +148,10 @@ class CompressedModelFile:
     def _without_vocabulary(self) -> ValueError:
         return invalid(
             "The file must hold a vocabulary.",
-            "Set the attribute `vocabulary` of the model before it is converted.",
+            for_reader(
+                "Set the attribute `vocabulary` of the model before it is converted.",
+                "Convert a ranker that `memcom train` wrote: such a file has one.",
+            ),
             path=str(self.path),
         )
 
@@ -144,7 +169,7 @@ class CompressedModelFile:
         """
         length = self._ranker("history_length")
         row = np.zeros((1, length), np.int32)
-        recent = np.asarray(ids, np.int64)
+        recent = as_array("ids", ids, "int64", (-1,))
         items = self.description["embeddings"][0]["input_dim"]
         outside = recent[(recent < 0) | (recent >= items) | np.isin(recent, self.holes)]
         if len(outside):
@@ -170,20 +195,3 @@ class CompressedModelFile:
                 kind=self.description.get("kind"),
             )
         return int(self.description[key])
-
-
-def _interpreter(path: Path, num_threads: int) -> Any:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            'Running a file needs LiteRT. Install it with: pip install "memcom_tf[convert]"'
-        ) from error
-    try:
-        return Interpreter(model_path=str(path), num_threads=num_threads)
-    except (RuntimeError, ValueError, MemoryError) as error:
-        raise invalid(
-            f"The file must be readable by the LiteRT runtime, which says: {error}.",
-            "Convert the model again, or copy the file again.",
-            path=str(path),
-        ) from error

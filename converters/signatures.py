@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -12,9 +13,11 @@ from memcom_tf.errors import invalid
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.interface import LOWEST, Array, Ops
 
+from .file_ids import ids_of_file
 from .fold import ShippedEmbedding
 from .graph_ops import QuantizedOps, unknown_zero
 from .large import in_graph
+from .names import file_names
 from .top_k import top_k_of_groups
 
 Signatures = dict[str, Callable[..., Any]]
@@ -25,8 +28,14 @@ def shipped_tables(shipped: Sequence[ShippedEmbedding], ops: Ops) -> Iterator[No
     """Lets a model compute with what ships: quantized tables, in a graph of portable operators."""
     with ExitStack() as stack:
         for embedding in shipped:
+            layer = embedding.layer
+            ids = partial(
+                ids_of_file,
+                input_dim=layer.input_dim,
+                are_checked=layer.reads_rows_of_ids,
+            )
             stack.enter_context(
-                embedding.trained.substituted(embedding.layer, ops, embedding.tables)
+                embedding.trained.substituted(layer, ops, embedding.tables, prepare_ids=ids)
             )
         yield
 
@@ -71,7 +80,7 @@ def vector_signatures(model: Any, embeddings: Sequence[Any]) -> list[str | None]
         return [names.get(id(embedding)) for embedding in embeddings]
     if len(embeddings) == 1:
         return ["embed"]
-    return [f"embed_{embedding.name}" for embedding in embeddings]
+    return [*file_names(f"embed_{embedding.name}" for embedding in embeddings)]
 
 
 def ranker_signatures(

@@ -1,26 +1,32 @@
-"""The models that are converted, as functions of named tensors: Keras models and SavedModels."""
+"""The models that are converted, as functions of named tensors. Here: Keras models."""
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
-from memcom_tf.errors import invalid
+from memcom_tf.calling import call_model, input_names
+from memcom_tf.errors import for_reader, invalid
 from memcom_tf.ops.interface import Array
+from memcom_tf.text import printable
 
 from .frozen import DENSE
+from .names import file_names, node_names
 from .ragged import RaggedSpec, as_ragged, ragged_spec
 
 Function = Any
 """A `tf.function` with an input signature, which returns tensors by name."""
+_HOW_TO_PASS = "Inputs are a tensor, a list or a dict, in the structure that `call` takes them."
+_LONGEST_REASON = 500
+_SCOPE = re.compile(r"'(.*)' is not a valid (?:root )?scope name", re.DOTALL)
 Context = Callable[[Sequence[Array]], AbstractContextManager[None]]
 
 
@@ -54,7 +60,7 @@ class KerasSource(Source):
     def __init__(self, model: Any, inputs: Any = None) -> None:
         self.model, self.name = model, model.name
         self._inputs = inputs
-        self.variables = _by_name(
+        self.variables = by_name(
             (_path(variable).removeprefix(f"{model.name}/"), _tensor_of(variable))
             for variable in model.variables
         )
@@ -63,7 +69,7 @@ class KerasSource(Source):
     def functions(self, context: Context) -> dict[str, Any]:
         """`serving_default`."""
         structure = _structure_of(self.model, self._inputs)
-        names, flat = _input_names(structure), tf.nest.flatten(structure)
+        names, flat = _input_names(self.model, structure), tf.nest.flatten(structure)
         specs = [
             spec.inputs(name)
             if isinstance(spec, RaggedSpec)
@@ -80,54 +86,34 @@ class KerasSource(Source):
                     for spec in specs
                 ]
                 packed = tf.nest.pack_sequence_as(structure, tensors)
-                return named_outputs(self.model(packed, training=False))
+                return named_outputs(call_model(self.model, packed))
 
-        return {"serving_default": serving_default.get_concrete_function()}
-
-
-class SavedModelSource(Source):
-    """The signatures of a SavedModel.
-
-    Args:
-        path: Its folder.
-
-    Raises:
-        ValueError: If it cannot be loaded, or has no signature.
-    """
-
-    def __init__(self, path: str | Path) -> None:
         try:
-            self._loaded = tf.saved_model.load(str(path))
-        except (OSError, ValueError, tf.errors.OpError) as error:
+            return {"serving_default": serving_default.get_concrete_function()}
+        except ValueError as error:
+            found = _SCOPE.search(str(error))
+            if found is None:
+                raise
             raise invalid(
-                f"The SavedModel must be loadable: {str(error).strip().splitlines()[0]}.",
-                "Save it again with this TensorFlow.",
-                path=str(path),
+                "The model and its layers must have names of letters, digits and `_.-`: in its "
+                "graphs TensorFlow allows no other, also not to predict.",
+                "Make the model again with other names.",
+                name=found[1],
             ) from error
-        if not self._loaded.signatures:
+        except (AttributeError, LookupError, TypeError) as error:
+            if self._inputs is None:
+                raise
+            reason = str(error).strip().splitlines() or [repr(error)]
             raise invalid(
-                "The SavedModel must have a signature.",
-                "Save it with model.export(), or with tf.saved_model.save(..., signatures=...).",
-                path=str(path),
-            )
-        self.name = Path(path).name
-        self.variables = _by_name(
-            (variable.name.removesuffix(":0"), variable)
-            for f in self._loaded.signatures.values()
-            for variable in f.variables
-        )
-        trained = [variable for variable in self.variables.values() if variable.trainable]
-        self.parameters = sum(int(np.prod(variable.shape)) for variable in trained)
-
-    def functions(self, context: Context) -> dict[str, Any]:
-        """Those of the SavedModel, which are traced already."""
-        signatures = dict(self._loaded.signatures)
-        if "serving_default" in signatures:  # as Keras exports it, under both names
-            signatures.pop("serve", None)
-        return signatures
+                "The model must accept the inputs that it is called with, but its `call` raises "
+                f"{type(error).__name__}: {printable(reason[-1].strip(), _LONGEST_REASON)}.",
+                _HOW_TO_PASS,
+                model=self.name,
+                inputs=dict(zip(names, flat, strict=True)),
+            ) from error
 
 
-def _by_name(named: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def by_name(named: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Variables by their names, with a number behind a name that others have too."""
     found: dict[str, Any] = {}
     for own, variable in {id(variable): (own, variable) for own, variable in named}.values():
@@ -140,9 +126,9 @@ def _by_name(named: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def named_outputs(outputs: Any) -> dict[str, Array]:
-    """Outputs by name: as they are, or `output_0` and so on, in sorted order."""
+    """Outputs by name: their own, or `output_0` and so on, in sorted order."""
     if isinstance(outputs, dict) and all(tf.is_tensor(value) for value in outputs.values()):
-        return outputs
+        return dict(zip(file_names(outputs), outputs.values(), strict=True))
     flat = tf.nest.flatten(outputs)
     digits = len(str(len(flat) - 1))
     return {f"output_{index:0{digits}d}": tensor for index, tensor in enumerate(flat)}
@@ -155,12 +141,21 @@ def _structure_of(model: Any, inputs: Any) -> Any:
     if inputs is None:
         raise invalid(
             "The inputs of a subclassed model must be given.",
-            'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or a batch.',
+            for_reader(
+                'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or '
+                "a batch.",
+                "Say what it is called with, as in --inputs 'user:int32[?]' 'item:int32[?]', or "
+                "save it with model.export(), and convert the folder.",
+            ),
             model=model.name,
         )
     for tensor in tf.nest.flatten(inputs):
         if getattr(tensor, "sparse", False):
-            raise invalid(DENSE, "Pass ids that are padded, or ragged.", name=_plain(tensor.name))
+            raise invalid(
+                DENSE,
+                "Let the model take ids that are padded, or ragged.",
+                name=_plain(tensor.name),
+            )
     return tf.nest.map_structure(_spec_of, inputs)
 
 
@@ -187,13 +182,16 @@ def _spec_of(tensor: Any) -> Any:
     return tf.TensorSpec(tensor.shape, getattr(tensor.dtype, "name", tensor.dtype), name)
 
 
-def _input_names(structure: Any) -> list[str]:
-    """Names of the flattened inputs: their own, else their key, else their number."""
+def _input_names(model: Any, structure: Any) -> list[str]:
+    """Names of the flattened inputs: their own, else their key, else the argument's or a number."""
     flat = tf.nest.flatten(structure)
     fallback = [f"input_{index}" for index in range(len(flat))]
     if isinstance(structure, dict) and len(structure) == len(flat):
         fallback = [str(key) for key in sorted(structure)]
-    return [_plain(spec.name or name) for spec, name in zip(flat, fallback, strict=True)]
+    elif (own := input_names(model, structure)) is not None and len(own) == len(flat):
+        fallback = own
+    pairs = zip(flat, fallback, strict=True)
+    return node_names(_plain(spec.name or name) for spec, name in pairs)
 
 
 def _plain(name: str) -> str:

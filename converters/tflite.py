@@ -73,7 +73,7 @@ def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> Conver
             raise invalid(
                 "The model must be expressible in the builtin operators of TensorFlow Lite, whose "
                 f"converter cannot write {_refused(str(error))}.",
-                "Replace that layer; a recurrent one needs unroll=True.",
+                prepared.instead_of_what_is_refused,
                 model=prepared.source.name,
             ) from error
 

@@ -26,7 +26,7 @@ from .quantize import QuantizedTable, looked_up, quantize_table
 from .rounding import Rounding
 from .signatures import dequantized_tables, shipped_tables
 from .sources import Function, Source
-from .weights import Profile, Weights, kind_of, storages_in
+from .weights import Profile, Stored, Weights, kind_of, stored_in
 
 _LEAST_VALUES = 1024
 """Of a matrix that is worth integers; a smaller one stays as it is."""
@@ -107,10 +107,16 @@ class TrainedModel:
         self.source, self.shipped, self._samples = source, shipped, samples
         self._groups: dict[str, list[Group]] = {}
         self._frozen = self._freeze(self._over_integers)
-        in_file = {} if described is None else storages_in(described)
-        self.matrices = list(self._ship(weights, profile, in_file))
+        stored = self._stored(weights)
+        in_file: dict[str, Stored] = {}
+        if described is not None:
+            first = sum(len(embedding.tables) for embedding in shipped)
+            in_file = stored_in(described, [table.name for _, table in stored], first)
+        self.matrices = [_shipped(*one, profile, in_file) for one in stored]
         self.in_floats: dict[str, str] = (
-            self._measured() if described is None else described.get("multiplied_in_floats", {})
+            self._measured()
+            if described is None
+            else {name: known.in_floats for name, known in in_file.items() if known.in_floats}
         )
         """Why tables are multiplied in floats, by name."""
         self.matrices = list(map(self._multiplied, self.matrices))
@@ -194,10 +200,8 @@ class TrainedModel:
 
     @cached_property
     def _concrete(self) -> dict[str, Any]:
-        return {
-            name: original.original().get_concrete_function()
-            for name, original in self._originals.items()
-        }
+        """The functions as they were trained, which nothing here has rewritten."""
+        return self.source.functions(lambda _: nullcontext())
 
     def _freeze(
         self, context: Callable[[Sequence[Array]], AbstractContextManager[None]]
@@ -211,28 +215,30 @@ class TrainedModel:
         integers = [x for x in inputs if x.dtype.is_integer]
         return shipped_tables(self.shipped, QuantizedOps(unknown_zero([*integers, *inputs][0])))
 
-    def _ship(
-        self, weights: Weights, profile: Profile, in_file: Mapping[str, Storage]
-    ) -> Iterator[ShippedMatrix]:
+    def _stored(self, weights: Weights) -> list[tuple[Matrix, Table]]:
+        """The matrices that ship as tables, and how they are to be stored."""
         found: dict[Key, Matrix] = {}
         for function in self._frozen.values():
             for key, matrix in function.matrices.items():
                 known = found.setdefault(key, matrix)
                 known.is_looked_up |= matrix.is_looked_up
                 known.is_multiplied |= matrix.is_multiplied
+        declared = []
         for matrix in _one_of_each_variable(found.values()):
             storage = _storage(matrix, weights)
             if storage is not None:
                 rows, width = matrix.values.shape
-                table = Table(matrix.key.variable, rows, width, storage=storage)
-                stored = quantize_table(table, matrix.values, in_file=in_file.get(table.name))
-                if matrix.is_looked_up:
-                    stored = looked_up(stored, profile)
-                yield ShippedMatrix(matrix, stored)
+                declared.append((matrix, Table(matrix.key.variable, rows, width, storage=storage)))
+        return declared
 
     def signatures(self) -> dict[str, Function]:
         """The functions of the file."""
         return {name: f.quantized(self._tables) for name, f in self._frozen.items()}
+
+    def graph(self, signature: str) -> Reference:
+        """The graph that is converted, as far as it is rewritten, over the model's own values."""
+        original = self._originals[signature]
+        return Reference(original, original.original().get_concrete_function(), "none")
 
     def references(self, signature: str) -> list[Reference]:
         """A function over the floats that the file's integers stand for.
@@ -281,6 +287,14 @@ def _one_of_each_variable(matrices: Iterable[Matrix]) -> Iterable[Matrix]:
         if matrix.is_looked_up and not known.is_looked_up:
             found[matrix.key.variable] = matrix
     return found.values()
+
+
+def _shipped(
+    matrix: Matrix, table: Table, profile: Profile, in_file: Mapping[str, Stored]
+) -> ShippedMatrix:
+    known = in_file[table.name].storage if table.name in in_file else None
+    stored = quantize_table(table, matrix.values, in_file=known)
+    return ShippedMatrix(matrix, looked_up(stored, profile) if matrix.is_looked_up else stored)
 
 
 def _storage(matrix: Matrix, weights: Weights) -> Storage | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
-from memcom_tf.errors import invalid
+from memcom_tf.errors import for_reader, invalid
 from memcom_tf.tables import Storage, Table
 
 Kind = Literal["int8", "int8_per_table", "int4", "int2", "float16", "float32"]
@@ -30,9 +30,34 @@ def check_weights(weights: Weights) -> None:
     for kind in kinds:
         if kind not in get_args(Kind):
             raise invalid(
-                f"`weights` must be one of {get_args(Kind)}, or a dict of these by patterns.",
+                f"`weights` must be one of {', '.join(get_args(Kind))}, or several of these by "
+                "patterns of names.",
+                for_reader(
+                    'Pass a dict, as in {"users/*": "int4", "*": "int8"}.',
+                    "Write 'users/*=int4' int8, for instance.",
+                ),
                 weights=kind,
             )
+
+
+def parse_weights(words: Sequence[str]) -> Any:
+    """The kinds of `--weights`, not checked.
+
+    Example:
+        >>> parse_weights(["int8"]), parse_weights(["users/*=int4", "int8"])
+        ('int8', {'users/*': 'int4', '*': 'int8'})
+    """
+    if len(words) == 1 and "=" not in words[0]:
+        return words[0]
+    pairs = [word.rpartition("=") for word in words]
+    weights = {pattern or "*": kind for pattern, _, kind in pairs}
+    if len(weights) < len(words):
+        raise invalid(
+            "Every pattern of --weights must be given once, and one kind without a pattern.",
+            "Write 'users/*=int4' int8, for instance.",
+            weights=" ".join(words),
+        )
+    return weights
 
 
 def check_profile(profile: str) -> None:
@@ -69,11 +94,39 @@ def stored_as(table: Table, kind: Kind) -> Table:
     return table.stored_as(cast(Storage, table.storage.replace(_INTEGERS_OF_VECTORS, kind)))
 
 
-def storages_in(description: Mapping[str, Any]) -> dict[str, Storage]:
-    """How the tables of a file are stored, by name; none of which its description says two ways."""
-    found: dict[str, set[Storage]] = {}
-    for embedding in description.get("embeddings", []):
-        for table in embedding["tables"]:
-            name = "/".join(filter(None, (embedding["name"], table["name"])))
-            found.setdefault(name, set()).add(table["storage"])
-    return {name: storages.pop() for name, storages in found.items() if len(storages) == 1}
+class Stored(NamedTuple):
+    """What a file decided about a table.
+
+    Attributes:
+        storage: How it is stored.
+        in_floats: Why it is multiplied in floats; empty where it is not.
+    """
+
+    storage: Storage
+    in_floats: str
+
+
+def stored_in(
+    description: Mapping[str, Any], names: Sequence[str], first: int = 0
+) -> dict[str, Stored]:
+    """What a file decided about the tables of its model.
+
+    Args:
+        description: That of the file.
+        names: The tables of the model in their order. Layers of a model that was built again may
+            have other names than they had.
+        first: The place of the first of them among all tables of the file.
+
+    Returns:
+        By the names of the model; nothing of a file that has fewer tables.
+    """
+    reasons = description.get("multiplied_in_floats", {})
+    tables = [
+        ("/".join(filter(None, (embedding["name"], table["name"]))), table["storage"])
+        for embedding in description.get("embeddings", [])
+        for table in embedding["tables"]
+    ][first : first + len(names)]
+    return {
+        ours: Stored(storage, reasons.get(theirs, ""))
+        for ours, (theirs, storage) in zip(names, tables, strict=False)
+    }

@@ -420,7 +420,7 @@ REFUSED = {
     "no such operator": (
         lambda: convert(recurrent()),
         r"must be expressible in the builtin operators .* cannot write TensorList\w+ of \w+/gru.*"
-        r"Received: model='recurrent'. Replace that layer; a recurrent one needs unroll=True",
+        r"Received: model='recurrent'. Make the recurrent layer 'gru",
     ),
     "half precision": (
         lambda: convert(ranker(MEmComEmbedding(50, 4, num_buckets=9, dtype="mixed_float16"))),

@@ -1,8 +1,7 @@
-"""Interactions from files, and MovieLens 100K from a wheel in the cache."""
+"""Interactions in memory, and MovieLens 100K from a wheel in the cache."""
 
 import hashlib
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,68 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from memcom_tf.datasets import Interactions, __main__, load_interactions, movielens, movielens_100k
+from memcom_tf.datasets import Interactions, __main__, movielens, movielens_100k
 from memcom_tf.datasets.movielens import DatasetUnavailableError, wheel_path
-
-FRAME = pd.DataFrame({"user": [1, 1, 2], "item": ["tea", "milk", "tea"], "when": [3, 2, 1]})
-
-
-def write(path, frame=FRAME):
-    if path.suffix == ".parquet":
-        frame.to_parquet(path)
-    elif path.suffix == ".npz":
-        np.savez(path, **{name: np.array(frame[name].tolist()) for name in frame})
-    else:
-        frame.to_csv(path, sep="," if path.suffix == ".csv" else "\t", index=False)
-    return path
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".npz"])
-def test_load_interactions(tmp_path, suffix):
-    path = write(tmp_path / f"log{suffix}")
-    loaded = load_interactions(path, time="when")
-    assert loaded.user.tolist() == [1, 1, 2]
-    assert loaded.item.tolist() == ["tea", "milk", "tea"]
-    assert loaded.time.tolist() == [3, 2, 1]
-    assert load_interactions(str(path), user="item", item="when").time is None
-    with pytest.raises(ValueError, match=r"It has \['item', 'user', 'when'\]") as caught:
-        load_interactions(path, user="customer")
-    assert "Received: missing=['customer']" in str(caught.value)
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
-@pytest.mark.parametrize("column", ["user", "item", "when"])
-def test_missing_values_are_refused(tmp_path, suffix, column):
-    frame = FRAME.astype({column: object})
-    frame.loc[1, column] = None
-    path = write(tmp_path / f"log{suffix}", frame)
-    name = "time" if column == "when" else column
-    with pytest.raises(ValueError, match=f"`{name}` must not have missing values.*position=1"):
-        load_interactions(path, time="when")
-
-
-def test_files_of_other_kinds(tmp_path):
-    with pytest.raises(ValueError, match=r"must end in one of \.csv"):
-        load_interactions(tmp_path / "log.json")
-    for suffix in (".csv", ".parquet", ".npz"):
-        with pytest.raises(FileNotFoundError):
-            load_interactions(tmp_path / f"log{suffix}")
-        (tmp_path / f"bad{suffix}").write_bytes(b"")
-        with pytest.raises(ValueError, match=f"bad{suffix}"):
-            load_interactions(tmp_path / f"bad{suffix}")
-    (tmp_path / "text.npz").write_text("no archive")
-    np.savez(tmp_path / "pickled.npz", user=np.array([1, "a"], object), item=[1, 2])
-    for name in ("text.npz", "pickled.npz"):
-        with pytest.raises(ValueError, match=r"The \.npz file must hold arrays"):
-            load_interactions(tmp_path / name)
-
-
-@pytest.mark.parametrize(("suffix", "module"), [(".csv", "pandas"), (".parquet", "pyarrow")])
-def test_missing_pandas_names_the_extra(tmp_path, monkeypatch, suffix, module):
-    path = write(tmp_path / f"log{suffix}")
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=r'pip install "memcom_tf\[demo\]"'):
-        load_interactions(path)
 
 
 @pytest.mark.parametrize(
@@ -96,11 +35,14 @@ def test_interactions_are_checked(columns, message):
 
 
 def test_interactions_keep_large_integers():
-    interactions = Interactions(user=[2**64, 1], item=["a", "b"], time=FRAME["when"][:2])
+    interactions = Interactions(user=[2**64, 1], item=["a", "b"], time=pd.Series([3, 2]))
     assert interactions.user.tolist() == [2**64, 1]
     assert len(interactions) == 2
     with pytest.raises(AttributeError):
         interactions.user = None
+    assert repr(interactions) == "<Interactions: 2 of 2 users with 2 items>"
+    later = interactions[[1]]
+    assert (later.user.tolist(), later.item.tolist(), later.time.tolist()) == ([1], ["b"], [2])
 
 
 @pytest.fixture

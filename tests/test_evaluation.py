@@ -12,6 +12,7 @@ from memcom_tf.evaluation import (
     evaluate_ranking,
     hold_out,
     leave_last_out,
+    load_split,
     rank_examples,
     ranking_metrics,
     ranks_from_lists,
@@ -85,8 +86,106 @@ def test_a_given_vocabulary_that_lacks_items(policy):
     with pytest.raises(ValueError, match="must be that of the `vocabulary` passed"):
         other = "share" if policy == "drop" else "drop"
         leave_last_out(log, vocabulary=vocabulary, out_of_vocabulary=other)
-    with pytest.raises(ValueError, match=r"unknown=\[99\]"):
+    with pytest.raises(ValueError, match=r"unknown=\[99\], items=1, interactions=2") as caught:
         leave_last_out(log, vocabulary=Vocabulary([5, 6, 7, 8]))
+    assert '`new_items="drop"`' in str(caught.value)
+    assert "share" not in str(caught.value), "this vocabulary has no id for it"
+
+
+def named_interactions(log):
+    return list(zip(log.user.tolist(), log.item.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("policy", ["error", "drop", "share"])
+@pytest.mark.parametrize("held_out", [False, True])
+def test_new_items_are_dropped_or_shared(policy, held_out):
+    items = [5, 99, 6, 7, 8, 5, 98, 6, 7, 99, 5, 6, 97]
+    log = Interactions(user=[1] * 5 + [2] * 5 + [3] * 3, item=items)
+    vocabulary = Vocabulary([5, 6, 7, 8], out_of_vocabulary=policy)
+
+    def split(new_items, known=vocabulary):
+        if not held_out:
+            return leave_last_out(log, history_length=6, vocabulary=known, new_items=new_items)
+        flags = [0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1]
+        return hold_out(log, flags, history_length=6, vocabulary=known, new_items=new_items)
+
+    first = vocabulary.first_id
+    dropped = split("drop")
+    assert (dropped.num_new_items, dropped.num_new_interactions) == (3, 4)
+    targets = np.concatenate([dropped.validation.target.ravel(), dropped.test.target.ravel()])
+    found = [item for item in vocabulary.items(targets).tolist() if item is not None]
+    assert sorted(found) == ([8] if held_out else [6, 7, 7, 8])
+    assert {item for _, item in named_interactions(dropped.train_interactions)} == (
+        {5, 6, 7} if held_out else {5, 6}
+    )
+    assert vocabulary.ids(dropped.train_interactions.item).min() >= first
+    for part in (dropped.train, dropped.validation, dropped.test):
+        history = part.history
+        assert not np.isin(history, np.arange(1, first)).any()
+        assert ((history[:, :-1] != 0) | (history[:, 1:] == 0)).all(), "padding at the end alone"
+
+    error = (ValueError, r"unknown=\[97, 98, 99\], items=3, interactions=4")
+    for new_items in ("error", None if policy == "error" else "error"):
+        with pytest.raises(error[0], match=error[1]) as caught:
+            split(new_items)
+        assert ("share" in str(caught.value)) == (policy == "share")
+    if policy != "share":
+        with pytest.raises(ValueError, match="must have a shared id") as caught:
+            split("share")
+        assert '`new_items="drop"`' in str(caught.value)
+        return
+    shared = split("share")
+    assert shared.num_new_interactions == split(None).num_new_interactions == 4
+    assert (shared.train.history == 1).any() or (shared.test.history == 1).any()
+    for part in (shared.train, shared.validation, shared.test):
+        assert not (part.target == 1).any()
+
+
+def test_new_items_need_a_vocabulary_that_knows_some():
+    log = Interactions(user=[1] * 4, item=[1, 2, 3, 4])
+    for split in (leave_last_out, lambda log, **words: hold_out(log, [0, 0, 0, 1], **words)):
+        with pytest.raises(ValueError, match="must come with a `vocabulary`"):
+            split(log, new_items="drop")
+        with pytest.raises(ValueError, match="Some items must be in the vocabulary"):
+            split(log, new_items="drop", vocabulary=Vocabulary([5, 6]))
+        with pytest.raises(ValueError, match="`new_items` must be known"):
+            split(log, new_items="ignore", vocabulary=Vocabulary([1]))
+
+
+@pytest.mark.parametrize(
+    ("known", "items", "expected"),
+    [
+        (["7", "B1", "007"], [7, 7, 7, 7], ["7"] * 4),
+        ([7, 8], ["7", "8", "007", "x7"], [7, 8, None, None]),
+        ([7, 8], ["x", "8", "+7", "7.0"], [None, 8, None, None]),
+        (["7", "x"], ["x", "y", "x", "7"], ["x", None, "x", "7"]),
+    ],
+)
+def test_items_are_known_by_their_text(known, items, expected):
+    """A column of one log is all integers, of another it is not: the items are the same."""
+    log = Interactions(user=[1, 2, 3, 4], item=items)
+    split = leave_last_out(log, vocabulary=Vocabulary(known), new_items="drop")
+    found = named_interactions(split.train_interactions)
+    assert found == [(user, item) for user, item in enumerate(expected, 1) if item is not None]
+    assert split.num_new_interactions == expected.count(None)
+
+
+def test_a_log_is_split_and_what_is_new_is_said(tmp_path):
+    (tmp_path / "log.csv").write_text(
+        "user,item,Date\n" + "".join(f"1,{item},2020-01-0{9 - item}\n" for item in range(1, 8))
+    )
+    said = []
+    split = load_split(
+        tmp_path / "log.csv",
+        vocabulary=Vocabulary([str(item) for item in range(1, 7)]),
+        new_items="drop",
+        report=said.append,
+    )
+    assert split.vocabulary.items(split.test.target).tolist() == ["1"]
+    assert said == [
+        "reading users from `user`, items from `item`, time from `Date`",
+        "1 of 7 interactions are left out: the model does not know their items (1)",
+    ]
 
 
 interactions = st.lists(
@@ -303,8 +402,11 @@ def test_evaluation_refuses(examples):
         evaluate_ranking(lambda history: table(history)[:-1], examples)
     with pytest.raises(ValueError, match=r"must be \[n, L\] and \[n, S\]"):
         Examples(examples.history, examples.target[:-1], examples.user)
-    with pytest.raises(ValueError, match="`history_length` must be positive"):
-        leave_last_out(Interactions(user=[1], item=[1]), history_length=0)
+    log = Interactions(user=[1], item=[1])
+    for length in (0, -1, 2**16 + 1, 10**12, 1.5, True):
+        for split in (leave_last_out, lambda log, **words: hold_out(log, [0], **words)):
+            with pytest.raises(ValueError, match="`history_length` must be an integer from 1 to"):
+                split(log, history_length=length)
 
 
 def test_held_out_interactions_are_split_by_a_coin():

@@ -98,7 +98,14 @@ class ModelFunction:
 
     def run(self, call: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs of a call, by name."""
-        outputs = self.function(*[tf.constant(call[spec.name]) for spec in self.specs])
+        tensors = [tf.constant(call[spec.name]) for spec in self.specs]
+        # The signatures of a SavedModel take nothing by position.
+        _, named = self.function.structured_input_signature
+        outputs = (
+            self.function(**dict(zip(_names(self.function), tensors, strict=True)))
+            if named
+            else self.function(*tensors)
+        )
         return {name: np.asarray(value) for name, value in outputs.items()}
 
     def accepts(self, rows: Rows) -> bool:
@@ -135,6 +142,15 @@ class ModelFunction:
 
 def _infinite(values: np.ndarray) -> bool:
     return values.dtype.kind == "f" and bool(np.isinf(values).all())
+
+
+def _names(function: Any) -> list[str]:
+    """Names of the arguments of a signature, in the order of its inputs."""
+    _, named = function.structured_input_signature
+    count = len(function.inputs) - len(function.captured_inputs)
+    inputs = [tensor.op.name for tensor in function.inputs[:count]]
+    names = {spec.name: name for name, spec in named.items()}
+    return [names.get(name, name) for name in inputs]
 
 
 def num_rows(rows: Rows) -> int:

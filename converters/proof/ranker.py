@@ -15,7 +15,7 @@ from ..fold import ShippedEmbedding
 from ..inputs import Samples
 from ..runtime import CompressedModelFile
 from ..signatures import dequantized_tables
-from .behaviour import FLOAT_TOLERANCE
+from .comparison import FLOAT_TOLERANCE
 from .outputs import FLOAT_ROUNDING
 from .result import Verification
 from .vectors import sample_ids

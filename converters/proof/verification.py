@@ -10,6 +10,7 @@ metrics is measured, not bounded.
 from __future__ import annotations
 
 import mmap
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def verify(
     path: str | Path,
     *,
     inputs: Any = None,
+    allow_unsafe_deserialization: bool = False,
     samples: Samples = None,
     examples: Examples | None = None,
 ) -> Verification:
@@ -43,6 +45,7 @@ def verify(
         model: The model, as `convert` takes it.
         path: The file of `memcom convert`.
         inputs: What a subclassed model is called with, as `convert` takes it.
+        allow_unsafe_deserialization: As for `convert`.
         samples: Inputs that the model is made for, as `convert` takes them.
         examples: Evaluation examples; a ranker's metrics are then compared too.
 
@@ -63,6 +66,8 @@ def verify(
         inputs=inputs,
         k=described.get("k", 0),
         samples=samples,
+        signatures=described["signatures"] if isinstance(model, str | os.PathLike) else None,
+        allow_unsafe_deserialization=allow_unsafe_deserialization,
         described=described,
     )
     _require_same_model(prepared, file)

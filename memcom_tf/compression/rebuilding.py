@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
-from memcom_tf.errors import invalid, message
+from memcom_tf.calling import call_model
+from memcom_tf.errors import for_reader, invalid, message
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
 
 _POOLED = "EmbedReduce"
@@ -84,7 +85,11 @@ def _subclassed(model: Any, replaced: dict[int, Any], inputs: Any) -> Any:
     if inputs is None:
         raise invalid(
             "The inputs of a subclassed model must be given.",
-            'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or a batch.',
+            for_reader(
+                'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or '
+                "a batch.",
+                "Say what it is called with, as in --inputs 'user:int32[?]' 'item:int32[?]'.",
+            ),
             model=model.name,
         )
     try:
@@ -105,7 +110,7 @@ def _subclassed(model: Any, replaced: dict[int, Any], inputs: Any) -> Any:
             if changed is not None:
                 _forget(copy, own)
                 setattr(copy, name, changed)
-    copy(tf.nest.map_structure(_zeros, inputs))
+    call_model(copy, tf.nest.map_structure(_zeros, inputs))
     return copy
 
 

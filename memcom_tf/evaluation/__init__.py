@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from memcom_tf.evaluation.examples import Examples, Split
-from memcom_tf.evaluation.files import load_split
+from memcom_tf.evaluation.files import load_split, split_log
 from memcom_tf.evaluation.held_out import hold_out
 from memcom_tf.evaluation.last_out import leave_last_out
 from memcom_tf.evaluation.metrics import (
@@ -32,6 +32,7 @@ __all__ = [
     "ranking_metrics",
     "ranks_from_lists",
     "ranks_from_scores",
+    "split_log",
     "standard_error",
 ]
 

@@ -96,6 +96,9 @@ class Split:
         dropped: How many examples of "validation" and "test" were left out since their target
             cannot be ranked: it is in the history, or has no id of its own.
         ordered: Whether a history tells what came before what.
+        num_new_items: How many items of the log the vocabulary passed does not know.
+        num_new_interactions: How many interactions are with them: they are left out, or are the
+            shared id in histories.
     """
 
     vocabulary: Vocabulary
@@ -105,6 +108,8 @@ class Split:
     test: Examples
     dropped: Mapping[str, int]
     ordered: bool = True
+    num_new_items: int = 0
+    num_new_interactions: int = 0
 
     def renumbered(self, vocabulary: Vocabulary) -> Split:
         """The same split under the ids of another vocabulary of the same items.

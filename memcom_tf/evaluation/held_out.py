@@ -10,8 +10,14 @@ import numpy.typing as npt
 from memcom_tf.datasets.interactions import Interactions
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.examples import Examples, Split
-from memcom_tf.vocabulary import Vocabulary
-from memcom_tf.vocabulary.items import factorize, left_aligned
+from memcom_tf.evaluation.known import (
+    check_history_length,
+    check_new_items,
+    counted_vocabulary,
+    ids_of,
+)
+from memcom_tf.vocabulary import PADDING_ID, OutOfVocabulary, Vocabulary
+from memcom_tf.vocabulary.items import left_aligned
 
 
 def hold_out(
@@ -21,6 +27,7 @@ def hold_out(
     history_length: int = 50,
     seed: int = 0,
     vocabulary: Vocabulary | None = None,
+    new_items: OutOfVocabulary | None = None,
 ) -> Split:
     """Splits interactions whose part for test is given, as public data sets have it.
 
@@ -41,7 +48,9 @@ def hold_out(
         is_test: [n] which of them are held out, booleans or 0 and 1.
         history_length: L, the number of columns of the histories.
         seed: Seed of the coin.
-        vocabulary: A vocabulary to use as it is, which must know all items; None builds one.
+        vocabulary: A vocabulary to use as it is; None builds one.
+        new_items: As in `leave_last_out`. Under "drop" interactions with items that the
+            vocabulary does not know are left out; under "share" they are in histories alone.
 
     Returns:
         The vocabulary and the three parts, users in rising order, with `ordered=False`.
@@ -56,12 +65,7 @@ def hold_out(
         >>> len(split.validation) + len(split.test), len(split.train_interactions)
         (2, 3)
     """
-    if history_length < 1:
-        raise invalid(
-            "`history_length` must be positive.",
-            "The default is 50.",
-            history_length=history_length,
-        )
+    check_history_length(history_length)
     held_out = np.asarray(is_test)
     if held_out.shape != (len(interactions),) or not np.isin(held_out, (0, 1)).all():
         raise invalid(
@@ -75,21 +79,19 @@ def hold_out(
         raise invalid("Some interactions must be for training.", "", held_out=int(held_out.sum()))
     coin = np.random.default_rng(seed).random(len(held_out)) < 0.5
     train, validation, test = ~held_out, held_out & coin, held_out & ~coin
+    check_new_items(vocabulary, new_items)
     if vocabulary is None:
-        vocabulary = Vocabulary.from_column(
-            interactions.item[train],
-            catalogue=interactions.item[held_out],
-            details=interactions.details,
-        )
-    ids = vocabulary.ids(interactions.item)
-    names, user = factorize(interactions.user.tolist())
-    people = np.array(names, interactions.user.dtype)
-    of_user = _Rows(ids, user, np.flatnonzero(train), len(names))
+        vocabulary = counted_vocabulary(interactions, train)
+    found = ids_of(interactions.item_labels, vocabulary, new_items)
+    ids = found.ids
+    names = interactions.user_labels.values
+    user = interactions.user_labels.codes.astype(np.int64)
+    of_user = _Rows(ids, user, np.flatnonzero(train & (ids != PADDING_ID)), len(names))
 
     dropped = {}
 
     pair = user * vocabulary.input_dim + ids
-    new = ~np.isin(pair, pair[train]) & (of_user.size > 0)[user]
+    new = ~np.isin(pair, pair[train]) & (of_user.size > 0)[user] & (ids >= vocabulary.first_id)
 
     def evaluation(chosen: npt.NDArray[np.bool_], name: str) -> Examples:
         usable = np.flatnonzero(chosen & new)
@@ -100,7 +102,7 @@ def hold_out(
         return Examples(
             of_user.last(who, history_length),
             wanted.last(who),
-            people[who],
+            names[who],
             vocabulary.first_id,
             vocabulary.holes,
             of_user.last(who),
@@ -113,19 +115,19 @@ def hold_out(
         Examples(
             of_user.last(learned, history_length, before_end=num_targets),
             of_user.last(learned, int(num_targets.max(initial=1)), at_most=num_targets),
-            people[learned],
+            names[learned],
             vocabulary.first_id,
             vocabulary.holes,
         ),
-        Interactions(
-            user=interactions.user[of_user.rows],
-            item=interactions.item[of_user.rows],
-            details=interactions.details,
-        ),
+        Interactions(interactions.user_labels, found.items, details=interactions.details)[
+            of_user.rows[found.learned[of_user.rows]]
+        ],
         evaluation(validation, "validation"),
         evaluation(test, "test"),
         dropped,
         ordered=False,
+        num_new_items=found.num_new_items,
+        num_new_interactions=found.num_new_interactions,
     )
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.datasets.interactions import Interactions
+from memcom_tf.datasets.labels import CodeArray
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.examples import Examples, Split
+from memcom_tf.evaluation.known import (
+    check_history_length,
+    check_new_items,
+    counted_vocabulary,
+    ids_of,
+)
 from memcom_tf.vocabulary import OutOfVocabulary, Vocabulary
-from memcom_tf.vocabulary.items import factorize, left_aligned
+from memcom_tf.vocabulary.items import left_aligned
 
 _MIN_INTERACTIONS = 3
 
@@ -23,6 +27,7 @@ def leave_last_out(
     history_length: int = 50,
     out_of_vocabulary: OutOfVocabulary = "error",
     vocabulary: Vocabulary | None = None,
+    new_items: OutOfVocabulary | None = None,
 ) -> Split:
     """Splits interactions by the protocol of this package for sequences.
 
@@ -48,14 +53,17 @@ def leave_last_out(
         interactions: The interactions.
         history_length: L, the number of columns of the histories.
         out_of_vocabulary: The policy of the vocabulary that is built.
-        vocabulary: A vocabulary to use as it is, with its own policy; None builds one.
+        vocabulary: A vocabulary to use as it is; None builds one.
+        new_items: What becomes of items that this vocabulary does not know: "error", "drop" or
+            "share"; None takes its own policy.
 
     Returns:
         The vocabulary and the three parts, users in rising order; ids of its dtype.
 
     Raises:
-        ValueError: If `history_length` is not positive, if the vocabulary's policy is "error"
-            and it does not know an item, or if both a vocabulary and another policy are passed.
+        ValueError: If `history_length` is not positive, if the vocabulary does not know an item
+            under "error", or none of them, if "share" has no shared id, or if both a vocabulary
+            and another policy are passed.
 
     Example:
         >>> log = Interactions(user=np.array([1, 1, 1, 1]), item=np.array(["a", "b", "c", "d"]))
@@ -63,12 +71,7 @@ def leave_last_out(
         >>> split.vocabulary.items(split.test.history).tolist(), len(split.train)
         ([['b', 'c']], 1)
     """
-    if history_length < 1:
-        raise invalid(
-            "`history_length` must be positive.",
-            "The default is 50.",
-            history_length=history_length,
-        )
+    check_history_length(history_length)
     if vocabulary is not None and out_of_vocabulary not in ("error", vocabulary.out_of_vocabulary):
         raise invalid(
             "`out_of_vocabulary` must be that of the `vocabulary` passed.",
@@ -76,17 +79,19 @@ def leave_last_out(
             out_of_vocabulary=out_of_vocabulary,
             vocabulary=vocabulary,
         )
-    names, user = factorize(interactions.user.tolist())
+    check_new_items(vocabulary, new_items)
+    names, user = interactions.user_labels.values, interactions.user_labels.codes
     # Both sorts are stable: equal times stay in the order of the rows.
     keys = (user,) if interactions.time is None else (interactions.time, user)
     in_order = np.lexsort(keys)
     user = user[in_order]
-    items = interactions.item[in_order]
+    log = interactions[in_order]
     from_end = _places_from_end(user, len(names))
     trains = from_end >= 2
     if vocabulary is None:
-        vocabulary = _count(items, trains, interactions.details, out_of_vocabulary)
-    ids = vocabulary.ids(items)
+        vocabulary = counted_vocabulary(log, trains, out_of_vocabulary)
+    found = ids_of(log.item_labels, vocabulary, new_items)
+    ids = found.ids
 
     reserved = vocabulary.first_id
     dropped = {}
@@ -94,38 +99,34 @@ def leave_last_out(
     splits = np.concatenate([[0], np.cumsum(np.bincount(user[known], minlength=len(names)))])
     place = np.cumsum(known) - known  # where an interaction is once those without an id are gone
     kept = ids[known]
-    people = np.array(names, interactions.user.dtype)
 
     def examples(chosen: npt.NDArray[np.bool_], evaluation: str | None) -> Examples:
+        wanted = int(chosen.sum())
+        chosen = chosen & (ids >= reserved)
+        if evaluation is None:
+            chosen &= place > splits[user]
         rows = np.flatnonzero(chosen)
         target, who = ids[rows], user[rows]
         history = left_aligned(kept, splits[who], place[rows], history_length)
-        usable = target >= reserved
-        if evaluation is None:
-            usable &= place[rows] > splits[who]
-        else:
-            usable &= (history != target[:, None]).all(axis=1)
-            dropped[evaluation] = int(len(rows) - usable.sum())
-        if not usable.all():
+        if evaluation is not None:
+            usable = (history != target[:, None]).all(axis=1)
+            dropped[evaluation] = wanted - int(usable.sum())
             history, target, who = history[usable], target[usable], who[usable]
-        return Examples(history, target, people[who], reserved, vocabulary.holes)
+        return Examples(history, target, names[who], reserved, vocabulary.holes)
 
     return Split(
         vocabulary,
         examples(trains, None),
-        Interactions(
-            user=interactions.user[in_order][trains],
-            item=items[trains],
-            time=None if interactions.time is None else interactions.time[in_order][trains],
-            details=interactions.details,
-        ),
+        Interactions(log.user_labels, found.items, log.time, log.details)[trains & found.learned],
         examples(from_end == 1, "validation"),
         examples(from_end == 0, "test"),
         dropped,
+        num_new_items=found.num_new_items,
+        num_new_interactions=found.num_new_interactions,
     )
 
 
-def _places_from_end(user: npt.NDArray[np.int64], users: int) -> npt.NDArray[np.int64]:
+def _places_from_end(user: CodeArray, users: int) -> npt.NDArray[np.int64]:
     """Returns 0 for the last interaction of a user, 1 for the one before, ...
 
     Those of users with too few interactions get 2, which is training.
@@ -134,14 +135,3 @@ def _places_from_end(user: npt.NDArray[np.int64], users: int) -> npt.NDArray[np.
     from_end: npt.NDArray[np.int64] = np.cumsum(number)[user] - 1 - np.arange(len(user))
     from_end[number[user] < _MIN_INTERACTIONS] = _MIN_INTERACTIONS - 1
     return from_end
-
-
-def _count(
-    items: npt.NDArray[Any],
-    trains: npt.NDArray[np.bool_],
-    details: Mapping[str, Mapping[Any, str]],
-    policy: OutOfVocabulary,
-) -> Vocabulary:
-    return Vocabulary.from_column(
-        items[trains], catalogue=items[~trains], out_of_vocabulary=policy, details=details
-    )

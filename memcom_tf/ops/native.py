@@ -15,8 +15,8 @@ from memcom_tf.ops.interface import Array
 from memcom_tf.ops.program import Program
 from memcom_tf.ops.slices import SummedSlices
 
-for _name in ("Lookup", "LookupGradient", "LookupWeightsGradient"):
-    # Otherwise every lookup of a table would wait for the one before.
+# Otherwise every lookup of a table would wait for the one before.
+for _name in ("LookupAndSnapshot", "Lookup", "LookupGradient", "LookupWeightsGradient"):
     auto_control_deps_utils.register_read_only_resource_op(f"Memcom>{_name}")
 
 
@@ -42,14 +42,15 @@ def look_up(
 
     Returns:
         Vectors in float32. The gradient of every table is `tf.IndexedSlices` with unique rows,
-        summed in one order, whatever the number of threads.
+        summed in one order, whatever the number of threads. It is that at the weights which the
+        lookup saw, whatever they are when it is read or applied.
     """
     ragged = isinstance(ids, tf.RaggedTensor)
     pooled = combiner is not None
     inputs = [tables[name] for name in program.tables]
     for table in inputs:
         resource_variable_ops.variable_accessed(table)
-    vectors = _ops().memcom_lookup(
+    vectors, _ = _ops().memcom_lookup_and_snapshot(
         tables=[table.handle for table in inputs],
         ids=ids.flat_values if ragged else ids,
         row_splits=tf.cast(ids.row_splits, tf.int64)
@@ -109,24 +110,41 @@ def sparse_update(
 class LookupGradient:
     """The gradient of one lookup: written as slices, or applied to the tables directly.
 
+    It is computed late, and yet at the weights of the lookup: the op hands on a snapshot, which
+    shares the buffers of the tables. Whoever changes a table meanwhile writes to a copy. Once the
+    gradient has been computed the snapshot is let go, so that nothing is copied in a plain step.
+
     Attributes:
         num_tables: Number of tables.
-        updates_in_place: Whether `update` may be used.
     """
 
     def __init__(self, op: Any, gradient: Array) -> None:
         self.num_tables = int(op.get_attr("N"))
-        self.updates_in_place = bool(op.get_attr("updates_in_place"))
         self._tables = list(op.inputs[: self.num_tables])
-        self._inputs = dict(
+        self._inputs: dict[str, Any] | None = dict(
             zip(("ids", "row_splits", "weights"), op.inputs[self.num_tables :], strict=True),
+            snapshot=op.outputs[1],
             gradient=gradient,
         )
         names = ("T", "program", "constants", "output_dim", "combiner", "ragged", "weighted")
         self._attributes = {
             name: op.get_attr(name) for name in (*names, "mask_zero", "updates_in_place")
         }
-        self._slices: dict[int, list[tuple[Array, Array]]] = {}
+        # By graph: a tensor of one branch of a conditional cannot be used in the other.
+        self._slices: dict[Any, list[tuple[Array, Array]]] = {}
+        self._updates: dict[Any, Any] = {}
+        self._uses = _uses_of(op.outputs[1])
+
+    @property
+    def updates_in_place(self) -> bool:
+        """Whether `update` may be used here and now.
+
+        It overwrites what the gradient is of. Eagerly nobody can tell whether the gradient will be
+        read, or asked for again, and where it has been read its slices are at hand.
+        """
+        here = _graph()
+        used = here is None or here in self._slices or here in self._uses.updates
+        return bool(self._attributes["updates_in_place"]) and not used
 
     def shape(self, table: int) -> tf.TensorShape:
         """The shape of a table."""
@@ -140,22 +158,46 @@ class LookupGradient:
 
     def slices(self, table: int) -> tuple[Array, Array]:
         """Row numbers `[n]`, each once, and rows `[n, width]` of a table's gradient."""
-        # A tensor of one branch of a conditional cannot be used in the other.
-        graph = 0 if tf.executing_eagerly() else id(tf.compat.v1.get_default_graph())
-        if graph not in self._slices:
-            found = _ops().memcom_lookup_gradient(
-                tables=self._tables, **self._inputs, **self._attributes
+        here = _graph()
+        # What was computed eagerly serves any graph.
+        kept = self._slices.get(None) or self._slices.get(here)
+        if kept is None:
+            assert self._inputs is not None
+            found = _ops().memcom_lookup_snapshot_gradient(
+                N=self.num_tables, **self._inputs, **self._attributes
             )
-            self._slices[graph] = list(zip(found.indices, found.values, strict=True))
-        return self._slices[graph][table]
+            kept = self._slices[here] = list(zip(found.indices, found.values, strict=True))
+            if here is None:
+                # Whoever updates the tables now need not copy them.
+                self._inputs = None
+            else:
+                self._read_by(found.indices[0].op)
+        return kept[table]
 
     def by_weights(self) -> Array:
         """The gradient of the weights."""
-        return _ops().memcom_lookup_weights_gradient(
-            tables=self._tables, **self._inputs, **self._attributes
+        assert self._inputs is not None
+        found = _ops().memcom_lookup_snapshot_weights_gradient(
+            N=self.num_tables, **self._inputs, **self._attributes
         )
+        if _graph() is not None:
+            self._read_by(found.op)
+        return found
 
-    def update(self, rule: str, states: Sequence[Sequence[tf.Variable]], hyper: Array) -> Any:
+    def _read_by(self, op: Any) -> None:
+        """Keeps what an op reads from being overwritten by the update."""
+        self._uses.readers.append(op)
+        update = self._uses.updates.get(op.graph)
+        if update is None:
+            return
+        if op.graph in self._updates:
+            update._add_control_input(op)
+        else:
+            # Of another gradient of the lookup (a persistent tape has several): what this one is
+            # made of may come after the update, which then must not write to what it read.
+            update._set_attr("updates_in_place", tf.compat.v1.AttrValue(b=False))
+
+    def update(self, rule: str, states: Sequence[Sequence[tf.Variable]], hyper: Array) -> None:
         """Updates every table in the op that computes the gradient, which is never written down.
 
         Args:
@@ -163,14 +205,38 @@ class LookupGradient:
             states: The optimizer's variables for each table.
             hyper: Hyper-parameters `[tables, n]` of each table, float32.
         """
-        return _ops().memcom_lookup_update(
-            tables=self._tables,
-            **self._inputs,
-            states=[state.handle for of_table in states for state in of_table],
-            hyper=hyper,
-            rule=rule,
-            **self._attributes,
-        )
+        assert self._inputs is not None
+        with tf.control_dependencies(self._uses.readers):
+            update = _ops().memcom_lookup_snapshot_update(
+                tables=self._tables,
+                **self._inputs,
+                states=[state.handle for of_table in states for state in of_table],
+                hyper=hyper,
+                rule=rule,
+                **self._attributes,
+            )
+        self._updates[_graph()] = self._uses.updates[_graph()] = update
+
+
+class _Uses:
+    """Who reads a snapshot, and who overwrites it, in the graphs that are being made."""
+
+    def __init__(self) -> None:
+        self.readers: list[Any] = []
+        self.updates: dict[Any, Any] = {}
+
+
+def _uses_of(snapshot: Array) -> _Uses:
+    """What all gradients of a lookup share."""
+    if not hasattr(snapshot, "memcom_uses"):
+        snapshot.memcom_uses = _Uses()
+    uses: _Uses = snapshot.memcom_uses
+    return uses
+
+
+def _graph() -> Any | None:
+    """The graph that is being made, or None eagerly."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
 
 
 class PendingSlices(SummedSlices):
@@ -198,7 +264,12 @@ class PendingSlices(SummedSlices):
     @property
     def dense_shape(self) -> Array:
         """Shape of the table."""
-        return tf.constant(self._pending_shape.as_list(), tf.int64)
+        return tf.constant(self._pending_shape.as_list(), self._shape_dtype)
+
+    @property
+    def _shape_dtype(self) -> tf.DType:
+        # As TensorFlow's own, with which the other branch of a conditional has to agree.
+        return tf.int32 if max(self._pending_shape) < 2**31 else tf.int64
 
     @property
     def shape(self) -> tf.TensorShape:
@@ -236,7 +307,7 @@ class PendingSlices(SummedSlices):
             shape=self._pending_shape,
             dtype=self.dtype,
             indices_dtype=tf.int64,
-            dense_shape_dtype=tf.int64,
+            dense_shape_dtype=self._shape_dtype,
         )
 
     def consumers(self) -> list[Any]:
@@ -247,18 +318,23 @@ class PendingSlices(SummedSlices):
         return f"PendingSlices(shape={self._pending_shape}, dtype={self.dtype.name})"
 
 
-@tf.RegisterGradient("Memcom>Lookup")
-def _gradient_of_lookup(op: Any, gradient: Array) -> list[Any]:
+@tf.RegisterGradient("Memcom>LookupAndSnapshot")
+def _gradient_of_lookup(op: Any, gradient: Array, _: Any) -> list[Any]:
     lookup_gradient = LookupGradient(op, gradient)
-    tables = [PendingSlices(lookup_gradient, table) for table in range(lookup_gradient.num_tables)]
+    tables: list[Any] = [
+        PendingSlices(lookup_gradient, table) for table in range(lookup_gradient.num_tables)
+    ]
+    if isinstance(op, tf.Operation):
+        # Not of a tape but of a whole graph, whose results are read when it is no longer at hand.
+        tables = [SummedSlices(t.values, t.indices, t.dense_shape) for t in tables]
     weights = None
     if op.get_attr("weighted") and not _is_skipped(op, lookup_gradient.num_tables + 2):
         weights = lookup_gradient.by_weights()
     return [*tables, None, None, weights]
 
 
-@tf.RegisterGradient("Memcom>LookupGradient")
-@tf.RegisterGradient("Memcom>LookupWeightsGradient")
+@tf.RegisterGradient("Memcom>LookupSnapshotGradient")
+@tf.RegisterGradient("Memcom>LookupSnapshotWeightsGradient")
 def _no_second_derivative(op: Any, *gradients: Array) -> Any:
     raise NotImplementedError(
         message(

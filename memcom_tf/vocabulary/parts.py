@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from memcom_tf.errors import invalid
+from memcom_tf.errors import in_python, invalid
 from memcom_tf.vocabulary.items import Item, as_column, kind_of, nearest
 
 OutOfVocabulary: TypeAlias = Literal["error", "drop", "share"]
@@ -139,7 +139,9 @@ def unknown_items(unknown: Sequence[Item], known: Sequence[Item]) -> ValueError:
     hint = f" ({'; '.join(hints)})" if hints else ""
     return invalid(
         "Every item must be in the vocabulary.",
-        f'Correct them{hint}, or build the vocabulary with out_of_vocabulary="drop" or "share".',
+        f"Correct them{hint}"
+        + in_python(', or build the vocabulary with out_of_vocabulary="drop" or "share"')
+        + ".",
         unknown=distinct[:_SHOWN],
         how_many=len(distinct),
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memcom_tf.errors import invalid
+from memcom_tf.errors import in_python, invalid
 from memcom_tf.files import write_atomically
 from memcom_tf.vocabulary import parts
 from memcom_tf.vocabulary.items import IdArray, as_column, as_items, left_aligned
@@ -168,7 +168,7 @@ class Vocabulary(SimilarItems):
         if kind not in (None, self._kind):
             raise invalid(
                 f"`items` must be {self._kind.__name__}, as the items of this vocabulary.",
-                f"Convert them with {self._kind.__name__}().",
+                in_python(f"Convert them with {self._kind.__name__}()."),
                 first=values[0],
             )
         unknown = SHARED_ID if self._policy == "share" else PADDING_ID

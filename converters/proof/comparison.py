@@ -1,0 +1,189 @@
+"""One output of a file, held against its model over all groups of inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..decisions import undecided
+from ..trained_model import Reference
+from .outputs import errors, spread_of
+from .result import Verification
+
+FLOAT_TOLERANCE = 1e-3
+"""float32 rounding of a whole model, relative to the spread of an output."""
+INTEGER_TOLERANCE = 5e-2
+"""The same where a runtime multiplies in 8 bits: next to a step's edge it may take the other."""
+LARGEST_LOSS = 0.2
+"""Root mean square of what products in 8 bits may take, relative to the spread."""
+
+Values = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Outputs for a group of inputs, by name.
+
+    Attributes:
+        group: Name of the group.
+        file: Of the file.
+        model: Of the model.
+        graph: Of the graph that was converted, over the model's own values.
+        references: Of that graph over the file's values, for each way of rounding queries; the
+            first rounds none.
+        noise: What floats change by where the inputs do in their last bit, for some names.
+    """
+
+    group: str
+    file: Values
+    model: Values
+    graph: Values
+    references: Sequence[Values]
+    noise: Values
+
+
+@dataclass
+class FloatOutput:
+    """An output of floats: errors are relative to its spread.
+
+    Attributes:
+        name: Of the output.
+        in_integers: Whether the file multiplies in 8 bits.
+        varies: Whether it has varied over a group.
+    """
+
+    name: str
+    in_integers: bool
+    varies: bool = False
+    _worst: float = 0.0
+    _group: str = ""
+    _rewriting: float = 0.0
+    _loss: float = 0.0
+    _error: float = 0.0
+    _missing: float = 0.0
+
+    @property
+    def _tolerance(self) -> float:
+        return INTEGER_TOLERANCE if self.in_integers else FLOAT_TOLERANCE
+
+    def add(self, outputs: Outputs) -> None:
+        """Compares it over a group."""
+        found, model = outputs.file[self.name], outputs.model[self.name]
+        wanted = [values[self.name] for values in outputs.references]
+        if not found.size:
+            return
+        unit = spread_of(wanted[0], self._tolerance)
+        of_model = spread_of(model, FLOAT_TOLERANCE)
+        if (noise := outputs.noise.get(self.name)) is not None:
+            unit = unit.beside(noise, self._tolerance)
+            of_model = of_model.beside(noise, FLOAT_TOLERANCE)
+        self.varies |= unit.varies and of_model.varies
+        gaps = [errors(found, values, unit) for values in wanted]
+        best = min(float(gap.max(initial=0.0)) for gap in gaps)
+        if best >= self._worst:
+            self._worst, self._group = best, outputs.group
+        if unit.varies:
+            loss = float(np.sqrt(np.mean(np.minimum(gaps[0], 1e150) ** 2)))
+            self._loss = max(self._loss, loss)
+        rewriting = errors(outputs.graph[self.name], model, of_model)
+        self._rewriting = max(self._rewriting, float(rewriting.max(initial=0.0)))
+        self._missing = max(self._missing, float(np.isnan(model).mean()))
+        with np.errstate(invalid="ignore"):
+            gap = np.abs(np.where(found == model, 0.0, found - np.asarray(model, np.float64)))
+        self._error = float(np.maximum(self._error, gap[~np.isnan(model)].max(initial=0.0)))
+
+    def report(self, verification: Verification, label: str) -> None:
+        """Adds what was found."""
+        where = f"worst on: {self._group}" if not self._worst <= self._tolerance else ""
+        verification.bounded(
+            f"{label} against the file's own values, in spreads",
+            self._worst,
+            self._tolerance,
+            where,
+        )
+        verification.bounded(
+            f"{label}: the converted graph against the model, in spreads",
+            self._rewriting,
+            FLOAT_TOLERANCE,
+        )
+        if self.in_integers:
+            verification.bounded(
+                f"{label}: lost by products in 8 bits, in spreads", self._loss, LARGEST_LOSS
+            )
+        verification.measured(f"{label}: largest error against the model", self._error)
+        if self._missing:
+            verification.measured(f"{label}: share without a number", self._missing)
+
+
+@dataclass
+class IntegerOutput:
+    """An output of integers or booleans: they are equal, but where their scores are.
+
+    Attributes:
+        name: Of the output.
+        in_integers: Whether the file multiplies in 8 bits.
+        references: What gives `Outputs.references`.
+        graph: What gives `Outputs.graph`.
+        varies: Whether it has varied over a group.
+    """
+
+    name: str
+    in_integers: bool
+    references: Sequence[Reference]
+    graph: Reference
+    varies: bool = False
+    _different: int = 0
+    _ties: int = 0
+    _rewritten: int = 0
+    _count: int = 0
+    _groups: list[str] = field(default_factory=list)
+
+    def add(self, outputs: Outputs) -> None:
+        """Compares it over a group."""
+        found, model = outputs.file[self.name], outputs.model[self.name]
+        tolerance = INTEGER_TOLERANCE if self.in_integers else FLOAT_TOLERANCE
+        different, ties = min(
+            self._compared(reference, values, found, tolerance)
+            for reference, values in zip(self.references, outputs.references, strict=True)
+        )
+        if different:
+            self._groups.append(outputs.group)
+        self._different += different
+        self._ties += ties
+        rewritten, _ = self._compared(self.graph, outputs.graph, model, FLOAT_TOLERANCE)
+        self._rewritten += rewritten
+        self._count += found.size
+        self.varies |= bool(model.size and (model != model.reshape(-1)[0]).any())
+
+    def _compared(
+        self, reference: Reference, outputs: Values, found: np.ndarray, tolerance: float
+    ) -> tuple[int, int]:
+        """How many differ, and how many more for equal scores."""
+        wanted = outputs[self.name]
+        if wanted.shape != found.shape:
+            return found.size, 0
+        differ = wanted != found
+        ties = np.zeros(wanted.shape, bool)
+        decision = reference.decisions.get(self.name)
+        if decision is not None and differ.any():
+            allowed = undecided(decision, outputs, wanted, found, tolerance)
+            ties = ties if allowed is None else differ & allowed
+        return int((differ & ~ties).sum()), int(ties.sum())
+
+    def report(self, verification: Verification, label: str) -> None:
+        """Adds what was found."""
+        verification.bounded(
+            f"{label}: integers that differ, of {self._count:,}",
+            self._different,
+            0,
+            ", ".join(self._groups),
+        )
+        verification.bounded(
+            f"{label}: integers of the converted graph that differ from the model's",
+            self._rewritten,
+            0,
+        )
+        if self._ties:
+            verification.measured(f"{label}: integers that differ for equal scores", self._ties)

@@ -1,0 +1,48 @@
+"""Calling a model with inputs in whatever structure it takes them: one by one, or all as one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+_NOT_INPUTS = ("self", "training", "mask")
+
+
+def call_model(model: Any, inputs: Any) -> Any:
+    """Calls a model for inference.
+
+    A list or tuple is passed one by one to a `call(self, user, item)`, a dict by the names of such
+    arguments; to any other `call`, the structure is passed as it is.
+
+    Args:
+        model: A Keras model.
+        inputs: Tensors in a structure.
+
+    Returns:
+        What the model returns.
+    """
+    required, names = _arguments(model)
+    if isinstance(inputs, (list, tuple)) and len(inputs) > 1 and required > 1:
+        return model(*inputs, training=False)
+    if isinstance(inputs, Mapping) and set(names[:required]) <= set(inputs) <= set(names):
+        return model(**inputs, training=False)
+    return model(inputs, training=False)
+
+
+def input_names(model: Any, inputs: Any) -> list[str] | None:
+    """Names that a model itself gives to a list of inputs that it takes one by one."""
+    required, names = _arguments(model)
+    one_by_one = isinstance(inputs, (list, tuple)) and 1 < len(inputs) <= len(names)
+    return names[: len(inputs)] if one_by_one and required > 1 else None
+
+
+def _arguments(model: Any) -> tuple[int, list[str]]:
+    """How many arguments `call` must be given, and what all of them are called."""
+    try:
+        parameters = inspect.signature(model.call).parameters.values()
+    except (TypeError, ValueError):
+        return 1, []
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+    taken = [p for p in parameters if p.kind in kinds and p.name not in _NOT_INPUTS]
+    return sum(p.default is inspect.Parameter.empty for p in taken), [p.name for p in taken]

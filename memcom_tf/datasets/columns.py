@@ -1,0 +1,132 @@
+"""Files of columns: opened by the end of their name, read once, into typed columns.
+
+A reader of another kind of file, or one that reads larger files than fit into memory, is another
+`ColumnFile`: what follows sees labels, times and flags alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy.typing as npt
+
+from memcom_tf.datasets.labels import Labels
+from memcom_tf.errors import invalid, message
+
+Kind: TypeAlias = Literal["label", "time", "flag"]
+Column: TypeAlias = Labels | npt.NDArray[Any]
+
+SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst", ".parquet", ".npz")
+_SHOWN = 60
+
+
+class ColumnFile(Protocol):
+    """An open file of columns, of which nothing but the names is read.
+
+    Attributes:
+        path: Where it is.
+        names: The names of its columns, in their order; a name may occur twice.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+
+    def read(self, kinds: Mapping[str, Kind]) -> dict[str, Column]:
+        """Reads some columns, in one pass.
+
+        Args:
+            kinds: Name -> what the column holds; every name is among `names`, once.
+
+        Returns:
+            Name -> `Labels` of a "label"; of a "time" [n] int64, float64 or datetime64 (of zoned
+            times the UTC); of a "flag" [n] booleans.
+
+        Raises:
+            ImportError: If a library is missing.
+            ValueError: If the file is damaged, or a value is missing or not of its kind; names
+                the line or the row.
+        """
+        ...
+
+
+def open_columns(path: str | os.PathLike[str]) -> ColumnFile:
+    """Opens a file of columns.
+
+    Args:
+        path: A .csv or .tsv file, as it is or compressed (.gz, .zst), a .parquet or an .npz file.
+
+    Returns:
+        The file, its names read.
+
+    Raises:
+        ImportError: If a library is missing.
+        OSError: If the file cannot be read.
+        ValueError: If the file's name ends otherwise, or it is not what its name says.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(Path(folder) / "log.npz", user=[1, 1], item=["tea", "milk"])
+        ...     file = open_columns(Path(folder) / "log.npz")
+        ...     items = file.read({"item": "label"})["item"]
+        >>> file.names, items.array()
+        (('user', 'item'), array(['tea', 'milk'], dtype=object))
+    """
+    source = Path(path)
+    name = source.name.lower()
+    suffix = next((end for end in SUFFIXES if name.endswith(end)), "")
+    if not suffix:
+        raise invalid(
+            f"The file's name must end in one of {', '.join(SUFFIXES)}.",
+            "Convert the file.",
+            path=str(source),
+        )
+    if source.is_dir():
+        raise IsADirectoryError(message("The data must be a file.", "", path=str(source)))
+    if suffix == ".npz":
+        from memcom_tf.datasets.npz import ArrayFile
+
+        return ArrayFile(source)
+    require_pyarrow(suffix)
+    if suffix == ".parquet":
+        from memcom_tf.datasets.parquet import ParquetColumns
+
+        return ParquetColumns(source)
+    from memcom_tf.datasets.delimited import DelimitedFile
+
+    return DelimitedFile(source, suffix)
+
+
+def shown(value: object) -> Any:
+    """A value of a file as an error shows it: a long text is cut."""
+    if isinstance(value, str) and len(value) > _SHOWN:
+        return value[:_SHOWN] + "..."
+    return value
+
+
+def listed(names: tuple[str, ...], most: int = 20) -> str:
+    """The names of columns as an error shows them."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{[shown(name) for name in names[:most]]}{more}"
+
+
+def require_pyarrow(what: str) -> None:
+    """Requires pyarrow, with which all files but .npz are read.
+
+    Raises:
+        ImportError: Naming it, and how to install it.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            message(
+                f"pyarrow must be installed to read {what} files.",
+                'Run: pip install "memcom_tf[data]", or save the columns with numpy.savez.',
+                missing=error.name,
+            )
+        ) from error
