@@ -6,6 +6,8 @@
   vector has the norm 0. The converter makes `1 / sqrt(x)` an RSQRT as well.
 - XNNPACK's SQRT is half as large again from 2^126 on, and its LOG infinite at 3e38.
 - FLOOR_DIV of floats stops at a division by 0; and there is none of 64-bit integers.
+- Keras 3 adds a vector to ids, the offsets of fields in one table, as a BiasAdd, of which the
+  converter writes that of floats alone.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from .graph_def import Replacement, function_of, node_of, outputs_of, replaced
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 _LARGE = 2.0**125
-_FLOAT32, _INT64 = tf.float32.as_datatype_enum, tf.int64.as_datatype_enum
+_FLOAT32, _INT32, _INT64 = (dtype.as_datatype_enum for dtype in (tf.float32, tf.int32, tf.int64))
 
 Nodes = Mapping[str, Any]
 
@@ -59,6 +61,8 @@ def _rewritten(nodes: Nodes) -> Iterator[Replacement]:
         dtype = node.attr["T"].type if "T" in node.attr else None
         if dtype == _INT64 and node.op == "FloorDiv":
             yield Replacement(node.name, data, floor_div)
+        if dtype in (_INT32, _INT64) and node.op == "BiasAdd":
+            yield Replacement(node.name, data, tf.add)
         if dtype != _FLOAT32:
             continue
         if node.op == "RealDiv" and (square := _square(nodes, data[1])) is not None:

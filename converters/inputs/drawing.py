@@ -14,7 +14,7 @@ import numpy as np
 from memcom_tf.errors import invalid
 
 from .function import Group, ModelFunction, Rows, num_rows, some_rows
-from .ranges import Ranges, find_ranges, row_shape
+from .ranges import Ranges, filled, find_ranges, row_shape
 
 _ROWS = 64
 _FEWEST_ROWS = 4
@@ -67,7 +67,9 @@ class _Drawing:
         if not self._model.batched:
             return self._model.fixed_rows
         length = self._ranges.lengths[0]
-        found = self._model.run(self._model.arrays(self._random(1, length)))
+        # Of drawn ids not all go together where one is made of several inputs.
+        row = filled(self._model, length, dict.fromkeys(self._model.names, self._ranges.low))
+        found = self._model.run(self._model.arrays(row))
         size = sum(values.size for values in found.values())
         return int(np.clip(_VALUES // max(1, size), _FEWEST_ROWS, _ROWS))
 
