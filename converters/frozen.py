@@ -80,7 +80,8 @@ class FrozenFunction:
     """
 
     def __init__(self, function: Any, variables: Mapping[str, Any]) -> None:
-        frozen = freeze(function)
+        # The functions that control flow calls are defined as long as what was traced first is.
+        self._traced, frozen = function, freeze(function)
         self._graph = graph = frozen.graph
         self._captures, self._variables = frozen.captures, variables
         self._graph_def = graph.as_graph_def()

@@ -21,6 +21,7 @@ from tensorflow.python.framework import convert_to_constants
 from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import Array
 
+from .file_ids import checks_of_layers
 from .graph_def import function_of, import_graph, outputs_of, replaced, tensor_name
 from .product_forms import plain_products
 from .views import Views
@@ -89,7 +90,8 @@ class Frozen(NamedTuple):
 def freeze(function: Any) -> Frozen:
     """Turns the variables of a concrete function into constants; captures the large ones.
 
-    Products with trained matrices are in the form of `product_forms`.
+    Products with trained matrices are in the form of `product_forms`, and checks of ids in that of
+    `file_ids`.
     """
     # A constant has the name of the placeholder that it takes the place of.
     origins = {placeholder.op.name: value for value, placeholder in function.graph.captures}
@@ -118,7 +120,7 @@ def freeze(function: Any) -> Frozen:
         if name in nodes
     }
     views = Views(nodes, ranks, partial(shape_of, frozen.graph))
-    rewritten = list(plain_products(nodes, views))
+    rewritten = [*plain_products(nodes, views), *checks_of_layers(nodes)]
     if not rewritten:
         return frozen
     graph_def, captures = replaced(frozen.graph, frozen.captures, rewritten)

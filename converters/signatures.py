@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -12,6 +13,7 @@ from memcom_tf.errors import invalid
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.interface import LOWEST, Array, Ops
 
+from .file_ids import ids_of_file
 from .fold import ShippedEmbedding
 from .graph_ops import QuantizedOps, unknown_zero
 from .large import in_graph
@@ -25,8 +27,14 @@ def shipped_tables(shipped: Sequence[ShippedEmbedding], ops: Ops) -> Iterator[No
     """Lets a model compute with what ships: quantized tables, in a graph of portable operators."""
     with ExitStack() as stack:
         for embedding in shipped:
+            layer = embedding.layer
+            ids = partial(
+                ids_of_file,
+                input_dim=layer.input_dim,
+                are_checked=layer.reads_rows_of_ids,
+            )
             stack.enter_context(
-                embedding.trained.substituted(embedding.layer, ops, embedding.tables)
+                embedding.trained.substituted(layer, ops, embedding.tables, prepare_ids=ids)
             )
         yield
 

@@ -25,6 +25,11 @@ class Method:
     """Whether ids of equal `id % num_buckets` share a row, so that their similarity matters."""
     takes_metric: ClassVar[bool] = False
     """Whether `approximate` takes a `metric` that errors are measured in."""
+    reads_rows_of_ids: ClassVar[bool] = False
+    """Whether `lookup` reads a table that has a row for each id, by the id itself.
+
+    A runtime then refuses ids outside by itself; files of other methods compute whether they are.
+    """
     can_grow: ClassVar[bool] = True
     """Whether ids look up the same under a larger `input_dim`; not where it chooses the hashes."""
     size_argument: ClassVar[str | None] = None

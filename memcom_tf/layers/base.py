@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
@@ -33,6 +33,7 @@ class _Substitute:
     layer: CompressedEmbedding
     ops: Ops
     tables: Tables
+    prepare_ids: Callable[[Array], Array]
 
 
 Registered = TypeVar("Registered", bound="type[CompressedEmbedding]")
@@ -148,7 +149,13 @@ class CompressedEmbedding(TableLayer):
         )
 
     @contextmanager
-    def substituted(self, layer: CompressedEmbedding, ops: Ops, tables: Tables) -> Iterator[None]:
+    def substituted(
+        self,
+        layer: CompressedEmbedding,
+        ops: Ops,
+        tables: Tables,
+        prepare_ids: Callable[[Array], Array] = tf.identity,
+    ) -> Iterator[None]:
         """Computes with other tables, and operations that understand them, meanwhile.
 
         This is how a model is traced, or evaluated, with the tables that ship.
@@ -156,9 +163,11 @@ class CompressedEmbedding(TableLayer):
         Args:
             layer: What `ships_as()` returned.
             ops: Operations over `tables`.
-            tables: The tables by name. Ids are not checked.
+            tables: The tables by name.
+            prepare_ids: What is done to ids before they are looked up; they are not checked.
         """
-        self._substitute, before = _Substitute(layer, ops, tables), self._substitute
+        substitute = _Substitute(layer, ops, tables, prepare_ids)
+        self._substitute, before = substitute, self._substitute
         try:
             yield
         finally:
@@ -221,6 +230,7 @@ class CompressedEmbedding(TableLayer):
     def _vectors(self, ids: Array) -> Array:
         layer, ops, tables = self._source()
         if self._substitute is not None:
+            ids = self._substitute.prepare_ids(ids)
             return tf.cast(layer.lookup(ops, ids, tables), self.compute_dtype)
         ids, any_outside = reference.check_ids(ids, self.input_dim)
         vectors = reference.poison(layer.lookup(ops, ids, tables), any_outside)

@@ -36,6 +36,7 @@ class CodebookEmbedding(CompressedEmbedding):
 
     size_argument = "num_codebooks"
     takes_metric = True
+    reads_rows_of_ids = True
 
     def __init__(
         self, *args: Any, num_codebooks: int, num_codes: int = _MOST_CODES, **kwargs: Any

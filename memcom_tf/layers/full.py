@@ -30,6 +30,7 @@ class FullEmbedding(CompressedEmbedding):
 
     formula = "E[i]"
     source = "baseline"
+    reads_rows_of_ids = True
 
     def tables(self) -> tuple[Table, ...]:
         # Beside four values or fewer, a scale for each row would outweigh the saved bits.

@@ -39,6 +39,7 @@ class HashWeightedEmbedding(CompressedEmbedding):
     formula = "sum_k P[i, k] * T_k[h_k(i)]"
     source = "arXiv:1709.03933"
     can_grow = False
+    reads_rows_of_ids = True
     size_argument = "num_buckets"
 
     def __init__(

@@ -39,6 +39,7 @@ class LowRankEmbedding(CompressedEmbedding):
     source = "arXiv:1909.11942"
     size_argument = "rank"
     takes_metric = True
+    reads_rows_of_ids = True
 
     def __init__(
         self,

@@ -65,6 +65,7 @@ class MEmComEmbedding(CompressedEmbedding):
     source = "arXiv:2203.10135"
     variants = ({}, {"bias": True}, {"num_unshared": 5})
     shares_by_remainder = True
+    reads_rows_of_ids = True
     takes_metric = True
     size_argument = "num_buckets"
 

@@ -8,6 +8,10 @@ from memcom_tf.errors import invalid, message
 from memcom_tf.ops.interface import Array, TableValue
 
 COMBINERS = ("sum", "mean", "sqrtn")
+CHECKED_IDS = "memcom_ids_below_"
+"""What names of nodes end with that are checked ids; the size of the vocabulary follows."""
+POISONED = "memcom_poisoned"
+"""What names of nodes end with that are no numbers where an id was out of range."""
 
 
 class ReferenceOps:
@@ -144,13 +148,13 @@ def check_ids(ids: Array, input_dim: int) -> tuple[Array, Array]:
     offending = tf.reshape(ids, [-1])[first : first + 1]
     check = tf.debugging.Assert(tf.logical_not(any_outside), [f"{must} Received: id =", offending])
     with tf.control_dependencies([check]):
-        ids = tf.identity(ids)
+        ids = tf.identity(ids, name=f"{CHECKED_IDS}{input_dim}")
     return ids, any_outside
 
 
 def poison(values: Array, any_outside: Array) -> Array:
     """Turns everything into NaN if an id was out of range: what XLA does instead of raising."""
-    return tf.cond(any_outside, lambda: values * float("nan"), lambda: values)
+    return tf.cond(any_outside, lambda: values * float("nan"), lambda: values, name=POISONED)
 
 
 def as_weights(weights: Array, ids: Array, dtype: str) -> Array:
