@@ -265,3 +265,17 @@ def test_a_functional_model_with_a_pooled_table_and_a_float_input(case: Case, tm
         np.testing.assert_allclose(found[name], values, atol=0.05)
     # An empty bag is zero: what the second head makes of it is its bias.
     np.testing.assert_allclose(found["output_1"][1], 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("outside", [-1, INPUT_DIM, 10**9])
+def test_ids_outside_are_refused_by_every_signature(export: Export, outside: int):
+    history = np.array([[1, 2, outside, 0, 0]], np.int32)
+    inside, ids = np.array([[1, 2, 3, 0, 0]], np.int32), np.array([1, outside], np.int32)
+    for signature, inputs in (
+        ("embed", {"ids": ids}),
+        ("score", {"history": inside, "candidates": ids}),
+        ("score", {"history": history, "candidates": ids[:1]}),
+        ("rank", {"history": history}),
+    ):
+        with pytest.raises(ValueError, match="The runtime must accept the input"):
+            export.file.run(signature, **inputs)
