@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -177,10 +180,8 @@ def _looked_up(table: QuantizedTable, ids: Array) -> Array:
         rows += shift
     if ids.shape.rank == 1:
         return rows
-    known = [] if ids.shape.rank is None else [-1 if n is None else n for n in ids.shape]
-    if ids.shape.rank is None or known.count(-1) > 1:
-        known = tf.shape(ids)
-    return tf.reshape(rows, tf.concat([known, [table.width]], axis=0))
+    shape = _shape_with(ids.shape, lambda: tf.shape(ids), table.width)
+    return tf.reshape(rows, shape)
 
 
 def _bits(table: QuantizedTable) -> Array:
@@ -219,7 +220,13 @@ def _reshape_like(rows: Array, x: Array) -> Array:
     """`[n, d]` as `x.shape[:-1] + [d]`."""
     if x.shape.rank == 2:
         return rows
-    leading = [-1 if size is None else size for size in x.shape[:-1]]
-    if leading.count(-1) > 1:
-        return tf.reshape(rows, tf.concat([tf.shape(x)[:-1], [rows.shape[-1]]], axis=0))
-    return tf.reshape(rows, [*leading, rows.shape[-1]])
+    return tf.reshape(rows, _shape_with(x.shape[:-1], lambda: tf.shape(x)[:-1], rows.shape[-1]))
+
+
+def _shape_with(leading: Any, computed: Callable[[], Array], last: int) -> Any:
+    """A shape as constants, where they say enough."""
+    if leading.rank is not None:
+        sizes = [-1 if size is None else size for size in leading]
+        if sizes.count(-1) < 2:
+            return [*sizes, last]
+    return tf.concat([computed(), [last]], axis=0)
