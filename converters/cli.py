@@ -25,6 +25,7 @@ from . import commands, import_path, ops_commands, ranker_commands
 from .weights import Profile
 
 _BAD_INPUT = 2
+_OF_GRAPH = re.compile(r"\AGraph execution error:.*^  File [^\n]*$", re.DOTALL | re.MULTILINE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +60,9 @@ def _let_streams_show_anything() -> None:
 
 def _said(error: Exception, options: argparse.Namespace) -> str:
     """An error's message on one line, in which arguments of functions are options."""
-    text = printable(" ".join(str(error).split()), LONGEST_MESSAGE) or type(error).__name__
+    # Of an error in a graph, what is behind the lines that the graph was made by.
+    said = _OF_GRAPH.sub("", str(error))
+    text = printable(" ".join(said.split()), LONGEST_MESSAGE) or type(error).__name__
     return re.sub(r"`([a-z_]+)`", lambda found: f"`{options.flags.get(*[found[1]] * 2)}`", text)
 
 

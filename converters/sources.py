@@ -100,14 +100,12 @@ class KerasSource(Source):
                 "Make the model again with other names.",
                 name=found[1],
             ) from error
-        except (AttributeError, LookupError, TypeError) as error:
-            if self._inputs is None:
-                raise
+        except (AttributeError, LookupError, RuntimeError, TypeError) as error:
             reason = str(error).strip().splitlines() or [repr(error)]
             raise invalid(
                 "The model must accept the inputs that it is called with, but its `call` raises "
                 f"{type(error).__name__}: {printable(reason[-1].strip(), _LONGEST_REASON)}.",
-                _HOW_TO_PASS,
+                "" if self._inputs is None else _HOW_TO_PASS,
                 model=self.name,
                 inputs=dict(zip(names, flat, strict=True)),
             ) from error

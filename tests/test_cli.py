@@ -299,7 +299,7 @@ REFUSED = {
         "folder of the output must exist. Received: path='nowhere'",
     ),
     "a folder": ("convert {}/model.keras -o {} --force --no-verify", "directory"),
-    "k": ("convert {}/model.keras -o out.tflite -k 57", "`k` must be in [1, 56]"),
+    "k": ("convert {}/model.keras -o out.tflite -k 57", "`-k` must be in [1, 56]"),
     "examples": (
         "verify {}/model.keras {}/model.tflite --examples {}/no_target.npz",
         "must be an .npz file of `history` and `target`. Received: path=",

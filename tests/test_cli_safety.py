@@ -161,18 +161,17 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("place", TEXTS)
 @pytest.mark.parametrize(
     "text", [HOSTILE, "x" * 100_000, "[/red]", "\ud800", "\x9b2J"], ids=range(5)
 )
-def test_texts_of_a_file_are_shown_printable_and_short(folder, tmp_path, capsys, place, text):
+def test_texts_of_a_file_are_shown_printable_and_short(folder, tmp_path, capsys, text):
     path = tmp_path / "m.tflite"
-    described(folder, path, lambda d: TEXTS[place](d, text))
+    described(folder, path, lambda d: [change(d, text) for change in TEXTS.values()])
     for words in (["inspect"], ["compare", str(folder / "m.tflite")], ["inspect", "--json"]):
         assert main([*words, str(path)]) == 0
         said = "".join(capsys.readouterr())
         assert all(letter.isprintable() or letter == "\n" for letter in said)
-        assert len(said) < 20_000 or "--json" in words
+        assert len(said) < 30_000 or "--json" in words
     assert main(["inspect", str(path), "--html", str(tmp_path / "m.html")]) == 0
     page = (tmp_path / "m.html").read_text()
     assert "<script>" not in page and "\x1b" not in page
