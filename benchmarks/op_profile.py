@@ -7,7 +7,7 @@ import statistics
 from collections import defaultdict
 from pathlib import Path
 
-_FORWARD = "Memcom>Lookup"
+_FORWARD = "Memcom>LookupAndSnapshot"
 # An op's event is named "node:Op"; other events of the runtime have "::" or spaces.
 _OP_EVENT = re.compile(r"[^:\s]+:([A-Za-z_][\w>]*)")
 # What runs other ops would count them twice, and fetching a batch is no part of the model.

@@ -83,8 +83,8 @@ def test_every_round_starts_with_another_case():
 @pytest.mark.parametrize(
     ("event", "part"),
     [
-        ("model/embedding/Memcom>Lookup:Memcom>Lookup", "forward_op"),
-        ("adam/Memcom>LookupUpdate:Memcom>LookupUpdate", "gradient_and_update_ops"),
+        ("model/embedding/Memcom>LookupAndSnapshot:Memcom>LookupAndSnapshot", "forward_op"),
+        ("adam/Memcom>LookupSnapshotUpdate:Memcom>LookupSnapshotUpdate", "gradient_and_update_ops"),
         ("model/dense/MatMul:MatMul", "dense_ops"),
         ("IteratorGetNext:IteratorGetNext", None),
         ("Iterator::Root::Prefetch", None),

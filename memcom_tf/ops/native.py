@@ -15,8 +15,8 @@ from memcom_tf.ops.interface import Array
 from memcom_tf.ops.program import Program
 from memcom_tf.ops.slices import SummedSlices
 
-for _name in ("Lookup", "LookupGradient", "LookupWeightsGradient"):
-    # Otherwise every lookup of a table would wait for the one before.
+# Otherwise every lookup of a table would wait for the one before.
+for _name in ("LookupAndSnapshot", "Lookup", "LookupGradient", "LookupWeightsGradient"):
     auto_control_deps_utils.register_read_only_resource_op(f"Memcom>{_name}")
 
 
@@ -42,14 +42,15 @@ def look_up(
 
     Returns:
         Vectors in float32. The gradient of every table is `tf.IndexedSlices` with unique rows,
-        summed in one order, whatever the number of threads.
+        summed in one order, whatever the number of threads. It is that at the weights which the
+        lookup saw, whatever they are when it is read or applied.
     """
     ragged = isinstance(ids, tf.RaggedTensor)
     pooled = combiner is not None
     inputs = [tables[name] for name in program.tables]
     for table in inputs:
         resource_variable_ops.variable_accessed(table)
-    vectors = _ops().memcom_lookup(
+    vectors, _ = _ops().memcom_lookup_and_snapshot(
         tables=[table.handle for table in inputs],
         ids=ids.flat_values if ragged else ids,
         row_splits=tf.cast(ids.row_splits, tf.int64)
@@ -109,24 +110,41 @@ def sparse_update(
 class LookupGradient:
     """The gradient of one lookup: written as slices, or applied to the tables directly.
 
+    It is computed late, and yet at the weights of the lookup: the op hands on a snapshot, which
+    shares the buffers of the tables. Whoever changes a table meanwhile writes to a copy. Once the
+    gradient has been computed the snapshot is let go, so that nothing is copied in a plain step.
+
     Attributes:
         num_tables: Number of tables.
-        updates_in_place: Whether `update` may be used.
     """
 
     def __init__(self, op: Any, gradient: Array) -> None:
         self.num_tables = int(op.get_attr("N"))
-        self.updates_in_place = bool(op.get_attr("updates_in_place"))
         self._tables = list(op.inputs[: self.num_tables])
-        self._inputs = dict(
+        self._inputs: dict[str, Any] | None = dict(
             zip(("ids", "row_splits", "weights"), op.inputs[self.num_tables :], strict=True),
+            snapshot=op.outputs[1],
             gradient=gradient,
         )
         names = ("T", "program", "constants", "output_dim", "combiner", "ragged", "weighted")
         self._attributes = {
             name: op.get_attr(name) for name in (*names, "mask_zero", "updates_in_place")
         }
-        self._slices: dict[int, list[tuple[Array, Array]]] = {}
+        # By graph: a tensor of one branch of a conditional cannot be used in the other.
+        self._slices: dict[Any, list[tuple[Array, Array]]] = {}
+        self._updates: dict[Any, Any] = {}
+        self._readers: list[Any] = []  # ops of graphs that read the snapshot
+
+    @property
+    def updates_in_place(self) -> bool:
+        """Whether `update` may be used here and now.
+
+        It overwrites what the gradient is of. Eagerly nobody can tell whether the gradient will be
+        read, or asked for again, and where it has been read its slices are at hand.
+        """
+        here = _graph()
+        used = here is None or here in self._slices or here in self._updates
+        return bool(self._attributes["updates_in_place"]) and not used
 
     def shape(self, table: int) -> tf.TensorShape:
         """The shape of a table."""
@@ -140,22 +158,39 @@ class LookupGradient:
 
     def slices(self, table: int) -> tuple[Array, Array]:
         """Row numbers `[n]`, each once, and rows `[n, width]` of a table's gradient."""
-        # A tensor of one branch of a conditional cannot be used in the other.
-        graph = 0 if tf.executing_eagerly() else id(tf.compat.v1.get_default_graph())
-        if graph not in self._slices:
-            found = _ops().memcom_lookup_gradient(
-                tables=self._tables, **self._inputs, **self._attributes
+        here = _graph()
+        # What was computed eagerly serves any graph.
+        kept = self._slices.get(None) or self._slices.get(here)
+        if kept is None:
+            assert self._inputs is not None
+            found = _ops().memcom_lookup_snapshot_gradient(
+                N=self.num_tables, **self._inputs, **self._attributes
             )
-            self._slices[graph] = list(zip(found.indices, found.values, strict=True))
-        return self._slices[graph][table]
+            kept = self._slices[here] = list(zip(found.indices, found.values, strict=True))
+            if here is None:
+                # Whoever updates the tables now need not copy them.
+                self._inputs = None
+            else:
+                self._read_by(found.indices[0].op)
+        return kept[table]
 
     def by_weights(self) -> Array:
         """The gradient of the weights."""
-        return _ops().memcom_lookup_weights_gradient(
-            tables=self._tables, **self._inputs, **self._attributes
+        assert self._inputs is not None
+        found = _ops().memcom_lookup_snapshot_weights_gradient(
+            N=self.num_tables, **self._inputs, **self._attributes
         )
+        if _graph() is not None:
+            self._read_by(found.op)
+        return found
 
-    def update(self, rule: str, states: Sequence[Sequence[tf.Variable]], hyper: Array) -> Any:
+    def _read_by(self, op: Any) -> None:
+        """Has an op run before the update, which overwrites what it reads."""
+        self._readers.append(op)
+        if (update := self._updates.get(op.graph)) is not None:
+            update._add_control_input(op)
+
+    def update(self, rule: str, states: Sequence[Sequence[tf.Variable]], hyper: Array) -> None:
         """Updates every table in the op that computes the gradient, which is never written down.
 
         Args:
@@ -163,14 +198,21 @@ class LookupGradient:
             states: The optimizer's variables for each table.
             hyper: Hyper-parameters `[tables, n]` of each table, float32.
         """
-        return _ops().memcom_lookup_update(
-            tables=self._tables,
-            **self._inputs,
-            states=[state.handle for of_table in states for state in of_table],
-            hyper=hyper,
-            rule=rule,
-            **self._attributes,
-        )
+        assert self._inputs is not None
+        with tf.control_dependencies(self._readers):
+            self._updates[_graph()] = _ops().memcom_lookup_snapshot_update(
+                tables=self._tables,
+                **self._inputs,
+                states=[state.handle for of_table in states for state in of_table],
+                hyper=hyper,
+                rule=rule,
+                **self._attributes,
+            )
+
+
+def _graph() -> Any | None:
+    """The graph that is being made, or None eagerly."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
 
 
 class PendingSlices(SummedSlices):
@@ -247,8 +289,8 @@ class PendingSlices(SummedSlices):
         return f"PendingSlices(shape={self._pending_shape}, dtype={self.dtype.name})"
 
 
-@tf.RegisterGradient("Memcom>Lookup")
-def _gradient_of_lookup(op: Any, gradient: Array) -> list[Any]:
+@tf.RegisterGradient("Memcom>LookupAndSnapshot")
+def _gradient_of_lookup(op: Any, gradient: Array, _: Any) -> list[Any]:
     lookup_gradient = LookupGradient(op, gradient)
     tables = [PendingSlices(lookup_gradient, table) for table in range(lookup_gradient.num_tables)]
     weights = None
@@ -257,8 +299,8 @@ def _gradient_of_lookup(op: Any, gradient: Array) -> list[Any]:
     return [*tables, None, None, weights]
 
 
-@tf.RegisterGradient("Memcom>LookupGradient")
-@tf.RegisterGradient("Memcom>LookupWeightsGradient")
+@tf.RegisterGradient("Memcom>LookupSnapshotGradient")
+@tf.RegisterGradient("Memcom>LookupSnapshotWeightsGradient")
 def _no_second_derivative(op: Any, *gradients: Array) -> Any:
     raise NotImplementedError(
         message(

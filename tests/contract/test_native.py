@@ -331,7 +331,7 @@ def test_a_step_is_one_op():
         graph = step.get_concrete_function(tf.TensorSpec([None, 3], tf.int32)).graph
     graphs = [graph, *(f.graph for f in graph._functions.values() if hasattr(f, "graph"))]
     ops = [op.type for g in graphs for op in g.get_operations() if op.type.startswith("Memcom>")]
-    assert sorted(ops) == ["Memcom>Lookup", "Memcom>LookupUpdate"]
+    assert sorted(ops) == ["Memcom>LookupAndSnapshot", "Memcom>LookupSnapshotUpdate"]
 
 
 def test_who_reads_a_table_before_an_update_keeps_what_he_read():
@@ -423,4 +423,4 @@ def test_the_library_is_in_use():
         graph = tf.function(lambda ids: layer(ids, training=True)).get_concrete_function(
             tf.TensorSpec([None], tf.int32)
         )
-    assert "Memcom>Lookup" in {op.type for op in graph.graph.get_operations()}
+    assert "Memcom>LookupAndSnapshot" in {op.type for op in graph.graph.get_operations()}

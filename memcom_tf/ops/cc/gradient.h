@@ -174,9 +174,10 @@ class BoundDerivative {
     if (by_wide_) {
       add_scaled(out, g, coefficient, width, accumulate);
     } else {
-      const Rows& last = wide_[num_wide_ - 1];
-      const float sum = num_wide_ == 0 ? sum_of(g, width)
-                                       : dot(g, last.table + (int64_t)last.rows[id] * width, width);
+      const Rows* const last = num_wide_ == 0 ? nullptr : wide_ + num_wide_ - 1;
+      const float sum = last == nullptr
+                            ? sum_of(g, width)
+                            : dot(g, last->table + (int64_t)last->rows[id] * width, width);
       *out = (accumulate ? *out : 0.0f) + coefficient * sum;
     }
   }

@@ -1,14 +1,19 @@
 // The kernels of the ops on lookups: forward, gradients, and gradient and optimizer in one.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <numeric>
+#include <shared_mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gradient.h"
 #include "lookup.h"
 #include "plan.h"
 #include "runtime.h"
+#include "snapshot.h"
 #include "updates.h"
 
 namespace memcom {
@@ -22,12 +27,17 @@ inline auto sharing(OpKernelContext* c, const Groups& groups) {
   };
 }
 
-// What the ops on lookups share: the attributes, and the inputs up to the weights.
+inline std::vector<int> range(int first, int count) {
+  std::vector<int> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), first);
+  return numbers;
+}
+
+// What the ops on lookups share: the attributes, and the inputs from the ids to the gradient.
 template <class T>
 class LookupKernel : public OpKernel {
  public:
-  explicit LookupKernel(OpKernelConstruction* c, bool updates = false)
-      : OpKernel(c), updates_(updates) {
+  explicit LookupKernel(OpKernelConstruction* c) : OpKernel(c) {
     std::vector<int64_t> code;
     std::vector<float> constants;
     std::string combiner;
@@ -44,23 +54,14 @@ class LookupKernel : public OpKernel {
                 : combiner == "mean"  ? Combiner::kMean
                 : combiner == "sqrtn" ? Combiner::kSqrtn
                                       : Combiner::kNone;
+    OP_REQUIRES(c, !ragged_ || combiner_ != Combiner::kNone,
+                InvalidArgument("Ragged ids must be pooled."));
     const std::string wrong = program_.parse(code, constants, num_tables_);
     OP_REQUIRES(c, wrong.empty(),
                 InvalidArgument("A program of a lookup must be well-formed. Received: ", wrong));
     OP_REQUIRES(c, output_dim == program_.output_dim,
                 InvalidArgument("`output_dim` must be that of the program, ", program_.output_dim,
                                 ". Received: output_dim=", output_dim));
-  }
-
-  void Compute(OpKernelContext* c) final {
-    std::vector<int> inputs(num_tables_);
-    std::iota(inputs.begin(), inputs.end(), 0);
-    for (int s = 0; s < num_states(); s++) inputs.push_back(num_tables_ + 4 + s);
-    const Variables variables(c, inputs, num_tables_, type_of<T>(), updates_);
-    OP_REQUIRES_OK(c, variables.status());
-    Call call;
-    OP_REQUIRES_OK(c, prepare(c, variables, &call));
-    OP_REQUIRES_OK(c, run(c, variables, call));
   }
 
  protected:
@@ -73,13 +74,10 @@ class LookupKernel : public OpKernel {
     int64_t cost_of_bag;  // in cycles, of its lookups
   };
 
-  virtual absl::Status run(OpKernelContext* c, const Variables& variables,
-                           const Call& call) const = 0;
-  // Variables of an optimizer, which follow the gradient among the inputs.
-  virtual int num_states() const { return 0; }
-
-  absl::Status gradient_of(OpKernelContext* c, const Call& call, const float** gradient) const {
-    const Tensor& tensor = c->input(num_tables_ + 3);
+  // The gradient by the vectors: the input after the weights, of which `first` is the ids.
+  absl::Status gradient_of(OpKernelContext* c, int first, const Call& call,
+                           const float** gradient) const {
+    const Tensor& tensor = c->input(first + 3);
     const int64_t expected = call.lookup.bags.count * program_.output_dim;
     if (tensor.NumElements() != expected)
       return InvalidArgument("The gradient must have the shape of the vectors. Received: ",
@@ -104,24 +102,21 @@ class LookupKernel : public OpKernel {
     return absl::OkStatus();
   }
 
-  int num_tables_;
-  Program program_;
-
- private:
-  // Checks every input; afterwards nothing can be read outside.
-  absl::Status prepare(OpKernelContext* c, const Variables& variables, Call* call) const {
+  // Checks the inputs from number `first`, the ids; afterwards nothing can be read outside.
+  absl::Status prepare(OpKernelContext* c, int first, const std::vector<Tensor>& tables,
+                       Call* call) const {
     call->program = program_;
     std::vector<int64_t> rows, widths;
-    for (int t = 0; t < num_tables_; t++) {
-      rows.push_back(variables.rows(t));
-      widths.push_back(variables.width(t));
-      call->tables.push_back(static_cast<const T*>(variables.tensor(t).data()));
+    for (const Tensor& table : tables) {
+      if (table.dims() < 1) return InvalidArgument("Tables must have rows.");
+      rows.push_back(table.dim_size(0));
+      widths.push_back(width_of(table));
+      call->tables.push_back(static_cast<const T*>(table.data()));
     }
     const std::string unbound = call->program.bind(rows, widths);
     if (!unbound.empty()) return InvalidArgument("Tables must fit the program: ", unbound, ".");
-    const Tensor& ids = c->input(num_tables_);
-    const Tensor& splits = c->input(num_tables_ + 1);
-    const Tensor& weights = c->input(num_tables_ + 2);
+    const Tensor& ids = c->input(first);
+    const Tensor& weights = c->input(first + 2);
     Lookup<T>& x = call->lookup;
     x.program = &call->program;
     x.tables = call->tables.data();
@@ -129,7 +124,7 @@ class LookupKernel : public OpKernel {
     x.combiner = combiner_;
     x.mask_zero = mask_zero_ && combiner_ != Combiner::kNone;
     x.weights = weighted_ ? weights.flat<float>().data() : nullptr;
-    if (weighted_ && weights.NumElements() != x.ids.count)
+    if (weighted_ && weights.shape() != ids.shape())
       return InvalidArgument(
           "`weights` must have the shape of the ids. Received: ids=", ids.shape().DebugString(),
           ", weights=", weights.shape().DebugString());
@@ -138,30 +133,42 @@ class LookupKernel : public OpKernel {
       return InvalidArgument("Ids must be in [0, ", program_.input_dim,
                              "), the vocabulary. Received: id=", x.ids.at(outside), " at position ",
                              outside, ". Map items to ids with memcom_tf.Vocabulary.");
-    if (ragged_) {
-      const int64_t num_splits = splits.NumElements();
-      const int64_t* p = static_cast<const int64_t*>(splits.data());
-      const std::string wrong = check_splits(p, num_splits, x.ids.count);
-      if (!wrong.empty()) return InvalidArgument("In a ragged batch ", wrong, ".");
-      x.bags = {num_splits - 1, 0, p};
-      call->bags_shape = TensorShape({num_splits - 1});
-    } else if (combiner_ == Combiner::kNone) {
-      x.bags = {x.ids.count, 1, nullptr};
-      call->bags_shape = ids.shape();
-    } else {
-      if (ids.dims() < 1) return InvalidArgument("Pooled ids must have at least one axis.");
-      TensorShape shape = ids.shape();
-      const int64_t size = shape.dim_size(shape.dims() - 1);
-      shape.RemoveLastDims(1);
-      x.bags = {shape.num_elements(), size, nullptr};
-      call->bags_shape = shape;
-    }
+    TF_RETURN_IF_ERROR(find_bags(ids, c->input(first + 1), call));
+    if (x.bags.count > kMostBags)
+      return InvalidArgument("A batch must be smaller. Received: ids=", ids.shape().DebugString());
     const int64_t ids_a_bag = x.bags.count ? x.ids.count / x.bags.count + 1 : 1;
     call->cost_of_bag = ids_a_bag * (program_.output_dim + 10);
     return absl::OkStatus();
   }
 
-  const bool updates_;
+  int num_tables_;
+  Program program_;
+
+ private:
+  static constexpr int64_t kMostBags = int64_t{1} << 31;  // times 2^31 values fits an int64
+
+  absl::Status find_bags(const Tensor& ids, const Tensor& splits, Call* call) const {
+    Bags& bags = call->lookup.bags;
+    if (ragged_) {
+      const int64_t* p = static_cast<const int64_t*>(splits.data());
+      const std::string wrong = check_splits(p, splits.NumElements(), ids.NumElements());
+      if (!wrong.empty()) return InvalidArgument("In a ragged batch ", wrong, ".");
+      bags = {splits.NumElements() - 1, 0, p};
+      call->bags_shape = TensorShape({bags.count});
+    } else if (combiner_ == Combiner::kNone) {
+      bags = {ids.NumElements(), 1, nullptr};
+      call->bags_shape = ids.shape();
+    } else {
+      if (ids.dims() < 1) return InvalidArgument("Pooled ids must have at least one axis.");
+      TensorShape shape = ids.shape();
+      const int64_t size = shape.dim_size(shape.dims() - 1);
+      TF_RETURN_IF_ERROR(shape.RemoveLastDimsWithStatus(1));
+      bags = {shape.num_elements(), size, nullptr};
+      call->bags_shape = shape;
+    }
+    return absl::OkStatus();
+  }
+
   Combiner combiner_;
   bool ragged_, weighted_, mask_zero_;
 };
@@ -171,39 +178,82 @@ class LookupOp : public LookupKernel<T> {
  public:
   using LookupKernel<T>::LookupKernel;
 
- private:
-  using typename LookupKernel<T>::Call;
-  absl::Status run(OpKernelContext* c, const Variables&, const Call& call) const override {
+  void Compute(OpKernelContext* c) override {
+    const int num_tables = this->num_tables_;
+    const Variables variables(c, range(0, num_tables), num_tables, type_of<T>(), false);
+    OP_REQUIRES_OK(c, variables.status());
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->tables = variables.first(num_tables);
+    typename LookupKernel<T>::Call call;
+    OP_REQUIRES_OK(c, this->prepare(c, num_tables, snapshot->tables, &call));
     TensorShape shape = call.bags_shape;
-    shape.AddDim(call.program.output_dim);
+    OP_REQUIRES_OK(c, shape.AddDimWithStatus(call.program.output_dim));
     Tensor* vectors;
-    TF_RETURN_IF_ERROR(c->allocate_output(0, shape, &vectors));
+    OP_REQUIRES_OK(c, c->allocate_output(0, shape, &vectors));
     float* const out = vectors->flat<float>().data();
     shard(c, call.lookup.bags.count, call.cost_of_bag,
           [&](int64_t first, int64_t last) { look_up(call.lookup, first, last, out); });
-    return absl::OkStatus();
+    if (this->num_outputs() == 1) return;
+    Tensor handle(tensorflow::DT_VARIANT, TensorShape({}));
+    handle.scalar<tensorflow::Variant>()() = SnapshotHandle{std::move(snapshot)};
+    c->set_output(1, handle);
+  }
+};
+
+// What the gradients share. Their inputs are a snapshot or, in the ops without, the tables; the
+// ids, the splits, the weights and the gradient.
+template <class T>
+class GradientKernel : public LookupKernel<T> {
+ public:
+  using LookupKernel<T>::LookupKernel;
+
+  void Compute(OpKernelContext* c) final {
+    const int num_tables = this->num_tables_;
+    if (c->input_dtype(0) == tensorflow::DT_RESOURCE) {
+      const Variables variables(c, range(0, num_tables), num_tables, type_of<T>(), false);
+      OP_REQUIRES_OK(c, variables.status());
+      OP_REQUIRES_OK(c, compute(c, num_tables, variables.first(num_tables)));
+      return;
+    }
+    Snapshot* snapshot = nullptr;
+    OP_REQUIRES_OK(c, snapshot_of(c->input(0), &snapshot));
+    const std::shared_lock<std::shared_mutex> lock(snapshot->mutex);
+    OP_REQUIRES_OK(c, check_snapshot(*snapshot, num_tables, type_of<T>()));
+    OP_REQUIRES_OK(c, compute(c, 1, snapshot->tables));
+  }
+
+ protected:
+  using typename LookupKernel<T>::Call;
+  virtual absl::Status run(OpKernelContext* c, const std::vector<Tensor>& tables, const Call& call,
+                           const float* gradient) const = 0;
+
+ private:
+  absl::Status compute(OpKernelContext* c, int ids, const std::vector<Tensor>& tables) const {
+    Call call;
+    TF_RETURN_IF_ERROR(this->prepare(c, ids, tables, &call));
+    const float* gradient = nullptr;
+    TF_RETURN_IF_ERROR(this->gradient_of(c, ids, call, &gradient));
+    return run(c, tables, call, gradient);
   }
 };
 
 template <class T>
-class LookupGradientOp : public LookupKernel<T> {
+class LookupGradientOp : public GradientKernel<T> {
  public:
-  using LookupKernel<T>::LookupKernel;
+  using GradientKernel<T>::GradientKernel;
 
  private:
   using typename LookupKernel<T>::Call;
-  absl::Status run(OpKernelContext* c, const Variables& variables,
-                   const Call& call) const override {
+  absl::Status run(OpKernelContext* c, const std::vector<Tensor>& tables, const Call& call,
+                   const float* gradient) const override {
     const int num_tables = this->num_tables_;
-    const float* gradient = nullptr;
-    TF_RETURN_IF_ERROR(this->gradient_of(c, call, &gradient));
     std::vector<Slices<T>> slices(num_tables);
     std::vector<bool> written(num_tables, false);
     const auto allocate = [&](int table, int64_t count) -> absl::Status {
       Tensor *indices, *values;
       TF_RETURN_IF_ERROR(c->allocate_output(table, TensorShape({count}), &indices));
-      TF_RETURN_IF_ERROR(c->allocate_output(num_tables + table,
-                                            TensorShape({count, variables.width(table)}), &values));
+      TF_RETURN_IF_ERROR(c->allocate_output(
+          num_tables + table, TensorShape({count, width_of(tables[table])}), &values));
       slices[table] = {static_cast<int64_t*>(indices->data()), static_cast<T*>(values->data())};
       written[table] = true;
       return absl::OkStatus();
@@ -224,19 +274,20 @@ class LookupGradientOp : public LookupKernel<T> {
 };
 
 template <class T>
-class LookupWeightsGradientOp : public LookupKernel<T> {
+class LookupWeightsGradientOp : public GradientKernel<T> {
  public:
-  using LookupKernel<T>::LookupKernel;
+  explicit LookupWeightsGradientOp(OpKernelConstruction* c) : GradientKernel<T>(c) {
+    bool weighted;
+    OP_REQUIRES_OK(c, c->GetAttr("weighted", &weighted));
+    OP_REQUIRES(c, weighted, InvalidArgument("There must be weights, to have a gradient."));
+  }
 
  private:
   using typename LookupKernel<T>::Call;
-  absl::Status run(OpKernelContext* c, const Variables&, const Call& call) const override {
-    const float* gradient = nullptr;
-    TF_RETURN_IF_ERROR(this->gradient_of(c, call, &gradient));
+  absl::Status run(OpKernelContext* c, const std::vector<Tensor>&, const Call& call,
+                   const float* gradient) const override {
     Tensor* by_weights;
-    const TensorShape& shape = c->input(this->num_tables_ + 2).shape();
-    TF_RETURN_IF_ERROR(c->allocate_output(0, shape, &by_weights));
-    if (!call.lookup.weights) return absl::OkStatus();
+    TF_RETURN_IF_ERROR(c->allocate_output(0, c->input(c->num_inputs() - 2).shape(), &by_weights));
     float* const out = by_weights->flat<float>().data();
     shard(c, call.lookup.bags.count, call.cost_of_bag, [&](int64_t first, int64_t last) {
       weights_gradient(call.lookup, gradient, first, last, out);
@@ -245,36 +296,93 @@ class LookupWeightsGradientOp : public LookupKernel<T> {
   }
 };
 
-// Gradient and optimizer's step in one: the gradient is never written down.
+// Gradient and optimizer's step in one: the gradient is never written down. Its inputs are the
+// variables, the snapshot unless it is the op without, the ids, the splits, the weights, the
+// gradient, the states and `hyper`.
 template <class T>
 class LookupUpdateOp : public LookupKernel<T> {
  public:
-  explicit LookupUpdateOp(OpKernelConstruction* c) : LookupKernel<T>(c, true) {
+  explicit LookupUpdateOp(OpKernelConstruction* c) : LookupKernel<T>(c) {
+    if (!c->status().ok()) return;  // there is no program
     OP_REQUIRES_OK(c, read_rule(c, &shape_, this->num_tables_));
     OP_REQUIRES(c, updates_in_place(this->program_),
                 InvalidArgument("Tables that are updated in one op must not be read for each "
                                 "other's gradients. Use the gradient's slices."));
   }
 
+  void Compute(OpKernelContext* c) override {
+    const int tables = this->num_tables_;
+    if (c->input_dtype(tables) != tensorflow::DT_VARIANT) {
+      Snapshot current;
+      OP_REQUIRES_OK(c, compute(c, tables, &current));
+      return;
+    }
+    Snapshot* snapshot = nullptr;
+    OP_REQUIRES_OK(c, snapshot_of(c->input(tables), &snapshot));
+    const std::lock_guard<std::shared_mutex> lock(snapshot->mutex);
+    OP_REQUIRES_OK(c, check_snapshot(*snapshot, tables, type_of<T>()));
+    OP_REQUIRES_OK(c, compute(c, tables + 1, snapshot));
+  }
+
  private:
   using typename LookupKernel<T>::Call;
-  int num_states() const override { return this->num_tables_ * shape_.num_states; }
 
-  absl::Status run(OpKernelContext* c, const Variables& variables,
-                   const Call& call) const override {
-    const int tables = this->num_tables_;
+  // An empty snapshot is filled with the variables as they are.
+  absl::Status compute(OpKernelContext* c, int ids, Snapshot* snapshot) const {
+    const int tables = this->num_tables_, num_states = tables * shape_.num_states;
+    std::vector<int> inputs = range(0, tables);
+    for (const int state : range(ids + 4, num_states)) inputs.push_back(state);
+    const Variables variables(c, inputs, tables, type_of<T>(), true);
+    TF_RETURN_IF_ERROR(variables.status());
+    if (snapshot->tables.empty()) snapshot->tables = variables.first(tables);
+    for (int t = 0; t < tables; t++)
+      if (variables.tensor(t).shape() != snapshot->tables[t].shape())
+        return InvalidArgument("A table must keep its shape between gradient and update.");
+    Call call;
+    TF_RETURN_IF_ERROR(this->prepare(c, ids, snapshot->tables, &call));
     const float* gradient = nullptr;
-    TF_RETURN_IF_ERROR(this->gradient_of(c, call, &gradient));
-    const Tensor& hyper = c->input(tables + 4 + num_states());
+    TF_RETURN_IF_ERROR(this->gradient_of(c, ids, call, &gradient));
+    const Tensor& hyper = c->input(ids + 4 + num_states);
     if (hyper.NumElements() != (int64_t)tables * shape_.num_hyper)
       return InvalidArgument("Each table must get ", shape_.num_hyper,
                              " hyper-parameters. Received: ", hyper.shape().DebugString());
     std::vector<Updated<T>> updated(tables, Updated<T>{});
     for (int t = 0; t < tables; t++)
-      TF_RETURN_IF_ERROR(bind_update(variables, shape_, t, (size_t)(tables + t * shape_.num_states),
-                                     hyper.flat<float>().data() + t * shape_.num_hyper,
-                                     &updated[t]));
-    const UpdateTables<T> sink{shape_.rule, updated.data()};
+      TF_RETURN_IF_ERROR(bind(variables, t, hyper, &updated[t]));  // checks, before changes
+    for (int t = 0; t < tables; t++) {
+      TF_RETURN_IF_ERROR(open_table(c, variables, t, snapshot));
+      for (const int state : range(tables + t * shape_.num_states, shape_.num_states))
+        TF_RETURN_IF_ERROR(variables.make_writable(c, state));
+      TF_RETURN_IF_ERROR(bind(variables, t, hyper, &updated[t]));
+    }
+    return update(c, call, gradient, UpdateTables<T>{shape_.rule, updated.data()});
+  }
+
+  absl::Status bind(const Variables& variables, int table, const Tensor& hyper,
+                    Updated<T>* updated) const {
+    return bind_update(variables, shape_, table,
+                       (size_t)(this->num_tables_ + table * shape_.num_states),
+                       hyper.flat<float>().data() + table * shape_.num_hyper, updated);
+  }
+
+  // Makes a table writable. Where nobody but the variable and the snapshot has its buffer, as in
+  // every plain step of training, that is updated, and the snapshot is of no more use. Else the
+  // gradient is that of the snapshot, and what is updated is another buffer.
+  static absl::Status open_table(OpKernelContext* c, const Variables& variables, int table,
+                                 Snapshot* snapshot) {
+    Tensor* const seen = &snapshot->tables[table];
+    if (seen->SharesBufferWith(variables.tensor(table))) {
+      *seen = Tensor();
+      if (variables.tensor(table).RefCountIsOne())
+        snapshot->is_overwritten = true;
+      else
+        *seen = variables.tensor(table);
+    }
+    return variables.make_writable(c, table);
+  }
+
+  absl::Status update(OpKernelContext* c, const Call& call, const float* gradient,
+                      const UpdateTables<T>& sink) const {
     const std::vector<Pass> passes = passes_of(call.program);
     if (passes.size() == 1) return update_in_parts(c, call, passes[0], gradient, sink);
     return this->for_each_pass(call, [&](const Pass& pass, const Plan& plan, const Groups& groups) {

@@ -3,8 +3,10 @@
 
 #include "absl/status/status.h"
 #include "lookup_ops.h"
+#include "snapshot.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
+#include "tensorflow/core/framework/variant_op_registry.h"
 #include "update_ops.h"
 
 namespace memcom {
@@ -23,6 +25,8 @@ absl::Status LookupShape(InferenceContext* c) {
   TF_RETURN_IF_ERROR(c->GetAttr("output_dim", &width));
   TF_RETURN_IF_ERROR(c->GetAttr("combiner", &combiner));
   TF_RETURN_IF_ERROR(c->GetAttr("ragged", &ragged));
+  if (c->num_outputs() > 1) c->set_output(1, c->Scalar());
+  if (width < 1) return InvalidArgument("`output_dim` must be positive. Received: ", width);
   ShapeHandle bags = c->input(tables);
   if (ragged) {
     DimensionHandle count;
@@ -63,45 +67,51 @@ absl::Status NoShape(InferenceContext*) { return absl::OkStatus(); }
       .Attr("mask_zero: bool")                            \
       .Attr("updates_in_place: bool")
 
-REGISTER_OP("Memcom>Lookup")
+absl::Status WeightsGradientShape(InferenceContext* c) {
+  c->set_output(0, c->input(c->num_inputs() - 2));
+  return absl::OkStatus();
+}
+
+// The inputs of a lookup after its tables.
+#define MEMCOM_BATCH .Input("ids: Tids").Input("row_splits: int64").Input("weights: float")
+#define MEMCOM_SLICES .Output("indices: N * int64").Output("values: N * T")
+#define MEMCOM_UPDATE \
+  .Input("states: S * resource").Input("hyper: float").Attr("S: int >= 0").Attr("rule: string")
+
+// In training a lookup hands a snapshot of its tables to its gradient ...
+REGISTER_OP("Memcom>LookupAndSnapshot")
+    .Input("tables: N * resource") MEMCOM_BATCH.Output("vectors: float")
+    .Output("snapshot: variant") MEMCOM_LOOKUP_ATTRS.SetShapeFn(LookupShape);
+
+REGISTER_OP("Memcom>LookupSnapshotGradient")
+    .Input("snapshot: variant") MEMCOM_BATCH
+    .Input("gradient: float") MEMCOM_SLICES MEMCOM_LOOKUP_ATTRS.SetShapeFn(GradientShape);
+
+REGISTER_OP("Memcom>LookupSnapshotWeightsGradient")
+    .Input("snapshot: variant") MEMCOM_BATCH.Input("gradient: float")
+    .Output("weights_gradient: float") MEMCOM_LOOKUP_ATTRS.SetShapeFn(WeightsGradientShape);
+
+REGISTER_OP("Memcom>LookupSnapshotUpdate")
     .Input("tables: N * resource")
-    .Input("ids: Tids")
-    .Input("row_splits: int64")
-    .Input("weights: float")
-    .Output("vectors: float") MEMCOM_LOOKUP_ATTRS.SetShapeFn(LookupShape);
+    .Input("snapshot: variant")
+        MEMCOM_BATCH.Input("gradient: float") MEMCOM_UPDATE MEMCOM_LOOKUP_ATTRS.SetShapeFn(NoShape);
+
+// ... and these, which graphs may hold that were saved, take the tables as they are.
+REGISTER_OP("Memcom>Lookup")
+    .Input("tables: N * resource") MEMCOM_BATCH.Output("vectors: float")
+        MEMCOM_LOOKUP_ATTRS.SetShapeFn(LookupShape);
 
 REGISTER_OP("Memcom>LookupGradient")
-    .Input("tables: N * resource")
-    .Input("ids: Tids")
-    .Input("row_splits: int64")
-    .Input("weights: float")
-    .Input("gradient: float")
-    .Output("indices: N * int64")
-    .Output("values: N * T") MEMCOM_LOOKUP_ATTRS.SetShapeFn(GradientShape);
+    .Input("tables: N * resource") MEMCOM_BATCH
+    .Input("gradient: float") MEMCOM_SLICES MEMCOM_LOOKUP_ATTRS.SetShapeFn(GradientShape);
 
 REGISTER_OP("Memcom>LookupWeightsGradient")
-    .Input("tables: N * resource")
-    .Input("ids: Tids")
-    .Input("row_splits: int64")
-    .Input("weights: float")
-    .Input("gradient: float")
-    .Output("weights_gradient: float") MEMCOM_LOOKUP_ATTRS.SetShapeFn([](InferenceContext* c) {
-      int tables;
-      TF_RETURN_IF_ERROR(c->GetAttr("N", &tables));
-      c->set_output(0, c->input(tables + 2));
-      return absl::OkStatus();
-    });
+    .Input("tables: N * resource") MEMCOM_BATCH.Input("gradient: float")
+    .Output("weights_gradient: float") MEMCOM_LOOKUP_ATTRS.SetShapeFn(WeightsGradientShape);
 
 REGISTER_OP("Memcom>LookupUpdate")
     .Input("tables: N * resource")
-    .Input("ids: Tids")
-    .Input("row_splits: int64")
-    .Input("weights: float")
-    .Input("gradient: float")
-    .Input("states: S * resource")
-    .Input("hyper: float")
-    .Attr("S: int >= 0")
-    .Attr("rule: string") MEMCOM_LOOKUP_ATTRS.SetShapeFn(NoShape);
+        MEMCOM_BATCH.Input("gradient: float") MEMCOM_UPDATE MEMCOM_LOOKUP_ATTRS.SetShapeFn(NoShape);
 
 REGISTER_OP("Memcom>SparseUpdate")
     .Input("table: resource")
@@ -127,10 +137,33 @@ REGISTER_OP("Memcom>SparseUpdate")
       KERNEL<Float16>);
 
 MEMCOM_REGISTER("Memcom>Lookup", LookupOp)
+MEMCOM_REGISTER("Memcom>LookupAndSnapshot", LookupOp)
 MEMCOM_REGISTER("Memcom>LookupGradient", LookupGradientOp)
+MEMCOM_REGISTER("Memcom>LookupSnapshotGradient", LookupGradientOp)
 MEMCOM_REGISTER("Memcom>LookupWeightsGradient", LookupWeightsGradientOp)
+MEMCOM_REGISTER("Memcom>LookupSnapshotWeightsGradient", LookupWeightsGradientOp)
 MEMCOM_REGISTER("Memcom>LookupUpdate", LookupUpdateOp)
+MEMCOM_REGISTER("Memcom>LookupSnapshotUpdate", LookupUpdateOp)
 MEMCOM_REGISTER("Memcom>SparseUpdate", SparseUpdateOp)
 
 }  // namespace
 }  // namespace memcom
+
+// What TensorFlow takes for the gradient of a snapshot, which nobody reads.
+namespace tensorflow {
+namespace {
+
+absl::Status NoSnapshot(OpKernelContext*, const memcom::SnapshotHandle&, memcom::SnapshotHandle*) {
+  return absl::OkStatus();
+}
+absl::Status AddNoSnapshots(OpKernelContext*, const memcom::SnapshotHandle&,
+                            const memcom::SnapshotHandle&, memcom::SnapshotHandle*) {
+  return absl::OkStatus();
+}
+REGISTER_UNARY_VARIANT_UNARY_OP_FUNCTION(ZEROS_LIKE_VARIANT_UNARY_OP, DEVICE_CPU,
+                                         memcom::SnapshotHandle, NoSnapshot);
+REGISTER_UNARY_VARIANT_BINARY_OP_FUNCTION(ADD_VARIANT_BINARY_OP, DEVICE_CPU, memcom::SnapshotHandle,
+                                          AddNoSnapshots);
+
+}  // namespace
+}  // namespace tensorflow

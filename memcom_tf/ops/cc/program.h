@@ -45,7 +45,7 @@ struct Gather {
 
 struct Term {
   float constant;
-  int first_column;
+  int64_t first_column;
   int64_t width;  // of its segment
   int num_wide, num_narrow;
   int wide[kMaxFactors], narrow[kMaxFactors];  // gathers as wide as the segment, and of one value
@@ -135,6 +135,7 @@ inline std::string Program::parse(const std::vector<int64_t>& code,
                                   const std::vector<float>& constants, int tables) {
   internal::Reader in{code};
   *this = Program{};
+  if (tables < 1) return "there are no tables";
   num_tables = tables;
   input_dim = in.next(1, kLargestInteger);
   bool written[kMaxSlots] = {true};
@@ -168,20 +169,24 @@ inline std::string Program::parse(const std::vector<int64_t>& code,
     if (!in.good || !written[gather.slot]) return "a gather reads a slot that is not written";
     gathers.push_back(gather);
   }
+  std::vector<bool> used(gathers.size(), false);
   const int64_t num_segments = in.next(1, kMaxTerms);
   for (int64_t s = 0; s < num_segments && in.good; s++) {
     const int64_t width = in.next(1, int64_t{1} << 31);
     const int64_t num_terms = in.next(1, kMaxTerms);
+    bool has_wide = false;
     for (int64_t t = 0; t < num_terms && in.good; t++) {
       Term term{};
       if (terms.size() >= kMaxTerms || terms.size() >= constants.size())
         return "there are too many terms, or too few constants";
       term.constant = constants[terms.size()];
-      term.first_column = (int)output_dim;
+      term.first_column = output_dim;
       term.width = width;
       const int64_t num_factors = in.next(1, kMaxFactors);
       for (int64_t f = 0; f < num_factors && in.good; f++) {
         const int gather = (int)in.next(0, (int64_t)gathers.size() - 1);
+        if (!in.good) break;
+        used[gather] = true;
         if (gathers[gather].width == width)
           term.wide[term.num_wide++] = gather;
         else if (gathers[gather].width == 1)
@@ -189,13 +194,17 @@ inline std::string Program::parse(const std::vector<int64_t>& code,
         else
           return "a factor is neither as wide as its segment nor a single value";
       }
+      has_wide |= term.num_wide > 0;
       terms.push_back(term);
     }
+    if (in.good && !has_wide) return "a segment is wider than all of its factors";
     output_dim += width;
-    if (output_dim > (int64_t{1} << 31)) return "the vectors are too wide";
+    if (output_dim >= (int64_t{1} << 31)) return "the vectors are too wide";
   }
   if (!in.good || in.at != code.size() || constants.size() != terms.size())
     return "the code is malformed at position " + std::to_string(in.at);
+  for (size_t g = 0; g < used.size(); g++)
+    if (!used[g]) return "no term has gather " + std::to_string(g);
   return "";
 }
 

@@ -61,65 +61,102 @@ inline void use_huge_pages(const Tensor& tensor) {
 #endif
 }
 
+// Values of a row of a table.
+inline int64_t width_of(const Tensor& table) {
+  const int64_t rows = table.dim_size(0);
+  return rows ? table.NumElements() / rows : 0;
+}
+
 // Variables under their locks, taken in one order so that two ops never wait for each other.
 class Variables {
  public:
   // The first `tables` of the inputs are of the type, the others, an optimizer's state, are float.
   Variables(OpKernelContext* c, const std::vector<int>& inputs, size_t tables, DataType dtype,
             bool for_writing)
-      : for_writing_(for_writing) {
+      : is_exclusive_(for_writing) {
     for (const int input : inputs) {
       tensorflow::core::RefCountPtr<tensorflow::Var> variable;
       status_ = LookupResource(c, HandleFromInput(c, input), &variable);
       if (!status_.ok()) return;
       variables_.push_back(std::move(variable));
     }
-    for (const auto& variable : variables_) locked_.push_back(variable->mu());
-    std::sort(locked_.begin(), locked_.end());
-    locked_.erase(std::unique(locked_.begin(), locked_.end()), locked_.end());
-    for (auto* mutex : locked_) for_writing ? mutex->lock() : mutex->lock_shared();
+    for (const auto& variable : variables_) mutexes_.push_back(variable->mu());
+    std::sort(mutexes_.begin(), mutexes_.end());
+    mutexes_.erase(std::unique(mutexes_.begin(), mutexes_.end()), mutexes_.end());
+    if (for_writing && mutexes_.size() < variables_.size()) {
+      mutexes_.clear();
+      status_ = InvalidArgument("The variables of an update must be different ones.");
+      return;
+    }
+    lock();
+    if (!for_writing) share_buffers();
     for (size_t i = 0; i < variables_.size(); i++) {
-      const auto& variable = variables_[i];
-      Tensor* const tensor = variable->tensor();
+      const Tensor& tensor = this->tensor(i);
       const DataType expected = i < tables ? dtype : tensorflow::DT_FLOAT;
-      if (!variable->is_initialized || tensor->dtype() != expected || tensor->dims() < 1) {
+      if (!variables_[i]->is_initialized || tensor.dtype() != expected || tensor.dims() < 1) {
         status_ = absl::FailedPreconditionError(
             absl::StrCat("A variable of the fused ops must be initialized, and ",
                          tensorflow::DataTypeString(expected),
-                         ". Received: dtype=", tensorflow::DataTypeString(tensor->dtype()), "."));
+                         ". Received: dtype=", tensorflow::DataTypeString(tensor.dtype()), "."));
         return;
       }
-      // Somebody still reads the buffer: it stays theirs.
-      if (for_writing && !variable->copy_on_read_mode.load() && !tensor->RefCountIsOne()) {
-        Tensor copy;
-        status_ = c->allocate_temp(expected, tensor->shape(), &copy);
-        if (!status_.ok()) return;
-        std::memcpy(copy.data(), tensor->data(), tensor->TotalBytes());
-        *tensor = copy;
-      }
-      if (for_writing) use_huge_pages(*tensor);
     }
   }
-  ~Variables() {
-    for (auto* mutex : locked_) for_writing_ ? mutex->unlock() : mutex->unlock_shared();
-  }
+  ~Variables() { unlock(); }
   Variables(const Variables&) = delete;
   Variables& operator=(const Variables&) = delete;
 
   const absl::Status& status() const { return status_; }
   const Tensor& tensor(size_t i) const { return *variables_[i]->tensor(); }
   size_t count() const { return variables_.size(); }
+  std::vector<Tensor> first(size_t count) const {
+    std::vector<Tensor> tensors;
+    for (size_t i = 0; i < count; i++) tensors.push_back(tensor(i));
+    return tensors;
+  }
   int64_t rows(size_t i) const { return tensor(i).dim_size(0); }
-  int64_t width(size_t i) const {
-    const int64_t rows = this->rows(i);
-    return rows ? tensor(i).NumElements() / rows : 0;
+  int64_t width(size_t i) const { return width_of(tensor(i)); }
+
+  // To be called before a variable is written to: where somebody still reads its buffer, that stays
+  // theirs, and the variable gets a copy.
+  absl::Status make_writable(OpKernelContext* c, size_t i) const {
+    Tensor* const tensor = variables_[i]->tensor();
+    if (!variables_[i]->copy_on_read_mode.load() && !tensor->RefCountIsOne()) {
+      Tensor copy;
+      TF_RETURN_IF_ERROR(c->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
+      std::memcpy(copy.data(), tensor->data(), tensor->TotalBytes());
+      *tensor = copy;
+    }
+    use_huge_pages(*tensor);
+    return absl::OkStatus();
   }
 
  private:
-  const bool for_writing_;
+  void lock() {
+    for (auto* mutex : mutexes_) is_exclusive_ ? mutex->lock() : mutex->lock_shared();
+    is_locked_ = true;
+  }
+  void unlock() {
+    if (!is_locked_) return;
+    for (auto* mutex : mutexes_) is_exclusive_ ? mutex->unlock() : mutex->unlock_shared();
+    is_locked_ = false;
+  }
+
+  // TensorFlow's sparse updates set a mode in which they write to a buffer whoever shares it, as
+  // every reader is to copy it. Out of that mode they, too, copy a buffer that somebody shares.
+  void share_buffers() {
+    const auto copies = [](const auto& variable) { return variable->copy_on_read_mode.load(); };
+    if (std::none_of(variables_.begin(), variables_.end(), copies)) return;
+    unlock();
+    is_exclusive_ = true;
+    lock();
+    for (const auto& variable : variables_) variable->copy_on_read_mode.store(false);
+  }
+
+  bool is_exclusive_, is_locked_ = false;
   absl::Status status_;
   std::vector<tensorflow::core::RefCountPtr<tensorflow::Var>> variables_;
-  std::vector<decltype(std::declval<tensorflow::Var>().mu())> locked_;
+  std::vector<decltype(std::declval<tensorflow::Var>().mu())> mutexes_;
 };
 
 inline void shard(OpKernelContext* c, int64_t count, int64_t cost,

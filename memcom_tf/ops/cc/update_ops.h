@@ -39,6 +39,7 @@ class SparseUpdateOp : public OpKernel {
     OP_REQUIRES(c, outside < 0,
                 InvalidArgument("A gradient's rows must be in [0, ", rows,
                                 "). Received: row=", ids.at(outside)));
+    for (size_t i = 0; i < variables.count(); i++) OP_REQUIRES_OK(c, variables.make_writable(c, i));
     Updated<T> table{};
     OP_REQUIRES_OK(c, bind_update(variables, shape_, 0, 1, hyper.flat<float>().data(), &table));
     const T* const gradient = static_cast<const T*>(values.data());
