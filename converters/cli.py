@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--ratio", type=float, help="train MEmCom, so many times smaller, instead of a full table"
     )
+    _add_resume(train)
     train.set_defaults(run=ranker_commands.train)
 
     compress = subparsers.add_parser(
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     compress.add_argument("--save-model", type=Path, metavar="MODEL.keras", help="save that too")
     _add_loading(compress)
+    _add_resume(compress)
     compress.set_defaults(run=ranker_commands.compress)
 
     convert = subparsers.add_parser(
@@ -196,6 +198,14 @@ def _add_interactions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-k", type=int, default=10, help="length of the ranked list (10)")
     parser.add_argument("--force", action="store_true", help="replace the output if it exists")
+
+
+def _add_resume(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from OUTPUT.checkpoint, which a run that was killed has left",
+    )
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:

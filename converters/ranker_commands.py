@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from memcom_tf.errors import message
+from memcom_tf.files import check_writable
 
 from .commands import DONE, FAILED, load_model, require_file
+
+_OVERHEAD = 16_384
+"""Bytes of a ranker's file beside its table, about."""
 
 
 def train(options: argparse.Namespace) -> int:
@@ -19,16 +26,25 @@ def train(options: argparse.Namespace) -> int:
     _check_output(options.output, options.force, ".keras")
     require_file(options.interactions)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from memcom_tf.models import save_model
     from memcom_tf.training import TrainingSettings, train_ranker
 
     split = _split(options, None)
     settings = TrainingSettings(seed=options.seed, k=options.k)
     if options.epochs is not None:
         settings = replace(settings, epochs=options.epochs)
+    values = split.vocabulary.input_dim * options.width
+    check_writable(options.output, int(4 * values / (options.ratio or 1)) + _OVERHEAD)
+    checkpoint = _checkpoint_of(options)
     trained = train_ranker(
-        split, width=options.width, ratio=options.ratio, settings=settings, verbose=2
+        split,
+        width=options.width,
+        ratio=options.ratio,
+        settings=settings,
+        checkpoint=checkpoint / "training.npz",
+        verbose=2,
     )
-    _save_model(trained.model, options.output)
+    _save_or_rescue(options.output, lambda path: save_model(trained.model, path), checkpoint)
     best = trained.record["best"]
     print(f"{options.output}: nDCG@{options.k} on validation {best:.4f}")
     return DONE
@@ -42,6 +58,7 @@ def compress(options: argparse.Namespace) -> int:
     require_file(options.interactions)
     model = load_model(options)
     from memcom_tf.compression import SETTINGS, compress_ranker
+    from memcom_tf.models import save_model
 
     from .conversion import convert
     from .display import show_compression, show_report, show_verification
@@ -53,12 +70,17 @@ def compress(options: argparse.Namespace) -> int:
     settings = replace(SETTINGS, seed=options.seed, k=options.k)
     if options.epochs is not None:
         settings = replace(settings, epochs=options.epochs)
+    if options.max_bytes is not None:
+        check_writable(options.output, options.max_bytes)
+    split = _split(options, model)
+    checkpoints = _checkpoint_of(options)
     compression = compress_ranker(
         model,
-        _split(options, model),
+        split,
         max_bytes=options.max_bytes,
         ratio=options.ratio,
         settings=settings,
+        checkpoints=checkpoints,
         report=lambda line: print(line, flush=True),
     )
     show_compression(compression)
@@ -69,10 +91,72 @@ def compress(options: argparse.Namespace) -> int:
         print(f"memcom: {options.output} was not written", file=sys.stderr)
         return FAILED
     if options.save_model is not None:
-        _save_model(compression.model, options.save_model)
-    conversion.save(options.output, overwrite=options.force)
+        _save_or_rescue(options.save_model, lambda path: save_model(compression.model, path), None)
+    _save_or_rescue(
+        options.output, lambda path: conversion.save(path, overwrite=options.force), checkpoints
+    )
     show_report(conversion.report)
     return DONE
+
+
+def _checkpoint_of(options: argparse.Namespace) -> Path:
+    """The folder beside the output that a run which is killed leaves, empty unless resumed."""
+    folder: Path = options.output.with_name(f"{options.output.name}.checkpoint")
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise NotADirectoryError(
+            message("The place of checkpoints must be a folder.", "Move it.", path=str(folder))
+        )
+    if options.resume:
+        found = f"going on from {folder}" if folder.is_dir() else f"{folder} is not there"
+        print(f"memcom: {found}{'' if folder.is_dir() else ', starting anew'}", file=sys.stderr)
+    elif folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _save_or_rescue(output: Path, save: Callable[[Path], object], checkpoints: Path | None) -> None:
+    """Saves a file, or saves it elsewhere and says where: hours of training may be in it.
+
+    The checkpoints go once the file is safe, also to make room for it.
+    """
+    try:
+        save(output)
+    except OSError as error:
+        folder = Path(tempfile.mkdtemp(prefix="memcom-"))
+        try:
+            save(folder / output.name)
+        except OSError as second:
+            shutil.rmtree(folder, ignore_errors=True)
+            action = f"Make room{', and go on with --resume' if checkpoints else ''}."
+            raise OSError(
+                message(
+                    "The output must be written.",
+                    action,
+                    path=str(output),
+                    error=str(error),
+                    error_of_temporary_folder=str(second),
+                )
+            ) from error
+        _remove(checkpoints)
+        try:
+            save(output)
+        except OSError:
+            raise OSError(
+                message(
+                    "The output must be written.",
+                    f"It was saved as {folder / output.name}: make room, and move it.",
+                    path=str(output),
+                    error=str(error),
+                )
+            ) from error
+        shutil.rmtree(folder, ignore_errors=True)
+    _remove(checkpoints)
+
+
+def _remove(checkpoints: Path | None) -> None:
+    if checkpoints is not None:
+        shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 def parse_bytes(text: str) -> int:
@@ -121,12 +205,4 @@ def _check_output(path: Path, force: bool, suffix: str) -> None:
         raise FileNotFoundError(
             message("The folder of the output must exist.", "", path=str(path.parent))
         )
-
-
-def _save_model(model: Any, path: Path) -> None:
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.keras")
-    try:
-        model.save(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    check_writable(path)

@@ -28,7 +28,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from memcom_tf import FullEmbedding, MEmComEmbedding
+from memcom_tf import FullEmbedding, MEmComEmbedding, save_model
 from memcom_tf._keras import keras
 from memcom_tf.compression import SETTINGS, compress_ranker
 from memcom_tf.converters import CompressedModelFile, convert
@@ -277,7 +277,7 @@ def main() -> None:
     for number, recipe in enumerate(recipes(split.vocabulary.input_dim), start=2):
         console.rule(f"{number}. Train and export: {recipe.name}")
         model = train(recipe, split, options.seed, options.epochs)
-        model.save(options.output / f"{recipe.name}.keras")
+        save_model(model, options.output / f"{recipe.name}.keras")
         trained[recipe.name] = model
         for name, weights in recipe.files.items():
             path = options.output / f"{name.replace(' ', '_').lower()}.tflite"
@@ -292,7 +292,7 @@ def main() -> None:
         report=lambda line: console.print(line, highlight=False, soft_wrap=True),
     )
     console.print(str(small), highlight=False, soft_wrap=True)
-    small.model.save(options.output / "compressed.keras")
+    save_model(small.model, options.output / "compressed.keras")
     path = options.output / "compressed.tflite"
     models.append(measure("compressed, 16x", small.model, path, "int8", small.split))
     console.rule("7. Compare")

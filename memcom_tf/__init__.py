@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ResidualQuantizedEmbedding,
         TruncatedEmbedding,
     )
+    from memcom_tf.models import save_model
     from memcom_tf.training import fine_tune
     from memcom_tf.vocabulary import Vocabulary
 
@@ -48,6 +49,7 @@ __all__ = [
     "Vocabulary",
     "compress",
     "fine_tune",
+    "save_model",
 ]
 
 _HOMES = {
@@ -55,6 +57,7 @@ _HOMES = {
     "Vocabulary": "memcom_tf.vocabulary",
     "compress": "memcom_tf.compression",
     "fine_tune": "memcom_tf.training",
+    "save_model": "memcom_tf.models",
 }
 _MODULES = ("converters", "datasets", "evaluation", "layers", "models", "ops", "optimizers")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -42,6 +43,7 @@ def compress_ranker(
     settings: TrainingSettings = SETTINGS,
     candidates: Sequence[Candidate] | None = None,
     finalists: int = 2,
+    checkpoints: str | os.PathLike[str] | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Compression:
     """Compresses a trained ranker so that its file fits a number of bytes.
@@ -64,6 +66,8 @@ def compress_ranker(
         settings: How to train.
         candidates: Methods to try, of any size; None takes those of `candidates_for`.
         finalists: How many candidates are trained, at most.
+        checkpoints: A folder to keep the state of the trainings in, and to go on from; see
+            `memcom_tf.training.train`. It is made, and may be deleted afterwards.
         report: Called with a line for each thing done.
 
     Returns:
@@ -77,7 +81,7 @@ def compress_ranker(
             not installed.
     """
     split, limit, original_bytes = _checked(model, interactions, max_bytes, ratio)
-    work = Trials(model, split, settings, report)
+    work = Trials(model, split, settings, report, checkpoints)
     tried = work.in_closed_form(limit, candidates)
     if not tried:
         raise invalid(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,8 +59,12 @@ class Trials:
         split: Split,
         settings: TrainingSettings,
         report: Callable[[str], None],
+        checkpoints: str | os.PathLike[str] | None = None,
     ) -> None:
         assert model.vocabulary is not None
+        self._checkpoints = None if checkpoints is None else Path(checkpoints)
+        if self._checkpoints is not None:
+            self._checkpoints.mkdir(exist_ok=True)
         self.model, self.split, self.settings, self.report = model, split, settings, report
         self._orders: dict[tuple[int, int], Vocabulary] = {}
         self._splits: dict[str, Split] = {model.vocabulary.fingerprint: split}
@@ -218,7 +225,11 @@ class Trials:
         num_negatives = student.num_negatives
         if num_negatives is None and vocabulary.input_dim >= LARGE_CATALOGUE:
             student.num_negatives = NUM_NEGATIVES
-        record = train(student, split, self.settings, teacher=teacher)
+        checkpoint = None
+        if self._checkpoints is not None:
+            name = hashlib.sha256(str(trial.candidate).encode()).hexdigest()[:16]
+            checkpoint = self._checkpoints / f"{name}.npz"
+        record = train(student, split, self.settings, teacher=teacher, checkpoint=checkpoint)
         student.num_negatives = num_negatives
         ndcg = record["best"]
         self.report(f"{trial.candidate}: nDCG {ndcg:.4f} after {self.epochs} epochs")

@@ -12,6 +12,7 @@ from memcom_tf._keras import keras
 from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.models.holes import Integers, without_holes
 from memcom_tf.models.negatives import EXCLUDED, Negatives, NegativeSampler
+from memcom_tf.models.replicas import num_replicas
 from memcom_tf.models.softmax import cross_entropy
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
@@ -102,7 +103,8 @@ class CatalogueRanker(keras.Model):
         self.build_once()
         with tf.GradientTape() as tape:
             loss = self._cross_entropy(history, target)
-            total = loss + sum(self.losses) if self.losses else loss
+            # What every replica adds counts once.
+            total = loss + sum(self.losses) / num_replicas() if self.losses else loss
             scaled = self.optimizer.scale_loss(total) if self._scales_loss else total
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
@@ -110,14 +112,17 @@ class CatalogueRanker(keras.Model):
             # Keras' LossScaleOptimizer overlooks what overflowed in the rows of a sparse gradient.
             gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self._loss_mean.update_state(loss)
-        return {"loss": self._loss_mean.result()}
+        return self._noted(loss)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """The loss on `(history, target)`."""
         history, target = data[:2]
         self.build_once()
-        self._loss_mean.update_state(self._cross_entropy(history, target, False))
+        return self._noted(self._cross_entropy(history, target, False))
+
+    def _noted(self, loss: Any) -> dict[str, Any]:
+        # The metric is the mean over the replicas of what is their parts.
+        self._loss_mean.update_state(loss * num_replicas())
         return {"loss": self._loss_mean.result()}
 
     @property

@@ -7,11 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from memcom_tf.models.negatives import Negatives
+from memcom_tf.models.replicas import over_replicas
 from memcom_tf.vocabulary import PADDING_ID
 
 
 def cross_entropy(logits: Any, target: Any, negatives: Negatives | None) -> Any:
-    """Mean cross-entropy of the targets of all examples.
+    """Mean cross-entropy of the targets of all examples, those of other replicas included.
 
     Args:
         logits: What `NextItemRanker.candidate_logits` returned.
@@ -19,7 +20,7 @@ def cross_entropy(logits: Any, target: Any, negatives: Negatives | None) -> Any:
         negatives: What was drawn; None where the logits are of the whole catalogue.
 
     Returns:
-        A float32 scalar.
+        A float32 scalar. Of several replicas it is this one's part: their sum is the mean.
     """
     if negatives is None:
         positive = tf.gather(logits, target, batch_dims=1)
@@ -32,4 +33,4 @@ def cross_entropy(logits: Any, target: Any, negatives: Negatives | None) -> Any:
         total = positive + tf.nn.softplus(others - positive)
     present = tf.cast(target != PADDING_ID, tf.float32)
     losses = tf.reduce_sum((total - positive) * present)
-    return tf.math.divide_no_nan(losses, tf.reduce_sum(present))
+    return tf.math.divide_no_nan(losses, over_replicas(tf.reduce_sum(present)))

@@ -38,6 +38,7 @@ _FLAGS = (
 _COMPILE_SECONDS = 600.0
 _LOCK_SECONDS = _COMPILE_SECONDS + 60.0
 _LINES_SHOWN = 20
+_MOST_LINKS = 40
 
 
 class BuildError(RuntimeError):
@@ -137,7 +138,7 @@ def build(force: bool = False, *, sources: Path | None = None, temporary: bool =
         if not temporary:
             raise BuildError(
                 message(
-                    "The cache must be a folder that you, and only you, can write to.",
+                    "Only you must be able to write to the cache, and to the folders above it.",
                     f"Name another one in the environment variable {CACHE_VARIABLE}.",
                     cache=str(library.parent),
                     error=str(error),
@@ -184,8 +185,8 @@ def _build_in_turn(library: Path, sources: Path, force: bool) -> Path:
     folder.parent.parent.mkdir(parents=True, exist_ok=True)
     for private in (folder.parent, folder):
         private.mkdir(mode=0o700, exist_ok=True)
-    if not _is_private(folder):
-        raise PermissionError(f"{folder} belongs to, or can be written by, somebody else")
+    if (unsafe := _unsafe_folder(folder)) is not None:
+        raise PermissionError(f"{unsafe} belongs to, or can be written by, somebody else")
     lock = folder / ".lock"
     try:
         with FileLock(lock, timeout=_LOCK_SECONDS):
@@ -287,9 +288,57 @@ def _key(sources: Path) -> str:
 
 def _is_private(folder: Path) -> bool:
     """Whether nobody else can put a library there, as loading one runs its code."""
-    status = folder.stat()
+    return _unsafe_folder(folder) is None
+
+
+def _unsafe_folder(folder: Path) -> Path | None:
+    """The first folder on the way to this one that somebody else owns or can write to.
+
+    Who can write to a folder can put another one in the place of what is in it. As `sshd` checks
+    the way to a file of keys, of symbolic links too.
+    """
+    way, links = list(reversed(folder.absolute().parts)), 0
+    reached = Path(way.pop())
+    while True:
+        status = reached.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            links += 1
+            if links > _MOST_LINKS:
+                return reached
+            way += reversed(Path(os.readlink(reached)).parts)
+            reached = reached.parent
+        elif not _is_ours(status, is_last=not way):
+            return reached
+        if not way:
+            return None
+        # An absolute link starts anew; `..` is one above what was reached, links resolved.
+        step = way.pop()
+        reached = reached.parent if step == os.pardir else reached / step
+
+
+def _is_ours(status: os.stat_result, is_last: bool) -> bool:
     # What root put there is as good: an image may be shipped with a cache.
-    return status.st_uid in (os.getuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if status.st_uid not in (os.getuid(), 0):
+        return False
+    # In a sticky folder, such as /tmp, everybody may add, and only owners may replace.
+    if status.st_mode & stat.S_ISVTX and not is_last:
+        return True
+    if status.st_mode & stat.S_IWOTH:
+        return False
+    return not status.st_mode & stat.S_IWGRP or (not is_last and _is_own_group(status.st_gid))
+
+
+def _is_own_group(gid: int) -> bool:
+    """Whether it is the group that many systems give to a user alone."""
+    import grp
+    import pwd
+
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(os.getuid())
+    except KeyError:
+        return False
+    members = {*group.gr_mem} <= {user.pw_name}
+    return gid == user.pw_gid and group.gr_name == user.pw_name and members
 
 
 def _checksum_path(library: Path) -> Path:

@@ -133,7 +133,7 @@ class LookupGradient:
         # By graph: a tensor of one branch of a conditional cannot be used in the other.
         self._slices: dict[Any, list[tuple[Array, Array]]] = {}
         self._updates: dict[Any, Any] = {}
-        self._readers: list[Any] = []  # ops of graphs that read the snapshot
+        self._uses = _uses_of(op.outputs[1])
 
     @property
     def updates_in_place(self) -> bool:
@@ -143,7 +143,7 @@ class LookupGradient:
         read, or asked for again, and where it has been read its slices are at hand.
         """
         here = _graph()
-        used = here is None or here in self._slices or here in self._updates
+        used = here is None or here in self._slices or here in self._uses.updates
         return bool(self._attributes["updates_in_place"]) and not used
 
     def shape(self, table: int) -> tf.TensorShape:
@@ -185,10 +185,17 @@ class LookupGradient:
         return found
 
     def _read_by(self, op: Any) -> None:
-        """Has an op run before the update, which overwrites what it reads."""
-        self._readers.append(op)
-        if (update := self._updates.get(op.graph)) is not None:
+        """Keeps what an op reads from being overwritten by the update."""
+        self._uses.readers.append(op)
+        update = self._uses.updates.get(op.graph)
+        if update is None:
+            return
+        if update is self._updates.get(op.graph):
             update._add_control_input(op)
+        else:
+            # Of another gradient of the lookup (a persistent tape has several): what this one is
+            # made of may come after the update, which then must not write to what it read.
+            update._set_attr("updates_in_place", tf.compat.v1.AttrValue(b=False))
 
     def update(self, rule: str, states: Sequence[Sequence[tf.Variable]], hyper: Array) -> None:
         """Updates every table in the op that computes the gradient, which is never written down.
@@ -199,8 +206,8 @@ class LookupGradient:
             hyper: Hyper-parameters `[tables, n]` of each table, float32.
         """
         assert self._inputs is not None
-        with tf.control_dependencies(self._readers):
-            self._updates[_graph()] = _ops().memcom_lookup_snapshot_update(
+        with tf.control_dependencies(self._uses.readers):
+            update = _ops().memcom_lookup_snapshot_update(
                 tables=self._tables,
                 **self._inputs,
                 states=[state.handle for of_table in states for state in of_table],
@@ -208,6 +215,23 @@ class LookupGradient:
                 rule=rule,
                 **self._attributes,
             )
+        self._updates[_graph()] = self._uses.updates[_graph()] = update
+
+
+class _Uses:
+    """Who reads a snapshot, and who overwrites it, in the graphs that are being made."""
+
+    def __init__(self) -> None:
+        self.readers: list[Any] = []
+        self.updates: dict[Any, Any] = {}
+
+
+def _uses_of(snapshot: Array) -> _Uses:
+    """What all gradients of a lookup share."""
+    if not hasattr(snapshot, "memcom_uses"):
+        snapshot.memcom_uses = _Uses()
+    uses: _Uses = snapshot.memcom_uses
+    return uses
 
 
 def _graph() -> Any | None:
@@ -240,7 +264,12 @@ class PendingSlices(SummedSlices):
     @property
     def dense_shape(self) -> Array:
         """Shape of the table."""
-        return tf.constant(self._pending_shape.as_list(), tf.int64)
+        return tf.constant(self._pending_shape.as_list(), self._shape_dtype)
+
+    @property
+    def _shape_dtype(self) -> tf.DType:
+        # As TensorFlow's own, with which the other branch of a conditional has to agree.
+        return tf.int32 if max(self._pending_shape) < 2**31 else tf.int64
 
     @property
     def shape(self) -> tf.TensorShape:
@@ -278,7 +307,7 @@ class PendingSlices(SummedSlices):
             shape=self._pending_shape,
             dtype=self.dtype,
             indices_dtype=tf.int64,
-            dense_shape_dtype=tf.int64,
+            dense_shape_dtype=self._shape_dtype,
         )
 
     def consumers(self) -> list[Any]:
@@ -292,7 +321,12 @@ class PendingSlices(SummedSlices):
 @tf.RegisterGradient("Memcom>LookupAndSnapshot")
 def _gradient_of_lookup(op: Any, gradient: Array, _: Any) -> list[Any]:
     lookup_gradient = LookupGradient(op, gradient)
-    tables = [PendingSlices(lookup_gradient, table) for table in range(lookup_gradient.num_tables)]
+    tables: list[Any] = [
+        PendingSlices(lookup_gradient, table) for table in range(lookup_gradient.num_tables)
+    ]
+    if isinstance(op, tf.Operation):
+        # Not of a tape but of a whole graph, whose results are read when it is no longer at hand.
+        tables = [SummedSlices(t.values, t.indices, t.dense_shape) for t in tables]
     weights = None
     if op.get_attr("weighted") and not _is_skipped(op, lookup_gradient.num_tables + 2):
         weights = lookup_gradient.by_weights()

@@ -165,7 +165,8 @@ def as_weights(weights: Array, ids: Array, dtype: str) -> Array:
         The weights.
 
     Raises:
-        ValueError: Where the shapes differ, or only one of both is ragged.
+        ValueError: Where the shapes or the row splits differ, or only one of both is ragged.
+        tf.errors.InvalidArgumentError: The same in a graph that was traced without knowing them.
     """
     if not isinstance(weights, tf.RaggedTensor):
         weights = tf.convert_to_tensor(weights)
@@ -177,7 +178,41 @@ def as_weights(weights: Array, ids: Array, dtype: str) -> Array:
             ids=tuple(ids.shape),
             weights=tuple(weights.shape),
         )
-    return tf.cast(weights, dtype)
+    weights = tf.cast(weights, dtype)
+    if not isinstance(ids, tf.RaggedTensor):
+        if ids.shape.is_fully_defined() and weights.shape.is_fully_defined():
+            return weights
+        return _alike(weights, tf.shape(ids), tf.shape(weights), "the shape")
+    if ids.ragged_rank != weights.ragged_rank:
+        raise invalid(
+            "`weights` must have the row splits of the ids.",
+            ids_ragged_rank=ids.ragged_rank,
+            weights_ragged_rank=weights.ragged_rank,
+        )
+    values = weights.flat_values
+    pairs = zip(ids.nested_row_splits, weights.nested_row_splits, strict=True)
+    for splits, of_weights in pairs:
+        if splits is not of_weights:
+            values = _alike(values, splits, of_weights, "the row splits")
+    values = _alike(values, tf.shape(ids.flat_values), tf.shape(values), "the shape")
+    return ids.with_flat_values(values)
+
+
+def _alike(weights: Array, of_ids: Array, of_weights: Array, what: str) -> Array:
+    """The weights, which must be laid out as the ids. NaN under XLA, which drops assertions."""
+    must = f"`weights` must have {what} of the ids."
+    sizes = tf.size(of_ids), tf.size(of_weights)
+    count = tf.minimum(*sizes)
+    same = tf.cast(of_ids[:count], tf.int64) == tf.cast(of_weights[:count], tf.int64)
+    fits = (sizes[0] == sizes[1]) & tf.reduce_all(same)
+    if tf.executing_eagerly():
+        if not fits:
+            raise invalid(must, ids=of_ids.numpy().tolist(), weights=of_weights.numpy().tolist())
+        return weights
+    check = tf.debugging.Assert(fits, [must, "Received: ids =", of_ids, "weights =", of_weights])
+    with tf.control_dependencies([check]):
+        weights = tf.identity(weights)
+    return tf.where(fits, weights, tf.constant(float("nan"), weights.dtype))
 
 
 def combine(vectors: Array, weights: Array | None, combiner: str) -> Array:

@@ -70,6 +70,12 @@ class TrainingBatches:
             else:
                 yield self._sets.cut(rows, self._rng)
 
+    def skip(self, epochs: int) -> None:
+        """Leaves out the next epochs, as a training that goes on has seen them."""
+        for _ in range(epochs):
+            for _ in self.epoch():
+                pass
+
     def dataset(self) -> tf.data.Dataset:
         """All epochs, one after the other, without end."""
 

@@ -10,6 +10,7 @@ from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.layers.codebook import CodebookEmbedding
 from memcom_tf.models import NextItemRanker
+from memcom_tf.models.replicas import mean_over_replicas, num_replicas
 from memcom_tf.models.softmax import cross_entropy
 
 
@@ -120,11 +121,12 @@ class DistilledRanker(keras.Model):
                 soft = tf.nn.softmax_cross_entropy_with_logits(
                     labels=tf.stop_gradient(tf.nn.softmax(known)), logits=logits
                 )
-                loss = (1 - self.share) * hard + self.share * tf.reduce_mean(soft)
-            total = loss + sum(self.student.losses) if self.student.losses else loss
+                loss = (1 - self.share) * hard + self.share * mean_over_replicas(soft)
+            regularization = sum(self.student.losses) / num_replicas()
+            total = loss + regularization
         variables = self.student.trainable_variables
         gradients = tape.gradient(total, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self._loss_mean.update_state(loss)
-        self._cross_entropy_mean.update_state(hard)
+        self._loss_mean.update_state(loss * num_replicas())
+        self._cross_entropy_mean.update_state(hard * num_replicas())
         return {metric.name: metric.result() for metric in self.metrics}

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
+from memcom_tf.models.replicas import mean_over_replicas, num_replicas, over_replicas
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.tables import check_positive
 
@@ -109,7 +110,7 @@ class _FineTuned(keras.Model):
     """A model with the loss of `fine_tune`."""
 
     def __init__(self, model: Any, original: Any, loss: Any, share: float) -> None:
-        super().__init__()
+        super().__init__(name="fine_tuned")  # TensorFlow's scopes take no underscore in front
         self.trained, self.target_loss, self.share = model, loss, share
         # Kept from Keras, which would train it.
         self._original = (original,)
@@ -128,7 +129,7 @@ class _FineTuned(keras.Model):
         """One step on `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
         with tf.GradientTape() as tape:
             loss = self._loss(data, training=True)
-            total = loss + sum(self.trained.losses) if self.trained.losses else loss
+            total = loss + sum(self.trained.losses) / num_replicas()
         variables = self.trained.trainable_variables
         gradients = tape.gradient(total, variables)
         self.optimizer.apply_gradients(
@@ -141,7 +142,8 @@ class _FineTuned(keras.Model):
         return self._noted(self._loss(data, training=False))
 
     def _noted(self, loss: Any) -> dict[str, Any]:
-        self._mean.update_state(loss)
+        # Of several replicas the losses are parts, whose mean the metric takes.
+        self._mean.update_state(loss * num_replicas())
         return {"loss": self._mean.result()}
 
     def _loss(self, data: Any, training: bool) -> Any:
@@ -175,7 +177,7 @@ class _FineTuned(keras.Model):
             else:  # a function, which gives a loss for each example
                 of_examples = self.target_loss(target, output)
                 weights = 1.0 if weight is None else tf.cast(weight, of_examples.dtype)
-                losses.append(tf.reduce_mean(of_examples * weights))
+                losses.append(mean_over_replicas(of_examples * weights))
         return tf.add_n(losses)
 
 
@@ -193,8 +195,11 @@ def _relative_squared_error(wanted: Any, found: Any) -> Any:
     shares = []
     for target, output in zip(targets, outputs, strict=True):
         target = tf.stop_gradient(tf.cast(target, tf.float32))
-        squared = tf.reduce_mean(tf.math.squared_difference(tf.cast(output, tf.float32), target))
-        variance = tf.math.reduce_variance(target)
+        squared = mean_over_replicas(
+            tf.math.squared_difference(tf.cast(output, tf.float32), target)
+        )
+        mean = over_replicas(mean_over_replicas(target))
+        variance = over_replicas(mean_over_replicas(tf.math.squared_difference(target, mean)))
         shares.append(squared / tf.where(variance > 0, variance, 1.0))
     return tf.add_n(shares) / len(shares)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +80,7 @@ def train_ranker(
     width: int = 64,
     ratio: float | None = None,
     settings: TrainingSettings | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     verbose: int = 0,
 ) -> TrainedRanker:
     """Trains a ranker of the recipe, with a full table or, where that is too large, with MEmCom.
@@ -92,6 +94,7 @@ def train_ranker(
         width: Width of an embedding.
         ratio: How many times smaller than a full table; None trains a full one.
         settings: How to train; None takes the defaults.
+        checkpoint: A file to keep the state of the training in, and to go on from; see `train`.
         verbose: As of `keras.Model.fit`.
 
     Returns:
@@ -117,7 +120,8 @@ def train_ranker(
         embedding = memcom_of(split.vocabulary.input_dim, width, ratio)
         split = by_similarity(split, embedding.num_buckets, width, embedding.num_unshared)
     model = new_ranker(split, embedding, width=width)
-    return TrainedRanker(model, split, train(model, split, settings, verbose=verbose))
+    record = train(model, split, settings, checkpoint=checkpoint, verbose=verbose)
+    return TrainedRanker(model, split, record)
 
 
 def memcom_of(input_dim: int, width: int, ratio: float) -> MEmComEmbedding:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from memcom_tf.models import NextItemRanker
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.tables import check_positive
 from memcom_tf.training.batches import TrainingBatches
+from memcom_tf.training.checkpoint import Checkpoint, TrainingState, fingerprint
 from memcom_tf.training.distillation import DistilledRanker
 
 SCALARS = ("multiplier", "bias", "scale", "recency", "gate")
@@ -98,6 +100,7 @@ def train(
     settings: TrainingSettings | None = None,
     *,
     teacher: NextItemRanker | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     verbose: int = 0,
 ) -> dict[str, Any]:
     """Trains a ranker, and leaves it with its best weights on validation.
@@ -115,6 +118,9 @@ def train(
             validation are looked at.
         settings: How to train; None takes the defaults.
         teacher: A trained ranker with the same ids, whose scores are learned too.
+        checkpoint: A file that is written after every evaluation. If it is there, training goes on
+            from it, and is at its end where it was finished: delete it afterwards. The order of
+            the batches is that of a training in one go; what is drawn at random is not.
         verbose: As of `keras.Model.fit`.
 
     Returns:
@@ -123,7 +129,8 @@ def train(
         the start.
 
     Raises:
-        ValueError: If there is no validation example, or ids do not fit.
+        ValueError: If there is no validation example, ids do not fit, or the checkpoint is that of
+            another training.
 
     Example:
         >>> from memcom_tf.datasets import Interactions
@@ -152,18 +159,46 @@ def train(
     examples = some_of(split.validation, settings)
     ways = () if teacher is None else _WAYS
     best = _BestWeights(model, examples, settings, epochs, every, ways)
-    if epochs:
+    done = 0
+    if checkpoint is not None and epochs:
+        model.build_once()
+        file = Checkpoint(checkpoint, _identity(model, split, settings, epochs, teacher))
+        done = best.keep_in(file, optimizer, trained.trainable_variables)
+        batches.skip(min(done, epochs))
+    if done < epochs:
         trained.fit(
             batches.dataset(),
+            initial_epoch=done,
             epochs=epochs,
             steps_per_epoch=len(batches),
             callbacks=[best],
             shuffle=False,  # the data set does it
             verbose=verbose,
         )
-    else:  # of which tf_keras knows nothing
+    elif not epochs:  # of which tf_keras knows nothing
         best.on_train_begin()
     return {"epoch": best.epoch, "ndcg": best.values, "best": best.ndcg, "way": best.way}
+
+
+def _identity(
+    model: NextItemRanker,
+    split: Split,
+    settings: TrainingSettings,
+    epochs: int,
+    teacher: NextItemRanker | None,
+) -> dict[str, Any]:
+    """What a checkpoint must have in common with a training that goes on from it."""
+    parts = (split.train, split.validation)
+    return {
+        "settings": asdict(settings),
+        "epochs": epochs,
+        "weights": [(tuple(w.shape), str(w.dtype)) for w in model.variables],
+        # A student is what its teacher and its shapes make it, up to the last bits.
+        "start": fingerprint(model.get_weights()) if teacher is None else "",
+        "data": fingerprint([a for part in parts for a in (part.history, part.target)]),
+        "vocabulary": split.vocabulary.fingerprint,
+        "teacher": None if teacher is None else fingerprint(teacher.get_weights()),
+    }
 
 
 def some_of(examples: Examples, settings: TrainingSettings) -> Examples:
@@ -195,9 +230,51 @@ class _BestWeights(keras.callbacks.Callback):
         self.ndcg, self.epoch, self.way = -1.0, 0, 1.0
         self._start: list[np.ndarray] = []
         self._weights: list[np.ndarray] = []
+        self._checkpoint: Checkpoint | None = None
+        self._state: list[Any] = []
+
+    def keep_in(self, checkpoint: Checkpoint, optimizer: Any, trained: Sequence[Any]) -> int:
+        """Writes checkpoints from now on, and takes up the training where the last one was.
+
+        Args:
+            checkpoint: The file.
+            optimizer: The optimizer, whose state is kept too.
+            trained: The variables that it trains.
+
+        Returns:
+            Epochs that are done.
+        """
+        optimizer.build(trained)
+        self._checkpoint = checkpoint
+        self._state = [*self.ranker.variables, *optimizer.variables]
+        state = checkpoint.load()
+        if state is None:
+            return 0
+        for variable, value in zip(self._state, state.arrays["state"], strict=True):
+            variable.assign(value)
+        self._start, self._weights = state.arrays["start"], state.arrays["best"]
+        self.values = {int(epoch): ndcg for epoch, ndcg in state.record["values"].items()}
+        self.ndcg, self.epoch, self.way = (state.record[name] for name in ("ndcg", "epoch", "way"))
+        if state.finished:
+            self.ranker.set_weights(self._weights)
+            return self.epochs
+        return state.epoch
+
+    def _save(self, epoch: int, finished: bool = False) -> None:
+        if self._checkpoint is None:
+            return
+        record = {"values": self.values, "ndcg": self.ndcg, "epoch": self.epoch, "way": self.way}
+        arrays = {
+            "state": [np.array(variable) for variable in self._state],
+            "start": self._start,
+            "best": self._weights,
+        }
+        self._checkpoint.save(TrainingState(epoch, finished, record, arrays))
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Evaluates what came; Keras calls this."""
+        if self.values:
+            return  # of a training that goes on
         self.ranker.build_once()
         self._start = self._current()
         self._evaluate(0)
@@ -226,6 +303,7 @@ class _BestWeights(keras.callbacks.Callback):
         evaluations = [number for number in self.values if number > self.epoch]
         if len(evaluations) >= self.settings.patience:
             self.model.stop_training = True
+        self._save(done)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Tries weights between, and puts the best back; Keras calls this."""
@@ -235,6 +313,7 @@ class _BestWeights(keras.callbacks.Callback):
                 self.ranker.set_weights(_between(self._start, end, way))
                 self._keep_if_best(self._ndcg(), last, way)
         self.ranker.set_weights(self._weights)
+        self._save(self.epochs, finished=True)
 
     def _evaluate(self, epoch: int) -> None:
         self.values[epoch] = self._ndcg()

@@ -304,6 +304,7 @@ class LookupUpdateOp : public LookupKernel<T> {
  public:
   explicit LookupUpdateOp(OpKernelConstruction* c) : LookupKernel<T>(c) {
     if (!c->status().ok()) return;  // there is no program
+    OP_REQUIRES_OK(c, c->GetAttr("updates_in_place", &overwrites_));
     OP_REQUIRES_OK(c, read_rule(c, &shape_, this->num_tables_));
     OP_REQUIRES(c, updates_in_place(this->program_),
                 InvalidArgument("Tables that are updated in one op must not be read for each "
@@ -368,10 +369,10 @@ class LookupUpdateOp : public LookupKernel<T> {
   // Makes a table writable. Where nobody but the variable and the snapshot has its buffer, as in
   // every plain step of training, that is updated, and the snapshot is of no more use. Else the
   // gradient is that of the snapshot, and what is updated is another buffer.
-  static absl::Status open_table(OpKernelContext* c, const Variables& variables, int table,
-                                 Snapshot* snapshot) {
+  absl::Status open_table(OpKernelContext* c, const Variables& variables, int table,
+                          Snapshot* snapshot) const {
     Tensor* const seen = &snapshot->tables[table];
-    if (seen->SharesBufferWith(variables.tensor(table))) {
+    if (overwrites_ && seen->SharesBufferWith(variables.tensor(table))) {
       *seen = Tensor();
       if (variables.tensor(table).RefCountIsOne())
         snapshot->is_overwritten = true;
@@ -408,6 +409,7 @@ class LookupUpdateOp : public LookupKernel<T> {
   }
 
   RuleShape shape_;
+  bool overwrites_;
 };
 
 }  // namespace memcom

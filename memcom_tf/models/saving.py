@@ -1,0 +1,50 @@
+"""Saving a model so that a file already there survives whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from memcom_tf.errors import invalid, message
+from memcom_tf.files import replacing
+
+
+def save_model(model: Any, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
+    """Saves a Keras model as `model.save` does, in one step.
+
+    Keras writes over the file that is there: a process that is killed, or a disk that is full,
+    leaves neither the old model nor the new one. Here the model is written beside the file, and
+    moved to its place when it is whole. Such a file that a killed process has left is removed by
+    the next call.
+
+    Args:
+        model: Any Keras model; the optimizer is saved too where it is compiled.
+        path: A file that ends in `.keras`, in a folder that exists.
+        overwrite: Whether to replace a file that is there.
+
+    Raises:
+        ValueError: If `path` does not end in `.keras`.
+        FileExistsError: If the file is there, and `overwrite` is False.
+        OSError: If the file cannot be written; the error names it, and what was there stays.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import keras
+        >>> from memcom_tf import FullEmbedding, save_model
+        >>> model = keras.Sequential([keras.Input((3,), dtype="int32"), FullEmbedding(10, 4)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "model.keras"
+        ...     save_model(model, path)
+        ...     keras.models.load_model(path).output_shape
+        (None, 3, 4)
+    """
+    target = Path(path)
+    if target.suffix != ".keras":
+        raise invalid("The file of a model must end in `.keras`.", path=str(path))
+    if target.exists() and not overwrite:
+        raise FileExistsError(
+            message("The file must not exist.", "Pass `overwrite=True`.", path=str(path))
+        )
+    with replacing(target) as beside:
+        model.save(beside)
