@@ -190,7 +190,7 @@ class LookupGradient:
         update = self._uses.updates.get(op.graph)
         if update is None:
             return
-        if update is self._updates.get(op.graph):
+        if op.graph in self._updates:
             update._add_control_input(op)
         else:
             # Of another gradient of the lookup (a persistent tape has several): what this one is

@@ -60,16 +60,16 @@ class Checkpoint:
             "finished": state.finished,
             "record": state.record,
         }
-        arrays = {
+        arrays: dict[str, Any] = {
             f"{name}/{number}": array
             for name, group in state.arrays.items()
             for number, array in enumerate(group)
         }
         described["counts"] = {name: len(group) for name, group in state.arrays.items()}
-        text = np.frombuffer(json.dumps(described).encode(), np.uint8)
+        arrays["state.json"] = np.frombuffer(json.dumps(described).encode(), np.uint8)
         try:
             with replacing(self.path) as beside, open(beside, "wb") as file:
-                np.savez(file, **{"state.json": text}, **arrays)
+                np.savez(file, **arrays)
         except OSError as error:
             # Training can end well without it: what was learned is not thrown away.
             warnings.warn(
