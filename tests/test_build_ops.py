@@ -496,3 +496,47 @@ def test_memcom_doctor_without_rich(tiny_here, capsys, monkeypatch):
     )
     assert main(["doctor"]) == 0
     assert json.loads(capsys.readouterr().out)["implementation"] == "native"
+
+
+def private(path):
+    path.mkdir(parents=True, mode=0o700)
+    path.chmod(0o700)
+    return path
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")
+@pytest.mark.parametrize("levels", [0, 1, 3])
+def test_a_cache_below_somebody_elses_folder_is_refused(levels, tmp_path):
+    top = private(tmp_path / "top")
+    cache = private(top.joinpath(*map(str, range(levels))) / "cache")
+    assert build._unsafe_folder(cache) is None
+    os.chown(top, 65534, 65534)
+    assert build._unsafe_folder(cache) == top
+
+
+@pytest.mark.parametrize(("mode", "is_safe"), [(0o755, 1), (0o777, 0), (0o757, 0), (0o1777, 1)])
+def test_a_cache_below_a_folder_that_all_can_write_to_is_refused(mode, is_safe, tmp_path):
+    """Unless it is sticky, as /tmp: then only owners replace what is in it."""
+    top = private(tmp_path / "top")
+    cache = private(top / "a" / "cache")
+    top.chmod(mode)
+    assert (build._unsafe_folder(cache) is None) == bool(is_safe)
+
+
+def test_the_cache_itself_must_not_be_open_to_a_group(tmp_path):
+    cache = private(tmp_path / "cache")
+    cache.chmod(0o770)
+    assert build._unsafe_folder(cache) == cache
+
+
+def test_folders_of_links_on_the_way_are_checked(tmp_path):
+    cache = private(tmp_path / "own" / "cache")
+    open_to_all = private(tmp_path / "open")
+    (open_to_all / "link").symlink_to(cache)
+    (private(tmp_path / "b") / "first").symlink_to(os.path.join("..", "open", "link"))
+    open_to_all.chmod(0o777)
+    assert build._unsafe_folder(tmp_path / "b" / "first") == open_to_all
+    open_to_all.chmod(0o755)
+    assert build._unsafe_folder(tmp_path / "b" / "first") is None
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert build._unsafe_folder(tmp_path / "loop") is not None

@@ -138,7 +138,7 @@ def build(force: bool = False, *, sources: Path | None = None, temporary: bool =
         if not temporary:
             raise BuildError(
                 message(
-                    "Only you must be able to write to the cache, and to the folders above it.",
+                    "The cache must be a folder that only you can write to, as the ones above.",
                     f"Name another one in the environment variable {CACHE_VARIABLE}.",
                     cache=str(library.parent),
                     error=str(error),

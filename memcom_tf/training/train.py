@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid, message
@@ -265,7 +266,7 @@ class _BestWeights(keras.callbacks.Callback):
             return
         record = {"values": self.values, "ndcg": self.ndcg, "epoch": self.epoch, "way": self.way}
         arrays = {
-            "state": [np.array(variable) for variable in self._state],
+            "state": [tf.convert_to_tensor(variable).numpy() for variable in self._state],
             "start": self._start,
             "best": self._weights,
         }

@@ -30,7 +30,9 @@ def ranker(embedding=None):
     table = embedding or MEmComEmbedding(
         30, 4, num_buckets=9, embeddings_regularizer=regularizer, name="items"
     )
-    return NextItemRanker(table, history_length=5, hidden_units=(6,))
+    made = NextItemRanker(table, history_length=5, hidden_units=(6,))
+    made.build_once()
+    return made
 
 
 def plain():

@@ -78,8 +78,9 @@ class LookupKernel : public OpKernel {
   absl::Status gradient_of(OpKernelContext* c, int first, const Call& call,
                            const float** gradient) const {
     const Tensor& tensor = c->input(first + 3);
-    const int64_t expected = call.lookup.bags.count * program_.output_dim;
-    if (tensor.NumElements() != expected)
+    TensorShape expected = call.bags_shape;
+    TF_RETURN_IF_ERROR(expected.AddDimWithStatus(program_.output_dim));
+    if (tensor.shape() != expected)
       return InvalidArgument("The gradient must have the shape of the vectors. Received: ",
                              tensor.shape().DebugString());
     *gradient = tensor.flat<float>().data();
