@@ -88,7 +88,7 @@ class Frozen(NamedTuple):
 
 
 def freeze(function: Any) -> Frozen:
-    """Turns the variables of a concrete function into constants; captures the large ones.
+    """Turns the variables of a concrete function into constants; captures tables and large ones.
 
     Products with trained matrices are in the form of `product_forms`, and checks of ids in that of
     `file_ids`.
@@ -96,23 +96,24 @@ def freeze(function: Any) -> Frozen:
     # A constant has the name of the placeholder that it takes the place of.
     origins = {placeholder.op.name: value for value, placeholder in function.graph.captures}
     variables = {id(variable.handle): variable for variable in function.graph.variables}
-    large = {
+    tables = {id(tensor) for tensor in _tensors.values()}
+    kept = {
         name: value
         for name, value in origins.items()
-        if _num_bytes(variables.get(id(value), value)) >= LARGE_BYTES
+        if id(value) in tables or _num_bytes(variables.get(id(value), value)) >= LARGE_BYTES
     }
     # What the public function does, with its converter's own list of what stays.
     data = convert_to_constants._FunctionConverterDataInEager(
         func=function,
         lower_control_flow=False,
         aggressive_inlining=False,
-        variable_names_denylist=set(large),
+        variable_names_denylist=set(kept),
     )
     graph_def, _ = convert_to_constants._replace_variables_by_constants(data)
     inputs = function.inputs[: len(function.inputs) - len(function.captured_inputs)]
     specs = [tf.TensorSpec(x.shape, x.dtype, x.op.name) for x in inputs]
     outputs = [tensor.name for tensor in function.outputs]
-    frozen = _traced(graph_def, specs, large, outputs, origins)
+    frozen = _traced(graph_def, specs, kept, outputs, origins)
     nodes = {node.name: node for node in frozen.graph.as_graph_def().node}
     ranks = {
         name: len(variables.get(id(value), value).shape)
