@@ -580,6 +580,9 @@ void refused_programs() {
   longer.push_back(0);
   expect(parses(good, {1.0f}) && !parses(longer, {1.0f}), "code that goes on", 0);
   expect(!parses(good, {1.0f, 1.0f}) && !parses(good, {}), "a constant a term", 0);
+  expect(!parses({}, {}) && !parses({10, 0, 0, 1, 2, 1, 1, 0}, {1.0f}), "no gathers", 0);
+  expect(!parses({10, 0, 2, 0, 2, 0, 0, 2, 0, 1, 2, 1, 1, 0}, {1.0f}), "a gather of no term", 0);
+  expect(!parses({10, 0, 1, 0, 1, 0, 1, 1 << 20, 1, 1, 0}, {1.0f}), "one value broadcast", 0);
   Program program;
   program.parse(good, {1.0f}, 1);
   expect(program.bind({10}, {2}).empty() && !program.bind({9}, {2}).empty(), "the last row", 0);

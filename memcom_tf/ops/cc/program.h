@@ -25,6 +25,7 @@ constexpr int kMaxSlots = 16;  // results of index arithmetic that are alive at 
 constexpr int kMaxGathers = 16;
 constexpr int kMaxTerms = 16;
 constexpr int kMaxFactors = 8;
+constexpr int64_t kMaxBroadcast = 1 << 16;  // values made of one, where no table is as wide
 constexpr int64_t kLargestInteger = int64_t{1} << 51;  // doubles divide exactly up to here
 
 enum class Operation : int64_t { kMod, kDiv, kMultiply, kAddConstant, kMinimum, kAdd, kSubtract };
@@ -197,7 +198,8 @@ inline std::string Program::parse(const std::vector<int64_t>& code,
       has_wide |= term.num_wide > 0;
       terms.push_back(term);
     }
-    if (in.good && !has_wide) return "a segment is wider than all of its factors";
+    if (in.good && !has_wide && width > kMaxBroadcast)
+      return "a segment is much wider than all of its factors";
     output_dim += width;
     if (output_dim >= (int64_t{1} << 31)) return "the vectors are too wide";
   }
