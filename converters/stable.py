@@ -6,6 +6,8 @@
   vector has the norm 0. The converter makes `1 / sqrt(x)` an RSQRT as well.
 - XNNPACK's SQRT is half as large again from 2^126 on, and its LOG infinite at 3e38.
 - FLOOR_DIV of floats stops at a division by 0; and there is none of 64-bit integers.
+- The sign of 0, for which `keras.ops.argmax` asks, is a bit of an integer, and runtimes have no AND
+  of bits.
 - Keras 3 adds a vector to ids, the offsets of fields in one table, as a BiasAdd, of which the
   converter writes that of floats alone.
 """
@@ -25,6 +27,7 @@ from .graph_def import Replacement, function_of, node_of, outputs_of, replaced
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 _LARGE = 2.0**125
+_SIGN_BIT = -(2**31)
 _FLOAT32, _INT32, _INT64 = (dtype.as_datatype_enum for dtype in (tf.float32, tf.int32, tf.int64))
 
 Nodes = Mapping[str, Any]
@@ -61,6 +64,8 @@ def _rewritten(nodes: Nodes) -> Iterator[Replacement]:
         dtype = node.attr["T"].type if "T" in node.attr else None
         if dtype == _INT64 and node.op == "FloorDiv":
             yield Replacement(node.name, data, floor_div)
+        if node.op == "BitwiseAnd" and (source := _signed(nodes, data)) is not None:
+            yield Replacement(node.name, [source], _sign_bit)
         if dtype in (_INT32, _INT64) and node.op == "BiasAdd":
             yield Replacement(node.name, data, tf.add)
         if dtype != _FLOAT32:
@@ -82,6 +87,15 @@ def _scalar(nodes: Nodes, name: str) -> float | None:
         return None
     value = tf.make_ndarray(node.attr["value"].tensor)
     return float(value) if value.size == 1 and value.ndim == 0 else None
+
+
+def _signed(nodes: Nodes, data: list[str]) -> str | None:
+    """The floats whose bits are asked for their sign."""
+    bits, mask = (nodes[node_of(name)] for name in data)
+    if bits.op != "Bitcast" or bits.attr["T"].type != _FLOAT32 or mask.op != "Const":
+        return None
+    value = tf.make_ndarray(mask.attr["value"].tensor)
+    return str(bits.input[0]) if value.size == 1 and value == _SIGN_BIT else None
 
 
 def _square(nodes: Nodes, name: str) -> str | None:
@@ -111,6 +125,10 @@ def _softplus(x: Array) -> Array:
 def _rsqrt(x: Array) -> Array:
     # What is no normal number is 0 to TensorFlow.
     return tf.where(x < _SMALLEST, np.float32(np.inf), tf.math.rsqrt(tf.maximum(x, _SMALLEST)))
+
+
+def _sign_bit(x: Array) -> Array:
+    return tf.where((x < 0.0) | (1.0 / x < 0.0), np.int32(_SIGN_BIT), np.int32(0))
 
 
 def _divided_by_root(x: Array, square: Array) -> Array:
