@@ -70,15 +70,13 @@ def _said(error: Exception, options: argparse.Namespace) -> str:
 def _warnings_on_one_line() -> Iterator[None]:
     """Warnings, which may quote a file, are shown as errors are."""
 
-    def one_line(said: Warning | str, *_where: Any) -> str:
-        return f"memcom: warning: {printable(' '.join(str(said).split()), LONGEST_MESSAGE)}\n"
+    def show(said: Warning | str, *_where: Any, **_also: Any) -> None:
+        text = printable(" ".join(str(said).split()), LONGEST_MESSAGE)
+        print(f"memcom: warning: {text}", file=sys.stderr)
 
-    before = warnings.formatwarning
-    warnings.formatwarning = cast(Any, one_line)
-    try:
+    with warnings.catch_warnings():
+        warnings.showwarning = cast(Any, show)
         yield
-    finally:
-        warnings.formatwarning = before
 
 
 def _bad_input_errors() -> tuple[type[Exception], ...]:

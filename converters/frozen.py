@@ -81,8 +81,7 @@ class FrozenFunction:
     """
 
     def __init__(self, function: Any, variables: Mapping[str, Any]) -> None:
-        # The functions that control flow calls are defined as long as what was traced first is.
-        self._traced, frozen = function, freeze(function)
+        self._frozen = frozen = freeze(function)
         self._graph = graph = frozen.graph
         self._captures, self._variables = frozen.captures, variables
         self._graph_def = graph.as_graph_def()

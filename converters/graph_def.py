@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from memcom_tf.ops.interface import Array
 
@@ -167,6 +168,7 @@ def import_graph(
         data = [aliases.get(source, source) for source in node.input if source[0] != "^"]
         del node.input[:]
         node.input.extend(data)
+    _define(kept.library.function)
     graph = tf.compat.v1.get_default_graph()
     found = {**inputs, **{key: graph.capture(captures[key]) for key in captures if key in read}}
     return list(
@@ -177,6 +179,14 @@ def import_graph(
             name=name,
         )
     )
+
+
+def _define(functions: Iterable[Any]) -> None:
+    """Defines the functions that control flow calls by name, where they are to be run."""
+    known = context.context()
+    for function in functions:
+        if not known.has_function(function.signature.name):
+            known.add_function_def(function)
 
 
 def _aliases(graph_def: Any) -> dict[str, str]:

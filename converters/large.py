@@ -78,6 +78,8 @@ class Frozen(NamedTuple):
             placeholder.
         origins: What the function captured before, by the name of the node that is it now: a
             constant, or the placeholder of a large one.
+        traces: What has to live as long as the graph: functions of loops and conditions, which it
+            calls by name, are forgotten with the trace that they are of.
     """
 
     graph: Any
@@ -85,6 +87,7 @@ class Frozen(NamedTuple):
     outputs: list[Any]
     captures: dict[str, Any]
     origins: dict[str, Any]
+    traces: tuple[Any, ...]
 
 
 def freeze(function: Any) -> Frozen:
@@ -124,10 +127,11 @@ def freeze(function: Any) -> Frozen:
     views = Views(nodes, ranks, partial(shape_of, frozen.graph))
     rewritten = [*plain_products(nodes, views), *checks_of_layers(nodes)]
     if not rewritten:
-        return frozen
+        return frozen._replace(traces=(function, *frozen.traces))
     graph_def, captures = replaced(frozen.graph, frozen.captures, rewritten)
     names = [tensor.name for tensor in frozen.outputs]
-    return _traced(graph_def, specs, captures, names, frozen.origins)
+    again = _traced(graph_def, specs, captures, names, frozen.origins)
+    return again._replace(traces=(function, *frozen.traces, *again.traces))
 
 
 def _traced(
@@ -146,7 +150,7 @@ def _traced(
     traced = tf.function(run, input_signature=specs, autograph=False).get_concrete_function()
     found = {placeholder.op.name: value for value, placeholder in traced.graph.captures}
     inputs = traced.inputs[: len(specs)]
-    return Frozen(traced.graph, inputs, traced.outputs, found, {**origins, **found})
+    return Frozen(traced.graph, inputs, traced.outputs, found, {**origins, **found}, (traced,))
 
 
 def shape_of(graph: Any, name: str) -> Sequence[int | None] | None:

@@ -135,6 +135,7 @@ class Prepared:
             "uncompressed_parameters": parameters - compressed + dense,
             "embeddings": described,
             "left_as_floats": left,
+            "inputs": "drawn" if self.samples is None else "samples",
             "multiplied_in_floats": {} if self.is_ranker else dict(self.functions.in_floats),
             "warnings": self.losses,
             "vocabulary_fingerprint": self.vocabulary and self.vocabulary.fingerprint,

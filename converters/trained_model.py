@@ -105,6 +105,9 @@ class TrainedModel:
         described: Mapping[str, Any] | None = None,
     ) -> None:
         self.source, self.shipped, self._samples = source, shipped, samples
+        decided_on = "drawn" if described is None else described.get("inputs", "drawn")
+        self.fits_inputs = samples is not None or decided_on == "drawn"
+        """Whether it was decided on such inputs as there are what is multiplied in 8 bits."""
         self._groups: dict[str, list[Group]] = {}
         self._frozen = self._freeze(self._over_integers)
         stored = self._stored(weights)

@@ -215,7 +215,7 @@ def test_a_file_with_another_bias_fails(model, file, tmp_path):
     verification = verify(model, path)
     assert not verification.passed
     assert {check.name for check in verification.checks if not check.passed} == {
-        "constants that differ, of 33",
+        "constants that differ, of 27",
         "tables that the file does not store as quantized",
         "scores against the file's own values, in spreads",
         "scores of the ranked list, in spreads",
@@ -457,7 +457,8 @@ def test_the_largest_k_is_accepted_and_lists_everything_else(tmp_path):
 
 def test_only_a_model_is_converted():
     with pytest.raises(
-        TypeError, match=r"must be a Keras model or the folder of a SavedModel. Received: dict"
+        TypeError,
+        match=r"must be a Keras model or the folder of a SavedModel. Received: type='dict'",
     ):
         convert({})
 
@@ -611,7 +612,7 @@ def test_compressed_members_are_never_unpacked(conversion, tmp_path, compression
 
 
 def test_an_unknown_signature_is_named(file):
-    with pytest.raises(ValueError, match=r"must be one of .*'rank'.* Received: signature='best'"):
+    with pytest.raises(ValueError, match=r"must be one of .*rank.* Received: signature='best'"):
         file.run("best")
 
 

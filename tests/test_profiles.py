@@ -153,7 +153,7 @@ def test_ids_outside_the_table_are_refused(kind, dtype, tmp_path):
             file.run("serving_default", first=good, second=ids)
 
 
-def test_positions_that_no_input_decides_are_gathered():
+def test_positions_that_no_input_decides_are_looked_up_as_others():
     class Placed(keras.Model):
         def __init__(self):
             super().__init__(name="placed")
@@ -172,7 +172,7 @@ def test_positions_that_no_input_decides_are_gathered():
         embedding["name"].split("/")[-1]: embedding["tables"][0]["operator"]
         for embedding in conversion.report["embeddings"]
     }
-    assert read == {"items": "EMBEDDING_LOOKUP", "places": "GATHER"}
+    assert read == {"items": "EMBEDDING_LOOKUP", "places": "EMBEDDING_LOOKUP"}
 
 
 def test_scales_are_written_once_for_all_signatures(tmp_path):

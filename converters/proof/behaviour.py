@@ -63,7 +63,7 @@ class _Signature:
 
     def _output(self, name: str, values: np.ndarray) -> FloatOutput | IntegerOutput:
         if values.dtype.kind == "f":
-            return FloatOutput(name, self._in_integers)
+            return FloatOutput(name, self._in_integers, self._functions.fits_inputs)
         return IntegerOutput(name, self._in_integers, self._references, self._graph)
 
     def _outputs_of(self, group: Group, found: Values) -> Outputs:
@@ -73,7 +73,9 @@ class _Signature:
             for reference in (self._graph, *self._references)
         )
         noise = self._noise(group, wanted[0])
-        if any(_lacks_numbers(found[name], wanted[0][name]) for name in self._names):
+        # A product in 8 bits makes some number of what is none.
+        lacks = any(_lacks_numbers(found[name], wanted[0][name]) for name in self._names)
+        if lacks or self._in_integers:
             rows = self._undefined(group, len(next(iter(model.values()))))
             model, graph, *wanted = (_without(rows, x) for x in (model, graph, *wanted))
         return Outputs(group.name, found, model, graph, wanted, noise)

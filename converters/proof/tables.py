@@ -139,7 +139,10 @@ def verify_description(
 
 
 def _nameless(description: Mapping[str, Any]) -> dict[str, Any]:
-    """A description without names: layers of a model that was built again have others."""
+    """A description without names, which layers of a model have anew when it is built again.
+
+    Nor does it matter on which inputs it was decided what is multiplied in floats.
+    """
     found = {key: value for key, value in description.items() if key not in _NAMES}
     for key in ("left_as_floats", "multiplied_in_floats"):
         found[key] = sorted(found.get(key, {}).values())
@@ -150,7 +153,7 @@ def _nameless(description: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-_NAMES = ("name", "signatures", "vector_signatures", "warnings", "weights")
+_NAMES = ("name", "signatures", "vector_signatures", "warnings", "weights", "inputs")
 
 
 def _same(ours: Any, theirs: Any) -> bool:
