@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -52,6 +52,18 @@ class ShippedEmbedding:
         for name, errors in self.errors.items():
             if not _is_rounded(self.trained, name):
                 yield from losses(f"{self.trained.name}/{name}", self.tables[name], errors)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the tables in the model."""
+        return [f"{self.trained.name}/{name}" for name in self.tables]
+
+    def multiply_in_floats(self, names: Container[str]) -> bool:
+        """Has some tables multiplied as floats, not in 8 bits; whether there were any."""
+        found = [name for name in self.tables if f"{self.trained.name}/{name}" in names]
+        for name in found:
+            self.tables[name] = replace(self.tables[name], in_floats=True)
+        return bool(found)
 
     def dequantized(self) -> dict[str, np.ndarray]:
         """The float32 values of the stored tables."""

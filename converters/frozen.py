@@ -26,6 +26,7 @@ from .product_forms import by_columns, is_plain
 from .quantize import QuantizedTable
 from .rounding import ROUNDED, Rounding
 from .row_splits import ROW_SPLITS
+from .signatures import marked_queries
 from .views import View, Views
 
 _LOOKUPS = ("GatherV2", "Gather", "ResourceGather")
@@ -201,6 +202,10 @@ class FrozenFunction:
             for use in self._uses
             if not use.is_lookup
         ]
+
+    def marked_queries(self) -> list[tuple[int, int, str]]:
+        """Queries of our layers' tables, where these were dequantized: `marked_queries`."""
+        return marked_queries(self._nodes)
 
     def compared_floats(self) -> list[str]:
         """Tensors of floats that are compared with others, where NaN is neither less nor more.

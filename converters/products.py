@@ -7,23 +7,23 @@ in both ways, on inputs of the model, and compared relative to how much they var
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 import tensorflow as tf
 
-from .frozen import FrozenFunction, Key
+from .frozen import FrozenFunction
 from .inputs import Group, ModelFunction
 from .quantize import QuantizedTable
 from .rounding import ROUNDED, Rounding
+from .spread import spreads_of
 
 LARGEST_LOSS = 0.05
 """Root mean square over the outputs of a kernel, of errors relative to the spread of each."""
 _MOST_OUTPUTS = 4096
 _MOST_QUERIES = 2048
-_LEAST_VARIATION = 1e-6
 
 
 @dataclass(frozen=True)
@@ -42,63 +42,79 @@ class Loss:
         return f"8-bit products lose {min(self.value, 1):.0%} of its spread ({self.group})"
 
 
+class Product(NamedTuple):
+    """A product with a table that is multiplied in 8 bits.
+
+    Attributes:
+        name: Of the table.
+        table: The table.
+        queries: The tensor of the queries.
+    """
+
+    name: str
+    table: QuantizedTable
+    queries: str
+
+
 def product_losses(
-    original: FrozenFunction,
+    function: FrozenFunction,
     model: ModelFunction,
     groups: Sequence[Group],
-    tables: Mapping[Key, QuantizedTable],
-) -> dict[Key, Loss]:
+    products: Sequence[Product],
+) -> dict[str, Loss]:
     """The loss of every product with an int8 table in a function.
 
     Args:
-        original: The function as it was trained.
+        function: The function in which the queries are, over floats.
         model: The same for its inputs.
         groups: Inputs.
-        tables: The tables that are multiplied in 8 bits.
+        products: The products.
 
     Returns:
-        The largest loss of each over the groups.
+        The largest loss of each table over the groups.
     """
-    sources = [(key, source) for key, source in original.products() if key in tables]
-    if not sources:
-        return {}
-    fetched = {f"query_{place}": source for place, (_, source) in enumerate(sources)}
-    queries = original.fetching(fetched).get_concrete_function()
-    found: dict[Key, Loss] = {}
-    for group in groups:
-        runs = [
-            queries(*[tf.constant(call[spec.name]) for spec in model.specs]) for call in group.calls
+    found: dict[str, Loss] = {}
+    if not products:
+        return found
+    fetched = {product.queries: product.queries for product in products}
+    queries = function.fetching(fetched).get_concrete_function()
+    runs = [
+        [queries(*[tf.constant(call[spec.name]) for spec in model.specs]) for call in group.calls]
+        for group in groups
+    ]
+    for name, table, tensor in products:
+        parts = [
+            _rows([np.asarray(run[tensor]) for run in of_group], table.width) for of_group in runs
         ]
-        for place, (key, _) in enumerate(sources):
-            table = tables[key]
-            parts = [np.asarray(run[f"query_{place}"]).reshape(-1, table.width) for run in runs]
-            value = _loss(np.concatenate(parts), table)
-            if key not in found or value > found[key].value:
-                found[key] = Loss(value, group.name)
+        for group, value in zip(groups, _losses(parts, table), strict=True):
+            if name not in found or value > found[name].value:
+                found[name] = Loss(value, group.name)
     return found
 
 
-def _loss(queries: np.ndarray, table: QuantizedTable) -> float:
-    queries = queries[np.isfinite(queries).all(axis=1)]
-    queries = queries[_some(len(queries), _MOST_QUERIES)]
-    if len(queries) < 2:
-        return 0.0
+def _rows(queries: Sequence[np.ndarray], width: int) -> np.ndarray:
+    """Some of the queries of a group, `[n, width]`."""
+    rows = np.concatenate([part.reshape(-1, width) for part in queries])
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    return rows[_some(len(rows), _MOST_QUERIES)]
+
+
+def _losses(groups: Sequence[np.ndarray], table: QuantizedTable) -> list[float]:
+    """For each group of queries the root mean square of errors, in spreads of the outputs."""
     # Products of float32 queries may be larger than a float32.
     weights = table.take(_some(table.rows, _MOST_OUTPUTS)).astype(np.float64).T
-    exact = queries.astype(np.float64) @ weights
-    spread = exact.std(axis=0)
-    varies = spread > _LEAST_VARIATION * np.abs(exact).max(axis=0)
-    if not varies.any():
-        return 0.0
-    # An output that hardly varies has little to say.
-    unit = np.maximum(spread, 0.05 * np.sqrt(np.mean(spread[varies] ** 2)))[varies]
-    worst = 0.0
-    for rounding in get_args(Rounding):
-        if rounding != "none":
-            rounded = np.asarray(ROUNDED[rounding](tf.constant(queries)), np.float64)
-            errors = (rounded @ weights - exact)[:, varies] / unit
-            worst = max(worst, float(np.sqrt(np.mean(errors**2))))
-    return worst
+    exact = [queries.astype(np.float64) @ weights for queries in groups]
+    units = spreads_of(exact, LARGEST_LOSS)
+    found = []
+    for queries, products, unit in zip(groups, exact, units, strict=True):
+        worst = 0.0
+        for rounding in get_args(Rounding) if unit.varies and len(queries) else ():
+            if rounding != "none":
+                rounded = np.asarray(ROUNDED[rounding](tf.constant(queries)), np.float64)
+                gaps = (rounded @ weights - products) / unit.unit
+                worst = max(worst, float(np.sqrt(np.mean(gaps**2))))
+        found.append(worst)
+    return found
 
 
 def _some(count: int, most: int) -> np.ndarray:

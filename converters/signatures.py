@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import tensorflow as tf
 from memcom_tf.errors import invalid
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.interface import LOWEST, Array, Ops
+from memcom_tf.ops.reference import ReferenceOps
 
 from .file_ids import ids_of_file
 from .fold import ShippedEmbedding
@@ -40,12 +42,42 @@ def shipped_tables(shipped: Sequence[ShippedEmbedding], ops: Ops) -> Iterator[No
         yield
 
 
+class MarkingOps(ReferenceOps):
+    """The maths over float tables; queries that are multiplied with these get names."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, tuple[str, Array]] = {}
+
+    def know(self, place: int, tables: dict[str, Array]) -> None:
+        """Tells the tables of an embedding, and its place among all."""
+        for number, table in enumerate(tables.values()):
+            self._names[id(table)] = f"{_QUERY}{place}_{number}", table
+
+    def scores(self, query: Array, table: Array) -> Array:
+        """As `ReferenceOps`."""
+        if id(table) in self._names:
+            query = tf.identity(query, name=self._names[id(table)][0])
+        return super().scores(query, table)
+
+
+_QUERY = "memcom_query_"
+_MARKED = re.compile(rf"{_QUERY}(\d+)_(\d+)(?:_\d+)?$")
+
+
+def marked_queries(names: Iterable[str]) -> list[tuple[int, int, str]]:
+    """Of the names of nodes those that `MarkingOps` gave: embedding, table, and the tensor."""
+    found = [(match, name) for name in names if (match := _MARKED.search(name))]
+    return [(int(match[1]), int(match[2]), f"{name}:0") for match, name in found]
+
+
 @contextmanager
 def dequantized_tables(shipped: Sequence[ShippedEmbedding], ops: Ops) -> Iterator[None]:
     """Lets a model compute with the float values of what ships: the reference of a file."""
     with ExitStack() as stack:
-        for embedding in shipped:
+        for place, embedding in enumerate(shipped):
             floats = {name: in_graph(values) for name, values in embedding.dequantized().items()}
+            if isinstance(ops, MarkingOps):
+                ops.know(place, floats)
             stack.enter_context(embedding.trained.substituted(embedding.layer, ops, floats))
         yield
 

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf.ops.interface import Array
-from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Storage, Table
 
 from .decisions import Decision
@@ -20,11 +19,11 @@ from .fold import ShippedEmbedding
 from .frozen import FrozenFunction, Key, Matrix
 from .graph_ops import QuantizedOps, unknown_zero
 from .inputs import Group, ModelFunction, Samples, draw, samples_of
-from .products import LARGEST_LOSS, product_losses
+from .products import LARGEST_LOSS, Product, product_losses
 from .quantization_error import RowErrors, losses, row_errors
 from .quantize import QuantizedTable, looked_up, quantize_table
 from .rounding import Rounding
-from .signatures import dequantized_tables, shipped_tables
+from .signatures import MarkingOps, dequantized_tables, shipped_tables
 from .sources import Function, Source
 from .weights import Profile, Stored, Weights, kind_of, stored_in
 
@@ -113,8 +112,8 @@ class TrainedModel:
         stored = self._stored(weights)
         in_file: dict[str, Stored] = {}
         if described is not None:
-            first = sum(len(embedding.tables) for embedding in shipped)
-            in_file = stored_in(described, [table.name for _, table in stored], first)
+            names = [name for embedding in shipped for name in embedding.names]
+            in_file = stored_in(described, [*names, *(table.name for _, table in stored)])
         self.matrices = [_shipped(*one, profile, in_file) for one in stored]
         self.in_floats: dict[str, str] = (
             self._measured()
@@ -123,6 +122,8 @@ class TrainedModel:
         )
         """Why tables are multiplied in floats, by name."""
         self.matrices = list(map(self._multiplied, self.matrices))
+        if any([embedding.multiply_in_floats(self.in_floats) for embedding in shipped]):
+            self._frozen = self._freeze(self._over_integers)
 
     @property
     def signature_names(self) -> list[str]:
@@ -140,18 +141,34 @@ class TrainedModel:
 
     def _measured(self) -> dict[str, str]:
         """Tables whose products in 8 bits lose too much, and what."""
-        in_integers = {
-            key: table
-            for key, table in self._tables.items()
-            if table.data.dtype == np.int8
-            and any(s.matrix.key == key and s.matrix.is_multiplied for s in self.matrices)
-        }
         found: dict[str, str] = {}
-        for signature, original in self._originals.items() if in_integers else ():
-            model, groups = self.function(signature), self.groups(signature)
-            for key, loss in product_losses(original, model, groups, in_integers).items():
-                if loss.value > LARGEST_LOSS:
-                    found[key.variable] = str(loss)
+        for signature in self._frozen:
+            for function, products in (
+                (self._originals[signature], self._products_with_matrices(signature)),
+                (self._dequantized[signature], self._products_with_ours(signature)),
+            ):
+                if products:
+                    model, groups = self.function(signature), self.groups(signature)
+                    for name, loss in product_losses(function, model, groups, products).items():
+                        if loss.value > LARGEST_LOSS:
+                            found[name] = str(loss)
+        return found
+
+    def _products_with_matrices(self, signature: str) -> list[Product]:
+        tables = {key: table for key, table in self._tables.items() if table.data.dtype == np.int8}
+        return [
+            Product(key.variable, tables[key], queries)
+            for key, queries in self._originals[signature].products()
+            if key in tables
+        ]
+
+    def _products_with_ours(self, signature: str) -> list[Product]:
+        found = []
+        for place, number, queries in self._dequantized[signature].marked_queries():
+            embedding = self.shipped[place]
+            table = [*embedding.tables.values()][number]
+            if table.data.dtype == np.int8:
+                found.append(Product(embedding.names[number], table, queries))
         return found
 
     def _multiplied(self, shipped: ShippedMatrix) -> ShippedMatrix:
@@ -264,7 +281,7 @@ class TrainedModel:
     def _dequantized(self) -> dict[str, FrozenFunction]:
         if not self.shipped:
             return self._frozen
-        return self._freeze(lambda _: dequantized_tables(self.shipped, ReferenceOps()))
+        return self._freeze(lambda _: dequantized_tables(self.shipped, MarkingOps()))
 
     @cached_property
     def left(self) -> dict[str, str]:

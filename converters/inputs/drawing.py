@@ -18,7 +18,7 @@ from .ranges import Ranges, filled, find_ranges, row_shape
 
 _ROWS = 64
 _FEWEST_ROWS = 4
-_VALUES = 1 << 22
+_VALUES = 1 << 20
 """Outputs of a call, where the rows follow from it."""
 _CALLS = 16
 """Of a function that takes no batch, in a group."""

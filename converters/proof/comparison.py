@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from ..decisions import undecided
+from ..spread import Spread, errors, spreads_of
 from ..trained_model import Reference
-from .outputs import errors, spread_of
 from .result import Verification
 
 FLOAT_TOLERANCE = 1e-3
@@ -52,13 +53,12 @@ class FloatOutput:
         name: Of the output.
         in_integers: Whether the file multiplies in 8 bits.
         is_loss_bounded: Whether what that takes is bounded: on inputs for which it was decided.
-        varies: Whether it has varied over a group.
     """
 
     name: str
     in_integers: bool
     is_loss_bounded: bool = True
-    varies: bool = False
+    _groups: list[Outputs] = field(default_factory=list)
     _worst: float = 0.0
     _group: str = ""
     _rewriting: float = 0.0
@@ -71,18 +71,31 @@ class FloatOutput:
         return INTEGER_TOLERANCE if self.in_integers else FLOAT_TOLERANCE
 
     def add(self, outputs: Outputs) -> None:
-        """Compares it over a group."""
+        """Adds a group."""
+        if outputs.file[self.name].size:
+            self._groups.append(outputs)
+
+    @cached_property
+    def _units(self) -> list[tuple[Spread, Spread]]:
+        """For each group what errors count relative to, over the file's values and the model's."""
+        found = []
+        wanted = spreads_of([o.references[0][self.name] for o in self._groups], self._tolerance)
+        models = spreads_of([o.model[self.name] for o in self._groups], FLOAT_TOLERANCE)
+        for outputs, unit, of_model in zip(self._groups, wanted, models, strict=True):
+            if (noise := outputs.noise.get(self.name)) is not None:
+                unit = unit.beside(noise, self._tolerance)
+                of_model = of_model.beside(noise, FLOAT_TOLERANCE)
+            found.append((unit, of_model))
+        return found
+
+    @property
+    def varies(self) -> bool:
+        """Whether it varies over any group, in the file's values and in the model's."""
+        return any(unit.varies and of_model.varies for unit, of_model in self._units)
+
+    def _judge(self, outputs: Outputs, unit: Spread, of_model: Spread) -> None:
         found, model = outputs.file[self.name], outputs.model[self.name]
-        wanted = [values[self.name] for values in outputs.references]
-        if not found.size:
-            return
-        unit = spread_of(wanted[0], self._tolerance)
-        of_model = spread_of(model, FLOAT_TOLERANCE)
-        if (noise := outputs.noise.get(self.name)) is not None:
-            unit = unit.beside(noise, self._tolerance)
-            of_model = of_model.beside(noise, FLOAT_TOLERANCE)
-        self.varies |= unit.varies and of_model.varies
-        gaps = [errors(found, values, unit) for values in wanted]
+        gaps = [errors(found, values[self.name], unit) for values in outputs.references]
         best = min(float(gap.max(initial=0.0)) for gap in gaps)
         if best >= self._worst:
             self._worst, self._group = best, outputs.group
@@ -98,6 +111,8 @@ class FloatOutput:
 
     def report(self, verification: Verification, label: str) -> None:
         """Adds what was found."""
+        for outputs, (unit, of_model) in zip(self._groups, self._units, strict=True):
+            self._judge(outputs, unit, of_model)
         where = f"worst on: {self._group}" if not self._worst <= self._tolerance else ""
         verification.bounded(
             f"{label} against the file's own values, in spreads",

@@ -15,8 +15,8 @@ from ..fold import ShippedEmbedding
 from ..inputs import Samples
 from ..runtime import CompressedModelFile
 from ..signatures import dequantized_tables
+from ..spread import FLOAT_ROUNDING
 from .comparison import FLOAT_TOLERANCE
-from .outputs import FLOAT_ROUNDING
 from .result import Verification
 from .vectors import sample_ids
 

@@ -7,6 +7,7 @@ components over a group of inputs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ FLOAT_ROUNDING = 1e-6
 """Of float32 arithmetic, relative to the largest value of a component."""
 _LEAST_VARIATION = 1e-6
 """Relative to the largest value: below it an output is constant up to rounding."""
+LEAST_OF_TYPICAL = 0.25
+"""Of a component's typical spread over a group, that a group counts with where it varies less."""
 _LEAST_SHARE = 0.05
 """Of the typical spread, that a component counts with whose own is smaller."""
 
@@ -65,6 +68,28 @@ def spread_of(values: np.ndarray, relative: float) -> Spread:
     least = _LEAST_SHARE * typical if varies.any() else largest
     unit = np.maximum(spread, least) + largest * FLOAT_ROUNDING / relative
     return Spread(np.where(unit > 0, unit, 1.0), bool(varies.any()))
+
+
+def spreads_of(groups: Sequence[np.ndarray], relative: float) -> list[Spread]:
+    """The spreads of an output over groups of inputs.
+
+    Over some groups it may hardly vary: long histories have much the same mean. There a component
+    counts with a share of what is typical for it, the median of the groups over which it varies.
+
+    Args:
+        groups: Outputs for each group, as for `spread_of`.
+        relative: As for `spread_of`.
+
+    Returns:
+        The spread over each group.
+    """
+    found = [spread_of(values, relative) for values in groups]
+    same = {len(spread.unit) for spread in found}
+    varying = [spread.unit for spread in found if spread.varies]
+    if len(same) > 1 or not varying:
+        return found
+    least = LEAST_OF_TYPICAL * np.median(varying, axis=0)
+    return [Spread(np.maximum(spread.unit, least), spread.varies) for spread in found]
 
 
 def errors(found: np.ndarray, wanted: np.ndarray, spread: Spread) -> np.ndarray:
