@@ -25,6 +25,7 @@ from .ragged import RaggedSpec, as_ragged, ragged_spec
 Function = Any
 """A `tf.function` with an input signature, which returns tensors by name."""
 _HOW_TO_PASS = "Inputs are a tensor, a list or a dict, in the structure that `call` takes them."
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST_REASON = 500
 _SCOPE = re.compile(r"'(.*)' is not a valid (?:root )?scope name", re.DOTALL)
 Context = Callable[[Sequence[Array]], AbstractContextManager[None]]
@@ -101,14 +102,25 @@ class KerasSource(Source):
                 name=found[1],
             ) from error
         except (AttributeError, LookupError, RuntimeError, TypeError) as error:
-            reason = str(error).strip().splitlines() or [repr(error)]
+            reason = printable(_reason(error), _LONGEST_REASON)
             raise invalid(
                 "The model must accept the inputs that it is called with, but its `call` raises "
-                f"{type(error).__name__}: {printable(reason[-1].strip(), _LONGEST_REASON)}.",
+                f"{type(error).__name__}: {reason}.",
                 "" if self._inputs is None else _HOW_TO_PASS,
                 model=self.name,
                 inputs=dict(zip(names, flat, strict=True)),
             ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, without the lines in which Keras says where and with which arguments."""
+    text = _COLORS.sub("", str(error))
+    said = text.partition("Exception encountered when calling")[2].partition("Arguments received")[
+        0
+    ]
+    lines = [line.strip() for line in said.splitlines()[1:] if line.strip()]
+    lines = lines or [line.strip() for line in text.splitlines() if line.strip()][-1:]
+    return lines[0] if lines else repr(error)
 
 
 def by_name(named: Iterable[tuple[str, Any]]) -> dict[str, Any]:
