@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from memcom_tf import MEmComEmbedding
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert, verify
 from memcom_tf.converters.prepared import prepare
@@ -164,6 +165,34 @@ def test_a_table_that_is_looked_up_and_multiplied_is_multiplied_as_floats(tmp_pa
         name for name in conversion.report["multiplied_in_floats"] if "items" in name
     ]
     assert conversion.report["multiplied_in_floats"]
+    assert conversion.report["embeddings"][0]["tables"][0]["bits"] == 8
+    conversion.save(tmp_path / "model.tflite")
+    assert verify(model, tmp_path / "model.tflite", inputs=specs).passed
+
+
+def test_scores_of_our_layers_are_multiplied_as_floats_where_8_bits_lose_the_query(tmp_path):
+    """`score_all` beside a price: the query has one scale, that of its largest value."""
+
+    class Scored(keras.Model):
+        def __init__(self):
+            super().__init__(name="scored")
+            self.items = MEmComEmbedding(ITEMS, 16, num_buckets=90, name="items")
+
+        def call(self, inputs):
+            query = tf.reduce_mean(self.items(inputs["history"]), axis=1)
+            price = inputs["price"] * tf.one_hot([15], 16)
+            return self.items.score_all(query + price)
+
+    keras.utils.set_random_seed(0)
+    model = Scored()
+    specs = {
+        "history": tf.TensorSpec([None, 4], tf.int32, name="history"),
+        "price": tf.TensorSpec([None, 1], tf.float32, name="price"),
+    }
+    model({"history": np.ones((1, 4), np.int32), "price": np.ones((1, 1), np.float32)})
+    conversion = convert(model, inputs=specs)
+    assert conversion.verification.passed, conversion.verification
+    assert list(conversion.report["multiplied_in_floats"]) == ["items/shared"]
     assert conversion.report["embeddings"][0]["tables"][0]["bits"] == 8
     conversion.save(tmp_path / "model.tflite")
     assert verify(model, tmp_path / "model.tflite", inputs=specs).passed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memcom_tf.converters.spread import errors, spread_of
+from memcom_tf.converters.spread import errors, spread_of, spreads_of
 
 RNG = np.random.default_rng(0)
 
@@ -38,6 +38,15 @@ def test_one_answer_for_all_is_an_error_of_the_whole_spread():
     wanted = 0.01 + 0.002 * RNG.normal(size=(500, 1))
     found = np.full_like(wanted, wanted.mean())
     assert errors(found, wanted, spread_of(wanted, 1e-3)).max() > 2
+
+
+def test_a_group_over_which_an_output_hardly_varies_counts_with_what_is_typical():
+    groups = [RNG.normal(size=(100, 2)) * scale for scale in (1.0, 1.2, 1e-3, 0.0)]
+    units = [spread.unit for spread in spreads_of(groups, 1e-3)]
+    np.testing.assert_allclose(units[0], groups[0].std(axis=0), rtol=0.01)
+    assert (units[2] > 0.1).all()
+    assert (units[3] > 0.1).all()
+    assert [spread.varies for spread in spreads_of(groups, 1e-3)] == [True, True, True, False]
 
 
 def test_no_number_where_the_model_has_one():
