@@ -203,23 +203,37 @@ def missing_tables(found: memoryview, tables: Sequence[QuantizedTable]) -> list[
         tables: The tables as they are stored.
 
     Returns:
-        Those that it lacks, with the rows in which the nearest constant of as many bytes differs.
+        Tables, and scales of tables, that it lacks, with the rows in which the nearest constant of
+        as many bytes differs.
     """
     model = schema.ModelT.InitFromPackedBuf(found, 0)
-    buffers = [np.asarray(buffer.data) for buffer in model.buffers if buffer.data is not None]
-    missing = []
+    constants = [np.asarray(buffer.data) for buffer in model.buffers if buffer.data is not None]
+    constants += [
+        np.asarray(tensor.quantization.scale, np.float32).view(np.uint8)
+        for graph in model.subgraphs
+        for tensor in graph.tensors
+        if tensor.quantization is not None and tensor.quantization.scale is not None
+    ]
+    missing: list[Difference] = []
     for table in tables:
-        stored = np.ascontiguousarray(table.data).reshape(-1).view(np.uint8)
-        others = [data for data in buffers if len(data) == len(stored)]
-        if any(np.array_equal(data, stored) for data in others):
-            continue
-        rows = [
-            [*_of_rows(table.name, *(x.reshape(table.rows, -1) for x in (stored, data)))]
-            for data in others
-        ]
-        nearest = min((found for found in rows if found), key=lambda d: d[0].count, default=None)
-        missing += nearest or [Difference(table.name)]
+        missing += _nearest(table.name, table.data, constants)
+        if len(table.scale) > 1:
+            missing += _nearest(f"{table.name} (scales)", table.scale, constants)
     return missing
+
+
+def _nearest(name: str, values: np.ndarray, constants: Sequence[np.ndarray]) -> list[Difference]:
+    """How the nearest constant differs from values; nothing where one is equal."""
+    stored = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    differences = []
+    for data in constants:
+        if len(data) == len(stored):
+            pair = (x.view(values.dtype).reshape(len(values), -1) for x in (stored, data))
+            found = list(_of_rows(name, *pair))
+            if not found:
+                return []
+            differences += found
+    return [min(differences, key=lambda found: found.count, default=Difference(name))]
 
 
 def shown(differences: Sequence[Difference]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -11,7 +13,13 @@ from memcom_tf._keras import keras
 from memcom_tf.converters import convert, verify
 from memcom_tf.converters.archive import append_members, read_archive
 from memcom_tf.converters.editing import pack
-from memcom_tf.converters.proof.content import Difference, OtherGraphError, compare_graphs
+from memcom_tf.converters.prepared import prepare
+from memcom_tf.converters.proof.content import (
+    Difference,
+    OtherGraphError,
+    compare_graphs,
+    missing_tables,
+)
 
 ITEMS, USERS = 700, 60
 
@@ -191,6 +199,18 @@ def test_of_a_file_of_another_version_the_tables_are_compared(trained, path, tmp
     check = failed(verify(trained, changed))["tables that differ"]
     assert "users" in check.detail
     assert "row 9" in check.detail
+
+
+def test_of_a_file_of_another_version_the_scales_are_compared(trained, path):
+    tables = prepare(trained, weights="int8", profile=path.stem, inputs=None, k=10).tables
+    graph = memoryview(graph_of(path))
+    assert missing_tables(graph, tables) == []
+    scaled = next(table for table in tables if len(table.scale) == USERS)
+    scale = scaled.scale.copy()
+    scale[7] *= 1.01
+    (difference,) = missing_tables(graph, [dataclasses.replace(scaled, scale=scale)])
+    assert difference.row == 7
+    assert "scales" in difference.name
 
 
 def test_rows_that_were_trained_further_are_found(trained, path):
