@@ -11,8 +11,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from itertools import product
 from pathlib import Path
+
+if not __package__:  # run as a file
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from benchmarks.measure import (
     Result,

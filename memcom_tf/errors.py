@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from memcom_tf.text import LONGEST_MESSAGE, printable
 
-_LONGEST_VALUE = 400
+_LONGEST_VALUE = 1000
 _AT_COMMAND_LINE: ContextVar[bool] = ContextVar("at_command_line", default=False)
 
 

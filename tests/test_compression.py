@@ -170,7 +170,7 @@ def test_the_finalist_that_training_makes_best_is_taken(trained, monkeypatch):
     monkeypatch.setattr(ranker, "_BEHIND", 1.0)
     epochs = []
 
-    def train(student, split, settings, *, teacher):
+    def train(student, split, settings, *, teacher, checkpoint):
         epochs.append(settings.epochs)
         return {"best": float(isinstance(student.item_embedding, MEmComEmbedding))}
 

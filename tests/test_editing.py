@@ -24,11 +24,11 @@ def test_equal_tensors_shapes_and_options_are_written_once():
     content = convert(model, k=5, verify=False).content
     graph = schema.ModelT.InitFromPackedBuf(content, 0)
     tensors = [tensor for subgraph in graph.subgraphs for tensor in subgraph.tensors]
-    different = {editing._key(tensor) for tensor in tensors}
+    different = {editing.key_of(tensor) for tensor in tensors}
     at, shapes = places(content)
     assert len(set(at)) == len(different) < 0.7 * len(tensors)
     assert len(set(shapes)) <= len({tuple(tensor.shape) for tensor in tensors})
 
     again = editing.pack(graph)
     assert len(again) <= len(content)  # which has members behind it
-    assert editing._key(schema.ModelT.InitFromPackedBuf(again, 0)) == editing._key(graph)
+    assert editing.key_of(schema.ModelT.InitFromPackedBuf(again, 0)) == editing.key_of(graph)

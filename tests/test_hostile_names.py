@@ -17,6 +17,14 @@ from memcom_tf.converters.html_report import html_report
 from memcom_tf.converters.names import LONGEST, file_names, node_names
 from memcom_tf.text import printable
 
+
+@pytest.fixture(autouse=True)
+def no_scope_is_left():
+    """Keras stays in the scope of a layer whose name TensorFlow refuses."""
+    yield
+    keras.backend.clear_session()
+
+
 CONTROL = {
     "escape": "a\x1b]0;OWNED\x07\x1b[2J",
     "markup": "[/red]",
