@@ -2,59 +2,57 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from memcom_tf.errors import invalid
+from memcom_tf.datasets.npz import read_arrays
+from memcom_tf.errors import invalid, message
 
 _READ = (".npz", ".csv", ".parquet")
 
 
-def read_columns(path: Path) -> dict[str, Any]:
-    """The columns of a file; a list column of Parquet, or numbers with blanks between, is rows.
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Columns of a file; a list column of Parquet, or numbers with blanks between, is rows.
 
     Raises:
         FileNotFoundError: If there is no file.
         ImportError: If pyarrow is missing, which reads .csv and .parquet.
-        ValueError: If it cannot be read.
+        ValueError: If it cannot be read, or lacks a column.
     """
     if path.suffix not in _READ:
         raise invalid(f"Samples must be in a file that ends in {_READ}.", path=str(path))
     if not path.is_file():
-        raise FileNotFoundError(f"The file of samples must exist. Received: path={str(path)!r}.")
-    return _read_npz(path) if path.suffix == ".npz" else _read_table(path)
+        raise FileNotFoundError(message("The file of samples must exist.", "", path=str(path)))
+    if path.suffix == ".npz":
+        return dict(read_arrays(path, names))
+    return _read_table(path, names)
 
 
-def _read_npz(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (
-        *(ValueError, TypeError, KeyError, EOFError, MemoryError, OSError, RuntimeError),
-        *(AttributeError, SyntaxError, NotImplementedError, zipfile.BadZipFile, zlib.error),
-    ) as error:
-        raise _unreadable(path, error) from error
-
-
-def _read_table(path: Path) -> dict[str, Any]:
+def _read_table(path: Path, names: Sequence[str]) -> dict[str, Any]:
     try:
         import pyarrow
         from pyarrow import csv, parquet
     except ImportError as error:
         raise ImportError(
             "Samples in .csv and .parquet files need pyarrow. "
-            'Install it with: pip install "memcom_tf[demo]"'
+            'Install it with: pip install "memcom_tf[data]"'
         ) from error
     try:
         table = parquet.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
     except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
         raise _unreadable(path, error) from error
+    if missing := [name for name in names if name not in table.column_names]:
+        raise invalid(
+            f"The samples must have the inputs of the model: {', '.join(names)}.",
+            f"Add {', '.join(missing)}, as a column of that name.",
+            path=str(path),
+            found=table.column_names,
+        )
     found = {}
-    for name in table.column_names:
+    for name in names:
         try:
             found[name] = _column(table[name])
         except ValueError as error:

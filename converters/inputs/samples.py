@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from memcom_tf.errors import invalid
 
+from .files import read_columns
 from .function import Group, ModelFunction, Rows, num_rows, some_rows
 
 Samples = Any
@@ -56,7 +57,7 @@ def samples_of(samples: Samples, model: ModelFunction) -> list[Group]:
 def _named(samples: Samples, model: ModelFunction) -> dict[str, Any]:
     """Values by the names of inputs."""
     if isinstance(samples, str | Path):
-        return _read(Path(samples), model)
+        return read_columns(Path(samples), model.names)
     if isinstance(samples, tf.data.Dataset):
         samples = next(iter(samples.take(1)), None)
         if samples is None:
@@ -142,17 +143,3 @@ def _ragged_rows(name: str, values: Any) -> list[np.ndarray]:
             f"Samples of `{name}` must be rows of numbers.", "Give a list of lists.", rows=len(rows)
         )
     return rows
-
-
-def _read(path: Path, model: ModelFunction) -> dict[str, Any]:
-    from .files import read_columns
-
-    columns = read_columns(path)
-    if missing := [name for name in model.names if name not in columns]:
-        raise invalid(
-            f"The samples must have the inputs of the model: {', '.join(model.names)}.",
-            f"Add {', '.join(missing)}, as an array or a column of that name.",
-            path=str(path),
-            found=sorted(columns),
-        )
-    return {name: columns[name] for name in model.names}

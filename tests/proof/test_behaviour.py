@@ -15,6 +15,10 @@ from memcom_tf.converters.proof.verification import _verify
 
 layers = keras.layers
 ITEMS = 900
+WITH_PRICE = {
+    "history": tf.TensorSpec([None, 4], tf.int32, name="history"),
+    "price": tf.TensorSpec([None, 1], tf.float32, name="price"),
+}
 
 
 class Argmax(layers.Layer):
@@ -154,12 +158,8 @@ def test_a_table_that_is_looked_up_and_multiplied_is_multiplied_as_floats(tmp_pa
 
     keras.utils.set_random_seed(0)
     model = Tied()
-    specs = {
-        "history": tf.TensorSpec([None, 4], tf.int32, name="history"),
-        "price": tf.TensorSpec([None, 1], tf.float32, name="price"),
-    }
-    model({"history": np.ones((1, 4), np.int32), "price": np.ones((1, 1), np.float32)})
-    conversion = convert(model, inputs=specs)
+    model({name: tf.zeros([1, *spec.shape[1:]], spec.dtype) for name, spec in WITH_PRICE.items()})
+    conversion = convert(model, inputs=WITH_PRICE)
     assert conversion.verification.passed, conversion.verification
     assert list(conversion.report["multiplied_in_floats"]) == [
         name for name in conversion.report["multiplied_in_floats"] if "items" in name
@@ -167,7 +167,7 @@ def test_a_table_that_is_looked_up_and_multiplied_is_multiplied_as_floats(tmp_pa
     assert conversion.report["multiplied_in_floats"]
     assert conversion.report["embeddings"][0]["tables"][0]["bits"] == 8
     conversion.save(tmp_path / "model.tflite")
-    assert verify(model, tmp_path / "model.tflite", inputs=specs).passed
+    assert verify(model, tmp_path / "model.tflite", inputs=WITH_PRICE).passed
 
 
 def test_scores_of_our_layers_are_multiplied_as_floats_where_8_bits_lose_the_query(tmp_path):
@@ -185,17 +185,13 @@ def test_scores_of_our_layers_are_multiplied_as_floats_where_8_bits_lose_the_que
 
     keras.utils.set_random_seed(0)
     model = Scored()
-    specs = {
-        "history": tf.TensorSpec([None, 4], tf.int32, name="history"),
-        "price": tf.TensorSpec([None, 1], tf.float32, name="price"),
-    }
-    model({"history": np.ones((1, 4), np.int32), "price": np.ones((1, 1), np.float32)})
-    conversion = convert(model, inputs=specs)
+    model({name: tf.zeros([1, *spec.shape[1:]], spec.dtype) for name, spec in WITH_PRICE.items()})
+    conversion = convert(model, inputs=WITH_PRICE)
     assert conversion.verification.passed, conversion.verification
     assert list(conversion.report["multiplied_in_floats"]) == ["items/shared"]
     assert conversion.report["embeddings"][0]["tables"][0]["bits"] == 8
     conversion.save(tmp_path / "model.tflite")
-    assert verify(model, tmp_path / "model.tflite", inputs=specs).passed
+    assert verify(model, tmp_path / "model.tflite", inputs=WITH_PRICE).passed
 
 
 def test_an_output_that_does_not_vary_proves_nothing():
