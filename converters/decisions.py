@@ -157,7 +157,7 @@ def undecided(
         if decision.node.op in _COMPARISONS:
             return _close_to_equal(sources, places, allowed)
         if decision.node.op == "Cast":
-            return _close_to_cast(decision, sources[0], places, found, allowed, value_of)
+            return _close_to_cast(sources[0], places, found, allowed, value_of)
         return _ties(sources[0], chosen, places, wanted, found, allowed, value_of)
     except (ValueError, TypeError, IndexError, tf.errors.OpError):
         return None
@@ -226,7 +226,6 @@ def _close_to_equal(sources: list[np.ndarray], places: np.ndarray, allowed: floa
 
 
 def _close_to_cast(
-    decision: Decision,
     source: np.ndarray,
     places: np.ndarray,
     found: np.ndarray,
@@ -235,7 +234,6 @@ def _close_to_cast(
 ) -> np.ndarray:
     values = source.reshape(-1)[places]
     ends = [value_of(np.trunc(values + step)) for step in (-allowed, 0.0, allowed)]
-    del decision
     return np.asarray((np.minimum.reduce(ends) <= found) & (found <= np.maximum.reduce(ends)))
 
 

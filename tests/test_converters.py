@@ -228,6 +228,16 @@ def test_the_file_of_another_training_fails(model, file):
     assert not verify(other, file.path).passed
 
 
+def test_a_ranker_takes_samples_from_python_and_from_a_file(model, file, tmp_path):
+    histories = np.random.default_rng(0).integers(1, ITEMS, (9, LENGTH)).astype(np.int32)
+    np.savez(tmp_path / "samples.npz", history=histories)
+    for samples in (histories, {"history": histories}, tmp_path / "samples.npz"):
+        assert verify(model, file.path, samples=samples).passed
+    for bad in (histories[:, 1:], histories + ITEMS, histories + 0.5):
+        with pytest.raises(ValueError, match="Samples of a ranker must be"):
+            verify(model, file.path, samples=bad)
+
+
 OTHERS = {
     "embeddings": lambda: ranker(MEmComEmbedding(ITEMS, 4, num_buckets=9), vocabulary=VOCABULARY),
     "history_length": lambda: ranker(history_length=LENGTH + 1, vocabulary=VOCABULARY),

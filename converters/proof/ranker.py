@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from memcom_tf.ops.reference import ReferenceOps
 
 from ..fold import ShippedEmbedding
 from ..inputs import Samples
+from ..inputs.files import read_columns
 from ..runtime import CompressedModelFile
 from ..signatures import dequantized_tables
 from ..spread import FLOAT_ROUNDING
@@ -88,10 +90,19 @@ def verify_ranker(
 def _histories(model: NextItemRanker, examples: Examples | None, samples: Samples) -> np.ndarray:
     """An empty history, full ones and those between, of samples or examples where there are any."""
     given = None if examples is None else examples.history
+    if isinstance(samples, str | Path):
+        samples = read_columns(Path(samples), ["history"])
     if samples is not None:
         given = samples["history"] if isinstance(samples, dict) else samples
     if given is not None:
         known = np.asarray(given)
+        num_ids = model.item_embedding.input_dim
+        if known.dtype.kind not in "iu" or not ((known >= 0) & (known < num_ids)).all():
+            raise invalid(
+                f"Samples of a ranker must be integers, ids in [0, {num_ids}).",
+                "Give histories as `predict` takes them.",
+                dtype=known.dtype.name,
+            )
         if known.ndim != 2 or known.shape[1] != model.history_length or not len(known):
             raise invalid(
                 f"Samples of a ranker must be histories [n, {model.history_length}] of ids.",
