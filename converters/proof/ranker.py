@@ -95,7 +95,7 @@ def _histories(model: NextItemRanker, examples: Examples | None, samples: Sample
     if samples is not None:
         given = samples["history"] if isinstance(samples, dict) else samples
     if given is not None:
-        known = np.asarray(given)
+        known: np.ndarray = np.asarray(given)
         num_ids = model.item_embedding.input_dim
         if known.dtype.kind not in "iu" or not ((known >= 0) & (known < num_ids)).all():
             raise invalid(
