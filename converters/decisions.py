@@ -118,6 +118,32 @@ def _is_constant(nodes: Nodes, name: str) -> bool:
     return node is not None and node.op == "Const"
 
 
+def differences(
+    decision: Decision | None,
+    outputs: Mapping[str, np.ndarray],
+    wanted: np.ndarray,
+    found: np.ndarray,
+    tolerance: float,
+) -> tuple[int, int]:
+    """How many integers of an output differ, and how many more for nearly equal scores.
+
+    Args:
+        decision: What decided them; None where nothing is known to have.
+        outputs: Values of `decision.fetched`.
+        wanted: The output that these belong to.
+        found: The other.
+        tolerance: How much scores may differ, relative to how they are spread.
+    """
+    if wanted.shape != found.shape:
+        return found.size, 0
+    differ = wanted != found
+    ties = np.zeros(wanted.shape, bool)
+    if decision is not None and differ.any():
+        allowed = undecided(decision, outputs, wanted, found, tolerance)
+        ties = ties if allowed is None else differ & allowed
+    return int((differ & ~ties).sum()), int(ties.sum())
+
+
 def undecided(
     decision: Decision,
     fetched: Mapping[str, np.ndarray],

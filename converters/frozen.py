@@ -24,7 +24,7 @@ from .graph_ops import QuantizedOps, unknown_zero
 from .large import freeze, handles_of, in_graph, shape_of
 from .product_forms import by_columns, is_plain
 from .quantize import QuantizedTable
-from .rounding import ROUNDED, Rounding
+from .rounding import Queries
 from .row_splits import ROW_SPLITS
 from .signatures import marked_queries
 from .views import View, Views
@@ -125,6 +125,11 @@ class FrozenFunction:
             for node, value in origins.items()
             if id(value) in names and node in self._nodes
         }
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs."""
+        return list(self._outputs)
 
     @property
     def left(self) -> dict[str, set[str]]:
@@ -262,12 +267,18 @@ class FrozenFunction:
 
         return self._function(*self._replaced(tables, over_integers, values))
 
-    def dequantized(self, tables: Mapping[Key, QuantizedTable], rounding: Rounding = "none") -> Any:
+    def dequantized(
+        self,
+        tables: Mapping[Key, QuantizedTable],
+        queries: Queries,
+        ours: Iterable[tuple[str, str]] = (),
+    ) -> Any:
         """The function over the floats that the integers stand for.
 
         Args:
             tables: The tables of integers.
-            rounding: What a runtime does to queries before it multiplies them with int8.
+            queries: How a runtime rounds what it multiplies with int8.
+            ours: Names of our layers' tables, and the nodes that are queries of theirs.
 
         Returns:
             A function that returns the tensors behind its `decisions`, too.
@@ -278,21 +289,26 @@ class FrozenFunction:
             values = in_graph(table.dequantized())
             if use.is_lookup:
                 return tf.gather(values, x)
-            if table.data.dtype == np.int8 and not table.in_floats:
-                x = ROUNDED[rounding](x)
+            x = queries.rounded(table.name, x) if table.is_multiplied_in_8_bits else x
             return tf.matmul(x, values, transpose_b=True)
 
         def values(table: QuantizedTable, _: Array) -> Array:
             return in_graph(table.dequantized())
 
+        # Of layers of ours the values are in the graph, and their queries have names.
+        marked = [
+            Replacement(node, list(self._nodes[node].input[:1]), partial(queries.rounded, name))
+            for name, node in ours
+        ]
         fetched = tensors_of(self.decisions)
-        return self._function(*self._replaced(tables, over_floats, values), fetched)
+        return self._function(*self._replaced(tables, over_floats, values, marked), fetched)
 
     def _replaced(
         self,
         tables: Mapping[Key, QuantizedTable],
         compute: Callable[[_Use, Array], Array],
         values: Callable[[QuantizedTable, Array], Array],
+        others: Iterable[Replacement] = (),
     ) -> tuple[Any, dict[str, Any]]:
         """The graph with what ships in place of trained matrices.
 
@@ -300,8 +316,9 @@ class FrozenFunction:
             tables: What ships.
             compute: What takes the place of a use, from ids or queries.
             values: What takes the place of the matrix where it is read otherwise, from any input.
+            others: What else is replaced.
         """
-        replacements = []
+        replacements = list(others)
         read = set(self._left)
         for use in self._uses:
             if use.key in tables:

@@ -2,26 +2,31 @@
 
 A row of queries has one scale, that of its largest value. Beside a price of 20,000 a vector of
 values about 1 becomes zeros, and what the product says about it is lost. So products are computed
-in both ways, on inputs of the model, and compared relative to how much they vary.
+in both ways, on inputs of the model, and compared relative to how much they vary: each by itself,
+and the outputs of the model with all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from .decisions import differences
 from .frozen import FrozenFunction
 from .inputs import Group, ModelFunction
 from .quantize import QuantizedTable
-from .rounding import ROUNDED, Rounding
-from .spread import spreads_of
+from .references import Reference, Values
+from .rounding import ROUNDED, ROUNDINGS
+from .spread import INTEGER_TOLERANCE, LARGEST_LOSS, Spread, errors, spreads_of
 
-LARGEST_LOSS = 0.05
+LARGEST_PRODUCT_LOSS = 0.05
 """Root mean square over the outputs of a kernel, of errors relative to the spread of each."""
+_LARGEST_ERROR = 1e150
+"""Of which the square is a float."""
 _MOST_OUTPUTS = 4096
 _MOST_QUERIES = 2048
 
@@ -39,7 +44,7 @@ class Loss:
     group: str
 
     def __str__(self) -> str:
-        return f"8-bit products lose {min(self.value, 1):.0%} of its spread ({self.group})"
+        return f"8-bit products lose {_share(self.value)} of its spread ({self.group})"
 
 
 class Product(NamedTuple):
@@ -104,18 +109,87 @@ def _losses(groups: Sequence[np.ndarray], table: QuantizedTable) -> list[float]:
     # Products of float32 queries may be larger than a float32.
     weights = table.take(_some(table.rows, _MOST_OUTPUTS)).astype(np.float64).T
     exact = [queries.astype(np.float64) @ weights for queries in groups]
-    units = spreads_of(exact, LARGEST_LOSS)
+    units = spreads_of(exact, LARGEST_PRODUCT_LOSS)
     found = []
     for queries, products, unit in zip(groups, exact, units, strict=True):
         worst = 0.0
-        for rounding in get_args(Rounding) if unit.varies and len(queries) else ():
-            if rounding != "none":
-                rounded = np.asarray(ROUNDED[rounding](tf.constant(queries)), np.float64)
-                gaps = (rounded @ weights - products) / unit.unit
-                worst = max(worst, float(np.sqrt(np.mean(gaps**2))))
+        for rounding in ROUNDINGS[1:] if unit.varies and len(queries) else ():
+            rounded = np.asarray(ROUNDED[rounding](tf.constant(queries)), np.float64)
+            gaps = (rounded @ weights - products) / unit.unit
+            worst = max(worst, float(np.sqrt(np.mean(gaps**2))))
         found.append(worst)
     return found
 
 
 def _some(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
+
+
+class EndToEnd:
+    """What 8-bit products take from the outputs of a function, one after the other.
+
+    Args:
+        reference: The function over the file's own values.
+        groups: Inputs.
+    """
+
+    def __init__(self, reference: Reference, groups: Sequence[Group]) -> None:
+        self._reference, self._groups = reference, groups
+        self._exact = [reference.outputs(group) for group in groups]
+        self._units: dict[str, list[Spread]] = {}
+        noises = [
+            reference.noise(group, exact) for group, exact in zip(groups, self._exact, strict=True)
+        ]
+        for name in reference.frozen.outputs:
+            values = [exact[name] for exact in self._exact]
+            if values[0].dtype.kind == "f":
+                self._units[name] = [
+                    unit.beside(noise[name], INTEGER_TOLERANCE) if name in noise else unit
+                    for unit, noise in zip(
+                        spreads_of(values, INTEGER_TOLERANCE), noises, strict=True
+                    )
+                ]
+
+    def fault(self, in_floats: Collection[str]) -> str | None:
+        """What is wrong with an output.
+
+        Args:
+            in_floats: Tables that are multiplied as floats.
+
+        Returns:
+            A sentence; None where all outputs lose little, and keep what they are where a query
+            next to the edge of a step takes the other.
+        """
+        return next(self._faults(in_floats), None)
+
+    def _faults(self, in_floats: Collection[str]) -> Iterator[str]:
+        for rounding in ROUNDINGS[1:]:
+            rounded = self._reference.rounded(rounding, in_floats)
+            nudged = self._reference.rounded(rounding, in_floats, nudged=True)
+            for place, group in enumerate(self._groups):
+                wanted, moved = rounded.outputs(group), nudged.outputs(group)
+                for name in self._reference.frozen.outputs:
+                    yield from self._faults_of(name, place, wanted, moved)
+
+    def _faults_of(self, name: str, place: int, wanted: Values, moved: Values) -> Iterator[str]:
+        group, exact = self._groups[place].name, self._exact[place]
+        if not wanted[name].size:
+            return
+        if name not in self._units:
+            decision = self._reference.decisions.get(name)
+            if differences(decision, wanted, wanted[name], moved[name], INTEGER_TOLERANCE)[0]:
+                yield f"a step of 8 bits changes {name} ({group})"
+            return
+        unit = self._units[name][place]
+        if not unit.varies:
+            return
+        gaps = np.minimum(errors(wanted[name], exact[name], unit), _LARGEST_ERROR)
+        if (lost := float(np.sqrt(np.mean(gaps**2)))) > LARGEST_LOSS:
+            yield f"8-bit products lose {_share(lost)} of the spread of {name} ({group})"
+        step = float(errors(moved[name], wanted[name], unit).max())
+        if step > INTEGER_TOLERANCE:
+            yield f"a step of 8 bits is {_share(step)} of the spread of {name} ({group})"
+
+
+def _share(value: float) -> str:
+    return f"{min(value, 1):.0%}"

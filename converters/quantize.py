@@ -61,6 +61,11 @@ class QuantizedTable:
     in_floats: bool = False
 
     @property
+    def is_multiplied_in_8_bits(self) -> bool:
+        """Whether runtimes round the queries that they multiply with it."""
+        return self.data.dtype == np.int8 and self.width > 1 and not self.in_floats
+
+    @property
     def rows(self) -> int:
         """Number of rows."""
         return len(self.data)

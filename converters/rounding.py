@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Container, Sequence
+from typing import Literal, get_args
 
 import tensorflow as tf
 
@@ -36,3 +36,43 @@ ROUNDED: dict[Rounding, Callable[[Array], Array]] = {
     "symmetric": _symmetric,
     "asymmetric": _asymmetric,
 }
+ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
+_NUDGE = 1e-4
+"""Of queries: at most a hundredth of a step, beside the one in 255 of which a few take another."""
+
+
+class Queries:
+    """How the queries of tables are rounded in a graph, which may be changed from run to run.
+
+    Args:
+        names: Of the tables that may be multiplied with in 8 bits.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._places = {name: place for place, name in enumerate(names)}
+        with tf.init_scope():
+            self._ways = tf.Variable(tf.zeros(len(names), tf.int32), trainable=False)
+            self._nudge = tf.Variable(0.0, trainable=False)
+
+    def set(self, rounding: Rounding, in_floats: Container[str] = (), nudged: bool = False) -> None:
+        """Says how queries are rounded from now on.
+
+        Args:
+            rounding: How.
+            in_floats: Tables whose queries are not rounded.
+            nudged: Whether queries are changed a little before: what another runtime computes
+                before it rounds is not the same in the last bit, and may then take the next step.
+        """
+        way = ROUNDINGS.index(rounding)
+        self._ways.assign([0 if name in in_floats else way for name in self._places])
+        self._nudge.assign(_NUDGE if nudged else 0.0)
+
+    def rounded(self, name: str, x: Array) -> Array:
+        """The queries of a table as they are multiplied."""
+        way = self._ways[self._places[name]]
+        noise = tf.random.stateless_uniform(tf.shape(x), (1, self._places[name]), -1.0, 1.0)
+        nudged = x * (1.0 + self._nudge * noise)
+        found = x
+        for place, rounding in enumerate(ROUNDINGS[1:], start=1):
+            found = tf.where(tf.equal(way, place), ROUNDED[rounding](nudged), found)
+        return found

@@ -12,6 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+FLOAT_TOLERANCE = 1e-3
+"""Of errors: float32 rounding of a whole model, relative to the spread of an output."""
+INTEGER_TOLERANCE = 5e-2
+"""The same where a runtime multiplies in 8 bits: next to a step's edge it may take the other."""
+LARGEST_LOSS = 0.2
+"""Root mean square of what products in 8 bits may take of an output, relative to the spread."""
 FLOAT_ROUNDING = 1e-6
 """Of float32 arithmetic, relative to the largest value of a component."""
 _LEAST_VARIATION = 1e-6
@@ -65,7 +71,9 @@ def spread_of(values: np.ndarray, relative: float) -> Spread:
     spread = np.sqrt((deviations**2).sum(axis=0) / count) * scale
     varies = spread > _LEAST_VARIATION * largest
     typical = np.sqrt(np.mean(spread[varies] ** 2)) if varies.any() else 0.0
-    least = _LEAST_SHARE * typical if varies.any() else largest
+    if not varies.any():  # then errors count relative to the values
+        spread, typical = largest, np.sqrt(np.mean(largest**2))
+    least = _LEAST_SHARE * typical
     unit = np.maximum(spread, least) + largest * FLOAT_ROUNDING / relative
     return Spread(np.where(unit > 0, unit, 1.0), bool(varies.any()))
 

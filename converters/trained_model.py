@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -14,15 +14,16 @@ import tensorflow as tf
 from memcom_tf.ops.interface import Array
 from memcom_tf.tables import Storage, Table
 
-from .decisions import Decision
 from .fold import ShippedEmbedding
 from .frozen import FrozenFunction, Key, Matrix
+from .graph_def import node_of
 from .graph_ops import QuantizedOps, unknown_zero
 from .inputs import Group, ModelFunction, Samples, draw, samples_of
-from .products import LARGEST_LOSS, Product, product_losses
+from .products import LARGEST_PRODUCT_LOSS, EndToEnd, Loss, Product, product_losses
 from .quantization_error import RowErrors, losses, row_errors
 from .quantize import QuantizedTable, looked_up, quantize_table
-from .rounding import Rounding
+from .references import Reference
+from .rounding import ROUNDINGS, Queries
 from .signatures import MarkingOps, dequantized_tables, shipped_tables
 from .sources import Function, Source
 from .weights import Profile, Stored, Weights, kind_of, stored_in
@@ -56,31 +57,6 @@ class ShippedMatrix:
         return losses(self.table.name, self.table, self.errors)
 
 
-@dataclass(frozen=True)
-class Reference:
-    """A function over the floats that a file's integers stand for.
-
-    Attributes:
-        frozen: The function.
-        concrete: What it computes.
-        rounding: How queries are rounded before they are multiplied with int8.
-    """
-
-    frozen: FrozenFunction
-    concrete: Any
-    rounding: Rounding
-
-    @property
-    def decisions(self) -> Mapping[str, Decision]:
-        """What decided the outputs that are no floats."""
-        return self.frozen.decisions
-
-    def run(self, call: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Outputs by name, and the tensors of the decisions by theirs."""
-        outputs = self.concrete(*[tf.constant(call[spec.name]) for spec in self.frozen.specs])
-        return {name: np.asarray(value) for name, value in outputs.items()}
-
-
 class TrainedModel:
     """The functions of a model, over its own tables, and over those that ship.
 
@@ -108,6 +84,7 @@ class TrainedModel:
         self.fits_inputs = samples is not None or decided_on == "drawn"
         """Whether it was decided on such inputs as there are what is multiplied in 8 bits."""
         self._groups: dict[str, list[Group]] = {}
+        self._references: dict[str, Reference] = {}
         self._frozen = self._freeze(self._over_integers)
         stored = self._stored(weights)
         in_file: dict[str, Stored] = {}
@@ -140,8 +117,12 @@ class TrainedModel:
         }
 
     def _measured(self) -> dict[str, str]:
-        """Tables whose products in 8 bits lose too much, and what."""
-        found: dict[str, str] = {}
+        """Tables whose products in 8 bits lose too much, and what.
+
+        First those that do by themselves; then, while outputs lose too much with the others, the
+        one that loses most of these.
+        """
+        lost: dict[str, Loss] = {}
         for signature in self._frozen:
             for function, products in (
                 (self._originals[signature], self._products_with_matrices(signature)),
@@ -150,12 +131,24 @@ class TrainedModel:
                 if products:
                     model, groups = self.function(signature), self.groups(signature)
                     for name, loss in product_losses(function, model, groups, products).items():
-                        if loss.value > LARGEST_LOSS:
-                            found[name] = str(loss)
+                        if name not in lost or loss.value > lost[name].value:
+                            lost[name] = loss
+        found = {n: str(loss) for n, loss in lost.items() if loss.value > LARGEST_PRODUCT_LOSS}
+        for signature in self._frozen:
+            left = {name for name in self._multiplied_in_8_bits(signature) if name not in found}
+            if not left:
+                continue
+            outputs = EndToEnd(self._reference(signature), self.groups(signature))
+            while left and (fault := outputs.fault(found)):
+                worst = max(sorted(left), key=lambda name: lost[name].value)
+                left.remove(worst)
+                found[worst] = fault
+        if found:
+            self._references.clear()
         return found
 
     def _products_with_matrices(self, signature: str) -> list[Product]:
-        tables = {key: table for key, table in self._tables.items() if table.data.dtype == np.int8}
+        tables = {key: t for key, t in self._tables.items() if t.is_multiplied_in_8_bits}
         return [
             Product(key.variable, tables[key], queries)
             for key, queries in self._originals[signature].products()
@@ -167,7 +160,7 @@ class TrainedModel:
         for place, number, queries in self._dequantized[signature].marked_queries():
             embedding = self.shipped[place]
             table = [*embedding.tables.values()][number]
-            if table.data.dtype == np.int8:
+            if table.is_multiplied_in_8_bits:
                 found.append(Product(embedding.names[number], table, queries))
         return found
 
@@ -258,7 +251,7 @@ class TrainedModel:
     def graph(self, signature: str) -> Reference:
         """The graph that is converted, as far as it is rewritten, over the model's own values."""
         original = self._originals[signature]
-        return Reference(original, original.original().get_concrete_function(), "none")
+        return Reference(original, original.original().get_concrete_function())
 
     def references(self, signature: str) -> list[Reference]:
         """A function over the floats that the file's integers stand for.
@@ -266,16 +259,31 @@ class TrainedModel:
         One for each way in which runtimes round what they multiply with integers, where they do;
         the first rounds nothing.
         """
-        roundings: tuple[Rounding, ...] = ("none",)
-        if any(s.matrix.is_multiplied and s.table.data.dtype == np.int8 for s in self.matrices):
-            roundings = get_args(Rounding)
-        frozen = self._dequantized[signature]
+        reference = self._reference(signature)
+        several = bool(self._multiplied_in_8_bits(signature))
         return [
-            Reference(
-                frozen, frozen.dequantized(self._tables, rounding).get_concrete_function(), rounding
-            )
-            for rounding in roundings
+            reference.rounded(rounding) for rounding in (ROUNDINGS if several else ROUNDINGS[:1])
         ]
+
+    def _reference(self, signature: str) -> Reference:
+        if signature not in self._references:
+            frozen = self._dequantized[signature]
+            queries = Queries(self._multiplied_in_8_bits(signature))
+            ours = [
+                (product.name, node_of(product.queries))
+                for product in self._products_with_ours(signature)
+            ]
+            concrete = frozen.dequantized(self._tables, queries, ours).get_concrete_function()
+            self._references[signature] = Reference(frozen, concrete, queries)
+        return self._references[signature]
+
+    def _multiplied_in_8_bits(self, signature: str) -> list[str]:
+        """Names of the tables whose queries a runtime rounds in a function."""
+        products = [
+            *self._products_with_matrices(signature),
+            *self._products_with_ours(signature),
+        ]
+        return list(dict.fromkeys(product.name for product in products))
 
     @cached_property
     def _dequantized(self) -> dict[str, FrozenFunction]:

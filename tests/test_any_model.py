@@ -329,7 +329,10 @@ def test_a_loaded_table_takes_no_memory_of_its_own(kind, tmp_path):
     assert float(done.stdout) < 2.5  # MB; the floats would be 25.6
 
 
-@pytest.mark.parametrize("seed", range(12))
+# Beside the first: products in 8 bits that lose little each and much together, or that the edge of
+# a step changes (14, 59, 79); ids and truths that follow from what is no number (64); outputs of
+# which no component varies, and some are nearly 0 (43).
+@pytest.mark.parametrize("seed", [*range(12), 14, 43, 59, 64, 79])
 def test_a_random_model_converts_or_is_refused_by_name(seed):
     """`python -m tests.random_models` tries as many as it is told."""
     outcome = random_models.outcome(seed)

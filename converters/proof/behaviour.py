@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
 from ..inputs import Group
+from ..references import Values, stacked
 from ..runtime import CompressedModelFile
 from ..trained_model import TrainedModel
-from .comparison import FloatOutput, IntegerOutput, Outputs, Values
+from .comparison import FloatOutput, IntegerOutput, Outputs
 from .result import Verification
-
-_ROUNDINGS = 16
-"""Of a last bit, as many of which may come together on the way to an output."""
 
 
 def verify_functions(
@@ -55,7 +50,7 @@ class _Signature:
             except ValueError as error:
                 self._refused[group.name] = str(error)
                 continue
-            outputs = self._outputs_of(group, _stacked(calls, group.batched))
+            outputs = self._outputs_of(group, stacked(calls, group.batched))
             for name in self._names:
                 if name not in self._outputs:
                     self._outputs[name] = self._output(name, outputs.file[name])
@@ -67,18 +62,16 @@ class _Signature:
         return IntegerOutput(name, self._in_integers, self._references, self._graph)
 
     def _outputs_of(self, group: Group, found: Values) -> Outputs:
-        model = _stacked([self._model.run(call) for call in group.calls], group.batched)
-        graph, *wanted = (
-            _stacked([reference.run(call) for call in group.calls], group.batched)
-            for reference in (self._graph, *self._references)
-        )
-        noise = self._noise(group, wanted[0])
+        model = stacked([self._model.run(call) for call in group.calls], group.batched)
+        graph, *wanted = (each.outputs(group) for each in (self._graph, *self._references))
+        noise = self._references[0].noise(group, wanted[0])
         # A product in 8 bits makes some number of what is none.
         lacks = any(_lacks_numbers(found[name], wanted[0][name]) for name in self._names)
+        undefined = None
         if lacks or self._in_integers:
-            rows = self._undefined(group, len(next(iter(model.values()))))
-            model, graph, *wanted = (_without(rows, x) for x in (model, graph, *wanted))
-        return Outputs(group.name, found, model, graph, wanted, noise)
+            undefined = self._undefined(group, len(next(iter(model.values()))))
+            model, graph, *wanted = (_without(undefined, x) for x in (model, graph, *wanted))
+        return Outputs(group.name, found, model, graph, wanted, noise, undefined)
 
     def _undefined(self, group: Group, count: int) -> np.ndarray:
         """Rows in which the model compares what is no number.
@@ -90,26 +83,6 @@ class _Signature:
         return np.concatenate(
             [self._functions.undefined(self._signature, call, rows) for call in group.calls]
         )
-
-    def _noise(self, group: Group, wanted: Values) -> Values:
-        """What outputs change by where floats of the inputs do in their last bit.
-
-        A large input may drown the others in float32 itself: no file can be nearer to the model.
-        """
-        floats = [name for name, values in group.calls[0].items() if values.dtype.kind == "f"]
-        if not floats:
-            return {}
-        moved = [
-            {**call, **{name: np.nextafter(call[name], np.inf) for name in floats}}
-            for call in group.calls
-        ]
-        outputs = _stacked([self._references[0].run(call) for call in moved], group.batched)
-        with np.errstate(invalid="ignore"):
-            return {
-                name: _ROUNDINGS * np.abs(outputs[name].astype(np.float64) - wanted[name])
-                for name in self._names
-                if outputs[name].dtype.kind == "f"
-            }
 
     def report(self, verification: Verification, prefix: str) -> None:
         """Adds what was found."""
@@ -129,16 +102,11 @@ class _Signature:
                 )
 
 
-def _stacked(calls: Sequence[Mapping[str, Any]], batched: bool) -> dict[str, np.ndarray]:
-    """Outputs of the calls of a group; along a new axis where a call is one row."""
-    if batched or len(calls) == 1:
-        return {name: np.asarray(value) for name, value in calls[0].items()}
-    return {name: np.stack([call[name] for call in calls]) for name in calls[0]}
-
-
 def _lacks_numbers(found: np.ndarray, wanted: np.ndarray) -> bool:
-    """Whether a file has no number where its reference has one."""
-    return found.dtype.kind == "f" and bool((np.isnan(found) & ~np.isnan(wanted)).any())
+    """Whether a file has no number where its reference has one, or integers that may follow."""
+    if found.dtype.kind != "f":
+        return not np.array_equal(found, wanted)
+    return bool((np.isnan(found) & ~np.isnan(wanted)).any())
 
 
 def _without(rows: np.ndarray, outputs: Values) -> dict[str, np.ndarray]:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from ..decisions import undecided
-from ..spread import Spread, errors, spreads_of
-from ..trained_model import Reference
+from ..decisions import differences
+from ..references import Reference, Values
+from ..spread import FLOAT_TOLERANCE, INTEGER_TOLERANCE, LARGEST_LOSS, Spread, errors, spreads_of
 from .result import Verification
-
-FLOAT_TOLERANCE = 1e-3
-"""float32 rounding of a whole model, relative to the spread of an output."""
-INTEGER_TOLERANCE = 5e-2
-"""The same where a runtime multiplies in 8 bits: next to a step's edge it may take the other."""
-LARGEST_LOSS = 0.2
-"""Root mean square of what products in 8 bits may take, relative to the spread."""
-
-Values = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -35,6 +26,7 @@ class Outputs:
         references: Of that graph over the file's values, for each way of rounding queries; the
             first rounds none.
         noise: What floats change by where the inputs do in their last bit, for some names.
+        undefined: Rows in which the model compares what is no number; None where that matters not.
     """
 
     group: str
@@ -43,6 +35,7 @@ class Outputs:
     graph: Values
     references: Sequence[Values]
     noise: Values
+    undefined: np.ndarray | None = None
 
 
 @dataclass
@@ -163,7 +156,7 @@ class IntegerOutput:
         found, model = outputs.file[self.name], outputs.model[self.name]
         tolerance = INTEGER_TOLERANCE if self.in_integers else FLOAT_TOLERANCE
         different, ties = min(
-            self._compared(reference, values, found, tolerance)
+            self._compared(reference, values, found, tolerance, outputs.undefined)
             for reference, values in zip(self.references, outputs.references, strict=True)
         )
         if different:
@@ -176,19 +169,18 @@ class IntegerOutput:
         self.varies |= bool(model.size and (model != model.reshape(-1)[0]).any())
 
     def _compared(
-        self, reference: Reference, outputs: Values, found: np.ndarray, tolerance: float
+        self,
+        reference: Reference,
+        outputs: Values,
+        found: np.ndarray,
+        tolerance: float,
+        undefined: np.ndarray | None = None,
     ) -> tuple[int, int]:
-        """How many differ, and how many more for equal scores."""
-        wanted = outputs[self.name]
-        if wanted.shape != found.shape:
-            return found.size, 0
-        differ = wanted != found
-        ties = np.zeros(wanted.shape, bool)
-        decision = reference.decisions.get(self.name)
-        if decision is not None and differ.any():
-            allowed = undecided(decision, outputs, wanted, found, tolerance)
-            ties = ties if allowed is None else differ & allowed
-        return int((differ & ~ties).sum()), int(ties.sum())
+        wanted, decision = outputs[self.name], reference.decisions.get(self.name)
+        if undefined is not None and len(undefined) == len(found) and wanted.shape == found.shape:
+            # Which of them is larger of two that are no numbers is the processor's affair.
+            found = np.where(undefined.reshape(-1, *[1] * (found.ndim - 1)), wanted, found)
+        return differences(decision, outputs, wanted, found, tolerance)
 
     def report(self, verification: Verification, label: str) -> None:
         """Adds what was found."""

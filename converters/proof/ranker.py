@@ -17,8 +17,7 @@ from ..inputs import Samples
 from ..inputs.files import read_columns
 from ..runtime import CompressedModelFile
 from ..signatures import dequantized_tables
-from ..spread import FLOAT_ROUNDING
-from .comparison import FLOAT_TOLERANCE
+from ..spread import FLOAT_ROUNDING, FLOAT_TOLERANCE
 from .result import Verification
 from .vectors import sample_ids
 

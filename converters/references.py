@@ -1,0 +1,95 @@
+"""What a file is held against: its functions over the floats that its integers stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .decisions import Decision
+from .frozen import FrozenFunction
+from .inputs import Group
+from .rounding import Queries, Rounding
+
+Values = Mapping[str, np.ndarray]
+"""Outputs by name."""
+
+_ROUNDINGS = 16
+"""Of a last bit, as many of which may come together on the way to an output."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A function as it was traced, or over the floats that a file's integers stand for.
+
+    Attributes:
+        frozen: The function.
+        concrete: What it computes.
+        queries: What rounds queries in it; None where nothing does.
+        rounding: How queries are rounded before they are multiplied with int8.
+        in_floats: Tables whose queries are not.
+        nudged: Whether queries are changed by a little before.
+    """
+
+    frozen: FrozenFunction
+    concrete: Any
+    queries: Queries | None = None
+    rounding: Rounding = "none"
+    in_floats: Collection[str] = ()
+    nudged: bool = False
+
+    def rounded(
+        self, rounding: Rounding, in_floats: Collection[str] = (), *, nudged: bool = False
+    ) -> Reference:
+        """The same with another way of rounding."""
+        return replace(self, rounding=rounding, in_floats=in_floats, nudged=nudged)
+
+    @property
+    def decisions(self) -> Mapping[str, Decision]:
+        """What decided the outputs that are no floats."""
+        return self.frozen.decisions
+
+    def run(self, call: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs by name, and the tensors of the decisions by theirs."""
+        if self.queries is not None:
+            self.queries.set(self.rounding, self.in_floats, self.nudged)
+        outputs = self.concrete(*[tf.constant(call[spec.name]) for spec in self.frozen.specs])
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+    def outputs(self, group: Group) -> dict[str, np.ndarray]:
+        """Outputs for a group of inputs."""
+        return stacked([self.run(call) for call in group.calls], group.batched)
+
+    def noise(self, group: Group, wanted: Values) -> dict[str, np.ndarray]:
+        """What outputs of floats change by where floats of the inputs do in their last bit.
+
+        A large input may drown the others in float32 itself: no file can be nearer to the model.
+
+        Args:
+            group: The inputs.
+            wanted: The outputs for these.
+        """
+        floats = [name for name, values in group.calls[0].items() if values.dtype.kind == "f"]
+        if not floats:
+            return {}
+        moved = [
+            {**call, **{name: np.nextafter(call[name], np.inf) for name in floats}}
+            for call in group.calls
+        ]
+        outputs = stacked([self.run(call) for call in moved], group.batched)
+        with np.errstate(invalid="ignore"):
+            return {
+                name: _ROUNDINGS * np.abs(values.astype(np.float64) - wanted[name])
+                for name, values in outputs.items()
+                if values.dtype.kind == "f" and name in self.frozen.outputs
+            }
+
+
+def stacked(calls: Sequence[Mapping[str, Any]], batched: bool) -> dict[str, np.ndarray]:
+    """Outputs of the calls of a group; along a new axis where a call is one row."""
+    if batched or len(calls) == 1:
+        return {name: np.asarray(value) for name, value in calls[0].items()}
+    return {name: np.stack([call[name] for call in calls]) for name in calls[0]}
