@@ -9,7 +9,8 @@ LOCK := requirements.lock
 SUPPLY := build/supply/bin
 PYTEST := $(BIN)/python -m pytest -q
 # Files in their own order: by the number of tests, those of one long test would come last, alone.
-PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+# A process that dies ends the run: with a new one in its place pytest-xdist may wait forever.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .PHONY: demo test test-long lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench bench-quality lock audit clean
 

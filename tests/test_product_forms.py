@@ -33,7 +33,9 @@ SPELLINGS = {
     "tensordot of a transposed": lambda h, t: tf.tensordot(h, tf.transpose(t), 1),
     "without the padding": lambda h, t: tf.matmul(h[:, -1], t[1:], transpose_b=True),
     "without the last": lambda h, t: tf.einsum("bld,vd->blv", h, t[:-3]),
-    "of rank 4": lambda h, t: tf.matmul(h[:, None], t, transpose_b=True),
+    # Not of one row `h[:, None]`: TensorFlow 2.21 with oneDNN multiplies [b, 1, l, d] with a matrix
+    # wrongly on AVX-512, and crashes where b is large.
+    "of rank 4": lambda h, t: tf.matmul(tf.stack([h, -h], 1), t, transpose_b=True),
 }
 if is_keras_3:
     ops = keras.ops
