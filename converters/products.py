@@ -20,7 +20,7 @@ from .frozen import FrozenFunction
 from .inputs import Group, ModelFunction
 from .quantize import QuantizedTable
 from .references import Reference, Values
-from .rounding import ROUNDED, ROUNDINGS
+from .rounding import ROUNDINGS, rounded
 from .spread import INTEGER_TOLERANCE, LARGEST_LOSS, Spread, errors, spreads_of
 
 LARGEST_PRODUCT_LOSS = 0.05
@@ -114,8 +114,8 @@ def _losses(groups: Sequence[np.ndarray], table: QuantizedTable) -> list[float]:
     for queries, products, unit in zip(groups, exact, units, strict=True):
         worst = 0.0
         for rounding in ROUNDINGS[1:] if unit.varies and len(queries) else ():
-            rounded = np.asarray(ROUNDED[rounding](tf.constant(queries)), np.float64)
-            gaps = (rounded @ weights - products) / unit.unit
+            in_8_bits = np.asarray(rounded(tf.constant(queries), rounding), np.float64)
+            gaps = (in_8_bits @ weights - products) / unit.unit
             worst = max(worst, float(np.sqrt(np.mean(gaps**2))))
         found.append(worst)
     return found
@@ -157,17 +157,17 @@ class EndToEnd:
             in_floats: Tables that are multiplied as floats.
 
         Returns:
-            A sentence; None where all outputs lose little, and keep what they are where a query
-            next to the edge of a step takes the other.
+            A sentence; None where all outputs lose little, and are nearly the same where one value
+            of each query takes the step beside its own.
         """
         return next(self._faults(in_floats), None)
 
     def _faults(self, in_floats: Collection[str]) -> Iterator[str]:
         for rounding in ROUNDINGS[1:]:
             rounded = self._reference.rounded(rounding, in_floats)
-            nudged = self._reference.rounded(rounding, in_floats, nudged=True)
+            at_edges = self._reference.rounded(rounding, in_floats, at_edges=True)
             for place, group in enumerate(self._groups):
-                wanted, moved = rounded.outputs(group), nudged.outputs(group)
+                wanted, moved = rounded.outputs(group), at_edges.outputs(group)
                 for name in self._reference.frozen.outputs:
                     yield from self._faults_of(name, place, wanted, moved)
 

@@ -31,7 +31,7 @@ class Reference:
         queries: What rounds queries in it; None where nothing does.
         rounding: How queries are rounded before they are multiplied with int8.
         in_floats: Tables whose queries are not.
-        nudged: Whether queries are changed by a little before.
+        at_edges: Whether one value of each query takes the other step.
     """
 
     frozen: FrozenFunction
@@ -39,13 +39,13 @@ class Reference:
     queries: Queries | None = None
     rounding: Rounding = "none"
     in_floats: Collection[str] = ()
-    nudged: bool = False
+    at_edges: bool = False
 
     def rounded(
-        self, rounding: Rounding, in_floats: Collection[str] = (), *, nudged: bool = False
+        self, rounding: Rounding, in_floats: Collection[str] = (), *, at_edges: bool = False
     ) -> Reference:
         """The same with another way of rounding."""
-        return replace(self, rounding=rounding, in_floats=in_floats, nudged=nudged)
+        return replace(self, rounding=rounding, in_floats=in_floats, at_edges=at_edges)
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
@@ -55,7 +55,7 @@ class Reference:
     def run(self, call: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name, and the tensors of the decisions by theirs."""
         if self.queries is not None:
-            self.queries.set(self.rounding, self.in_floats, self.nudged)
+            self.queries.set(self.rounding, self.in_floats, self.at_edges)
         outputs = self.concrete(*[tf.constant(call[spec.name]) for spec in self.frozen.specs])
         return {name: np.asarray(value) for name, value in outputs.items()}
 

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import tensorflow as tf
 
 from memcom_tf.ops.interface import Array
 
+Rounding = Literal["none", "symmetric", "asymmetric"]
+ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
 
-def _symmetric(x: Array) -> Array:
+
+class _Steps(NamedTuple):
+    """Queries on the way to integers: `(round(position) + zero - zero) * size` within 8 bits."""
+
+    position: Array
+    zero: Array
+    size: Array
+
+
+def _symmetric(x: Array) -> _Steps:
     """As TensorFlow Lite's own kernel rounds: the largest magnitude of a row is 127."""
     largest = tf.reduce_max(tf.abs(x), axis=-1, keepdims=True)
-    integers = tf.round(tf.math.divide_no_nan(x * 127.0, largest))
-    return integers * (largest / 127.0)
+    position = tf.math.divide_no_nan(x * 127.0, largest)
+    return _Steps(position, tf.zeros_like(largest), largest / 127.0)
 
 
-def _asymmetric(x: Array) -> Array:
+def _asymmetric(x: Array) -> _Steps:
     """As XNNPACK rounds: 255 steps from the smallest value of a row to the largest, 0 in it."""
     low = tf.minimum(tf.reduce_min(x, axis=-1, keepdims=True), 0.0)
     high = tf.maximum(tf.reduce_max(x, axis=-1, keepdims=True), 0.0)
@@ -26,19 +37,34 @@ def _asymmetric(x: Array) -> Array:
     from_high = 127.0 - high * steps
     nearer = tf.where(low * steps + high * steps > 1.0, from_low, from_high)
     zero = tf.round(tf.clip_by_value(nearer, -128.0, 127.0))
-    integers = tf.clip_by_value(tf.round(x * steps) + zero, -128.0, 127.0)
-    return (integers - zero) / steps
+    return _Steps(x * steps, zero, 1.0 / steps)
 
 
-Rounding = Literal["none", "symmetric", "asymmetric"]
-ROUNDED: dict[Rounding, Callable[[Array], Array]] = {
-    "none": tf.identity,
+_STEPS: dict[Rounding, Callable[[Array], _Steps]] = {
     "symmetric": _symmetric,
     "asymmetric": _asymmetric,
 }
-ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
-_NUDGE = 1e-4
-"""Of queries: at most a hundredth of a step, beside the one in 255 of which a few take another."""
+
+
+def rounded(x: Array, rounding: Rounding, is_at_edge: Array | bool = False) -> Array:
+    """Queries as a runtime multiplies them.
+
+    Args:
+        x: float32 `[..., width]`.
+        rounding: How it rounds.
+        is_at_edge: Whether the value of each row that is nearest to halfway between two steps takes
+            the other of them, as it may in a runtime that computes it otherwise in its last bit.
+    """
+    if rounding == "none":
+        return x
+    position, zero, size = _STEPS[rounding](x)
+    nearest = tf.round(position)
+    below = tf.floor(position)
+    other = tf.where(tf.equal(nearest, below), below + 1.0, below)
+    first = tf.argmin(tf.abs(position - below - 0.5), axis=-1)
+    is_other = tf.one_hot(first, tf.shape(x)[-1], on_value=is_at_edge, off_value=False)
+    integers = tf.clip_by_value(tf.where(is_other, other, nearest) + zero, -128.0, 127.0)
+    return (integers - zero) * size
 
 
 class Queries:
@@ -52,27 +78,27 @@ class Queries:
         self._places = {name: place for place, name in enumerate(names)}
         with tf.init_scope():
             self._ways = tf.Variable(tf.zeros(len(names), tf.int32), trainable=False)
-            self._nudge = tf.Variable(0.0, trainable=False)
+            self._at_edges = tf.Variable(False, trainable=False)
 
-    def set(self, rounding: Rounding, in_floats: Container[str] = (), nudged: bool = False) -> None:
+    def set(
+        self, rounding: Rounding, in_floats: Container[str] = (), at_edges: bool = False
+    ) -> None:
         """Says how queries are rounded from now on.
 
         Args:
             rounding: How.
             in_floats: Tables whose queries are not rounded.
-            nudged: Whether queries are changed a little before: what another runtime computes
-                before it rounds is not the same in the last bit, and may then take the next step.
+            at_edges: Whether one value of each row takes the other step, as `rounded` says.
         """
         way = ROUNDINGS.index(rounding)
         self._ways.assign([0 if name in in_floats else way for name in self._places])
-        self._nudge.assign(_NUDGE if nudged else 0.0)
+        self._at_edges.assign(at_edges)
 
     def rounded(self, name: str, x: Array) -> Array:
         """The queries of a table as they are multiplied."""
-        way = self._ways[self._places[name]]
-        noise = tf.random.stateless_uniform(tf.shape(x), (1, self._places[name]), -1.0, 1.0)
-        nudged = x * (1.0 + self._nudge * noise)
+        place = self._places[name]
         found = x
-        for place, rounding in enumerate(ROUNDINGS[1:], start=1):
-            found = tf.where(tf.equal(way, place), ROUNDED[rounding](nudged), found)
+        for way, rounding in enumerate(ROUNDINGS[1:], start=1):
+            is_so = tf.equal(self._ways[place], way)
+            found = tf.where(is_so, rounded(x, rounding, self._at_edges), found)
         return found

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from memcom_tf.converters.rounding import ROUNDED, ROUNDINGS, Queries
+from memcom_tf.converters import rounding as of
+from memcom_tf.converters.rounding import ROUNDINGS, Queries
 
 VALUES = np.random.default_rng(0).normal(size=(50, 24)).astype(np.float32)
 
@@ -24,7 +25,7 @@ def rounded(queries, name="kernel"):
 def test_queries_are_rounded_as_it_was_said_last(queries, rounding):
     queries.set("symmetric")
     queries.set(rounding)
-    np.testing.assert_allclose(rounded(queries), ROUNDED[rounding](VALUES), atol=1e-6)
+    np.testing.assert_allclose(rounded(queries), of.rounded(VALUES, rounding), atol=1e-6)
     assert (rounded(queries) == VALUES).all() == (rounding == "none")
 
 
@@ -35,13 +36,17 @@ def test_those_of_tables_that_are_multiplied_as_floats_are_not(queries):
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS[1:])
-def test_a_nudge_moves_a_few_by_one_step(queries, rounding):
+def test_one_value_of_each_query_takes_the_step_beside_its_own(queries, rounding):
     queries.set(rounding)
     wanted = rounded(queries)
-    queries.set(rounding, nudged=True)
+    queries.set(rounding, at_edges=True)
     steps = (VALUES.max(axis=1, keepdims=True) - VALUES.min(axis=1, keepdims=True)) / 255
     if rounding == "symmetric":
         steps = np.abs(VALUES).max(axis=1, keepdims=True) / 127
     moved = np.abs(rounded(queries) - wanted) / steps
-    assert 0.001 < np.mean(moved > 0.5) < 0.05
-    assert moved.max() < 1.1
+    # One, or none where that were the 256th step.
+    changed = (moved > 0.5).sum(axis=1)
+    assert changed.max() == 1 and changed.mean() > 0.9
+    np.testing.assert_allclose(moved.sum(axis=1), changed, atol=1e-3)
+    # It is the one that was nearly there: half a step away from either.
+    np.testing.assert_allclose((np.abs(VALUES - wanted) / steps)[moved > 0.5], 0.5, atol=0.2)
