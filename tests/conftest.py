@@ -1,6 +1,8 @@
-"""Settings of every test: deterministic, quiet, and without a GPU."""
+"""Settings of every test: deterministic, quiet, and without a GPU; which of many are long."""
 
+import collections
 import os
+import zlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -16,3 +18,22 @@ def _seeded() -> None:
     from memcom_tf._keras import keras
 
     keras.utils.set_random_seed(20)
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items) -> None:
+    """Marks all but `n` parameters of a test with `few(n)` as long.
+
+    They are spread evenly, from a first one that the file's name decides: tests of one file share
+    what they are run on, and those of several run on different ones.
+    """
+    groups = collections.defaultdict(list)
+    for item in items:
+        if (mark := item.get_closest_marker("few")) is not None:
+            groups[item.path, item.originalname, mark.args[0]].append(item)
+    for (path, _, count), group in groups.items():
+        first = zlib.crc32(path.name.encode())
+        places = {(first + i * len(group) // count) % len(group) for i in range(count)}
+        for place, item in enumerate(group):
+            if place not in places:
+                item.add_marker("long")

@@ -232,6 +232,7 @@ def test_training_parity_publishes_every_loss():
     assert all(label in text for label in training_parity.LOSSES.values())
 
 
+@pytest.mark.long
 @needs_native
 def test_a_quick_run_writes_its_figures(tmp_path):
     """As a file, from another folder; two cases stand for all."""

@@ -310,7 +310,7 @@ REFUSED = {
     ),
     "unknown ids": (
         "verify {}/model.keras {}/model.tflite --examples {}/unknown_ids.npz",
-        "Ids must be in [0, 60)",
+        "Ids of the examples must be integers in [0, 60)",
     ),
     "another model": (
         "verify {}/model.keras {}/nameless.tflite",

@@ -108,6 +108,7 @@ def test_no_candidate_where_nothing_fits():
     assert candidates_for(20_000, 64, 1000) == []
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "candidate",
     [
@@ -129,6 +130,7 @@ def test_what_can_hold_the_tables_scores_as_before(trained, candidate):
     np.testing.assert_allclose(before, after[:, found.model.vocabulary.ids(items)], atol=1e-4)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "candidate",
     [
@@ -228,6 +230,7 @@ def test_sizes_are_found_where_the_graph_is_not_what_was_thought(trained, monkey
     assert work._sized(family, limit=5_050) is None
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("biased", [True, False])
 def test_biases_of_the_original_are_not_dropped(trained, monkeypatch, biased):
     model, split = trained
@@ -349,6 +352,7 @@ def test_bytes_are_read(text, value):
     assert parse_bytes(text) == value
 
 
+@pytest.mark.long
 def test_the_command_line_trains_compresses_and_ranks(tmp_path, log, capsys):
     clicks, model = tmp_path / "clicks.csv", tmp_path / "ranker.keras"
     rows = zip(log.user.tolist(), log.item.tolist(), strict=True)

@@ -234,7 +234,7 @@ def test_a_ranker_takes_samples_from_python_and_from_a_file(model, file, tmp_pat
     for samples in (histories, {"history": histories}, tmp_path / "samples.npz"):
         assert verify(model, file.path, samples=samples).passed
     for bad in (histories[:, 1:], histories + ITEMS, histories + 0.5):
-        with pytest.raises(ValueError, match="Samples of a ranker must be"):
+        with pytest.raises(ValueError, match="samples must be"):
             verify(model, file.path, samples=bad)
 
 

@@ -33,6 +33,7 @@ def demo(tmp_path_factory):
     return output, run.stdout
 
 
+@pytest.mark.long
 def test_the_report_holds_every_figure(demo):
     output, _ = demo
     report = json.loads((output / "report.json").read_text())

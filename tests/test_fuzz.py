@@ -78,6 +78,7 @@ def lines_of(process):
     yield None
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", CASES)
 def test_damaged_files_are_refused_or_answered(folder, kind):
     first, last = 0, CASES[kind]
@@ -118,6 +119,7 @@ def test_good_files_are_answered(folder):
         assert all(np.isfinite(values).all() for values in answers(path))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", CASES)
 def test_verify_refuses_damaged_files(model, folder, tmp_path, kind):
     sample = Sample((folder / "ranker.tflite").read_bytes())

@@ -19,6 +19,7 @@ def left_over(seed):
     return [one for one in found if one["result"] not in (mutations.CAUGHT, mutations.EQUIVALENT)]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("seed", [1, 5])
 def test_mutants_are_found(seed):
     """`python -m tests.mutations` tries as many as it is told."""

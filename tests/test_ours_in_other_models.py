@@ -11,6 +11,7 @@ from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("profile", ["portable", "litert"])
 @pytest.mark.parametrize("method", [FullEmbedding, HashedEmbedding, MEmComEmbedding])
 def test_scores_beside_a_negative_number_in_another_input(method, profile, tmp_path):

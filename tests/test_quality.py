@@ -58,6 +58,7 @@ def run(tmp_path):
     return run
 
 
+@pytest.mark.long
 def test_a_run_is_kept_and_not_repeated(run, tmp_path, monkeypatch):
     methods = ["--methods", "tied", "tied-int8", "MEmComEmbedding+posthoc"]
     rows, text = run(*methods, "--ratios", "2.8", "1000")
@@ -129,6 +130,7 @@ def test_every_registered_layer_is_a_method():
     assert not names & {"DoubleHashedEmbedding+posthoc", "LowRankEmbedding+order"}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("method", ["MEmComEmbedding+order", "MEmComEmbedding+trained+input"])
 def test_what_is_tested_on_changes_nothing_that_is_learned(tmp_path, monkeypatch, method, ordered):
@@ -222,6 +224,7 @@ def test_more_than_a_student_is_needed(capsys):
     assert "--steps must be more than" in capsys.readouterr().err
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("biases", [False, True])
 def test_the_largest_ranker_that_fits_has_the_biases_that_it_is_given(biases):
     split = leave_last_out(Interactions(**columns()), history_length=8)
@@ -249,6 +252,7 @@ def test_a_file_above_its_bytes_is_a_failed_run(monkeypatch):
                 quality_methods.run(case, contender, 4, 0)
 
 
+@pytest.mark.long
 def test_recipes_are_compared_with_the_default(tmp_path, monkeypatch):
     """Of each part the default and one that differs; a second run repeats nothing."""
     few = {part: dict(list(tried.items())[:2]) for part, tried in recipe.recipes().items()}

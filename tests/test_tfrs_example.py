@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from memcom_tf import converters
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "tfrs_two_tower.py"
@@ -18,6 +20,7 @@ def run(*command):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.long
 def test_from_training_to_titles(tmp_path):
     options = ["--epochs", 2, "--limit", 8000, "--method", "QuotientRemainderEmbedding"]
     done = run(SCRIPT, "--output", tmp_path, *options)

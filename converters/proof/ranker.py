@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memcom_tf.errors import invalid
+from memcom_tf.errors import for_reader, invalid
 from memcom_tf.evaluation import Examples, evaluate_lists, evaluate_ranking
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.reference import ReferenceOps
@@ -88,24 +88,27 @@ def verify_ranker(
 
 def _histories(model: NextItemRanker, examples: Examples | None, samples: Samples) -> np.ndarray:
     """An empty history, full ones and those between, of samples or examples where there are any."""
-    given = None if examples is None else examples.history
+    given, of = (None, "samples") if examples is None else (examples.history, "examples")
     if isinstance(samples, str | Path):
         samples = read_columns(Path(samples), ["history"])
     if samples is not None:
-        given = samples["history"] if isinstance(samples, dict) else samples
+        given, of = samples["history"] if isinstance(samples, dict) else samples, "samples"
     if given is not None:
         known: np.ndarray = np.asarray(given)
         num_ids = model.item_embedding.input_dim
         if known.dtype.kind not in "iu" or not ((known >= 0) & (known < num_ids)).all():
             raise invalid(
-                f"Samples of a ranker must be integers, ids in [0, {num_ids}).",
-                "Give histories as `predict` takes them.",
+                f"Ids of the {of} must be integers in [0, {num_ids}).",
+                "Give histories of the ids that the ranker was trained with.",
                 dtype=known.dtype.name,
             )
         if known.ndim != 2 or known.shape[1] != model.history_length or not len(known):
             raise invalid(
-                f"Samples of a ranker must be histories [n, {model.history_length}] of ids.",
-                "Give the array that `predict` takes, or a dict of it as `history`.",
+                f"The {of} must be histories [n, {model.history_length}] of ids.",
+                for_reader(
+                    "Give the array that `predict` takes, or a dict of it as `history`.",
+                    "Give a file with that array as `history`.",
+                ),
                 shape=known.shape,
             )
         return np.concatenate([np.zeros_like(known[:1]), known[: _NUM_HISTORIES - 1]]).astype(

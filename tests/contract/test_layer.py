@@ -106,6 +106,7 @@ def test_a_gradient_reaches_every_table(case: Case, combiner):
             assert gradient[position] == pytest.approx((upper - lower) / 2e-4, rel=1e-3, abs=1e-5)
 
 
+@pytest.mark.few(6)
 @every_method
 def test_training_lowers_the_loss_and_is_reproducible(case: Case):
     def train():

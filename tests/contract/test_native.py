@@ -211,6 +211,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.few(8)
 @every_method
 @pytest.mark.parametrize("optimizer", ["LazyAdam", "SGD"])
 def test_fit_learns_the_same(case: Case, optimizer):
@@ -225,6 +226,7 @@ MEMCOM = next(case for case in CASES if case.method.__name__ == "MEmComEmbedding
 QR = next(case for case in CASES if case.variant.get("operation") == "mult")
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("case", [MEMCOM, QR], ids=name_of)
 def test_every_optimizer_learns_the_same(case: Case, optimizer):
@@ -241,6 +243,7 @@ def test_every_optimizer_learns_the_same(case: Case, optimizer):
             np.testing.assert_allclose(dense(one), dense(two), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.few(4)
 @every_method
 def test_what_was_trained_natively_is_exported_without_custom_ops(case: Case, tmp_path):
     _, model, _ = trained_tables(case, "native", OPTIMIZERS["LazyAdam"], epochs=1)

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 MIRRORED = """
 import sys
 import numpy as np
@@ -63,6 +65,7 @@ print("mirrored")
 """
 
 
+@pytest.mark.long
 def test_mirrored_strategy_is_the_whole_batch():
     done = subprocess.run(
         [sys.executable, "-c", MIRRORED],
