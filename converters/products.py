@@ -164,10 +164,10 @@ class EndToEnd:
 
     def _faults(self, in_floats: Collection[str]) -> Iterator[str]:
         for rounding in ROUNDINGS[1:]:
-            rounded = self._reference.rounded(rounding, in_floats)
+            in_8_bits = self._reference.rounded(rounding, in_floats)
             at_edges = self._reference.rounded(rounding, in_floats, at_edges=True)
             for place, group in enumerate(self._groups):
-                wanted, moved = rounded.outputs(group), at_edges.outputs(group)
+                wanted, moved = in_8_bits.outputs(group), at_edges.outputs(group)
                 for name in self._reference.frozen.outputs:
                     yield from self._faults_of(name, place, wanted, moved)
 
