@@ -33,7 +33,7 @@ _LOOKUPS = ("GatherV2", "Gather", "ResourceGather")
 # Operators of which NaN is not the result where it is an argument.
 _COMPARED = (
     *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Maximum", "Minimum", "Max", "Min"),
-    *("ArgMax", "ArgMin", "TopKV2"),
+    *("ArgMax", "ArgMin", "TopKV2", "Greater", "GreaterEqual", "Less", "LessEqual", "Cast"),
 )
 
 DENSE = "Every input and output must be a dense tensor of numbers."
