@@ -22,7 +22,7 @@ from .decisions import Decision, decision_behind, tensors_of
 from .graph_def import Replacement, function_of, node_of, replaced
 from .graph_ops import QuantizedOps, unknown_zero
 from .large import freeze, handles_of, in_graph, shape_of
-from .product_forms import by_columns, is_plain
+from .product_forms import by_columns, is_plain, multiplies_transposed
 from .quantize import QuantizedTable
 from .rounding import Queries
 from .row_splits import ROW_SPLITS
@@ -289,19 +289,22 @@ class FrozenFunction:
             values = in_graph(table.dequantized())
             if use.is_lookup:
                 return tf.gather(values, x)
-            x = queries.rounded(table.name, x) if table.is_multiplied_in_8_bits else x
-            return tf.matmul(x, values, transpose_b=True)
+            return tf.matmul(queries.rounded(table.name, x), values, transpose_b=True)
 
         def values(table: QuantizedTable, _: Array) -> Array:
             return in_graph(table.dequantized())
 
         # Of layers of ours the values are in the graph, and their queries have names.
-        marked = [
+        others = [
             Replacement(node, list(self._nodes[node].input[:1]), partial(queries.rounded, name))
             for name, node in ours
         ]
+        for use in self._uses:
+            if not use.is_lookup and use.key not in tables:
+                compute = partial(_product, queries, multiplies_transposed(use.node))
+                others.append(Replacement(use.node.name, list(use.node.input[:2]), compute))
         fetched = tensors_of(self.decisions)
-        return self._function(*self._replaced(tables, over_floats, values, marked), fetched)
+        return self._function(*self._replaced(tables, over_floats, values, others), fetched)
 
     def _replaced(
         self,
@@ -352,6 +355,11 @@ class FrozenFunction:
     ) -> Any:
         outputs = {**self._outputs, **{name: name for name in fetched}}
         return function_of(graph_def, self._inputs, self.specs, captures, outputs, scope="frozen")
+
+
+def _product(queries: Queries, transpose_b: bool, x: Array, matrix: Array) -> Array:
+    """A product with a matrix that stays as it is."""
+    return tf.matmul(queries.rounded("", x), matrix, transpose_b=transpose_b)
 
 
 def _oriented(values: Callable[[Array], Array], key: Key, x: Array) -> Array:

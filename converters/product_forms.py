@@ -107,8 +107,12 @@ def is_plain(node: Any, place: int, view: View) -> bool:
 
 def by_columns(node: Any, view: View) -> bool:
     """Whether a plain product sums over the first axis of the matrix."""
-    flag = node.attr["adj_y" if node.op in _BATCHED else "transpose_b"].b
-    return not (flag ^ view.is_transposed)
+    return not (multiplies_transposed(node) ^ view.is_transposed)
+
+
+def multiplies_transposed(node: Any) -> bool:
+    """Whether a product is one with its second factor transposed."""
+    return bool(node.attr["adj_y" if node.op in _BATCHED else "transpose_b"].b)
 
 
 def _product(node: Any, place: int, view: View, ranks: list[int]) -> _Product | None:

@@ -32,6 +32,7 @@ class Reference:
         rounding: How queries are rounded before they are multiplied with int8.
         in_floats: Tables whose queries are not.
         at_edges: Whether one value of each query takes the other step.
+        in_last_bit: Whether queries change in their last bit.
     """
 
     frozen: FrozenFunction
@@ -40,6 +41,7 @@ class Reference:
     rounding: Rounding = "none"
     in_floats: Collection[str] = ()
     at_edges: bool = False
+    in_last_bit: bool = False
 
     def rounded(
         self, rounding: Rounding, in_floats: Collection[str] = (), *, at_edges: bool = False
@@ -55,7 +57,7 @@ class Reference:
     def run(self, call: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name, and the tensors of the decisions by theirs."""
         if self.queries is not None:
-            self.queries.set(self.rounding, self.in_floats, self.at_edges)
+            self.queries.set(self.rounding, self.in_floats, self.at_edges, self.in_last_bit)
         outputs = self.concrete(*[tf.constant(call[spec.name]) for spec in self.frozen.specs])
         return {name: np.asarray(value) for name, value in outputs.items()}
 
@@ -64,24 +66,27 @@ class Reference:
         return stacked([self.run(call) for call in group.calls], group.batched)
 
     def noise(self, group: Group, wanted: Values) -> dict[str, np.ndarray]:
-        """What outputs of floats change by where floats of the inputs do in their last bit.
+        """What outputs of floats change by where their sources do in their last bit.
 
-        A large input may drown the others in float32 itself: no file can be nearer to the model.
+        Changed are the floats of the inputs, and what is multiplied with trained matrices. A large
+        value may drown the others in float32 itself, and sums of large ones that cancel out are as
+        inexact as these: no file can be nearer to the model.
 
         Args:
             group: The inputs.
             wanted: The outputs for these.
         """
-        floats = [name for name, values in group.calls[0].items() if values.dtype.kind == "f"]
-        if not floats:
-            return {}
         # Up or down: up alone is a factor, in which what cancels out in a sum does not show.
         rng = np.random.default_rng(0)
         moved = [
-            {**call, **{name: _last_bit_changed(call[name], rng) for name in floats}}
+            {
+                name: _last_bit_changed(values, rng) if values.dtype.kind == "f" else values
+                for name, values in call.items()
+            }
             for call in group.calls
         ]
-        outputs = stacked([self.run(call) for call in moved], group.batched)
+        changed = replace(self, in_last_bit=True)
+        outputs = stacked([changed.run(call) for call in moved], group.batched)
         with np.errstate(invalid="ignore"):
             return {
                 name: _ROUNDINGS * np.abs(values.astype(np.float64) - wanted[name])

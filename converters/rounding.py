@@ -11,6 +11,7 @@ from memcom_tf.ops.interface import Array
 
 Rounding = Literal["none", "symmetric", "asymmetric"]
 ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)
+_LAST_BIT = 2.0**-23
 
 
 class _Steps(NamedTuple):
@@ -79,9 +80,14 @@ class Queries:
         with tf.init_scope():
             self._ways = tf.Variable(tf.zeros(len(names), tf.int32), trainable=False)
             self._at_edges = tf.Variable(False, trainable=False)
+            self._noise = tf.Variable(0.0, trainable=False)
 
     def set(
-        self, rounding: Rounding, in_floats: Container[str] = (), at_edges: bool = False
+        self,
+        rounding: Rounding,
+        in_floats: Container[str] = (),
+        at_edges: bool = False,
+        in_last_bit: bool = False,
     ) -> None:
         """Says how queries are rounded from now on.
 
@@ -89,16 +95,20 @@ class Queries:
             rounding: How.
             in_floats: Tables whose queries are not rounded.
             at_edges: Whether one value of each row takes the other step, as `rounded` says.
+            in_last_bit: Whether values change in their last bit, up or down, before that.
         """
         way = ROUNDINGS.index(rounding)
         self._ways.assign([0 if name in in_floats else way for name in self._places])
         self._at_edges.assign(at_edges)
+        self._noise.assign(_LAST_BIT if in_last_bit else 0.0)
 
     def rounded(self, name: str, x: Array) -> Array:
-        """The queries of a table as they are multiplied."""
-        place = self._places[name]
-        found = x
+        """The queries of a table, or of any other matrix, as they are multiplied."""
+        signs = tf.random.stateless_uniform(tf.shape(x), (1, len(self._places)), -1.0, 1.0)
+        found = x = x * (1.0 + self._noise * signs)
+        place = self._places.get(name)
         for way, rounding in enumerate(ROUNDINGS[1:], start=1):
-            is_so = tf.equal(self._ways[place], way)
-            found = tf.where(is_so, rounded(x, rounding, self._at_edges), found)
+            if place is not None:
+                is_so = tf.equal(self._ways[place], way)
+                found = tf.where(is_so, rounded(x, rounding, self._at_edges), found)
         return found

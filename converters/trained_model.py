@@ -270,8 +270,8 @@ class TrainedModel:
             frozen = self._dequantized[signature]
             queries = Queries(self._multiplied_in_8_bits(signature))
             ours = [
-                (product.name, node_of(product.queries))
-                for product in self._products_with_ours(signature)
+                (self.shipped[place].names[number], node_of(tensor))
+                for place, number, tensor in frozen.marked_queries()
             ]
             concrete = frozen.dequantized(self._tables, queries, ours).get_concrete_function()
             self._references[signature] = Reference(frozen, concrete, queries)

@@ -35,6 +35,16 @@ def test_those_of_tables_that_are_multiplied_as_floats_are_not(queries):
     assert (rounded(queries) != VALUES).any()
 
 
+def test_values_change_in_their_last_bit_before_they_are_multiplied(queries):
+    queries.set("none", in_last_bit=True)
+    for name in ("kernel", "one that is no table"):
+        changed = rounded(queries, name) != VALUES
+        assert 0.2 < changed.mean() < 0.9
+        np.testing.assert_allclose(rounded(queries, name), VALUES, rtol=2.0**-22)
+    queries.set("none")
+    np.testing.assert_array_equal(rounded(queries, "one that is no table"), VALUES)
+
+
 @pytest.mark.parametrize("rounding", ROUNDINGS[1:])
 def test_one_value_of_each_query_takes_the_step_beside_its_own(queries, rounding):
     queries.set(rounding)
