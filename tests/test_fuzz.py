@@ -22,6 +22,10 @@ from tests.fuzz_worker import answers
 
 ROOT = Path(__file__).parents[1]
 CASES = {"bytes": 4500, "zip": 1800, "description": 1200, "vocabulary": 600, "graph": 2000}
+KINDS = [
+    pytest.param(kind, marks=pytest.mark.long) if kind in ("bytes", "zip") else kind
+    for kind in CASES
+]
 ITEMS, LENGTH = 40, 3
 HANGS_AFTER = 120
 """Seconds without a word: far more than any case takes."""
@@ -78,8 +82,7 @@ def lines_of(process):
     yield None
 
 
-@pytest.mark.few(2)
-@pytest.mark.parametrize("kind", CASES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_damaged_files_are_refused_or_answered(folder, kind):
     first, last = 0, CASES[kind]
     outcomes, wrong = Counter(), []
@@ -119,8 +122,7 @@ def test_good_files_are_answered(folder):
         assert all(np.isfinite(values).all() for values in answers(path))
 
 
-@pytest.mark.few(2)
-@pytest.mark.parametrize("kind", CASES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_verify_refuses_damaged_files(model, folder, tmp_path, kind):
     sample = Sample((folder / "ranker.tflite").read_bytes())
     for number in range(40):
