@@ -222,7 +222,7 @@ class FrozenFunction:
             for node in self._graph_def.node
             if node.op in _COMPARED
             for name in node.input
-            if not name.startswith("^")
+            if not name.startswith("^") and node_of(name) not in self._inputs
         ]
         return [name for name in dict.fromkeys(found) if self._tensor(name).dtype == tf.float32]
 

@@ -21,7 +21,14 @@ from .inputs import Group, ModelFunction
 from .quantize import QuantizedTable
 from .references import Reference, Values
 from .rounding import ROUNDINGS, rounded
-from .spread import INTEGER_TOLERANCE, LARGEST_LOSS, Spread, errors, spreads_of
+from .spread import (
+    INTEGER_TOLERANCE,
+    LARGEST_LOSS,
+    LARGEST_STEP,
+    Spread,
+    errors,
+    spreads_of,
+)
 
 LARGEST_PRODUCT_LOSS = 0.05
 """Root mean square over the outputs of a kernel, of errors relative to the spread of each."""
@@ -187,7 +194,7 @@ class EndToEnd:
         if (lost := float(np.sqrt(np.mean(gaps**2)))) > LARGEST_LOSS:
             yield f"8-bit products lose {_share(lost)} of the spread of {name} ({group})"
         step = float(errors(moved[name], wanted[name], unit).max())
-        if step > INTEGER_TOLERANCE:
+        if step > LARGEST_STEP:
             yield f"a step of 8 bits is {_share(step)} of the spread of {name} ({group})"
 
 

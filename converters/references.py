@@ -65,6 +65,23 @@ class Reference:
         """Outputs for a group of inputs."""
         return stacked([self.run(call) for call in group.calls], group.batched)
 
+    def steps(self, group: Group, wanted: Values) -> dict[str, np.ndarray]:
+        """What outputs of floats change by where one value of each query takes the other step.
+
+        Args:
+            group: The inputs.
+            wanted: The outputs for these.
+        """
+        return self._changes(wanted, replace(self, at_edges=True).outputs(group))
+
+    def _changes(self, wanted: Values, found: Values) -> dict[str, np.ndarray]:
+        with np.errstate(invalid="ignore"):
+            return {
+                name: np.abs(found[name].astype(np.float64) - wanted[name])
+                for name in self.frozen.outputs
+                if found[name].dtype.kind == "f"
+            }
+
     def noise(self, group: Group, wanted: Values) -> dict[str, np.ndarray]:
         """What outputs of floats change by where their sources do in their last bit.
 
@@ -87,12 +104,7 @@ class Reference:
         ]
         changed = replace(self, in_last_bit=True)
         outputs = stacked([changed.run(call) for call in moved], group.batched)
-        with np.errstate(invalid="ignore"):
-            return {
-                name: _ROUNDINGS * np.abs(values.astype(np.float64) - wanted[name])
-                for name, values in outputs.items()
-                if values.dtype.kind == "f" and name in self.frozen.outputs
-            }
+        return {name: _ROUNDINGS * x for name, x in self._changes(wanted, outputs).items()}
 
 
 def stacked(calls: Sequence[Mapping[str, Any]], batched: bool) -> dict[str, np.ndarray]:
@@ -103,5 +115,6 @@ def stacked(calls: Sequence[Mapping[str, Any]], batched: bool) -> dict[str, np.n
 
 
 def _last_bit_changed(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Whole numbers may be ids, and stay what they are."""
     towards = np.where(rng.random(values.shape) < 0.5, -np.inf, np.inf).astype(values.dtype)
-    return np.nextafter(values, towards)
+    return np.where(values == np.round(values), values, np.nextafter(values, towards))

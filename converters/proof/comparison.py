@@ -25,7 +25,8 @@ class Outputs:
         graph: Of the graph that was converted, over the model's own values.
         references: Of that graph over the file's values, for each way of rounding queries; the
             first rounds none.
-        noise: What floats change by where the inputs do in their last bit, for some names.
+        noise: What floats change by where their sources do in their last bit.
+        steps: What they change by where one value of each query in 8 bits takes the other step.
         undefined: Rows in which the model compares what is no number; None where that matters not.
     """
 
@@ -35,6 +36,7 @@ class Outputs:
     graph: Values
     references: Sequence[Values]
     noise: Values
+    steps: Values = field(default_factory=dict)
     undefined: np.ndarray | None = None
 
 
@@ -75,10 +77,11 @@ class FloatOutput:
         wanted = spreads_of([o.references[0][self.name] for o in self._groups], self._tolerance)
         models = spreads_of([o.model[self.name] for o in self._groups], FLOAT_TOLERANCE)
         for outputs, unit, of_model in zip(self._groups, wanted, models, strict=True):
-            if (noise := outputs.noise.get(self.name)) is not None:
-                unit = unit.beside(noise, self._tolerance)
-                of_model = of_model.beside(noise, FLOAT_TOLERANCE)
-            found.append((unit, of_model))
+            noise = outputs.noise[self.name]
+            unit = unit.beside(noise, self._tolerance)
+            if (steps := outputs.steps.get(self.name)) is not None:
+                unit = unit.beside(steps, self._tolerance)
+            found.append((unit, of_model.beside(noise, FLOAT_TOLERANCE)))
         return found
 
     @property
