@@ -133,7 +133,7 @@ def _some(count: int, most: int) -> np.ndarray:
 
 
 class EndToEnd:
-    """What 8-bit products take from the outputs of a function, one after the other.
+    """What all 8-bit products of a function together take from its outputs.
 
     Args:
         reference: The function over the file's own values.

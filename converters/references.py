@@ -65,23 +65,6 @@ class Reference:
         """Outputs for a group of inputs."""
         return stacked([self.run(call) for call in group.calls], group.batched)
 
-    def steps(self, group: Group, wanted: Values) -> dict[str, np.ndarray]:
-        """What outputs of floats change by where one value of each query takes the other step.
-
-        Args:
-            group: The inputs.
-            wanted: The outputs for these.
-        """
-        return self._changes(wanted, replace(self, at_edges=True).outputs(group))
-
-    def _changes(self, wanted: Values, found: Values) -> dict[str, np.ndarray]:
-        with np.errstate(invalid="ignore"):
-            return {
-                name: np.abs(found[name].astype(np.float64) - wanted[name])
-                for name in self.frozen.outputs
-                if found[name].dtype.kind == "f"
-            }
-
     def noise(self, group: Group, wanted: Values) -> dict[str, np.ndarray]:
         """What outputs of floats change by where their sources do in their last bit.
 
@@ -104,7 +87,12 @@ class Reference:
         ]
         changed = replace(self, in_last_bit=True)
         outputs = stacked([changed.run(call) for call in moved], group.batched)
-        return {name: _ROUNDINGS * x for name, x in self._changes(wanted, outputs).items()}
+        with np.errstate(invalid="ignore"):
+            return {
+                name: _ROUNDINGS * np.abs(outputs[name].astype(np.float64) - wanted[name])
+                for name in self.frozen.outputs
+                if outputs[name].dtype.kind == "f"
+            }
 
 
 def stacked(calls: Sequence[Mapping[str, Any]], batched: bool) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ _LAST_BIT = 2.0**-23
 
 
 class _Steps(NamedTuple):
-    """Queries on the way to integers: `(round(position) + zero - zero) * size` within 8 bits."""
+    """Queries on the way to 8 bits: `(clip(round(position) + zero, -128, 127) - zero) * size`."""
 
     position: Array
     zero: Array

@@ -65,17 +65,13 @@ class _Signature:
         model = stacked([self._model.run(call) for call in group.calls], group.batched)
         graph, *wanted = (each.outputs(group) for each in (self._graph, *self._references))
         noise = self._references[0].noise(group, wanted[0])
-        steps: dict[str, np.ndarray] = {}
-        for reference, values in zip(self._references[1:], wanted[1:], strict=True):
-            for name, change in reference.steps(group, values).items():
-                steps[name] = np.fmax(steps[name], change) if name in steps else change
         # A product in 8 bits makes some number of what is none.
         lacks = any(_lacks_numbers(found[name], wanted[0][name]) for name in self._names)
         undefined = None
         if lacks or self._in_integers:
             undefined = self._undefined(group, len(next(iter(model.values()))))
             model, graph, *wanted = (_without(undefined, x) for x in (model, graph, *wanted))
-        return Outputs(group.name, found, model, graph, wanted, noise, steps, undefined)
+        return Outputs(group.name, found, model, graph, wanted, noise, undefined)
 
     def _undefined(self, group: Group, count: int) -> np.ndarray:
         """Rows in which the model compares what is no number.

@@ -26,7 +26,6 @@ class Outputs:
         references: Of that graph over the file's values, for each way of rounding queries; the
             first rounds none.
         noise: What floats change by where their sources do in their last bit.
-        steps: What they change by where one value of each query in 8 bits takes the other step.
         undefined: Rows in which the model compares what is no number; None where that matters not.
     """
 
@@ -36,7 +35,6 @@ class Outputs:
     graph: Values
     references: Sequence[Values]
     noise: Values
-    steps: Values = field(default_factory=dict)
     undefined: np.ndarray | None = None
 
 
@@ -78,10 +76,8 @@ class FloatOutput:
         models = spreads_of([o.model[self.name] for o in self._groups], FLOAT_TOLERANCE)
         for outputs, unit, of_model in zip(self._groups, wanted, models, strict=True):
             noise = outputs.noise[self.name]
-            unit = unit.beside(noise, self._tolerance)
-            if (steps := outputs.steps.get(self.name)) is not None:
-                unit = unit.beside(steps, self._tolerance)
-            found.append((unit, of_model.beside(noise, FLOAT_TOLERANCE)))
+            beside = unit.beside(noise, self._tolerance), of_model.beside(noise, FLOAT_TOLERANCE)
+            found.append(beside)
         return found
 
     @property
