@@ -15,16 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from .decisions import differences
 from .frozen import FrozenFunction
 from .inputs import Group, ModelFunction
 from .quantize import QuantizedTable
-from .references import Reference, Values
+from .references import Reference
 from .rounding import ROUNDINGS, rounded
 from .spread import (
     INTEGER_TOLERANCE,
     LARGEST_LOSS,
-    LARGEST_STEP,
     Spread,
     errors,
     spreads_of,
@@ -135,6 +133,8 @@ def _some(count: int, most: int) -> np.ndarray:
 class EndToEnd:
     """What all 8-bit products of a function together take from its outputs.
 
+    Integers are judged by the scores that decide them.
+
     Args:
         reference: The function over the file's own values.
         groups: Inputs.
@@ -143,19 +143,27 @@ class EndToEnd:
     def __init__(self, reference: Reference, groups: Sequence[Group]) -> None:
         self._reference, self._groups = reference, groups
         self._exact = [reference.outputs(group) for group in groups]
-        self._units: dict[str, list[Spread]] = {}
         noises = [
             reference.noise(group, exact) for group, exact in zip(groups, self._exact, strict=True)
         ]
-        for name in reference.frozen.outputs:
-            values = [exact[name] for exact in self._exact]
-            if values[0].dtype.kind == "f":
-                self._units[name] = [
-                    unit.beside(noise[name], INTEGER_TOLERANCE) if name in noise else unit
-                    for unit, noise in zip(
-                        spreads_of(values, INTEGER_TOLERANCE), noises, strict=True
-                    )
-                ]
+        self._units: dict[str, list[Spread]] = {}
+        self._floats = dict(self._judged())
+        for name in self._floats:
+            units = spreads_of([exact[name] for exact in self._exact], INTEGER_TOLERANCE)
+            self._units[name] = [
+                unit.beside(noise[name], INTEGER_TOLERANCE) if name in noise else unit
+                for unit, noise in zip(units, noises, strict=True)
+            ]
+
+    def _judged(self) -> Iterator[tuple[str, str]]:
+        """Tensors of floats, and what they are to the reader."""
+        decisions = self._reference.decisions
+        for name in self._reference.frozen.outputs:
+            if self._exact[0][name].dtype.kind == "f":
+                yield name, name
+            elif name in decisions:
+                for tensor in decisions[name].sources:
+                    yield tensor, f"the scores behind {name}"
 
     def fault(self, in_floats: Collection[str]) -> str | None:
         """What is wrong with an output.
@@ -164,38 +172,23 @@ class EndToEnd:
             in_floats: Tables that are multiplied as floats.
 
         Returns:
-            A sentence; None where all outputs lose little, and are nearly the same where one value
-            of each query takes the step beside its own.
+            A sentence; None where all outputs lose little.
         """
         return next(self._faults(in_floats), None)
 
     def _faults(self, in_floats: Collection[str]) -> Iterator[str]:
         for rounding in ROUNDINGS[1:]:
             in_8_bits = self._reference.rounded(rounding, in_floats)
-            at_edges = self._reference.rounded(rounding, in_floats, at_edges=True)
             for place, group in enumerate(self._groups):
-                wanted, moved = in_8_bits.outputs(group), at_edges.outputs(group)
-                for name in self._reference.frozen.outputs:
-                    yield from self._faults_of(name, place, wanted, moved)
-
-    def _faults_of(self, name: str, place: int, wanted: Values, moved: Values) -> Iterator[str]:
-        group, exact = self._groups[place].name, self._exact[place]
-        if not wanted[name].size:
-            return
-        if name not in self._units:
-            decision = self._reference.decisions.get(name)
-            if differences(decision, wanted, wanted[name], moved[name], INTEGER_TOLERANCE)[0]:
-                yield f"a step of 8 bits changes {name} ({group})"
-            return
-        unit = self._units[name][place]
-        if not unit.varies:
-            return
-        gaps = np.minimum(errors(wanted[name], exact[name], unit), _LARGEST_ERROR)
-        if (lost := float(np.sqrt(np.mean(gaps**2)))) > LARGEST_LOSS:
-            yield f"8-bit products lose {_share(lost)} of the spread of {name} ({group})"
-        step = float(errors(moved[name], wanted[name], unit).max())
-        if step > LARGEST_STEP:
-            yield f"a step of 8 bits is {_share(step)} of the spread of {name} ({group})"
+                found = in_8_bits.outputs(group)
+                for name, units in self._units.items():
+                    exact, unit = self._exact[place][name], units[place]
+                    if not exact.size or not unit.varies:
+                        continue
+                    gaps = np.minimum(errors(found[name], exact, unit), _LARGEST_ERROR)
+                    if (lost := float(np.sqrt(np.mean(gaps**2)))) > LARGEST_LOSS:
+                        what = f"{self._floats[name]} ({group.name})"
+                        yield f"8-bit products lose {_share(lost)} of the spread of {what}"
 
 
 def _share(value: float) -> str:

@@ -31,7 +31,6 @@ class Reference:
         queries: What rounds queries in it; None where nothing does.
         rounding: How queries are rounded before they are multiplied with int8.
         in_floats: Tables whose queries are not.
-        at_edges: Whether one value of each query takes the other step.
         in_last_bit: Whether queries change in their last bit.
     """
 
@@ -40,14 +39,11 @@ class Reference:
     queries: Queries | None = None
     rounding: Rounding = "none"
     in_floats: Collection[str] = ()
-    at_edges: bool = False
     in_last_bit: bool = False
 
-    def rounded(
-        self, rounding: Rounding, in_floats: Collection[str] = (), *, at_edges: bool = False
-    ) -> Reference:
+    def rounded(self, rounding: Rounding, in_floats: Collection[str] = ()) -> Reference:
         """The same with another way of rounding."""
-        return replace(self, rounding=rounding, in_floats=in_floats, at_edges=at_edges)
+        return replace(self, rounding=rounding, in_floats=in_floats)
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
@@ -57,7 +53,7 @@ class Reference:
     def run(self, call: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name, and the tensors of the decisions by theirs."""
         if self.queries is not None:
-            self.queries.set(self.rounding, self.in_floats, self.at_edges, self.in_last_bit)
+            self.queries.set(self.rounding, self.in_floats, self.in_last_bit)
         outputs = self.concrete(*[tf.constant(call[spec.name]) for spec in self.frozen.specs])
         return {name: np.asarray(value) for name, value in outputs.items()}
 

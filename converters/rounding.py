@@ -47,24 +47,17 @@ _STEPS: dict[Rounding, Callable[[Array], _Steps]] = {
 }
 
 
-def rounded(x: Array, rounding: Rounding, is_at_edge: Array | bool = False) -> Array:
+def rounded(x: Array, rounding: Rounding) -> Array:
     """Queries as a runtime multiplies them.
 
     Args:
         x: float32 `[..., width]`.
         rounding: How it rounds.
-        is_at_edge: Whether the value of each row that is nearest to halfway between two steps takes
-            the other of them, as it may in a runtime that computes it otherwise in its last bit.
     """
     if rounding == "none":
         return x
     position, zero, size = _STEPS[rounding](x)
-    nearest = tf.round(position)
-    below = tf.floor(position)
-    other = tf.where(tf.equal(nearest, below), below + 1.0, below)
-    first = tf.argmin(tf.abs(position - below - 0.5), axis=-1)
-    is_other = tf.one_hot(first, tf.shape(x)[-1], on_value=is_at_edge, off_value=False)
-    integers = tf.clip_by_value(tf.where(is_other, other, nearest) + zero, -128.0, 127.0)
+    integers = tf.clip_by_value(tf.round(position) + zero, -128.0, 127.0)
     return (integers - zero) * size
 
 
@@ -79,14 +72,12 @@ class Queries:
         self._places = {name: place for place, name in enumerate(names)}
         with tf.init_scope():
             self._ways = tf.Variable(tf.zeros(len(names), tf.int32), trainable=False)
-            self._at_edges = tf.Variable(False, trainable=False)
             self._noise = tf.Variable(0.0, trainable=False)
 
     def set(
         self,
         rounding: Rounding,
         in_floats: Container[str] = (),
-        at_edges: bool = False,
         in_last_bit: bool = False,
     ) -> None:
         """Says how queries are rounded from now on.
@@ -94,12 +85,10 @@ class Queries:
         Args:
             rounding: How.
             in_floats: Tables whose queries are not rounded.
-            at_edges: Whether one value of each row takes the other step, as `rounded` says.
             in_last_bit: Whether values change in their last bit, up or down, before that.
         """
         way = ROUNDINGS.index(rounding)
         self._ways.assign([0 if name in in_floats else way for name in self._places])
-        self._at_edges.assign(at_edges)
         self._noise.assign(_LAST_BIT if in_last_bit else 0.0)
 
     def rounded(self, name: str, x: Array) -> Array:
@@ -110,5 +99,5 @@ class Queries:
         for way, rounding in enumerate(ROUNDINGS[1:], start=1):
             if place is not None:
                 is_so = tf.equal(self._ways[place], way)
-                found = tf.where(is_so, rounded(x, rounding, self._at_edges), found)
+                found = tf.where(is_so, rounded(x, rounding), found)
         return found

@@ -16,8 +16,6 @@ FLOAT_TOLERANCE = 1e-3
 """Of errors: float32 rounding of a whole model, relative to the spread of an output."""
 INTEGER_TOLERANCE = 5e-2
 """The same where a runtime multiplies in 8 bits: next to a step's edge it may take the other."""
-LARGEST_STEP = 0.1
-"""What an output may change by where one value of each query takes the step beside its own."""
 LARGEST_LOSS = 0.2
 """Root mean square of what products in 8 bits may take of an output, relative to the spread."""
 FLOAT_ROUNDING = 1e-6

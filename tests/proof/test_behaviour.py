@@ -127,6 +127,25 @@ def test_a_kernel_that_loses_the_items_beside_a_price_stays_floats(tmp_path):
     assert verify(model, tmp_path / "model.tflite").passed
 
 
+@pytest.mark.parametrize("last", [None, Argmax])
+def test_what_little_losses_take_of_a_difference_is_judged_at_its_end(last):
+    keras.utils.set_random_seed(0)
+    history, x = pooled()
+    first, second = (layers.Dense(40, name=name) for name in ("first", "second"))
+    # Of one query both would round alike, and the difference would lose nothing.
+    scores = layers.Subtract()([first(x), second(layers.Rescaling(1.0, offset=0.02)(x))])
+    model = keras.Model(history, last()(scores) if last else scores)
+    kernel, bias = first.get_weights()
+    moved = kernel + 0.002 * np.random.default_rng(0).normal(size=kernel.shape)
+    second.set_weights([moved, bias - 0.02 * moved.sum(axis=0)])
+    conversion = convert(model)
+    assert conversion.verification.passed
+    reasons = conversion.report["left_as_floats"].values()
+    assert reasons
+    of = "the scores behind output_0" if last else "output_0"
+    assert all(f"of the spread of {of} (" in reason for reason in reasons)
+
+
 def test_samples_say_that_the_price_is_small(tmp_path):
     """And a file is verified as it was decided, with samples or without."""
     keras.utils.set_random_seed(0)
