@@ -35,6 +35,7 @@ _COMPARED = (
     *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Maximum", "Minimum", "Max", "Min"),
     *("ArgMax", "ArgMin", "TopKV2", "Greater", "GreaterEqual", "Less", "LessEqual", "Cast"),
 )
+_RANDOM = ("Random", "StatelessRandom", "TruncatedNormal", "StatelessTruncated", "Multinomial")
 
 DENSE = "Every input and output must be a dense tensor of numbers."
 
@@ -95,6 +96,14 @@ class FrozenFunction:
                     "Convert the part of the model that takes numbers in place of texts.",
                     name=tensor.op.name,
                     dtype=tensor.dtype.name,
+                )
+        for node in self._graph_def.node:
+            if node.op.startswith(_RANDOM):
+                raise invalid(
+                    "Outputs must follow from the inputs alone, not from random numbers.",
+                    "Draw them outside of the model, or leave them out for inference.",
+                    operator=node.op,
+                    name=node.name,
                 )
         self._inputs = [tensor.op.name for tensor in frozen.inputs]
         self.specs = [

@@ -154,7 +154,9 @@ def import_graph(
         The tensors of `outputs`.
     """
     # What nothing depends on may not be mapped, and variables that nothing reads stay outside.
-    read = _nodes_behind(graph_def, outputs)
+    given = {f"{key}:0": x for key, x in inputs.items()}
+    computed = [name for name in outputs if tensor_name(name) not in given]
+    read = _nodes_behind(graph_def, computed)
     aliases = _aliases(graph_def)
     kept = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
     kept.node.extend(
@@ -171,14 +173,14 @@ def import_graph(
     _define(kept.library.function)
     graph = tf.compat.v1.get_default_graph()
     found = {**inputs, **{key: graph.capture(captures[key]) for key in captures if key in read}}
-    return list(
-        tf.graph_util.import_graph_def(
-            kept,
-            input_map={f"{key}:0": x for key, x in found.items() if key in read},
-            return_elements=list(outputs),
-            name=name,
-        )
+    tensors = tf.graph_util.import_graph_def(
+        kept,
+        input_map={f"{key}:0": x for key, x in found.items() if key in read},
+        return_elements=computed,
+        name=name,
     )
+    given.update(zip(map(tensor_name, computed), tensors, strict=True))
+    return [given[tensor_name(name)] for name in outputs]
 
 
 def _define(functions: Iterable[Any]) -> None:

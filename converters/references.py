@@ -61,6 +61,20 @@ class Reference:
         """Outputs for a group of inputs."""
         return stacked([self.run(call) for call in group.calls], group.batched)
 
+    def changed_outputs(self, group: Group) -> dict[str, np.ndarray]:
+        """The same where inputs, and what is multiplied, change in their last bit."""
+        # Up or down: up alone is a factor, in which what cancels out in a sum does not show.
+        rng = np.random.default_rng(0)
+        calls = [
+            {
+                name: _last_bit_changed(values, rng) if values.dtype.kind == "f" else values
+                for name, values in call.items()
+            }
+            for call in group.calls
+        ]
+        changed = replace(self, in_last_bit=True)
+        return stacked([changed.run(call) for call in calls], group.batched)
+
     def noise(self, group: Group, wanted: Values) -> dict[str, np.ndarray]:
         """What outputs of floats change by where their sources do in their last bit.
 
@@ -72,17 +86,7 @@ class Reference:
             group: The inputs.
             wanted: The outputs for these.
         """
-        # Up or down: up alone is a factor, in which what cancels out in a sum does not show.
-        rng = np.random.default_rng(0)
-        moved = [
-            {
-                name: _last_bit_changed(values, rng) if values.dtype.kind == "f" else values
-                for name, values in call.items()
-            }
-            for call in group.calls
-        ]
-        changed = replace(self, in_last_bit=True)
-        outputs = stacked([changed.run(call) for call in moved], group.batched)
+        outputs = self.changed_outputs(group)
         with np.errstate(invalid="ignore"):
             return {
                 name: _ROUNDINGS * np.abs(outputs[name].astype(np.float64) - wanted[name])

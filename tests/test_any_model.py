@@ -331,11 +331,32 @@ def test_a_loaded_table_takes_no_memory_of_its_own(kind, tmp_path):
     assert float(done.stdout) < 2.5  # MB; the floats would be 25.6
 
 
+def test_an_input_may_be_multiplied_and_returned_as_it_is():
+    clicked = keras.Input((300,), name="clicked")
+    scores = keras.layers.Dense(300, use_bias=False)(clicked)
+    model = keras.Model(clicked, {"given": clicked, "scores": scores})
+    assert convert(model).verification.passed
+    assert convert(keras.Model(clicked, scores)).verification.passed
+
+
+class Noise(keras.layers.Layer):
+    def call(self, x):
+        return x + tf.random.normal(tf.shape(x))
+
+
+def test_outputs_of_random_numbers_are_refused():
+    item = keras.Input((), dtype="int32", name="item")
+    noisy = Noise()(keras.layers.Embedding(ITEMS, 8)(item))
+    with pytest.raises(ValueError, match=r"not from random.*RandomStandardNormal"):
+        convert(keras.Model(item, noisy))
+
+
 # Beside the first, products in 8 bits that lose little each and much together (59), or that were
 # held against another rounding (14, 79); ids and truths that follow from what is no number (64,
 # 477); outputs of which no component varies, and some are nearly 0 (43); large numbers that cancel
-# out (370, 843, 1085); an output that only samples make vary (532).
-@pytest.mark.parametrize("seed", [*range(3), 14, 43, 59, 64, 79, 370, 477, 532, 843, 1085])
+# out (370, 843, 1085); an output that only samples make vary (532); queries of 4 bits that lie
+# halfway between two steps of 8 (244).
+@pytest.mark.parametrize("seed", [*range(3), 14, 43, 59, 64, 79, 244, 370, 477, 532, 843, 1085])
 def test_a_random_model_converts_or_is_refused_by_name(seed):
     """`python -m tests.random_models` tries as many as it is told."""
     outcome = random_models.outcome(seed)

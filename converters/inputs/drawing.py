@@ -134,7 +134,9 @@ class _Drawing:
         if high.ndim or high - low >= _MOST_COVERED:
             ids = self._rng.integers(low, high, shape, endpoint=True)
         else:
-            order = np.random.default_rng(0).permutation(int(high) - low + 1) + low
+            # An order of its own: what two inputs have in common would be the same in every row.
+            order = np.random.default_rng(self._ids.index(name)).permutation(int(high) - low + 1)
+            order += low
             size = int(np.prod(shape))
             ids = order[(self._next[name] + np.arange(size)) % len(order)].reshape(shape)
             self._next[name] += size

@@ -86,6 +86,20 @@ def test_histories_are_empty_full_of_one_id_and_between():
     assert {*rows.ravel()} == set(range(50))
 
 
+def test_two_inputs_of_the_same_ids_are_drawn_apart():
+    """In a model of how two items differ, rows of one item twice say nothing."""
+    model = of(
+        lambda a, b: looked_up(50, a) - looked_up(50, b),
+        {"first": [50], "second": [50]},
+        first=IDS,
+        second=IDS,
+    )
+    for group in draw(model):
+        call = group.calls[0]
+        assert (call["first"] != call["second"]).mean() > 0.9
+        assert {*call["first"]} == {*call["second"]} == set(range(50))
+
+
 def test_ids_alone_vary_beside_large_floats():
     model = of(
         lambda i, price: looked_up(50, i) + price,
