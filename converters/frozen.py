@@ -35,6 +35,16 @@ _COMPARED = (
     *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Maximum", "Minimum", "Max", "Min"),
     *("ArgMax", "ArgMin", "TopKV2", "Greater", "GreaterEqual", "Less", "LessEqual", "Cast"),
 )
+# Functions of one number that no runtime computes to the last bit.
+_APPROXIMATED: dict[str, Callable[[Array], Array]] = {
+    "Erf": tf.math.erf,
+    "Exp": tf.exp,
+    "Log": tf.math.log,
+    "Rsqrt": tf.math.rsqrt,
+    "Sigmoid": tf.sigmoid,
+    "Sqrt": tf.sqrt,
+    "Tanh": tf.tanh,
+}
 _RANDOM = ("Random", "StatelessRandom", "TruncatedNormal", "StatelessTruncated", "Multinomial")
 
 DENSE = "Every input and output must be a dense tensor of numbers."
@@ -312,6 +322,11 @@ class FrozenFunction:
             if not use.is_lookup and use.key not in tables:
                 compute = partial(_product, queries, multiplies_transposed(use.node))
                 others.append(Replacement(use.node.name, list(use.node.input[:2]), compute))
+        others += [
+            Replacement(name, [node.input[0]], partial(_approximated, queries, node.op))
+            for name, node in self._nodes.items()
+            if node.op in _APPROXIMATED and node.attr["T"].type == tf.float32.as_datatype_enum
+        ]
         fetched = tensors_of(self.decisions)
         return self._function(*self._replaced(tables, over_floats, values, others), fetched)
 
@@ -364,6 +379,11 @@ class FrozenFunction:
     ) -> Any:
         outputs = {**self._outputs, **{name: name for name in fetched}}
         return function_of(graph_def, self._inputs, self.specs, captures, outputs, scope="frozen")
+
+
+def _approximated(queries: Queries, op: str, x: Array) -> Array:
+    """A function that runtimes compute each in their own way."""
+    return queries.changed(_APPROXIMATED[op](x))
 
 
 def _product(queries: Queries, transpose_b: bool, x: Array, matrix: Array) -> Array:

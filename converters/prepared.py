@@ -194,6 +194,7 @@ def prepare(
         source = KerasSource(model, inputs)
         prepared = Prepared(model, source, weights, profile, shipped, k, samples, described)
     if weights != "float32" and not prepared.tables:
+        _check_types(prepared.source)
         raise invalid(
             "The model must hold a table that ids are looked up in, or a kernel, to be stored in "
             "integers.",
@@ -203,6 +204,17 @@ def prepare(
             model=prepared.source.name,
         )
     return prepared
+
+
+def _check_types(source: Source) -> None:
+    for name, variable in source.variables.items():
+        if variable.dtype.is_floating and variable.dtype != tf.float32 and len(variable.shape) > 1:
+            raise invalid(
+                "Tables must be float32 to be stored in integers.",
+                "Build the model again in float32, and copy the weights with `set_weights`.",
+                table=name,
+                dtype=variable.dtype.name,
+            )
 
 
 def _checked(model: Any) -> list[Any]:

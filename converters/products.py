@@ -8,7 +8,7 @@ and the outputs of the model with all of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import tensorflow as tf
 from .frozen import FrozenFunction
 from .inputs import Group, ModelFunction
 from .quantize import QuantizedTable
-from .references import Reference
+from .references import Reference, Values
 from .rounding import ROUNDINGS, rounded
 from .spread import (
     INTEGER_TOLERANCE,
@@ -30,6 +30,8 @@ from .spread import (
 
 LARGEST_PRODUCT_LOSS = 0.05
 """Root mean square over the outputs of a kernel, of errors relative to the spread of each."""
+_MARGIN = 0.9
+"""Of what the proof allows on the runtime, which is not computed to the last bit here."""
 _LARGEST_ERROR = 1e150
 """Of which the square is a float."""
 _MOST_OUTPUTS = 4096
@@ -130,69 +132,60 @@ def _some(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
-class EndToEnd:
-    """What all 8-bit products of a function together take from its outputs.
+def fault_of_outputs(reference: Reference, groups: Sequence[Group]) -> str | None:
+    """What all 8-bit products of a function together do to its outputs that they must not.
 
     Integers are judged by the scores that decide them.
 
     Args:
         reference: The function over the file's own values.
         groups: Inputs.
+
+    Returns:
+        A sentence; None where all outputs lose little, and no more in a runtime that computes
+        queries otherwise in their last bit: rows of 4 bits may lie halfway between the steps.
     """
-
-    def __init__(self, reference: Reference, groups: Sequence[Group]) -> None:
-        self._reference, self._groups = reference, groups
-        self._exact = [reference.outputs(group) for group in groups]
-        noises = [
-            reference.noise(group, exact) for group, exact in zip(groups, self._exact, strict=True)
+    exact = [reference.outputs(group) for group in groups]
+    noises = [reference.noise(group, wanted) for group, wanted in zip(groups, exact, strict=True)]
+    judged = dict(_judged(reference, exact[0]))
+    units: dict[str, list[Spread]] = {}
+    for name in judged:
+        of_name = spreads_of([wanted[name] for wanted in exact], INTEGER_TOLERANCE)
+        units[name] = [
+            unit.beside(noise[name], INTEGER_TOLERANCE) if name in noise else unit
+            for unit, noise in zip(of_name, noises, strict=True)
         ]
-        self._units: dict[str, list[Spread]] = {}
-        self._floats = dict(self._judged())
-        for name in self._floats:
-            units = spreads_of([exact[name] for exact in self._exact], INTEGER_TOLERANCE)
-            self._units[name] = [
-                unit.beside(noise[name], INTEGER_TOLERANCE) if name in noise else unit
-                for unit, noise in zip(units, noises, strict=True)
-            ]
+    for rounding in ROUNDINGS[1:]:
+        in_8_bits = reference.rounded(rounding)
+        for place, group in enumerate(groups):
+            found, changed = in_8_bits.outputs(group), in_8_bits.changed_outputs(group)
+            for name, label in judged.items():
+                values = exact[place][name], found[name], changed[name]
+                if fault := _fault(*values, units[name][place]):
+                    return f"{fault} of the spread of {label} ({group.name})"
+    return None
 
-    def _judged(self) -> Iterator[tuple[str, str]]:
-        """Tensors of floats, and what they are to the reader."""
-        decisions = self._reference.decisions
-        for name in self._reference.frozen.outputs:
-            if self._exact[0][name].dtype.kind == "f":
-                yield name, name
-            elif name in decisions:
-                for tensor in decisions[name].sources:
-                    yield tensor, f"the scores behind {name}"
 
-    def fault(self, in_floats: Collection[str]) -> str | None:
-        """What is wrong with an output.
+def _judged(reference: Reference, outputs: Values) -> Iterator[tuple[str, str]]:
+    """Tensors of floats, and what they are to the reader."""
+    for name in reference.frozen.outputs:
+        if outputs[name].dtype.kind == "f":
+            yield name, name
+        elif name in reference.decisions:
+            for tensor in reference.decisions[name].sources:
+                yield tensor, f"the scores behind {name}"
 
-        Args:
-            in_floats: Tables that are multiplied as floats.
 
-        Returns:
-            A sentence; None where all outputs lose little, and no more in a runtime that computes
-            queries otherwise in their last bit: rows of 4 bits may lie halfway between the steps.
-        """
-        return next(self._faults(in_floats), None)
-
-    def _faults(self, in_floats: Collection[str]) -> Iterator[str]:
-        for rounding in ROUNDINGS[1:]:
-            in_8_bits = self._reference.rounded(rounding, in_floats)
-            for place, group in enumerate(self._groups):
-                found, changed = in_8_bits.outputs(group), in_8_bits.changed_outputs(group)
-                for name, units in self._units.items():
-                    exact, unit = self._exact[place][name], units[place]
-                    if not exact.size or not unit.varies:
-                        continue
-                    what = f"the spread of {self._floats[name]} ({group.name})"
-                    gaps = np.minimum(errors(found[name], exact, unit), _LARGEST_ERROR)
-                    if (lost := float(np.sqrt(np.mean(gaps**2)))) > LARGEST_LOSS:
-                        yield f"8-bit products lose {_share(lost)} of {what}"
-                    step = float(errors(changed[name], found[name], unit).max())
-                    if step > INTEGER_TOLERANCE:
-                        yield f"8-bit products make {_share(step)} of {what} of a last bit"
+def _fault(exact: np.ndarray, found: np.ndarray, changed: np.ndarray, unit: Spread) -> str | None:
+    """What is wrong with an output in 8 bits, and where queries change in their last bit."""
+    if not exact.size or not unit.varies:
+        return None
+    gaps = np.minimum(errors(found, exact, unit), _LARGEST_ERROR)
+    if (lost := float(np.sqrt(np.mean(gaps**2)))) > _MARGIN * LARGEST_LOSS:
+        return f"8-bit products lose {_share(lost)}"
+    if (step := float(errors(changed, found, unit).max())) > _MARGIN * INTEGER_TOLERANCE:
+        return f"8-bit products make of a last bit {_share(step)}"
+    return None
 
 
 def _share(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +30,6 @@ class Reference:
         concrete: What it computes.
         queries: What rounds queries in it; None where nothing does.
         rounding: How queries are rounded before they are multiplied with int8.
-        in_floats: Tables whose queries are not.
         in_last_bit: Whether queries change in their last bit.
     """
 
@@ -38,12 +37,11 @@ class Reference:
     concrete: Any
     queries: Queries | None = None
     rounding: Rounding = "none"
-    in_floats: Collection[str] = ()
     in_last_bit: bool = False
 
-    def rounded(self, rounding: Rounding, in_floats: Collection[str] = ()) -> Reference:
+    def rounded(self, rounding: Rounding) -> Reference:
         """The same with another way of rounding."""
-        return replace(self, rounding=rounding, in_floats=in_floats)
+        return replace(self, rounding=rounding)
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
@@ -53,7 +51,7 @@ class Reference:
     def run(self, call: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name, and the tensors of the decisions by theirs."""
         if self.queries is not None:
-            self.queries.set(self.rounding, self.in_floats, self.in_last_bit)
+            self.queries.set(self.rounding, self.in_last_bit)
         outputs = self.concrete(*[tf.constant(call[spec.name]) for spec in self.frozen.specs])
         return {name: np.asarray(value) for name, value in outputs.items()}
 
@@ -62,7 +60,7 @@ class Reference:
         return stacked([self.run(call) for call in group.calls], group.batched)
 
     def changed_outputs(self, group: Group) -> dict[str, np.ndarray]:
-        """The same where inputs, and what is multiplied, change in their last bit."""
+        """The same where what `noise` names changes in its last bit."""
         # Up or down: up alone is a factor, in which what cancels out in a sum does not show.
         rng = np.random.default_rng(0)
         calls = [
@@ -78,8 +76,9 @@ class Reference:
     def noise(self, group: Group, wanted: Values) -> dict[str, np.ndarray]:
         """What outputs of floats change by where their sources do in their last bit.
 
-        Changed are the floats of the inputs, and what is multiplied with trained matrices. A large
-        value may drown the others in float32 itself, and sums of large ones that cancel out are as
+        Changed are the floats of the inputs, what is multiplied with trained matrices, and what
+        functions such as tanh give, which runtimes compute each in their own way. A large value
+        may drown the others in float32 itself, and sums of large ones that cancel out are as
         inexact as these: no file can be nearer to the model.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container
 from typing import Literal, NamedTuple, get_args
 
 import tensorflow as tf
@@ -65,39 +65,35 @@ class Queries:
     """How the queries of tables are rounded in a graph, which may be changed from run to run.
 
     Args:
-        names: Of the tables that may be multiplied with in 8 bits.
+        names: Of the tables that are multiplied with in 8 bits.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._places = {name: place for place, name in enumerate(names)}
+    def __init__(self, names: Container[str]) -> None:
+        self._names, self._changes = names, 0
         with tf.init_scope():
-            self._ways = tf.Variable(tf.zeros(len(names), tf.int32), trainable=False)
+            self._way = tf.Variable(0, trainable=False)
             self._noise = tf.Variable(0.0, trainable=False)
 
-    def set(
-        self,
-        rounding: Rounding,
-        in_floats: Container[str] = (),
-        in_last_bit: bool = False,
-    ) -> None:
+    def set(self, rounding: Rounding, in_last_bit: bool = False) -> None:
         """Says how queries are rounded from now on.
 
         Args:
             rounding: How.
-            in_floats: Tables whose queries are not rounded.
             in_last_bit: Whether values change in their last bit, up or down, before that.
         """
-        way = ROUNDINGS.index(rounding)
-        self._ways.assign([0 if name in in_floats else way for name in self._places])
+        self._way.assign(ROUNDINGS.index(rounding))
         self._noise.assign(_LAST_BIT if in_last_bit else 0.0)
+
+    def changed(self, x: Array) -> Array:
+        """Values, changed in their last bit where that was said."""
+        self._changes += 1  # so that no two change alike, and cancel out
+        signs = tf.random.stateless_uniform(tf.shape(x), (1, self._changes), -1.0, 1.0)
+        return x * (1.0 + self._noise * signs)
 
     def rounded(self, name: str, x: Array) -> Array:
         """The queries of a table, or of any other matrix, as they are multiplied."""
-        signs = tf.random.stateless_uniform(tf.shape(x), (1, len(self._places)), -1.0, 1.0)
-        found = x = x * (1.0 + self._noise * signs)
-        place = self._places.get(name)
-        for way, rounding in enumerate(ROUNDINGS[1:], start=1):
-            if place is not None:
-                is_so = tf.equal(self._ways[place], way)
-                found = tf.where(is_so, rounded(x, rounding), found)
+        found = x = self.changed(x)
+        if name in self._names:
+            for way, rounding in enumerate(ROUNDINGS[1:], start=1):
+                found = tf.where(tf.equal(self._way, way), rounded(x, rounding), found)
         return found

@@ -19,7 +19,7 @@ from .frozen import FrozenFunction, Key, Matrix
 from .graph_def import node_of
 from .graph_ops import QuantizedOps, unknown_zero
 from .inputs import Group, ModelFunction, Samples, draw, samples_of
-from .products import LARGEST_PRODUCT_LOSS, EndToEnd, Loss, Product, product_losses
+from .products import LARGEST_PRODUCT_LOSS, Loss, Product, fault_of_outputs, product_losses
 from .quantization_error import RowErrors, losses, row_errors
 from .quantize import QuantizedTable, looked_up, quantize_table
 from .references import Reference
@@ -92,15 +92,13 @@ class TrainedModel:
             names = [name for embedding in shipped for name in embedding.names]
             in_file = stored_in(described, [*names, *(table.name for _, table in stored)])
         self.matrices = [_shipped(*one, profile, in_file) for one in stored]
-        self.in_floats: dict[str, str] = (
-            self._measured()
-            if described is None
-            else {name: known.in_floats for name, known in in_file.items() if known.in_floats}
-        )
+        self.in_floats: dict[str, str] = {}
         """Why tables are multiplied in floats, by name."""
-        self.matrices = list(map(self._multiplied, self.matrices))
-        if any([embedding.multiply_in_floats(self.in_floats) for embedding in shipped]):
-            self._frozen = self._freeze(self._over_integers)
+        if described is None:
+            self._decide()
+        else:
+            known = {name: stored.in_floats for name, stored in in_file.items()}
+            self._multiply_in_floats({name: why for name, why in known.items() if why})
 
     @property
     def signature_names(self) -> list[str]:
@@ -116,13 +114,27 @@ class TrainedModel:
             if shipped.table.storage != "float32"
         }
 
-    def _measured(self) -> dict[str, str]:
-        """Tables whose products in 8 bits lose too much, and what.
+    def _decide(self) -> None:
+        """Finds which tables lose too much where they are multiplied in 8 bits.
 
         First those that do by themselves; then, while outputs lose too much with the others, the
         one that loses most of these.
         """
-        lost: dict[str, Loss] = {}
+        losses = self._losses()
+        self._multiply_in_floats(
+            {name: str(loss) for name, loss in losses.items() if loss.value > LARGEST_PRODUCT_LOSS}
+        )
+        for signature in self._frozen:
+            while left := self._multiplied_in_8_bits(signature):
+                fault = fault_of_outputs(self._reference(signature), self.groups(signature))
+                if fault is None:
+                    break
+                worst = max(sorted(left), key=lambda name: losses[name].value)
+                self._multiply_in_floats({worst: fault})
+
+    def _losses(self) -> dict[str, Loss]:
+        """What each product in 8 bits loses by itself, by the name of the table."""
+        found: dict[str, Loss] = {}
         for signature in self._frozen:
             for function, products in (
                 (self._originals[signature], self._products_with_matrices(signature)),
@@ -131,21 +143,17 @@ class TrainedModel:
                 if products:
                     model, groups = self.function(signature), self.groups(signature)
                     for name, loss in product_losses(function, model, groups, products).items():
-                        if name not in lost or loss.value > lost[name].value:
-                            lost[name] = loss
-        found = {n: str(loss) for n, loss in lost.items() if loss.value > LARGEST_PRODUCT_LOSS}
-        for signature in self._frozen:
-            left = {name for name in self._multiplied_in_8_bits(signature) if name not in found}
-            if not left:
-                continue
-            outputs = EndToEnd(self._reference(signature), self.groups(signature))
-            while left and (fault := outputs.fault(found)):
-                worst = max(sorted(left), key=lambda name: lost[name].value)
-                left.remove(worst)
-                found[worst] = fault
-        if found:
-            self._references.clear()
+                        if name not in found or loss.value > found[name].value:
+                            found[name] = loss
         return found
+
+    def _multiply_in_floats(self, reasons: Mapping[str, str]) -> None:
+        """Has tables multiplied in floats, and says why."""
+        self.in_floats.update(reasons)
+        self.matrices = list(map(self._multiplied, self.matrices))
+        if any([embedding.multiply_in_floats(reasons) for embedding in self.shipped]):
+            self._frozen = self._freeze(self._over_integers)
+        self._references.clear()
 
     def _products_with_matrices(self, signature: str) -> list[Product]:
         tables = {key: t for key, t in self._tables.items() if t.is_multiplied_in_8_bits}

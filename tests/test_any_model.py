@@ -339,6 +339,25 @@ def test_an_input_may_be_multiplied_and_returned_as_it_is():
     assert convert(keras.Model(clicked, scores)).verification.passed
 
 
+@pytest.mark.parametrize("function", ["tanh_shrink", "logistic"])
+def test_what_is_left_of_a_function_may_be_as_inexact_as_the_function(function):
+    left = {
+        "tanh_shrink": keras.layers.Lambda(lambda x: x - tf.tanh(x)),
+        "logistic": keras.layers.Lambda(lambda x: 2.0 * tf.sigmoid(x) - 1.0 - 0.5 * x),
+    }[function]
+    item = keras.Input((), dtype="int32", name="item")
+    small = keras.initializers.RandomUniform(-0.03, 0.03)
+    table = keras.layers.Embedding(ITEMS, 8, embeddings_initializer=small)
+    assert convert(keras.Model(item, left(table(item)))).verification.passed
+
+
+def test_tables_of_float64_are_refused_as_such():
+    item = keras.Input((), dtype="int32", name="item")
+    table = keras.layers.Embedding(ITEMS, 8, dtype="float64", name="items")
+    with pytest.raises(ValueError, match=r"must be float32.*items/embeddings', dtype='float64'"):
+        convert(keras.Model(item, table(item)))
+
+
 class Noise(keras.layers.Layer):
     def call(self, x):
         return x + tf.random.normal(tf.shape(x))

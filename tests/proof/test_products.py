@@ -29,10 +29,10 @@ def test_queries_are_rounded_as_it_was_said_last(queries, rounding):
     assert (rounded(queries) == VALUES).all() == (rounding == "none")
 
 
-def test_those_of_tables_that_are_multiplied_as_floats_are_not(queries):
-    queries.set("asymmetric", ["table"])
-    np.testing.assert_array_equal(rounded(queries, "table"), VALUES)
-    assert (rounded(queries) != VALUES).any()
+def test_those_of_other_matrices_are_not(queries):
+    queries.set("asymmetric")
+    np.testing.assert_array_equal(rounded(queries, "one that is no table"), VALUES)
+    assert (rounded(queries, "table") != VALUES).any()
 
 
 def test_values_change_in_their_last_bit_before_they_are_multiplied(queries):
