@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from memcom_tf.datasets import columns, load_interactions, load_log
+from memcom_tf.datasets import load_interactions, load_log, opening
 from memcom_tf.errors import at_command_line
 
 FRAME = pd.DataFrame({"user": [1, 1, 2], "item": ["tea", "milk", "tea"], "when": [3, 2, 1]})
 PACKED = {".gz": gzip.compress, ".zst": lambda text: pa.compress(text, "zstd", asbytes=True)}
-SUFFIXES = [*columns.SUFFIXES]
+SUFFIXES = [*opening.SUFFIXES]
 
 
 def write(path, frame=FRAME):
@@ -339,7 +339,7 @@ def test_a_file_is_opened_for_its_names_and_read_once(tmp_path, monkeypatch):
 
     path = write(tmp_path / "log.parquet")
     reads = []
-    whole = columns.open_columns
+    whole = opening.open_columns
 
     def counted(*arguments):
         file = whole(*arguments)

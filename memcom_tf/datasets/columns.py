@@ -1,4 +1,4 @@
-"""Files of columns: opened by the end of their name, read once, into typed columns.
+"""What a file of columns is to its readers: typed columns, read once.
 
 A reader of another kind of file, or one that reads larger files than fit into memory, is another
 `ColumnFile`: what follows sees labels, times and flags alone.
@@ -6,7 +6,6 @@ A reader of another kind of file, or one that reads larger files than fit into m
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -14,12 +13,11 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy.typing as npt
 
 from memcom_tf.datasets.labels import Labels
-from memcom_tf.errors import invalid, message
+from memcom_tf.errors import message
 
 Kind: TypeAlias = Literal["label", "time", "flag"]
 Column: TypeAlias = Labels | npt.NDArray[Any]
 
-SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst", ".parquet", ".npz")
 _SHOWN = 60
 
 
@@ -50,55 +48,6 @@ class ColumnFile(Protocol):
                 the line or the row.
         """
         ...
-
-
-def open_columns(path: str | os.PathLike[str]) -> ColumnFile:
-    """Opens a file of columns.
-
-    Args:
-        path: A .csv or .tsv file, as it is or compressed (.gz, .zst), a .parquet or an .npz file.
-
-    Returns:
-        The file, its names read.
-
-    Raises:
-        ImportError: If a library is missing.
-        OSError: If the file cannot be read.
-        ValueError: If the file's name ends otherwise, or it is not what its name says.
-
-    Example:
-        >>> import tempfile
-        >>> import numpy as np
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     np.savez(Path(folder) / "log.npz", user=[1, 1], item=["tea", "milk"])
-        ...     file = open_columns(Path(folder) / "log.npz")
-        ...     items = file.read({"item": "label"})["item"]
-        >>> file.names, items.array()
-        (('user', 'item'), array(['tea', 'milk'], dtype=object))
-    """
-    source = Path(path)
-    name = source.name.lower()
-    suffix = next((end for end in SUFFIXES if name.endswith(end)), "")
-    if not suffix:
-        raise invalid(
-            f"The file's name must end in one of {', '.join(SUFFIXES)}.",
-            "Convert the file.",
-            path=str(source),
-        )
-    if source.is_dir():
-        raise IsADirectoryError(message("The data must be a file.", "", path=str(source)))
-    if suffix == ".npz":
-        from memcom_tf.datasets.npz import ArrayFile
-
-        return ArrayFile(source)
-    require_pyarrow(suffix)
-    if suffix == ".parquet":
-        from memcom_tf.datasets.parquet import ParquetColumns
-
-        return ParquetColumns(source)
-    from memcom_tf.datasets.delimited import DelimitedFile
-
-    return DelimitedFile(source, suffix)
 
 
 def shown(value: object) -> Any:
