@@ -13,10 +13,9 @@ import tensorflow as tf
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid, message
 from memcom_tf.ops import reference, selection
-from memcom_tf.ops.interface import Array, Ops
+from memcom_tf.ops.interface import Array, Ops, UnsupportedOpError
 from memcom_tf.ops.program import Program, program_of
 from memcom_tf.ops.quantization_aware import QuantizationAwareOps
-from memcom_tf.ops.symbols import NotFusableError
 from memcom_tf.sizing import grown_layer, layer_for_ratio, layer_from_table
 from memcom_tf.table_layer import TableLayer
 from memcom_tf.tables import Storage, Tables, check_positive
@@ -247,7 +246,7 @@ class CompressedEmbedding(TableLayer):
         if self._program is None:
             try:
                 self._program = program_of(self)
-            except NotFusableError as error:
+            except UnsupportedOpError as error:
                 selection.warn_once(
                     type(self).__name__,
                     f"{type(self).__name__} trains with plain TensorFlow ops, as its `lookup` is "

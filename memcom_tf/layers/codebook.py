@@ -73,7 +73,7 @@ class CodebookEmbedding(CompressedEmbedding):
     def _summed(self, xp: Ops, scores: Array, first_columns: Sequence[int], t: Tables) -> Array:
         """Sums of the scores of the chosen rows `[b, input_dim]`, from those of all books."""
         parts = [
-            xp.take(scores, xp.column(t["codes"], book) + first)
+            xp.gather_columns(scores, xp.column(t["codes"], book) + first)
             for book, first in enumerate(first_columns)
         ]
         return sum(parts[1:], start=parts[0])

@@ -62,7 +62,7 @@ class DoubleHashedEmbedding(CompressedEmbedding):
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         ids = xp.arange(self.input_dim)
         first, second = self._hashes
-        return xp.take(xp.scores(query, t["hashed_0"]), first(ids)) + xp.take(
+        return xp.gather_columns(xp.scores(query, t["hashed_0"]), first(ids)) + xp.gather_columns(
             xp.scores(query, t["hashed_1"]), second(ids)
         )
 

@@ -86,7 +86,7 @@ class HashWeightedEmbedding(CompressedEmbedding):
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         ids = xp.arange(self.input_dim)
         scores = [
-            xp.take(xp.scores(query, t[f"hashed_{k}"]), hash_ids(ids))
+            xp.gather_columns(xp.scores(query, t[f"hashed_{k}"]), hash_ids(ids))
             * xp.reshape(xp.values(t[f"importance_{k}"]), (-1,))
             for k, hash_ids in enumerate(self._hashes)
         ]

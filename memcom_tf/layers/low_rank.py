@@ -66,7 +66,7 @@ class LowRankEmbedding(CompressedEmbedding):
 
     def fold(self, xp: Ops, t: Tables) -> Tables:
         """Scales every column of `A` to max-abs 1, so that int8 spends its range on all alike."""
-        largest = xp.largest(t["factor"], axis=0)
+        largest = xp.abs_max(t["factor"], axis=0)
         return {
             "factor": xp.values(t["factor"]) / largest,
             "projection": xp.values(t["projection"]) * xp.reshape(largest, (-1, 1)),

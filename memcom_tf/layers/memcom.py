@@ -169,7 +169,7 @@ class MEmComEmbedding(CompressedEmbedding):
         long as the rows' largest values differ by less than about a hundredfold: beyond that the
         16 bits of the multipliers no longer resolve the ids of the smallest rows.
         """
-        largest = xp.largest(t["shared"], axis=1)
+        largest = xp.abs_max(t["shared"], axis=1)
         rate = self.multiplier_learning_rate
         factor = xp.gather(largest, self._rows(xp, xp.arange(self.input_dim))) * rate
         folded = {

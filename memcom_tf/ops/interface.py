@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 Array = Any
 """A tensor, an array or whatever else an implementation of `Ops` computes with."""
@@ -15,11 +15,16 @@ LOWEST = -3.0e38
 """Below every score, and finite, so that it survives a multiplication by 0."""
 
 
-class Ops(Protocol):
+class UnsupportedOpError(TypeError):
+    """A version of `Ops` lacks an operation. Training then falls back, and a proof measures."""
+
+
+class Ops:
     """The operations beside `+ - * // %`, slicing and `None`-indexing that methods use.
 
-    A table is opaque to a method: it is read through `gather`, `values`, `matmul` and `scores`
-    alone, so that the same lines run over float variables, arrays and int8 tables.
+    A table is opaque to a method: it is read by the operations that take a `table`, so that the
+    same lines run over float variables, arrays and int8 tables. The others compute with what was
+    read; `memcom_tf.ops.operations` has them in all versions.
     """
 
     def gather(self, table: TableValue, rows: Array) -> Array:
@@ -40,6 +45,19 @@ class Ops(Protocol):
     def scores(self, query: Array, table: TableValue) -> Array:
         """`query @ table^T`: `[..., d]` and `[n, d]` give `[..., n]`."""
 
+    def abs_max(self, table: TableValue, axis: int) -> Array:
+        """Largest magnitudes along an axis of a table, which stays, with length 1.
+
+        1 where all is 0, and a constant to gradients: for factors that cancel in a fold.
+        """
+
+    def extremes(self, table: TableValue, num_buckets: int, first: int = 0) -> tuple[Array, Array]:
+        """Smallest and largest value `[m]` of a table `[n, 1]`, by `(i - first) mod m` of its rows.
+
+        The rows before `first` do not count.
+        """
+        raise UnsupportedOpError("it uses extremes")
+
     def sum(self, x: Array) -> Array:
         """Sums over the axis before the last: `[..., k, d]` gives `[..., d]`."""
 
@@ -52,8 +70,14 @@ class Ops(Protocol):
     def tile(self, x: Array, count: int) -> Array:
         """Repeats `[b, n]` along the last axis to `[b, count * n]`."""
 
-    def take(self, x: Array, columns: Array) -> Array:
+    def unflatten(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """Gives the last axis a shape: `[..., n]` gives `[..., *shape]`."""
+
+    def gather_columns(self, x: Array, columns: Array) -> Array:
         """Columns of `x`: `[b, n]` at `columns [v]` gives `[b, v]`."""
+
+    def batch_matmul(self, x: Array, y: Array) -> Array:
+        """Products of matrices: `[..., n, k]` and `[..., k, d]` give `[..., n, d]`."""
 
     def minimum(self, x: Array, limit: int) -> Array:
         """The smaller of each element and `limit`."""
@@ -64,20 +88,29 @@ class Ops(Protocol):
     def maximum(self, x: Array, y: Array) -> Array:
         """The larger of two elements, elementwise."""
 
-    def where(self, condition: Array, x: Array, otherwise: float) -> Array:
-        """`x` where the condition holds, else the constant."""
+    def where(self, condition: Array, x: Array, y: Array | float) -> Array:
+        """`x` where the condition holds, else `y`, which may be a number."""
 
     def top_k(self, x: Array, k: int) -> Array:
         """Positions `[k]` of the `k` largest of `x [n]`, by falling value."""
 
-    def largest(self, table: TableValue, axis: int) -> Array:
-        """Largest magnitudes along an axis of a table, which stays, with length 1.
+    def argmin(self, x: Array) -> Array:
+        """Position of the smallest along the last axis, as int32: `[..., n]` gives `[...]`."""
 
-        1 where all is 0, and a constant to gradients: for factors that cancel in a fold.
-        """
+    def to_float(self, x: Array) -> Array:
+        """Integers as float32."""
 
-    def extremes(self, table: TableValue, num_buckets: int, first: int = 0) -> tuple[Array, Array]:
-        """Smallest and largest value `[m]` of a table `[n, 1]`, by `(i - first) mod m` of its rows.
+    def stop_gradient(self, x: Array) -> Array:
+        """The same, a constant to gradients."""
 
-        The rows before `first` do not count.
-        """
+    def relu(self, x: Array) -> Array:
+        """`max(x, 0)`."""
+
+    def sigmoid(self, x: Array) -> Array:
+        """`1 / (1 + exp(-x))`."""
+
+    def softplus(self, x: Array) -> Array:
+        """`log(1 + exp(x))`."""
+
+    def tanh(self, x: Array) -> Array:
+        """The hyperbolic tangent."""

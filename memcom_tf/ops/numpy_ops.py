@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from memcom_tf.ops.interface import Array, TableValue
+from memcom_tf.ops.operations import Version
 
 
-class NumpyOps:
+class NumpyOps(Version, arrays="numpy"):
     """`memcom_tf.ops.interface.Ops` over NumPy arrays."""
 
     def gather(self, table: TableValue, rows: Array) -> Array:
@@ -26,37 +27,7 @@ class NumpyOps:
     def scores(self, query: Array, table: TableValue) -> Array:
         return query @ table.T
 
-    def sum(self, x: Array) -> Array:
-        return x.sum(axis=-2)
-
-    def concat(self, parts: list[Array]) -> Array:
-        return np.concatenate(parts, axis=-1)
-
-    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return np.reshape(x, shape)
-
-    def tile(self, x: Array, count: int) -> Array:
-        return np.tile(x, (1, count))
-
-    def take(self, x: Array, columns: Array) -> Array:
-        return x[:, columns]
-
-    def minimum(self, x: Array, limit: int) -> Array:
-        return np.minimum(x, limit)
-
-    def arange(self, n: int) -> Array:
-        return np.arange(n, dtype=np.int32)
-
-    def maximum(self, x: Array, y: Array) -> Array:
-        return np.maximum(x, y)
-
-    def where(self, condition: Array, x: Array, otherwise: float) -> Array:
-        return np.where(condition, x, otherwise)
-
-    def top_k(self, x: Array, k: int) -> Array:
-        return np.argsort(-x, kind="stable")[:k]
-
-    def largest(self, table: TableValue, axis: int) -> Array:
+    def abs_max(self, table: TableValue, axis: int) -> Array:
         found = np.abs(table).max(axis=axis, keepdims=True)
         return np.where(found == 0, np.ones_like(found), found)
 

@@ -6,15 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from memcom_tf.ops.symbols import (
-    Gather,
-    Index,
-    NotFusableError,
-    ProgramTracer,
-    Projected,
-    Term,
-    Vectors,
-)
+from memcom_tf.ops.interface import Array, UnsupportedOpError
+from memcom_tf.ops.operations import Version
+from memcom_tf.ops.symbols import Gather, Index, Projected, Segment, Term, Vectors
 from memcom_tf.tables import Table
 
 if TYPE_CHECKING:
@@ -49,6 +43,33 @@ class Program:
     updates_in_place: bool
 
 
+_NOT_READ = {
+    "column": "it uses column",
+    "values": "it uses values",
+    "scores": "it uses scores",
+    "abs_max": "it uses abs_max",
+    "extremes": "it uses extremes",
+}
+
+
+class ProgramTracer(Version, arrays="symbols", lacks=_NOT_READ):
+    """`memcom_tf.ops.interface.Ops` over declared tables, as far as a lookup can be fused."""
+
+    def gather(self, table: Any, rows: Array) -> Vectors:
+        if not isinstance(table, Table) or not isinstance(rows, Index):
+            raise UnsupportedOpError("it gathers at an index that is not arithmetic on the id")
+        if not table.trainable:
+            raise UnsupportedOpError("it gathers rows by codes that are themselves gathered")
+        if rows.low < 0 or rows.high >= table.rows:
+            raise UnsupportedOpError(f"its index may lie outside the {table.rows} rows")
+        return Vectors((Segment(table.width, (Term(1.0, (Gather(table, rows),)),)),))
+
+    def matmul(self, x: Array, table: Any) -> Projected:
+        if not isinstance(x, Vectors) or not isinstance(table, Table):
+            raise UnsupportedOpError("it multiplies something else than vectors by a table")
+        return Projected(x, table)
+
+
 def program_of(layer: CompressedEmbedding) -> Program:
     """Reads the program off `layer.lookup` by calling it with a symbolic id.
 
@@ -59,7 +80,7 @@ def program_of(layer: CompressedEmbedding) -> Program:
         The program.
 
     Raises:
-        NotFusableError: If the method computes something that the kernels cannot; says what.
+        UnsupportedOpError: If the method computes something that the kernels cannot; says what.
 
     Example:
         >>> from memcom_tf.layers import MEmComEmbedding
@@ -73,7 +94,7 @@ def program_of(layer: CompressedEmbedding) -> Program:
     if isinstance(traced, Projected):
         traced, projection = traced.vectors, traced.projection.name
     if not isinstance(traced, Vectors):
-        raise NotFusableError(f"it returns {type(traced).__name__}")
+        raise UnsupportedOpError(f"it returns {type(traced).__name__}")
     return _assemble(layer.input_dim, traced, projection, tables)
 
 
@@ -85,10 +106,10 @@ def _assemble(
     used = {gather.table.name for gather in gathers}
     tables = tuple(name for name in declared if name in used)
     if projection in used:
-        raise NotFusableError("it multiplies vectors by the table that they come from")
+        raise UnsupportedOpError("it multiplies vectors by the table that they come from")
     factors = max(len(term.factors) for term in terms)
     if len(gathers) > _MAX_GATHERS or len(terms) > _MAX_TERMS or factors > _MAX_FACTORS:
-        raise NotFusableError(
+        raise UnsupportedOpError(
             f"it has {len(terms)} terms, {len(gathers)} gathers and {factors} factors in a term, "
             f"and the kernels take {_MAX_TERMS}, {_MAX_GATHERS} and {_MAX_FACTORS}"
         )
@@ -137,7 +158,7 @@ def _allocate(indices: list[Index]) -> tuple[list[tuple[int, int, int, int]], li
             if operand.operation != "id" and last_use[operand] == line:
                 free.append(slot_of[operand])
         if not free:
-            raise NotFusableError("its index arithmetic is too deep")
+            raise UnsupportedOpError("its index arithmetic is too deep")
         slot_of[node] = free.pop()
         second = operands[1] if len(operands) == 2 else node.constant
         operation = _OPERATIONS.index(node.operation)

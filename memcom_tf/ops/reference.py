@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from memcom_tf.errors import invalid, message
 from memcom_tf.ops.interface import Array, TableValue
+from memcom_tf.ops.operations import Version
 
 COMBINERS = ("sum", "mean", "sqrtn")
 CHECKED_IDS = "memcom_ids_below_"
@@ -14,7 +15,7 @@ POISONED = "memcom_poisoned"
 """What names of nodes end with that are no numbers where an id was out of range."""
 
 
-class ReferenceOps:
+class ReferenceOps(Version, arrays="tensorflow"):
     """`memcom_tf.ops.interface.Ops` over TensorFlow tensors and variables."""
 
     def gather(self, table: TableValue, rows: Array) -> Array:
@@ -33,37 +34,7 @@ class ReferenceOps:
     def scores(self, query: Array, table: TableValue) -> Array:
         return tf.tensordot(query, table, axes=[[-1], [1]])
 
-    def sum(self, x: Array) -> Array:
-        return tf.reduce_sum(x, axis=-2)
-
-    def concat(self, parts: list[Array]) -> Array:
-        return tf.concat(parts, axis=-1)
-
-    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return tf.reshape(x, shape)
-
-    def tile(self, x: Array, count: int) -> Array:
-        return tf.tile(x, [1, count])
-
-    def take(self, x: Array, columns: Array) -> Array:
-        return tf.gather(x, columns, axis=1)
-
-    def minimum(self, x: Array, limit: int) -> Array:
-        return tf.minimum(x, tf.constant(limit, x.dtype))
-
-    def arange(self, n: int) -> Array:
-        return tf.range(n, dtype=tf.int32)
-
-    def maximum(self, x: Array, y: Array) -> Array:
-        return tf.maximum(x, y)
-
-    def where(self, condition: Array, x: Array, otherwise: float) -> Array:
-        return tf.where(condition, x, tf.constant(otherwise, x.dtype))
-
-    def top_k(self, x: Array, k: int) -> Array:
-        return tf.math.top_k(x, k).indices
-
-    def largest(self, table: TableValue, axis: int) -> Array:
+    def abs_max(self, table: TableValue, axis: int) -> Array:
         found = tf.reduce_max(tf.abs(tf.stop_gradient(table)), axis=axis, keepdims=True)
         return tf.where(found == 0, tf.ones_like(found), found)
 

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from memcom_tf.ops.interface import Array
+from memcom_tf.ops.interface import UnsupportedOpError
 from memcom_tf.tables import Table
 
 _LARGEST_INTEGER = 2**51
 """The kernels divide integers in double precision, exactly up to here."""
 
 
-class NotFusableError(TypeError):
-    """A lookup does something that the kernels do not know."""
+def _refusing(does: str) -> Any:
+    def refuse(self: Symbol, *_: Any) -> Any:
+        raise UnsupportedOpError(f"it {does} {self._noun}")
+
+    return refuse
+
+
+class Symbol:
+    """What is computed instead of a number: Python's operators, of which a subclass has some."""
+
+    __array_ufunc__ = None  # so that `array * symbol` asks the symbol
+
+    _noun: ClassVar[str]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise UnsupportedOpError(f"it asks {self._noun} for their {name}")
+
+    __getitem__ = __iter__ = __len__ = __array__ = _refusing("indexes")
+    __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _refusing("compares")
+    __and__ = __or__ = __xor__ = __invert__ = __lshift__ = __rshift__ = _refusing("shifts")
+    __add__ = __radd__ = __sub__ = __rsub__ = __neg__ = __abs__ = _refusing("adds")
+    __mul__ = __rmul__ = __matmul__ = __rmatmul__ = __pow__ = __rpow__ = _refusing("multiplies")
+    __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _refusing("divides")
+    __truediv__ = __rtruediv__ = _refusing("divides")
 
 
 @dataclass(frozen=True)
-class Index:
+class Index(Symbol):
     """An integer computed from the id, and the range that it lies in."""
+
+    _noun = "ids"
 
     low: int
     high: int
@@ -107,8 +134,10 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Vectors:
+class Vectors(Symbol):
     """Vectors of ids in normal form: a concatenation of sums of products of gathered rows."""
+
+    _noun = "vectors"
 
     segments: tuple[Segment, ...]
 
@@ -137,63 +166,45 @@ class Vectors:
 
     def _with(self, other: Any, combine: Any) -> Vectors:
         if not isinstance(other, Vectors):
-            raise NotFusableError(f"it combines vectors with {type(other).__name__}")
+            raise UnsupportedOpError(f"it combines vectors with {type(other).__name__}")
         left, right = self.segments, other.segments
         if [s.width for s in right] == [1]:
             right = right * len(left)
         elif [s.width for s in left] == [1]:
             left = left * len(right)
         if len(left) != len(right):
-            raise NotFusableError("it combines vectors that are cut at other columns")
+            raise UnsupportedOpError("it combines vectors that are cut at other columns")
         segments = []
         for one, two in zip(left, right, strict=True):
             width = max(one.width, two.width)
             if {one.width, two.width} - {1, width}:
-                raise NotFusableError("it combines vectors of different widths")
+                raise UnsupportedOpError("it combines vectors of different widths")
             segments.append(Segment(width, combine(one.terms, two.terms)))
         return Vectors(tuple(segments))
 
 
 @dataclass(frozen=True)
-class Projected:
+class Projected(Symbol):
     """Vectors times a small matrix. Pooling commutes with it, and is done before."""
+
+    _noun = "projected vectors"
 
     vectors: Vectors
     projection: Table
 
 
-class ProgramTracer:
-    """The part of `memcom_tf.ops.interface.Ops` that a `lookup` can use to be fused."""
+def concat(parts: Sequence[Any]) -> Vectors:
+    """Vectors side by side."""
+    if not all(isinstance(part, Vectors) for part in parts):
+        raise UnsupportedOpError("it concatenates something else than vectors")
+    return Vectors(tuple(segment for part in parts for segment in part.segments))
 
-    def gather(self, table: Any, rows: Array) -> Vectors:
-        if not isinstance(table, Table) or not isinstance(rows, Index):
-            raise NotFusableError("it gathers at an index that is not arithmetic on the id")
-        if not table.trainable:
-            raise NotFusableError("it gathers rows by codes that are themselves gathered")
-        if rows.low < 0 or rows.high >= table.rows:
-            raise NotFusableError(f"its index may lie outside the {table.rows} rows")
-        return Vectors((Segment(table.width, (Term(1.0, (Gather(table, rows),)),)),))
 
-    def minimum(self, x: Array, limit: int) -> Index:
-        if not isinstance(x, Index):
-            raise NotFusableError("it takes the minimum of vectors")
-        return x.minimum(limit)
-
-    def sum(self, x: Array) -> Vectors:
-        raise NotFusableError("it sums over an axis of its own")
-
-    def concat(self, parts: list[Array]) -> Vectors:
-        if not all(isinstance(part, Vectors) for part in parts):
-            raise NotFusableError("it concatenates something else than vectors")
-        return Vectors(tuple(segment for part in parts for segment in part.segments))
-
-    def matmul(self, x: Array, table: Any) -> Projected:
-        if not isinstance(x, Vectors) or not isinstance(table, Table):
-            raise NotFusableError("it multiplies something else than vectors by a table")
-        return Projected(x, table)
-
-    def __getattr__(self, name: str) -> Any:
-        raise NotFusableError(f"it uses {name}")
+def minimum(x: Any, limit: Any) -> Index:
+    """The smaller of an integer and a constant."""
+    if not isinstance(x, Index):
+        raise UnsupportedOpError("it takes the minimum of vectors")
+    return x.minimum(limit)
 
 
 def _product(one: tuple[Term, ...], two: tuple[Term, ...]) -> tuple[Term, ...]:
@@ -202,15 +213,15 @@ def _product(one: tuple[Term, ...], two: tuple[Term, ...]) -> tuple[Term, ...]:
 
 def _within_range(index: Index) -> Index:
     if max(-index.low, index.high) > _LARGEST_INTEGER:
-        raise NotFusableError("its index arithmetic leaves the range of exact integers")
+        raise UnsupportedOpError("its index arithmetic leaves the range of exact integers")
     return index
 
 
 def _integer(value: Any, positive: bool = False) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise NotFusableError(f"its index arithmetic uses {type(value).__name__}")
+        raise UnsupportedOpError(f"its index arithmetic uses {type(value).__name__}")
     if positive and value < 1:
-        raise NotFusableError("its index arithmetic divides by less than 1")
+        raise UnsupportedOpError("its index arithmetic divides by less than 1")
     if not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
-        raise NotFusableError("its index arithmetic leaves the range of exact integers")
+        raise UnsupportedOpError("its index arithmetic leaves the range of exact integers")
     return int(value)
