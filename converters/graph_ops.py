@@ -89,6 +89,8 @@ class QuantizedOps(ReferenceOps):
 
     def scores(self, query: Array, table: QuantizedTable) -> Array:
         flat = query if query.shape.rank == 2 else tf.reshape(query, [-1, query.shape[-1]])
+        if not isinstance(table, QuantizedTable):  # computed on the way
+            return _reshape_like(tf.matmul(flat, table, transpose_b=True), query)
         if table.width == 1:
             return _reshape_like(flat * tf.reshape(self.values(table), [-1]), query)
         if table.data.dtype == "float32":

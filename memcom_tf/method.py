@@ -10,6 +10,9 @@ import numpy as np
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables
 
+_BLOCK = 1 << 16
+"""Of vectors that exist at a time: 16 MB where they are 64 wide."""
+
 
 class Method:
     """The declarations, with the defaults of a method that leaves them out.
@@ -17,6 +20,7 @@ class Method:
     `lookup`, `lookup_scores`, `fold` and `approximate` are pure functions of named tables.
     """
 
+    input_dim: int
     formula: ClassVar[str]
     source: ClassVar[str]
     variants: ClassVar[tuple[dict[str, Any], ...]] = ({},)
@@ -44,8 +48,15 @@ class Method:
         raise NotImplementedError
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
-        """Scores `[b, input_dim]` of queries `[b, output_dim]` against every vector."""
-        raise NotImplementedError
+        """Scores `[b, input_dim]` of queries `[b, output_dim]` against every vector.
+
+        The default looks all vectors up, in blocks. A method that knows better says so.
+        """
+        parts = []
+        for first in range(0, self.input_dim, _BLOCK):
+            ids = xp.arange(min(_BLOCK, self.input_dim - first)) + first
+            parts.append(xp.scores(query, self.lookup(xp, ids, t)))
+        return xp.concat(parts)
 
     def lookup_top_k(self, xp: Ops, query: Array, k: int, t: Tables) -> Array | None:
         """The `k` best ids `[k]` of one query `[1, output_dim]`, without scoring all of them.

@@ -43,7 +43,7 @@ class Ops:
         """`x @ table`: `[..., r]` and `[r, d]` give `[..., d]`."""
 
     def scores(self, query: Array, table: TableValue) -> Array:
-        """`query @ table^T`: `[..., d]` and `[n, d]` give `[..., n]`."""
+        """`query @ table^T`: `[..., d]` and `[n, d]` give `[..., n]`, also of computed rows."""
 
     def abs_max(self, table: TableValue, axis: int) -> Array:
         """Largest magnitudes along an axis of a table, which stays, with length 1.

@@ -1,0 +1,102 @@
+"""Methods of somebody else, as short as they should be: trained, saved, converted and proved."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from memcom_tf._keras import keras
+from memcom_tf.converters import convert, verify
+from memcom_tf.layers import CompressedEmbedding, Table, register_method
+from memcom_tf.models import NextItemRanker
+from memcom_tf.ops import selection, use
+
+ITEMS, WIDTH, LENGTH = 120, 8, 4
+
+
+@register_method
+class KAryPartition(CompressedEmbedding):
+    """A sum of rows by the digits of an id in base `radix`."""
+
+    formula, source = "sum_k E_k[i // radix^k mod radix]", "a test"
+
+    def __init__(self, *args, radix, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.radix = radix
+
+    @property
+    def _digits(self):
+        return next(k for k in range(1, 64) if self.radix**k >= self.input_dim)
+
+    def tables(self):
+        return tuple(Table(f"digit_{k}", self.radix, self.output_dim) for k in range(self._digits))
+
+    def lookup(self, xp, ids, t):
+        digits = [ids // self.radix**k % self.radix for k in range(self._digits)]
+        rows = [xp.gather(t[f"digit_{k}"], digit) for k, digit in enumerate(digits)]
+        return sum(rows[1:], rows[0])
+
+    def get_config(self):
+        return {**super().get_config(), "radix": self.radix}
+
+
+@register_method
+class PathBasedPartition(CompressedEmbedding):
+    """A row by the quotient, through a network of two layers that the remainder chooses."""
+
+    formula, source = "W2_r relu(W1_r E[q] + b_r)", "a test"
+
+    def __init__(self, *args, num_paths, hidden=4, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.num_paths, self.hidden = num_paths, hidden
+
+    def tables(self):
+        size = self.output_dim * self.hidden
+        return (
+            Table("rows", -(-self.input_dim // self.num_paths), self.output_dim),
+            Table("first", self.num_paths, size),
+            Table("biases", self.num_paths, self.hidden),
+            Table("second", self.num_paths, size),
+        )
+
+    def lookup(self, xp, ids, t):
+        path = ids % self.num_paths
+        x = xp.gather(t["rows"], ids // self.num_paths)
+        first = xp.unflatten(xp.gather(t["first"], path), (self.output_dim, self.hidden))
+        second = xp.unflatten(xp.gather(t["second"], path), (self.hidden, self.output_dim))
+        x = xp.batch_matmul(x[..., None, :], first) + xp.gather(t["biases"], path)[..., None, :]
+        return xp.batch_matmul(xp.relu(x), second)[..., 0, :]
+
+    def get_config(self):
+        return {**super().get_config(), "num_paths": self.num_paths, "hidden": self.hidden}
+
+
+LAYERS = {
+    "k-ary": lambda: KAryPartition(ITEMS, WIDTH, radix=5),
+    "path-based": lambda: PathBasedPartition(ITEMS, WIDTH, num_paths=6),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_short_method_is_trained_saved_converted_and_proved(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(selection, "_warned", set())
+    rng = np.random.default_rng(0)
+    histories = rng.integers(1, ITEMS, (256, LENGTH))
+    targets = histories[:, 0] % (ITEMS - 1) + 1
+    model = NextItemRanker(LAYERS[name](), history_length=LENGTH)
+    model.build((None, LENGTH))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.02), loss)
+    with use("reference"):
+        history = model.fit(histories, targets, epochs=20, verbose=0).history["loss"]
+    assert history[-1] < 0.95 * history[0]
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    np.testing.assert_array_equal(loaded(histories), model(histories))
+    converted = convert(loaded, k=5)
+    assert converted.verification.passed, converted.verification
+    names = [check.name for check in converted.verification.checks]
+    assert "embed: error over its derived bound" in names
+    converted.save(tmp_path / "model.tflite")
+    assert verify(model, tmp_path / "model.tflite").passed
