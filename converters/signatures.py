@@ -85,12 +85,8 @@ def dequantized_tables(shipped: Sequence[ShippedEmbedding], ops: Ops) -> Iterato
 def _embed(trained: Any, shipped: Sequence[ShippedEmbedding]) -> Callable[..., dict[str, Array]]:
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="ids")])
     def embed(ids: Array) -> dict[str, Array]:
-        combiner, trained.combiner = trained.combiner, None
-        try:
-            with shipped_tables(shipped, QuantizedOps(unknown_zero(ids))):
-                return {"vectors": tf.cast(trained(ids), tf.float32)}
-        finally:
-            trained.combiner = combiner
+        with shipped_tables(shipped, QuantizedOps(unknown_zero(ids))):
+            return {"vectors": tf.cast(trained(ids), tf.float32)}
 
     return embed
 
