@@ -124,8 +124,8 @@ def differences(
     wanted: np.ndarray,
     found: np.ndarray,
     tolerance: float,
-) -> tuple[int, int]:
-    """How many integers of an output differ, and how many more for nearly equal scores.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which integers of an output differ, and which of them for nearly equal scores.
 
     Args:
         decision: What decided them; None where nothing is known to have.
@@ -133,15 +133,18 @@ def differences(
         wanted: The output that these belong to.
         found: The other.
         tolerance: How much scores may differ, relative to how they are spread.
+
+    Returns:
+        Booleans of the output's shape, twice: those that differ otherwise, and for equal scores.
     """
     if wanted.shape != found.shape:
-        return found.size, 0
+        return np.ones(found.shape, bool), np.zeros(found.shape, bool)
     differ = wanted != found
     ties = np.zeros(wanted.shape, bool)
     if decision is not None and differ.any():
         allowed = undecided(decision, outputs, wanted, found, tolerance)
         ties = ties if allowed is None else differ & allowed
-    return int((differ & ~ties).sum()), int(ties.sum())
+    return differ & ~ties, ties
 
 
 def undecided(

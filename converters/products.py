@@ -23,6 +23,7 @@ from .rounding import ROUNDINGS, rounded
 from .spread import (
     INTEGER_TOLERANCE,
     LARGEST_LOSS,
+    LARGEST_STEP,
     Spread,
     errors,
     spreads_of,
@@ -183,7 +184,7 @@ def _fault(exact: np.ndarray, found: np.ndarray, changed: np.ndarray, unit: Spre
     gaps = np.minimum(errors(found, exact, unit), _LARGEST_ERROR)
     if (lost := float(np.sqrt(np.mean(gaps**2)))) > _MARGIN * LARGEST_LOSS:
         return f"8-bit products lose {_share(lost)}"
-    if (step := float(errors(changed, found, unit).max())) > _MARGIN * INTEGER_TOLERANCE:
+    if (step := float(errors(changed, found, unit).max())) > _MARGIN * LARGEST_STEP:
         return f"8-bit products make of a last bit {_share(step)}"
     return None
 

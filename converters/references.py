@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from .rounding import Queries, Rounding
 Values = Mapping[str, np.ndarray]
 """Outputs by name."""
 
+_EDGES = (1e-5, 1e-4, 1e-3)
+"""Of a step: how near to halfway is as good as there, from few roundings on the way to many."""
+_FEW = 3
 _ROUNDINGS = 16
 """Of a last bit, as many of which may come together on the way to an output."""
 
@@ -31,6 +35,7 @@ class Reference:
         queries: What rounds queries in it; None where nothing does.
         rounding: How queries are rounded before they are multiplied with int8.
         in_last_bit: Whether queries change in their last bit.
+        edges: How near to halfway queries of a table take the other step.
     """
 
     frozen: FrozenFunction
@@ -38,10 +43,24 @@ class Reference:
     queries: Queries | None = None
     rounding: Rounding = "none"
     in_last_bit: bool = False
+    edges: Mapping[str, float] = field(default_factory=dict)
 
     def rounded(self, rounding: Rounding) -> Reference:
         """The same with another way of rounding."""
         return replace(self, rounding=rounding)
+
+    def at_edges(self) -> Iterator[Reference]:
+        """The same where values of some queries take the step beside their own.
+
+        Two computations of a query differ in the last bits. Where a value lies halfway between two
+        steps they may take different ones. Which queries did so is not known: all ways are tried
+        of a few tables, and of many each by itself, and all.
+        """
+        names = () if self.queries is None or self.rounding == "none" else self.queries.names
+        sizes = range(1, len(names) + 1) if len(names) <= _FEW else {1, len(names)}
+        for edge, size in product(_EDGES, sizes):
+            for some in combinations(names, size):
+                yield replace(self, edges=dict.fromkeys(some, edge))
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
@@ -51,7 +70,7 @@ class Reference:
     def run(self, call: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs by name, and the tensors of the decisions by theirs."""
         if self.queries is not None:
-            self.queries.set(self.rounding, self.in_last_bit)
+            self.queries.set(self.rounding, self.in_last_bit, self.edges)
         outputs = self.concrete(*[tf.constant(call[spec.name]) for spec in self.frozen.specs])
         return {name: np.asarray(value) for name, value in outputs.items()}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
 
 import tensorflow as tf
@@ -47,17 +48,22 @@ _STEPS: dict[Rounding, Callable[[Array], _Steps]] = {
 }
 
 
-def rounded(x: Array, rounding: Rounding) -> Array:
+def rounded(x: Array, rounding: Rounding, edge: Array | float = 0.0) -> Array:
     """Queries as a runtime multiplies them.
 
     Args:
         x: float32 `[..., width]`.
         rounding: How it rounds.
+        edge: How near to halfway between two steps, in steps, values take the other of them, as in
+            a runtime that computes them otherwise in their last bits; 0 is for none.
     """
     if rounding == "none":
         return x
     position, zero, size = _STEPS[rounding](x)
-    integers = tf.clip_by_value(tf.round(position) + zero, -128.0, 127.0)
+    below, nearest = tf.floor(position), tf.round(position)
+    other = tf.where(tf.equal(nearest, below), below + 1.0, below)
+    is_other = tf.abs(position - below - 0.5) < edge
+    integers = tf.clip_by_value(tf.where(is_other, other, nearest) + zero, -128.0, 127.0)
     return (integers - zero) * size
 
 
@@ -68,20 +74,28 @@ class Queries:
         names: Of the tables that are multiplied with in 8 bits.
     """
 
-    def __init__(self, names: Container[str]) -> None:
-        self._names, self._changes = names, 0
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names, self._changes = names, 0
         with tf.init_scope():
             self._way = tf.Variable(0, trainable=False)
             self._noise = tf.Variable(0.0, trainable=False)
+            self._edges = tf.Variable(tf.zeros(len(names)), trainable=False)
 
-    def set(self, rounding: Rounding, in_last_bit: bool = False) -> None:
+    def set(
+        self,
+        rounding: Rounding,
+        in_last_bit: bool = False,
+        edges: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         """Says how queries are rounded from now on.
 
         Args:
             rounding: How.
             in_last_bit: Whether values change in their last bit, up or down, before that.
+            edges: Which queries take another step, of which `rounded` tells, by the table.
         """
         self._way.assign(ROUNDINGS.index(rounding))
+        self._edges.assign([edges.get(name, 0.0) for name in self.names])
         self._noise.assign(_LAST_BIT if in_last_bit else 0.0)
 
     def changed(self, x: Array) -> Array:
@@ -93,7 +107,8 @@ class Queries:
     def rounded(self, name: str, x: Array) -> Array:
         """The queries of a table, or of any other matrix, as they are multiplied."""
         found = x = self.changed(x)
-        if name in self._names:
+        if name in self.names:
+            edge = self._edges[self.names.index(name)]
             for way, rounding in enumerate(ROUNDINGS[1:], start=1):
-                found = tf.where(tf.equal(self._way, way), rounded(x, rounding), found)
+                found = tf.where(tf.equal(self._way, way), rounded(x, rounding, edge), found)
         return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ..inputs import Group
@@ -67,11 +69,17 @@ class _Signature:
         noise = self._references[0].noise(group, wanted[0])
         # A product in 8 bits makes some number of what is none.
         lacks = any(_lacks_numbers(found[name], wanted[0][name]) for name in self._names)
-        undefined = None
+        undefined: np.ndarray | None = None
         if lacks or self._in_integers:
             undefined = self._undefined(group, len(next(iter(model.values()))))
             model, graph, *wanted = (_without(undefined, x) for x in (model, graph, *wanted))
-        return Outputs(group.name, found, model, graph, wanted, noise, undefined)
+
+        def at_edges(place: int) -> Iterator[Values]:
+            for reference in self._references[place].at_edges():
+                outputs = reference.outputs(group)
+                yield outputs if undefined is None else _without(undefined, outputs)
+
+        return Outputs(group.name, found, model, graph, wanted, at_edges, noise, undefined)
 
     def _undefined(self, group: Group, count: int) -> np.ndarray:
         """Rows in which the model compares what is no number.

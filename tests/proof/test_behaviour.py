@@ -73,7 +73,9 @@ def behaviour(model, path):
     """The proof without its comparison of the content: behaviour has to find it, too."""
     file = CompressedModelFile(path)
     found = Verification()
-    prepared = prepare(model, weights="int8", profile="portable", inputs=None, k=10, described={})
+    prepared = prepare(
+        model, weights="int8", profile="portable", inputs=None, k=10, described=file.description
+    )
     _verify(found, prepared, file, None)
     return [check for check in found.checks if not check.passed and "tables" not in check.name]
 
