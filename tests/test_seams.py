@@ -7,14 +7,14 @@ import pytest
 
 from memcom_tf._keras import keras
 from memcom_tf.converters import convert, verify
-from memcom_tf.layers import CompressedEmbedding, Table, register_method
+from memcom_tf.layers import CompressedEmbedding, Table
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops import selection, use
 
 ITEMS, WIDTH, LENGTH = 120, 8, 4
 
 
-@register_method
+@keras.saving.register_keras_serializable("seams")
 class KAryPartition(CompressedEmbedding):
     """A sum of rows by the digits of an id in base `radix`."""
 
@@ -40,7 +40,7 @@ class KAryPartition(CompressedEmbedding):
         return {**super().get_config(), "radix": self.radix}
 
 
-@register_method
+@keras.saving.register_keras_serializable("seams")
 class PathBasedPartition(CompressedEmbedding):
     """A row by the quotient, through a network of two layers that the remainder chooses."""
 
