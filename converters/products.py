@@ -181,12 +181,15 @@ def _fault(exact: np.ndarray, found: np.ndarray, changed: np.ndarray, unit: Spre
     """What is wrong with an output in 8 bits, and where queries change in their last bit."""
     if not exact.size or not unit.varies:
         return None
-    gaps = np.minimum(errors(found, exact, unit), _LARGEST_ERROR)
-    if (lost := float(np.sqrt(np.mean(gaps**2)))) > _MARGIN * LARGEST_LOSS:
+    if (lost := _root_mean_square(errors(found, exact, unit))) > _MARGIN * LARGEST_LOSS:
         return f"8-bit products lose {_share(lost)}"
-    if (step := float(errors(changed, found, unit).max())) > _MARGIN * LARGEST_STEP:
-        return f"8-bit products make of a last bit {_share(step)}"
+    if (step := _root_mean_square(errors(changed, found, unit))) > LARGEST_STEP:
+        return f"8-bit products turn a last bit into {_share(step)}"
     return None
+
+
+def _root_mean_square(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.minimum(values, _LARGEST_ERROR) ** 2)))
 
 
 def _share(value: float) -> str:

@@ -16,8 +16,11 @@ FLOAT_TOLERANCE = 1e-3
 """Of errors: float32 rounding of a whole model, relative to the spread of an output."""
 INTEGER_TOLERANCE = 5e-2
 """The same where a runtime multiplies in 8 bits, in one of the ways in which it may round."""
-LARGEST_STEP = 0.2
-"""What an output may change by where queries that are multiplied in 8 bits do in a last bit."""
+LARGEST_STEP = 0.008
+"""Root mean square of what an output may change by where queries in 8 bits do in a last bit.
+
+Where one lies halfway between two steps by chance it is less. More means that many do.
+"""
 LARGEST_LOSS = 0.2
 """Root mean square of what products in 8 bits may take of an output, relative to the spread."""
 FLOAT_ROUNDING = 1e-6
