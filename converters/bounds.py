@@ -43,8 +43,10 @@ class BallOps(Version, arrays="ball", lacks=_NOT_READ):
         return balls.product(query, Ball(stored.middle.T, stored.radii.T))
 
     @staticmethod
-    def _stored(table: QuantizedTable) -> Ball:
+    def _stored(table: Any) -> Ball:
         """The rows as products take them, which scale what comes out."""
+        if not isinstance(table, QuantizedTable):  # computed on the way
+            return balls.as_ball(table)
         radius = table.radius[np.arange(table.rows) % len(table.radius)]
         return Ball(table.dequantized().astype(np.float64), radius)
 

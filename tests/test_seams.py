@@ -71,6 +71,37 @@ class PathBasedPartition(CompressedEmbedding):
         return {**super().get_config(), "num_paths": self.num_paths, "hidden": self.hidden}
 
 
+@keras.saving.register_keras_serializable("seams")
+class Damped(CompressedEmbedding):
+    """Rows over a number of the id: of quotients no bound is known."""
+
+    formula, source = "E[i] / (1 + relu(s[i]))", "a test"
+
+    def tables(self):
+        return (
+            Table("rows", self.input_dim, self.output_dim),
+            Table("scales", self.input_dim, 1, storage="int16_per_table"),
+        )
+
+    def lookup(self, xp, ids, t):
+        return xp.gather(t["rows"], ids) / (1.0 + xp.relu(xp.gather(t["scales"], ids)))
+
+
+def test_a_method_without_a_bound_is_measured_and_held_against_its_own_values(tmp_path):
+    ids = keras.Input((), dtype="int32", name="ids")
+    layer = Damped(ITEMS, WIDTH)
+    model = keras.Model(ids, layer(ids))
+    converted = convert(model)
+    assert converted.verification.passed, converted.verification
+    checks = {check.name: check for check in converted.verification.checks}
+    assert checks["embed: error, not bounded"].bound is None
+    assert "known up to an error" in checks["embed: error, not bounded"].detail
+    assert checks["embed against the file's own values, in spreads"].value < 1e-4
+    converted.save(tmp_path / "model.tflite")
+    layer.set_weights([w + 0.01 for w in layer.get_weights()])
+    assert not verify(model, tmp_path / "model.tflite").passed
+
+
 LAYERS = {
     "k-ary": lambda: KAryPartition(ITEMS, WIDTH, radix=5),
     "path-based": lambda: PathBasedPartition(ITEMS, WIDTH, num_paths=6),
