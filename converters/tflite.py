@@ -66,6 +66,7 @@ def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> Conver
             directory, signature_keys=list(signatures)
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        converter.exclude_conversion_metadata = True  # which is dropped, and costs a second pass
         try:
             return Converted(bytes(converter.convert()), tables)
         # Its own errors have no public name, and derive from nothing else.
@@ -115,22 +116,23 @@ def finish(converted: Converted, tables: Sequence[QuantizedTable]) -> bytes:
 
 def scores_in_integers(content: bytes) -> bool:
     """Whether a finished graph multiplies a float query with an int8 table."""
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    return any(
-        graph.tensors[operator.inputs[1]].type == schema.TensorType.INT8
-        for graph in model.subgraphs
-        for operator in graph.operators
-        if model.operatorCodes[operator.opcodeIndex].builtinCode
-        == schema.BuiltinOperator.FULLY_CONNECTED
-    )
+    model = schema.Model.GetRootAs(content, 0)
+    codes = [model.OperatorCodes(i).BuiltinCode() for i in range(model.OperatorCodesLength())]
+    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for operator in map(graph.Operators, range(graph.OperatorsLength())):
+            if codes[operator.OpcodeIndex()] == schema.BuiltinOperator.FULLY_CONNECTED:
+                weights = graph.Tensors(operator.Inputs(1))
+                if weights.Type() == schema.TensorType.INT8:
+                    return True
+    return False
 
 
 def runtime_version(content: bytes) -> str:
     """The oldest TensorFlow Lite that runs a file, as the converter recorded it."""
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
-    for entry in model.metadata or []:
-        if entry.name == MIN_RUNTIME_VERSION:
-            return bytes(model.buffers[entry.buffer].data).rstrip(b"\0").decode()
+    model = schema.Model.GetRootAs(content, 0)
+    for entry in map(model.Metadata, range(model.MetadataLength())):
+        if entry.Name() == MIN_RUNTIME_VERSION:
+            return bytes(model.Buffers(entry.Buffer()).DataAsNumpy()).rstrip(b"\0").decode()
     return "unknown"
 
 

@@ -30,7 +30,7 @@ from rich.table import Table
 
 from memcom_tf import FullEmbedding, MEmComEmbedding, save_model
 from memcom_tf._keras import keras
-from memcom_tf.compression import SETTINGS, compress_ranker
+from memcom_tf.compression import SETTINGS, Candidate, compress_ranker
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.datasets import movielens_100k
 from memcom_tf.evaluation import (
@@ -52,6 +52,11 @@ SMALL_BYTES = 28_000
 """16x smaller: what `compress` is given."""
 SMALL_NUM_BUCKETS = 290
 """Shared rows of MEmCom, trained from the start in order of frequency, at the same bytes."""
+LOW = {"shared": "int4_per_table", "multiplier": "int8_per_bucket"}
+QUICK_CANDIDATES = (
+    Candidate(MEmComEmbedding, {"num_buckets": 140, "num_unshared": 140, "storage": LOW}),
+)
+"""What is tried instead of all methods, each at the size that fits, with `--quick`."""
 
 
 @dataclass(frozen=True)
@@ -260,10 +265,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("build/demo"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="one epoch, one way to compress")
     parser.add_argument("--user", type=int, default=0, help="row of the user to rank for")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     console = Console()
+    epochs = 1 if options.quick else options.epochs
 
     console.rule("1. Data")
     split = leave_last_out(movielens_100k(), history_length=HISTORY_LENGTH)
@@ -276,7 +283,7 @@ def main() -> None:
     trained = {}
     for number, recipe in enumerate(recipes(split.vocabulary.input_dim), start=2):
         console.rule(f"{number}. Train and export: {recipe.name}")
-        model = train(recipe, split, options.seed, options.epochs)
+        model = train(recipe, split, options.seed, epochs)
         save_model(model, options.output / f"{recipe.name}.keras")
         trained[recipe.name] = model
         for name, weights in recipe.files.items():
@@ -288,7 +295,8 @@ def main() -> None:
         trained["uncompressed"],
         split,
         max_bytes=SMALL_BYTES,
-        settings=replace(SETTINGS, k=K, seed=options.seed, epochs=options.epochs),
+        settings=replace(SETTINGS, k=K, seed=options.seed, epochs=epochs),
+        candidates=QUICK_CANDIDATES if options.quick else None,
         report=lambda line: console.print(line, highlight=False, soft_wrap=True),
     )
     console.print(str(small), highlight=False, soft_wrap=True)

@@ -26,15 +26,16 @@ def pytest_collection_modifyitems(items) -> None:
 
     They are spread evenly, from a first one that the file's name decides: tests of one file share
     what they are run on, and those of several run on different ones. The run in tf_keras, which
-    follows the one in Keras 3, takes half as many.
+    follows the one in Keras 3, takes a third as many, of every test.
     """
-    share = 2 if os.environ.get("TF_USE_LEGACY_KERAS") else 1
+    in_tf_keras = bool(os.environ.get("TF_USE_LEGACY_KERAS"))
     groups = collections.defaultdict(list)
     for item in items:
-        if (mark := item.get_closest_marker("few")) is not None:
-            count = max(1, mark.args[0] // share)
-            groups[item.path, item.originalname, count].append(item)
-    for (path, _, count), group in groups.items():
+        groups[item.path, item.originalname].append(item)
+    for (path, _), group in groups.items():
+        mark = group[0].get_closest_marker("few")
+        count = mark.args[0] if mark is not None else len(group)
+        count = -(-count // 3) if in_tf_keras else count
         first = zlib.crc32(path.name.encode())
         places = {(first + i * len(group) // count) % len(group) for i in range(count)}
         for place, item in enumerate(group):

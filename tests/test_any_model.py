@@ -123,7 +123,7 @@ def floats_of(content):
     ]
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_tables_and_kernels_are_integers_and_the_file_is_the_model(case, tmp_path):
     model, inputs, names = case
     conversion = convert(model, inputs=inputs, samples=SAMPLES.get(model.name))
@@ -137,7 +137,7 @@ def test_tables_and_kernels_are_integers_and_the_file_is_the_model(case, tmp_pat
     assert verify(model, tmp_path / "model.tflite", inputs=inputs).passed
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 @pytest.mark.parametrize("kind", ["int4", "int2", "float16", "float32"])
 def test_kinds(case, kind, tmp_path):
     model, inputs, _ = case
@@ -375,7 +375,7 @@ def test_outputs_of_random_numbers_are_refused():
 # 477); outputs of which no component varies, and some are nearly 0 (43); large numbers that cancel
 # out (370, 843, 1085); an output that only samples make vary (532); queries of 4 bits that lie
 # halfway between two steps of 8 (183, 244, 379, 403), and single ones that do (974, 979, 1049).
-@pytest.mark.few(5)
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "seed",
     [*range(3), 14, 43, 59, 64, 79, 183, 244, 370, 379, 403, 477, 532, 843, 974, 979, 1049, 1085],

@@ -70,6 +70,7 @@ def folder(tmp_path_factory):
 PLANTED = "open('RAN', 'w').write('x')\n"
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", ["ai_edge_litert", "rich", "keras_rs", "matplotlib", "mine"])
 @pytest.mark.parametrize("entry", ["module", "colon"])
 def test_nothing_is_imported_from_the_current_folder(folder, tmp_path, name, entry):

@@ -384,6 +384,7 @@ def test_the_report_tells_what_quantization_took_of_uniqueness(model, conversion
     assert items["uncompressed_bytes"] == 4 * 8 * ITEMS
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("num_codes", [5, 16, 17, 256])
 @pytest.mark.parametrize("num_codebooks", [1, 3])
 def test_codes_of_any_size_are_exported(num_codes, num_codebooks, tmp_path):

@@ -1,4 +1,4 @@
-"""The demo, with one epoch instead of seven."""
+"""The demo, with one epoch instead of seven and one way to compress."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEYS = {
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     output = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "examples/movielens_demo.py", "--epochs", "1", "--output", output]
+    command = [sys.executable, "examples/movielens_demo.py", "--quick", "--output", output]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return output, run.stdout

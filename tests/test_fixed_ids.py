@@ -34,7 +34,7 @@ def model_of(length, positions=None):
     return keras.Model(ids, TokenAndPosition(positions)(ids))
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(5)
 @pytest.mark.parametrize("length", [LENGTH, 20, None])
 @pytest.mark.parametrize("profile", ["portable", "litert"])
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def saved(model, folder):
         model.save(folder)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("from_folder", [False, True])
 @pytest.mark.parametrize("middle", MIDDLES)
 def test_layers_with_gradients_of_their_own_convert(middle, from_folder, tmp_path):

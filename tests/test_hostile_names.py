@@ -90,6 +90,7 @@ SCOPES = ["x" * 100_000, "a>b", ".._..", "0"]
 """What TensorFlow takes in graphs, and so Keras to predict."""
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", SCOPES, ids=range(len(SCOPES)))
 def test_layers_and_models_of_any_name_are_shown(name, tmp_path, capsys):
     ids = keras.Input((4,), dtype="int32", name="ids")

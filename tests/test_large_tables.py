@@ -30,7 +30,7 @@ def answers(conversion, folder, **inputs):
     return {name: file.run(name, **given) for name, given in inputs.items()}
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.usefixtures("all_are_large")
 @pytest.mark.parametrize("case", [case for case in CASES if not case.variant], ids=name_of)
 def test_rankers_equal_their_files(case):
@@ -46,7 +46,7 @@ def click_model():
     return keras.Model(history, keras.layers.Dense(1, name="click")(hidden))
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("profile", ["portable", "litert"])
 @pytest.mark.parametrize("weights", ["int8", "int4", "float16", "float32"])
 def test_tables_and_kernels_of_other_layers_are_the_same(weights, profile, tmp_path, monkeypatch):

@@ -57,6 +57,7 @@ def with_the_largest_at_the_end(values, storage):
     return np.clip(np.round(steps), -form.half, form.largest) * scale
 
 
+@pytest.mark.few(40)
 @pytest.mark.parametrize("kind", TABLES)
 @pytest.mark.parametrize("storage", LOW)
 @pytest.mark.parametrize("width", WIDTHS)
@@ -108,6 +109,7 @@ def tied(values):
     return model
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("profile", ["portable", "litert"])
 @pytest.mark.parametrize(("kind", "bits"), [("int4", 4), ("int2", 2)])
 @pytest.mark.parametrize(("table", "levels"), [("one in ten", "_midtread"), ("1 and -1", "")])

@@ -70,6 +70,7 @@ class Trials:
         self._splits: dict[str, Split] = {model.vocabulary.fingerprint: split}
         self._start: dict[Candidate, NextItemRanker] = {}
         self._sizes: dict[Candidate, int] = {}
+        self._overheads: dict[Any, int] = {}
         queries = queries_of(model, split)
         self.mean_query = queries.mean(axis=0)
         centred = queries - self.mean_query
@@ -172,11 +173,13 @@ class Trials:
         """The candidate of a family whose file takes the bytes, or a little less.
 
         What the graph takes beside the tables differs between families, and grows with some: it is
-        looked for between a file that is too small and one that is too large.
+        looked for between a file that is too small and one that is too large, from what the
+        family before it of the same method took.
         """
+        method = getattr(family, "func", family)
         tables = 1 if self.model.output_embedding is None else 2
         shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
-        room = float(limit - self.overhead)
+        room = float(limit - self._overheads.get(method, self.overhead))
         tried: set[Candidate] = set()
         best: Candidate | None = None
         below: tuple[float, int] | None = None
@@ -188,7 +191,9 @@ class Trials:
             over = -limit  # of no tables
             if candidate is not None:
                 tried.add(candidate)
-                over += self._file_bytes(candidate)
+                file_bytes = self._file_bytes(candidate)
+                self._overheads[method] = file_bytes - tables * candidate.stored_bytes(*shape)
+                over += file_bytes
             if over > 0:
                 above = room, over
             else:

@@ -19,7 +19,7 @@ from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.numpy_ops import NumpyOps
 from tests.contract.methods import CASES, INPUT_DIM, OUTPUT_DIM, Case, in_float64, name_of
 
-pytestmark = pytest.mark.few(6)
+pytestmark = pytest.mark.few(4)
 
 NUMPY = NumpyOps()
 HISTORY_LENGTH, K = 5, 7

@@ -64,6 +64,7 @@ def test_save_and_load(case: Case, tmp_path):
     np.testing.assert_array_equal(again(ids), model(ids))
 
 
+@pytest.mark.few(8)
 @every_method
 def test_saved_model_runs_without_this_package(case: Case, tmp_path):
     inputs = keras.Input((4,), dtype="int32")
@@ -106,7 +107,7 @@ def test_a_gradient_reaches_every_table(case: Case, combiner):
             assert gradient[position] == pytest.approx((upper - lower) / 2e-4, rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 @every_method
 def test_training_lowers_the_loss_and_is_reproducible(case: Case):
     def train():

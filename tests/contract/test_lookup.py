@@ -21,6 +21,7 @@ def oracle(layer, ids):
     return layer.lookup(NUMPY, np.asarray(ids), layer.table_values())
 
 
+@pytest.mark.few(102)
 @every_method
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "float32"])
 @pytest.mark.parametrize("shape", [(), (5,), (3, 4), (2, 3, 4), (0,), (0, 3)])
@@ -52,6 +53,7 @@ def test_any_size_equals_the_oracle(case: Case, data):
     np.testing.assert_allclose(scores[0], np.asarray(layer(ids)).sum(-1), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.few(17)
 @every_method
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_ids_beyond_float32_are_exact(case: Case, dtype):
@@ -115,6 +117,7 @@ def pooled(vectors, weights, combiner):
     return np.divide(total, divisor, out=np.zeros_like(total), where=divisor != 0)
 
 
+@pytest.mark.few(34)
 @every_method
 @pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
 def test_combiner(case: Case, combiner):

@@ -77,6 +77,7 @@ def sized(case: Case, width: int, **kwargs):
     return fill(case.method(INPUT_DIM, width, **size, **case.variant, **kwargs))
 
 
+@pytest.mark.few(51)
 @every_method
 @pytest.mark.parametrize("width", [1, 7, 8, 9, 63, 64, 65])
 def test_vectors_and_gradients_are_those_of_the_plain_ops(case: Case, width):
@@ -106,6 +107,7 @@ def test_vectors_and_gradients_are_those_of_the_plain_ops(case: Case, width):
             assert_within_rounding(one, two, size, summands)
 
 
+@pytest.mark.few(34)
 @every_method
 @pytest.mark.parametrize("combiner", COMBINERS)
 def test_ragged_masked_and_weighted_bags(case: Case, combiner):
@@ -133,6 +135,7 @@ def test_ragged_masked_and_weighted_bags(case: Case, combiner):
             np.testing.assert_allclose(dense(one), dense(two), rtol=1e-4, atol=1e-5 * size)
 
 
+@pytest.mark.few(34)
 @every_method
 @pytest.mark.parametrize("shape", [(), (5,), (0,), (0, 3), (2, 0), (2, 3, 4)])
 def test_any_shape_of_ids(case: Case, shape):
@@ -211,7 +214,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(5)
 @every_method
 @pytest.mark.parametrize("optimizer", ["LazyAdam", "SGD"])
 def test_fit_learns_the_same(case: Case, optimizer):
@@ -226,7 +229,7 @@ MEMCOM = next(case for case in CASES if case.method.__name__ == "MEmComEmbedding
 QR = next(case for case in CASES if case.variant.get("operation") == "mult")
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("case", [MEMCOM, QR], ids=name_of)
 def test_every_optimizer_learns_the_same(case: Case, optimizer):
@@ -243,7 +246,7 @@ def test_every_optimizer_learns_the_same(case: Case, optimizer):
             np.testing.assert_allclose(dense(one), dense(two), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 @every_method
 def test_what_was_trained_natively_is_exported_without_custom_ops(case: Case, tmp_path):
     _, model, _ = trained_tables(case, "native", OPTIMIZERS["LazyAdam"], epochs=1)
@@ -308,6 +311,7 @@ def test_half_precision(case: Case, dtype):
     assert (error <= step * np.abs(exact) + 1e-6).all()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "mixed_float16", "mixed_bfloat16"])
 def test_half_precision_trains(dtype):
     native = trained_tables(MEMCOM, "native", OPTIMIZERS["LazyAdam"], dtype=dtype)

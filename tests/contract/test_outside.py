@@ -43,6 +43,7 @@ def converted(source, folder, **kwargs):
     return CompressedModelFile(folder / "model.tflite")
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("case", [*FOLDING, READING[0]], ids=name_of)
 def test_a_keras_model(case, tmp_path):
     model = model_of(case)

@@ -62,6 +62,7 @@ def values_in_file(layer: CompressedEmbedding) -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.few(34)
 @every_method
 @pytest.mark.parametrize(
     "storage",

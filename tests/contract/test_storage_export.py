@@ -55,7 +55,7 @@ def holds(model, file):
         np.testing.assert_allclose(expected[ids], scores, atol=tolerance)
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("case", "storage", "profile"), STORED, ids=lambda x: x if isinstance(x, str) else name_of(x)
 )
@@ -92,7 +92,7 @@ def test_the_file_is_the_model(case, storage, profile, tmp_path):
     assert max(len(data) for data in found[schema.TensorType.FLOAT32]) <= max(4 * 16, *scales)
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "storage",
     [
