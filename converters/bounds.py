@@ -23,7 +23,7 @@ class BallOps(Version, arrays="ball", lacks=_NOT_READ):
     def gather(self, table: Any, rows: np.ndarray) -> Any:
         if not isinstance(table, QuantizedTable):  # computed on the way
             return table[rows]
-        if table.holds_codes:  # exact
+        if table.holds_integers:  # exact
             return table.take(rows).astype(np.int64)
         radius = table.radius[rows % len(table.radius)]
         middle = table.take(rows).astype(np.float64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,16 +17,6 @@ from memcom_tf.tables import Tables
 from .quantization_error import RowErrors, losses, row_errors
 from .quantize import QuantizedTable, looked_up, quantize_table
 from .weights import Profile, Stored, Weights, kind_of, stored_as
-
-
-def find_embeddings(model: Any) -> list[CompressedEmbedding]:
-    """Every compressed embedding of a model, each once, in the order of the model."""
-    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else [model]
-    found: list[CompressedEmbedding] = []
-    for layer in layers:
-        if isinstance(layer, CompressedEmbedding) and all(layer is not other for other in found):
-            found.append(layer)
-    return found
 
 
 @dataclass(frozen=True)
@@ -99,7 +88,7 @@ def ship(
         stored = quantize_table(table, values, is_rounded=is_rounded, in_file=known)
         stored = looked_up(stored, profile)
         tables[table.name] = stored
-        if not stored.holds_codes and stored.storage != "float32":
+        if not stored.holds_integers and stored.storage != "float32":
             errors[table.name] = row_errors(values, stored)
     return ShippedEmbedding(trained, trained.ships_as(), tables, errors)
 

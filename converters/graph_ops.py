@@ -47,14 +47,16 @@ class QuantizedOps(ReferenceOps):
             values = _looked_up(table, rows)
         else:
             stored = tf.gather(captured(_bits(table)), rows)
-            if table.holds_codes:
-                return tf.cast(_unpacked(stored, table), tf.int32)
+            if table.holds_integers:
+                return _as_index(stored if not table.packed_bits else _unpacked(stored, table))
             values = _floats(stored, table)
         if table.holds_floats or table.is_scaled_by_operator:
             return values
         return values * self._scales(table, rows)
 
     def column(self, table: QuantizedTable, index: int) -> Array:
+        if not table.packed_bits:
+            return self.gather(table, self.arange(table.rows))[:, index]
         place, byte = divmod(index, table.data.shape[1])
         column = tf.slice(captured(table.data), (0, byte), (table.rows, 1))
         column = tf.cast(tf.reshape(column, [-1]), tf.float32)
@@ -162,6 +164,10 @@ class QuantizedOps(ReferenceOps):
     def _unfolded(self, values: Array) -> Array:
         """A constant that the converter takes for a value it cannot know."""
         return tf.gather(tf.constant(values[None]), self.zero)
+
+
+def _as_index(integers: Array) -> Array:
+    return integers if integers.dtype == tf.int32 else tf.cast(integers, tf.int32)
 
 
 def _integers(table: QuantizedTable) -> Array:

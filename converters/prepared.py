@@ -14,10 +14,11 @@ import tensorflow as tf
 import memcom_tf
 from memcom_tf._keras import keras
 from memcom_tf.errors import for_reader, invalid, message
+from memcom_tf.layers.finding import find_embeddings
 from memcom_tf.models import NextItemRanker
 from memcom_tf.text import printable
 
-from .fold import ShippedEmbedding, find_embeddings, names_of, ship
+from .fold import ShippedEmbedding, names_of, ship
 from .inputs import Samples
 from .quantization_error import QuantizationWarning
 from .quantize import QuantizedTable

@@ -24,6 +24,7 @@ from .packing import pack, pack_in_order, unpack, unpack_in_order
 from .weights import Profile
 
 _CODE_BITS = {"uint8": 8, "uint4": 4}
+_INDEX_TYPES = {"int16": np.int16, "int32": np.int32}
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 _LEAST_LOOKED_UP = 4
 _ROWS_AT_A_TIME = 1 << 16
@@ -33,13 +34,13 @@ _ROWS_AT_A_TIME = 1 << 16
 class QuantizedTable:
     """A table as it is stored.
 
-    `value = data * scale`, and `(data - offset) * scale` with 4 and 2 bits, which are packed. Codes
-    and floats have no scale.
+    `value = data * scale`, and `(data - offset) * scale` with 4 and 2 bits, which are packed.
+    Codes, indices and floats have no scale.
 
     Attributes:
         name: Name of the table in its layer.
         storage: How it is stored.
-        data: int8, int16, float16, float32, or uint8 as `packing` packs codes and low bits;
+        data: int8, int16, int32, float16, float32, or uint8 as `packing` packs codes and low bits;
             `[rows, width]`, packed `[rows, bytes]`.
         scale: float32 `[rows, 1]` with a scale per row, `[num_buckets, 1]` per bucket, `[1, 1]`
             with one for the table.
@@ -76,9 +77,9 @@ class QuantizedTable:
         return self.storage.endswith("_per_row")
 
     @property
-    def holds_codes(self) -> bool:
+    def holds_integers(self) -> bool:
         """Whether the integers are what they are, not steps of a scale."""
-        return self.storage in _CODE_BITS
+        return self.storage in _CODE_BITS or self.storage in _INDEX_TYPES
 
     @property
     def holds_floats(self) -> bool:
@@ -90,7 +91,7 @@ class QuantizedTable:
         """Bits of an integer where they are packed, and 0 where not."""
         if self.data.dtype != np.uint8:
             return 0
-        return _CODE_BITS[self.storage] if self.holds_codes else format_of(self.storage).bits
+        return _CODE_BITS[self.storage] if self.holds_integers else format_of(self.storage).bits
 
     @property
     def bits(self) -> int:
@@ -110,14 +111,14 @@ class QuantizedTable:
     @property
     def offset(self) -> float:
         """What packed integers are above the multiples of the scale that they stand for."""
-        if self.holds_codes:
+        if self.holds_integers:
             return 0.0
         form = format_of(self.storage)
         return form.half - form.shift
 
     def dequantized(self) -> np.ndarray:
-        """The float32 values that the file stands for; codes as uint8."""
-        dtype = np.uint8 if self.holds_codes else np.float32
+        """The float32 values that the file stands for; codes and indices as they are."""
+        dtype = self.data.dtype if self.holds_integers else np.float32
         values = np.empty((self.rows, self.width), dtype)
         for start in range(0, self.rows, _ROWS_AT_A_TIME):
             rows = np.arange(start, min(start + _ROWS_AT_A_TIME, self.rows))
@@ -127,11 +128,13 @@ class QuantizedTable:
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Some rows of `dequantized()`: `rows.shape + [width]`."""
         stored, scale = self.data[rows], self.scale[rows % len(self.scale)]
+        if self.storage in _INDEX_TYPES:
+            return stored
         if not self.packed_bits:
             return (stored.astype(np.float32) * scale).astype(np.float32)
         taken_apart = unpack_in_order if self.is_embedding_lookup else unpack
         integers = taken_apart(stored, self.packed_bits, self.width)
-        return integers if self.holds_codes else (integers - np.float32(self.offset)) * scale
+        return integers if self.holds_integers else (integers - np.float32(self.offset)) * scale
 
     @property
     def score_scale(self) -> float:
@@ -187,8 +190,12 @@ def quantize_table(
     """
     exact = np.zeros((1, 1))
     one = np.ones((1, 1), np.float32)
-    if not table.trainable:
-        data = pack(table.checked(values), _CODE_BITS[table.storage])
+    if table.holds_integers:
+        data = table.checked(values)
+        if table.storage in _CODE_BITS:
+            data = pack(data, _CODE_BITS[table.storage])
+        else:
+            data = data.astype(_INDEX_TYPES[table.storage])
         return QuantizedTable(table.name, table.storage, data, one, table.width, exact)
     values = np.asarray(values, np.float32)
     if not np.isfinite(values).all():
@@ -220,7 +227,7 @@ def looked_up(table: QuantizedTable, profile: Profile) -> QuantizedTable:
     no kernel for codes and 16 bits, and gains nothing on rows of a few values.
     """
     scaled = table.data.dtype == np.int8 and table.scaled_by_row
-    packed = bool(table.packed_bits) and not table.holds_codes
+    packed = bool(table.packed_bits) and not table.holds_integers
     if profile == "portable" or table.width < _LEAST_LOOKED_UP or not (scaled or packed):
         return table
     data = table.data

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,36 @@ from memcom_tf.tables import Table, Tables
 
 _BLOCK = 1 << 16
 """Of vectors that exist at a time: 16 MB where they are 64 wide."""
+
+
+@dataclass(frozen=True)
+class TrainingLookup:
+    """What a lookup in training gives.
+
+    Attributes:
+        vectors: `ids.shape + [output_dim]`.
+        loss: A scalar that is added to the loss of the step, or None.
+        counts: What is added to tables of statistics, by name: rows of them, of any shape, and a
+            number, or numbers of shape `rows.shape + [width]`.
+    """
+
+    vectors: Array
+    loss: Array | None = None
+    counts: Mapping[str, tuple[Array, Array | float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How tables change between two steps of training.
+
+    Attributes:
+        tables: The new values of those that change, by name.
+        rows_from: Where rows of a trained table have moved, by its name: for each of its rows the
+            one whose state in the optimizer it takes over, -1 for a row that starts anew.
+    """
+
+    tables: Tables
+    rows_from: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Method:
@@ -38,6 +69,8 @@ class Method:
     """Whether ids look up the same under a larger `input_dim`; not where it chooses the hashes."""
     size_argument: ClassVar[str | None] = None
     """The argument by which `for_ratio` chooses the size."""
+    adapts_every: int = 0
+    """Steps of training between two calls of `adapt`; 0 for never."""
 
     def tables(self) -> tuple[Table, ...]:
         """The stored tables."""
@@ -46,6 +79,29 @@ class Method:
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
         """Vectors `ids.shape + [output_dim]` of ids, from the named tables `t`."""
         raise NotImplementedError
+
+    def train_lookup(self, xp: Ops, ids: Array, t: Tables) -> TrainingLookup:
+        """What training computes where it is not `lookup`: straight-through codes, gates, counts.
+
+        Plain TensorFlow ops run it, and `t` has the tables for training alone, too. A method that
+        leaves it out trains by its `lookup`, fused where that can be.
+        """
+        return TrainingLookup(self.lookup(xp, ids, t))
+
+    def adapt(self, step: int, t: dict[str, np.ndarray]) -> Adaptation | None:
+        """How tables change after a step of training: ids change rows, rows are pruned.
+
+        It is called every `adapts_every` steps, by `memcom_tf.training.AdaptTables`. All numbers
+        that are drawn should follow from `step`, so that a resumed training does the same.
+
+        Args:
+            step: Steps that were trained.
+            t: All tables, of training too.
+
+        Returns:
+            The changes; None, the default, where there are none.
+        """
+        return None
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         """Scores `[b, input_dim]` of queries `[b, output_dim]` against every vector.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.errors import invalid
 from memcom_tf.initializers import initializer_of
-from memcom_tf.method import Method
+from memcom_tf.method import Adaptation, Method
 from memcom_tf.ops.quantization_aware import RoundedTable
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Storage, Table, Tables
@@ -36,13 +36,18 @@ class TableLayer(Method, keras.layers.Layer):
         super().__init__(**kwargs)
         self._variables_by_name: dict[str, Any] = {}
         self._trained_variables: tuple[Any, ...] = ()
+        self._for_training: set[str] = set()
         self._rounded: Tables | None = None
+        self._take_loss: Callable[[Any], None] | None = None
+        self.is_adapted = False
+        """Whether somebody calls `adapt_tables` between the steps of training."""
 
     def build(self, input_shape: Any = None) -> None:
         """Creates the variables that `tables` declares."""
         self.stored_tables()  # refuses a `storage` that no table can have
         tables = self.tables()
         self._variables_by_name = {}
+        self._for_training = {table.name for table in tables if not table.ships}
         uncast = {"autocast" if is_keras_3 else "experimental_autocast": False}
         for index, table in enumerate(tables):
             self._variables_by_name[table.name] = self.add_weight(
@@ -51,7 +56,7 @@ class TableLayer(Method, keras.layers.Layer):
                 initializer=initializer_of(
                     table, index, self.embeddings_initializer, (self.input_dim, self.output_dim)
                 ),
-                dtype=None if table.trainable else "uint8",
+                dtype=table.dtype,
                 trainable=table.trainable,
                 regularizer=self.embeddings_regularizer if table.holds_vectors else None,
                 constraint=self.embeddings_constraint if table.holds_vectors else None,
@@ -63,7 +68,7 @@ class TableLayer(Method, keras.layers.Layer):
         super().build(input_shape)
 
     def table_values(self) -> dict[str, np.ndarray]:
-        """The tables by name, as float32 arrays; codes as uint8."""
+        """The tables by name: float32, codes and masks uint8, indices int32."""
         if not self.built:
             self.build(None)
         return {
@@ -81,6 +86,49 @@ class TableLayer(Method, keras.layers.Layer):
         for name, variable in self._variables_by_name.items():
             variable.assign(checked[name])
 
+    def adapt_tables(self, step: int) -> Adaptation | None:
+        """Lets the method change its tables after a step of training.
+
+        Args:
+            step: Steps that were trained.
+
+        Returns:
+            What changed, if anything did; the state of the optimizer is left to the caller.
+
+        Raises:
+            ValueError: If what changed does not fit the tables.
+        """
+        change = self.adapt(step, self.table_values())
+        if change is None:
+            return None
+        tables = {table.name: table for table in self.tables()}
+        for names in (change.tables, change.rows_from):
+            if unknown := [name for name in names if name not in tables]:
+                raise invalid(f"`adapt` must change tables among {list(tables)}.", names=unknown)
+        values = {name: tables[name].checked(value) for name, value in change.tables.items()}
+        for name, value in values.items():
+            self._variables_by_name[name].assign(value)
+        return change
+
+    def variable(self, name: str) -> Any:
+        """The Keras variable of a table."""
+        return self._variables_by_name[name]
+
+    def _count(self, name: str, rows: Any, count: Any) -> None:
+        """Adds to rows of a table of statistics."""
+        variable = self._tf_variables()[name]
+        if not isinstance(variable, tf.Variable):
+            return  # it stands for the variable while Keras infers shapes
+        width = variable.shape[-1]
+        shape = tf.concat([tf.shape(rows), [width]], axis=0)
+        values = tf.broadcast_to(tf.cast(count, variable.dtype), shape)
+        added = tf.IndexedSlices(tf.reshape(values, [-1, width]), tf.reshape(rows, [-1]))
+        variable.scatter_add(added)
+
+    @property
+    def _trains_apart(self) -> bool:
+        return type(self).train_lookup is not Method.train_lookup
+
     @property
     def _is_rounded(self) -> bool:
         return self.quantization_aware and bool(self.storage)
@@ -91,7 +139,7 @@ class TableLayer(Method, keras.layers.Layer):
         Raises:
             ValueError: If `storage` names no table, or one that cannot be stored so.
         """
-        tables = {table.name: table for table in self.ships_as().tables()}
+        tables = {table.name: table for table in self.ships_as().tables() if table.ships}
         for name, storage in self.storage.items():
             if name not in tables:
                 raise invalid(f"`storage` must name tables among {list(tables)}.", name=name)
@@ -125,10 +173,12 @@ class TableLayer(Method, keras.layers.Layer):
                 folded[table.name] = RoundedTable(folded[table.name], table)
         return folded
 
-    def _tf_variables(self) -> Tables:
+    def _tf_variables(self, ships: bool = False) -> Tables:
+        """The variables by name; with `ships` without those for training alone."""
         return {
             name: variable if isinstance(variable, tf.Variable) else variable.value
             for name, variable in self._variables_by_name.items()
+            if not ships or name not in self._for_training
         }
 
     @property
@@ -139,12 +189,11 @@ class TableLayer(Method, keras.layers.Layer):
     @property
     def parameter_bytes(self) -> int:
         """Bytes of the tables in the layer's variable dtype; codes in the bits that they take."""
-        return self._num_bytes(tf.as_dtype(self.variable_dtype).size)
+        size = tf.as_dtype(self.variable_dtype).size
+        return sum(table.num_bytes(size) for table in self.tables())
 
     @property
     def compression_ratio(self) -> float:
         """Bytes of a plain table in float32 over those of what ships, unquantized but for codes."""
-        return 4 * self.input_dim * self.output_dim / self.ships_as()._num_bytes(4)
-
-    def _num_bytes(self, bytes_of_a_value: int) -> int:
-        return sum(table.num_bytes(bytes_of_a_value) for table in self.tables())
+        shipped = (table.num_bytes(4) for table in self.ships_as().tables() if table.ships)
+        return 4 * self.input_dim * self.output_dim / sum(shipped)

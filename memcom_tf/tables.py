@@ -27,31 +27,45 @@ Storage = Literal[
     "float32",
     "uint8",
     "uint4",
+    "int16",
+    "int32",
 ]
+Kind = Literal["weights", "codes", "index", "constant", "mask", "statistics"]
 Tables = dict[str, TableValue]
 """Tables by name: variables, arrays or quantized tables."""
+
+_OF_INTEGERS: tuple[Kind, ...] = ("codes", "index", "mask")
+_OF_TRAINING: tuple[Kind, ...] = ("mask", "statistics")
+_AS_THEY_ARE = ("uint8", "uint4", "int16", "int32")
+"""Storages of integers that no scale goes with."""
+_MOST_CODES = 256
 
 
 @dataclass(frozen=True)
 class Table:
-    """One stored table of a method.
+    """One table of a method.
 
     Attributes:
         name: Name of the variable, and key of the table in `lookup`.
         rows: Number of rows.
         width: Length of a row.
         initializer: Initial values; None takes the layer's `embeddings_initializer`, moved so
-            that the composed vector has its variance (see `terms` and `factors`).
+            that the composed vector has its variance (see `terms` and `factors`). Only weights
+            may leave it out.
         terms: A vector is the sum of that many products ...
         factors: ... of that many independent tables.
         storage: How the converter stores it, unless the layer's `storage` says otherwise: integers
-            with a scale for each row, for each bucket of ids or for the table, or floats; codes as
-            they are, in 8 bits or two in a byte. Integers of 4 and 2 bits have midrise levels,
-            between the multiples of the scale, or midtread ones, of which one is 0.
-        num_codes: Values are integers in `[0, num_codes)`, chosen and not trained; 0 where they
-            are numbers, which are.
+            with a scale for each row, for each bucket of ids or for the table, or floats; codes and
+            indices as they are. Integers of 4 and 2 bits have midrise levels, between the multiples
+            of the scale, or midtread ones, of which one is 0.
+        num_codes: Values of codes, of an index and of a mask are integers in `[0, num_codes)`; 0
+            where they are other numbers.
         num_buckets: Where a row belongs to an id: number of its layer's buckets, so that scales
             may be by `i mod num_buckets`; 0 where there are none.
+        kind: What the values are for. "weights" are trained by gradients. Nothing else is:
+            "codes", 256 at most, and an "index", of any size, choose rows of other tables;
+            a "constant" is numbers that never change, such as signs. All these ship. A "mask" of 0
+            and 1 and "statistics" are there for training alone, and `lookup` does not see them.
     """
 
     name: str
@@ -63,14 +77,71 @@ class Table:
     storage: Storage = "int8_per_row"
     num_codes: int = 0
     num_buckets: int = 0
+    kind: Kind = "weights"
 
     @classmethod
     def of_codes(
         cls, name: str, rows: int, width: int, *, num_codes: int, initializer: Any
     ) -> Self:
-        """A table of integers in `[0, num_codes)`, at most 256, that choose rows of others."""
+        """A table of integers in `[0, num_codes)` that choose rows of others, packed in a file.
+
+        Raises:
+            ValueError: If `num_codes` is not in [1, 256]: more are an index.
+        """
+        if not 1 <= num_codes <= _MOST_CODES:
+            raise invalid(
+                f"`num_codes` must be in [1, {_MOST_CODES}].",
+                "Declare more as `Table.of_index`.",
+                table=name,
+                num_codes=num_codes,
+            )
         storage: Storage = "uint4" if num_codes <= 16 else "uint8"
-        return cls(name, rows, width, initializer, storage=storage, num_codes=num_codes)
+        return cls(
+            name, rows, width, initializer, storage=storage, num_codes=num_codes, kind="codes"
+        )
+
+    @classmethod
+    def of_index(
+        cls, name: str, rows: int, width: int, *, num_values: int, initializer: Any
+    ) -> Self:
+        """A table of integers in `[0, num_values)`, such as rows of another table.
+
+        A file takes 2 bytes for each up to 32,768 values, else 4.
+
+        Raises:
+            ValueError: If `num_values` is not in [1, 2^31).
+        """
+        if not 1 <= num_values < 2**31:
+            raise invalid(
+                "`num_values` must be in [1, 2147483648).", "", table=name, num_values=num_values
+            )
+        storage: Storage = "int16" if num_values <= 2**15 else "int32"
+        return cls(
+            name, rows, width, initializer, storage=storage, num_codes=num_values, kind="index"
+        )
+
+    @classmethod
+    def of_constants(
+        cls,
+        name: str,
+        rows: int,
+        width: int,
+        *,
+        initializer: Any,
+        storage: Storage = "int8_per_table",
+    ) -> Self:
+        """A table of numbers that never change, such as signs, stored as `storage` says."""
+        return cls(name, rows, width, initializer, storage=storage, kind="constant")
+
+    @classmethod
+    def of_mask(cls, name: str, rows: int, width: int, *, initializer: Any = "ones") -> Self:
+        """A table of 0 and 1 for training alone, where 0 is what is pruned."""
+        return cls(name, rows, width, initializer, storage="uint8", num_codes=2, kind="mask")
+
+    @classmethod
+    def of_statistics(cls, name: str, rows: int, width: int, *, initializer: Any = "zeros") -> Self:
+        """A table of numbers that training counts and `adapt` reads, such as uses of ids."""
+        return cls(name, rows, width, initializer, storage="float32", kind="statistics")
 
     @property
     def parameters(self) -> int:
@@ -79,8 +150,27 @@ class Table:
 
     @property
     def trainable(self) -> bool:
-        """Whether the values are trained: all but codes."""
-        return self.num_codes == 0
+        """Whether gradients train the values."""
+        return self.kind == "weights"
+
+    @property
+    def holds_integers(self) -> bool:
+        """Whether the values are integers that stay what they are."""
+        return self.kind in _OF_INTEGERS
+
+    @property
+    def ships(self) -> bool:
+        """Whether files hold the table: not what is there for training alone."""
+        return self.kind not in _OF_TRAINING
+
+    @property
+    def dtype(self) -> str | None:
+        """The type of the variable; None takes the layer's."""
+        if self.kind == "index":
+            return "int32"
+        if self.holds_integers:
+            return "uint8"
+        return "float32" if self.kind == "statistics" else None
 
     def stored_as(self, storage: Storage) -> Self:
         """The same table stored otherwise.
@@ -88,11 +178,14 @@ class Table:
         Raises:
             ValueError: If there is no such storage, or it is not one for this table.
         """
-        if not self.trainable:
+        if self.holds_integers or not self.ships:
             raise invalid(
-                f"Table {self.name!r} holds codes, which are stored as they are.", storage=storage
+                f"The storage of table {self.name!r} must be left out, which is of kind "
+                f"{self.kind!r}.",
+                "Name tables of numbers alone.",
+                storage=storage,
             )
-        choices = [name for name in get_args(Storage) if not name.startswith("uint")]
+        choices = [name for name in get_args(Storage) if name not in _AS_THEY_ARE]
         if storage not in choices:
             raise invalid(f"The storage of a table must be one of {choices}.", storage=storage)
         if storage.endswith("_per_bucket") and not self.num_buckets:
@@ -105,10 +198,8 @@ class Table:
         return replace(self, storage=storage)
 
     def num_bytes(self, bytes_of_a_value: int) -> int:
-        """Bytes of the table where a trained value takes so many; codes are packed."""
-        if self.trainable:
-            return self.parameters * bytes_of_a_value
-        return self.rows * (-(-self.width // 2) if self.storage == "uint4" else self.width)
+        """Bytes of the table where a trained value takes so many; others as they are stored."""
+        return self.parameters * bytes_of_a_value if self.trainable else self.stored_bytes
 
     @property
     def stored_bytes(self) -> int:
@@ -119,17 +210,17 @@ class Table:
         return self.rows * -(-self.width * bits // 8) + scales
 
     def checked(self, values: Any) -> np.ndarray:
-        """The values in the table's type: float32, or codes as uint8.
+        """The values in the table's type: float32, or integers.
 
         Raises:
-            ValueError: If the shape is not the table's, or codes are not in `[0, num_codes)`.
+            ValueError: If the shape is not the table's, or integers not in `[0, num_codes)`.
         """
         array = np.asarray(values)
         if array.shape != (self.rows, self.width):
             raise invalid(
                 f"Table {self.name!r} must be {(self.rows, self.width)}.", shape=array.shape
             )
-        if self.trainable:
+        if not self.holds_integers:
             return array.astype(np.float32, copy=False)
         if array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= self.num_codes:
             raise invalid(
@@ -138,7 +229,7 @@ class Table:
                 smallest=array.min().item(),
                 largest=array.max().item(),
             )
-        return array.astype(np.uint8, copy=False)
+        return array.astype(self.dtype, copy=False)
 
     @property
     def holds_vectors(self) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.converters import convert, verify
-from memcom_tf.layers import CompressedEmbedding, Table
+from memcom_tf.layers import Adaptation, CompressedEmbedding, Table, TrainingLookup
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops import selection, use
 
@@ -102,9 +103,54 @@ def test_a_method_without_a_bound_is_measured_and_held_against_its_own_values(tm
     assert not verify(model, tmp_path / "model.tflite").passed
 
 
+@keras.saving.register_keras_serializable("seams")
+class Reassigned(CompressedEmbedding):
+    """Rows that an index chooses: the ids of training's favour get rows of their own."""
+
+    formula, source = "E[r(i)]", "a test"
+    adapts_every = 8
+
+    def __init__(self, *args, num_rows, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.num_rows = num_rows
+
+    def tables(self):
+        row_of = Table.of_index(
+            "row_of", self.input_dim, 1, num_values=self.num_rows, initializer=self._by_remainder
+        )
+        rows = Table("rows", self.num_rows, self.output_dim)
+        return (row_of, rows, Table.of_statistics("uses", self.input_dim, 1))
+
+    def _by_remainder(self, shape, dtype=None, **kwargs):
+        return tf.cast(tf.range(shape[0])[:, None] % self.num_rows, dtype)
+
+    def lookup(self, xp, ids, t):
+        return xp.gather(t["rows"], xp.gather(t["row_of"], ids)[..., 0])
+
+    def train_lookup(self, xp, ids, t):
+        vectors = self.lookup(xp, ids, t)
+        loss = 1e-3 * tf.reduce_mean(vectors**2)
+        return TrainingLookup(vectors, loss, counts={"uses": (ids, 1.0)})
+
+    def adapt(self, step, t):
+        """Row `k` becomes that of the `k`-th most used id; the last rows are shared."""
+        rank = np.empty(self.input_dim, np.int64)
+        rank[np.argsort(-t["uses"][:, 0], kind="stable")] = np.arange(self.input_dim)
+        own = self.num_rows // 2
+        row_of = np.where(rank < own, rank, own + rank % (self.num_rows - own))[:, None]
+        first = np.unique(row_of, return_index=True)[1]
+        rows_from = t["row_of"][first, 0]
+        tables = {"row_of": row_of, "rows": t["rows"][rows_from], "uses": t["uses"] / 2}
+        return Adaptation(tables, rows_from={"rows": rows_from})
+
+    def get_config(self):
+        return {**super().get_config(), "num_rows": self.num_rows}
+
+
 LAYERS = {
     "k-ary": lambda: KAryPartition(ITEMS, WIDTH, radix=5),
     "path-based": lambda: PathBasedPartition(ITEMS, WIDTH, num_paths=6),
+    "re-assigned": lambda: Reassigned(ITEMS, WIDTH, num_rows=60),
 }
 
 

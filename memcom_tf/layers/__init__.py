@@ -12,10 +12,12 @@ from memcom_tf.layers.product_quantized import ProductQuantizedEmbedding
 from memcom_tf.layers.quotient_remainder import QuotientRemainderEmbedding
 from memcom_tf.layers.residual_quantized import ResidualQuantizedEmbedding
 from memcom_tf.layers.truncated import TruncatedEmbedding
+from memcom_tf.method import Adaptation, TrainingLookup
 from memcom_tf.tables import Table
 
 __all__ = [
     "METHODS",
+    "Adaptation",
     "CompressedEmbedding",
     "DoubleHashedEmbedding",
     "FullEmbedding",
@@ -28,6 +30,7 @@ __all__ = [
     "QuotientRemainderEmbedding",
     "ResidualQuantizedEmbedding",
     "Table",
+    "TrainingLookup",
     "TruncatedEmbedding",
     "register_method",
 ]

@@ -48,8 +48,9 @@ class CompressedEmbedding(TableLayer):
     """Base class of the layers that replace `keras.layers.Embedding`.
 
     A method declares `tables` and `lookup`; where it is cheap also `lookup_scores`, where another
-    thing ships than was trained also `ships_as` and `fold`, where there is a closed form for it
-    `approximate`, and its size by `size_argument` and `size_range`. They are pure functions of
+    thing ships than was trained also `ships_as` and `fold`, where training computes something else
+    `train_lookup`, where tables change between its steps `adapt`, where there is a closed form for
+    it `approximate`, and its size by `size_argument` and `size_range`. They are pure functions of
     named tables, so that the same lines run as the Keras layer, as the NumPy oracle and as the
     graph over int8 tables that the converter writes.
 
@@ -122,6 +123,12 @@ class CompressedEmbedding(TableLayer):
         self.combiner = combiner
         self.storage = dict(storage or {})
         self.quantization_aware = quantization_aware
+        if self._is_rounded and self._trains_apart:
+            raise invalid(
+                f"`quantization_aware` of {type(self).__name__}, which computes something else in "
+                "training, must be False where there is a `storage`.",
+                quantization_aware=True,
+            )
         self._substitute: _Substitute | None = None
         self._program: Program | None = None
 
@@ -178,14 +185,16 @@ class CompressedEmbedding(TableLayer):
             return self._substitute.layer, self._substitute.ops, self._substitute.tables
         if self._is_rounded:
             return self.ships_as(), _QUANTIZATION_AWARE, self._rounded_tables()
-        return self, _REFERENCE, self._tf_variables()
+        return self, _REFERENCE, self._tf_variables(ships=True)
 
     @property
     def supports_jit(self) -> bool:
         """Whether XLA may compile the model: not where the fused ops train this layer."""
         tables = self._trained_variables
         return self._may_be_compiled and (
-            self._is_rounded or not selection.uses_native(tables, training=True)
+            self._is_rounded
+            or self._trains_apart
+            or not selection.uses_native(tables, training=True)
         )
 
     @supports_jit.setter
@@ -210,6 +219,8 @@ class CompressedEmbedding(TableLayer):
     def _look_up(
         self, ids: Array, weights: Array | None, combiner: str | None, training: Any
     ) -> Array:
+        if self.adapts_every:
+            self._require_adaptation(training)
         if self._substitute is None and (program := self._fused_program(training)):
             from memcom_tf.ops import native
 
@@ -217,7 +228,7 @@ class CompressedEmbedding(TableLayer):
             vectors = native.look_up(program, tables, ids, weights, combiner, self.mask_zero)
             return tf.cast(vectors, self.compute_dtype)
         ragged = isinstance(ids, tf.RaggedTensor)
-        vectors = self._vectors(ids.flat_values if ragged else ids)
+        vectors = self._vectors(ids.flat_values if ragged else ids, training)
         if ragged:
             vectors = ids.with_flat_values(vectors)
         if combiner is None:
@@ -227,14 +238,52 @@ class CompressedEmbedding(TableLayer):
             weights = known if weights is None else weights * known
         return reference.combine(vectors, weights, combiner)
 
-    def _vectors(self, ids: Array) -> Array:
+    def _vectors(self, ids: Array, training: Any) -> Array:
         layer, ops, tables = self._source()
         if self._substitute is not None:
             ids = self._substitute.prepare_ids(ids)
             return tf.cast(layer.lookup(ops, ids, tables), self.compute_dtype)
         ids, any_outside = reference.check_ids(ids, self.input_dim)
-        vectors = reference.poison(layer.lookup(ops, ids, tables), any_outside)
-        return tf.cast(vectors, self.compute_dtype)
+        if self._computes_apart(training):
+            vectors = self._looked_up_in_training(ids)
+        else:
+            vectors = layer.lookup(ops, ids, tables)
+        return tf.cast(reference.poison(vectors, any_outside), self.compute_dtype)
+
+    def _computes_apart(self, training: Any) -> bool:
+        """Whether it is `train_lookup` that computes: not where Keras says that it is inference."""
+        return self._trains_apart and training is not False and selection.is_training(training)
+
+    @tf.autograph.experimental.do_not_convert
+    def _looked_up_in_training(self, ids: Array) -> Array:
+        found = self.train_lookup(_REFERENCE, ids, self._tf_variables())
+        for name, (rows, count) in found.counts.items():
+            self._count(name, rows, count)
+        if found.loss is not None:
+            (self._take_loss or self.add_loss)(found.loss)
+        return found.vectors
+
+    @contextmanager
+    def collected_losses(self, losses: list[Array]) -> Iterator[None]:
+        """Has what lookups add to the loss in `losses` meanwhile, for a step of one's own.
+
+        Keras keeps them for the outermost layer that is called: a step that calls a layer
+        itself, twice, would see those of the second call.
+        """
+        self._take_loss, before = losses.append, self._take_loss
+        try:
+            yield
+        finally:
+            self._take_loss = before
+
+    @tf.autograph.experimental.do_not_convert
+    def _require_adaptation(self, training: Any) -> None:
+        if not self.is_adapted and training is not False and selection.is_training(training):
+            selection.warn_once(
+                f"{type(self).__name__} is not adapted",
+                f"{type(self).__name__} changes its tables between steps of training, which "
+                "nobody tells it of. Pass `callbacks=[memcom_tf.training.AdaptTables()]` to `fit`.",
+            )
 
     @tf.autograph.experimental.do_not_convert
     def _fused_program(self, training: Any) -> Program | None:
@@ -242,6 +291,8 @@ class CompressedEmbedding(TableLayer):
         if self._is_rounded or not selection.uses_native(
             self._trained_variables, training=training
         ):
+            return None
+        if self._computes_apart(training):
             return None
         if self._program is None:
             try:

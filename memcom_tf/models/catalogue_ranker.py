@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from memcom_tf.models.holes import Integers, without_holes
 from memcom_tf.models.negatives import EXCLUDED, Negatives, NegativeSampler
 from memcom_tf.models.replicas import num_replicas
 from memcom_tf.models.softmax import cross_entropy
+from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
 
@@ -97,14 +99,21 @@ class CatalogueRanker(keras.Model):
             scores = scores + biases.score_all(tf.ones([1, 1], scores.dtype))
         return without_holes(scores, self.holes)
 
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains as `keras.Model.fit`, and lets tables change that do so between steps."""
+        if adapted_layers(self):
+            kwargs["callbacks"] = with_adaptation(self, kwargs.get("callbacks"))
+        return super().fit(*args, **kwargs)
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step on `(history, target)`."""
         history, target = data[:2]
         self.build_once()
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, self.added_losses() as added:
             loss = self._cross_entropy(history, target)
             # What every replica adds counts once.
-            total = loss + sum(self.losses) / num_replicas() if self.losses else loss
+            added += self.losses
+            total = loss + sum(added) / num_replicas() if added else loss
             scaled = self.optimizer.scale_loss(total) if self._scales_loss else total
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
@@ -146,6 +155,15 @@ class CatalogueRanker(keras.Model):
                 counts[np.setdiff1d(ids, self.holes)] = self.vocabulary.counts
             self._sampler = NegativeSampler(input_dim, holes=self.holes, counts=counts)
         return self._sampler(self.num_negatives)
+
+    @contextmanager
+    def added_losses(self) -> Iterator[list[Any]]:
+        """What lookups in training add to the loss meanwhile."""
+        losses: list[Any] = []
+        with ExitStack() as stack:
+            for embedding in self.embeddings:
+                stack.enter_context(embedding.collected_losses(losses))
+            yield losses
 
     def candidate_logits(
         self,

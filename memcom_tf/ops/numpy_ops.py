@@ -13,7 +13,7 @@ class NumpyOps(Version, arrays="numpy"):
 
     def gather(self, table: TableValue, rows: Array) -> Array:
         found = table[rows]
-        return found.astype(np.int32) if found.dtype == np.uint8 else found
+        return found.astype(np.int32) if found.dtype in (np.uint8, np.int16) else found
 
     def column(self, table: TableValue, index: int) -> Array:
         return table[:, index].astype(np.int32)

@@ -58,8 +58,10 @@ class ProgramTracer(Version, arrays="symbols", lacks=_NOT_READ):
     def gather(self, table: Any, rows: Array) -> Vectors:
         if not isinstance(table, Table) or not isinstance(rows, Index):
             raise UnsupportedOpError("it gathers at an index that is not arithmetic on the id")
+        if table.holds_integers:
+            raise UnsupportedOpError(f"it gathers rows by {table.kind} that is itself gathered")
         if not table.trainable:
-            raise UnsupportedOpError("it gathers rows by codes that are themselves gathered")
+            raise UnsupportedOpError(f"it reads a table of kind {table.kind}")
         if rows.low < 0 or rows.high >= table.rows:
             raise UnsupportedOpError(f"its index may lie outside the {table.rows} rows")
         return Vectors((Segment(table.width, (Term(1.0, (Gather(table, rows),)),)),))

@@ -137,6 +137,28 @@ def loaded() -> Any | None:
 
 
 @_as_written
+def is_training(training: Any) -> bool:
+    """Whether a call is a step of training, here and now.
+
+    Args:
+        training: The `training` argument of `call`. A tensor says nothing while it is traced.
+
+    Returns:
+        True if `training` is true or a `tf.GradientTape` records, and no SavedModel is being
+        written: in a save context tf_keras traces every layer with `training=True` too.
+    """
+    import tensorflow as tf
+
+    # Not `tf.is_tensor`, which takes 20 microseconds.
+    told = not isinstance(training, tf.Tensor | tf.Variable) and bool(training)
+    try:
+        internals = _internals()
+    except ImportError:
+        return told
+    return (told or internals.could_possibly_record()) and not internals.in_save_context()
+
+
+@_as_written
 def uses_native(variables: Iterable[Any], *, training: Any = None) -> bool:
     """Whether a lookup in these tables is to run as a fused op, here and now.
 
@@ -163,12 +185,8 @@ def uses_native(variables: Iterable[Any], *, training: Any = None) -> bool:
     except ImportError:
         # `library` says so: without them it is of no use.
         return library() is not None
-    if not choice.in_inference:
-        # Not `tf.is_tensor`, which takes 20 microseconds.
-        told = not isinstance(training, tf.Tensor | tf.Variable) and bool(training)
-        # In a save context tf_keras traces every layer with training=True too.
-        if not (told or internals.could_possibly_record()) or internals.in_save_context():
-            return False
+    if not choice.in_inference and not is_training(training):
+        return False
     if not tf.executing_eagerly() and internals.in_xla_context(internals.default_graph()):
         warn_once(
             "xla",

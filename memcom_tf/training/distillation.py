@@ -110,20 +110,20 @@ class DistilledRanker(keras.Model):
         self.student.build_once()
         target = tf.reshape(target, [tf.shape(target)[0], -1])
         negatives = self.student.draw_negatives()
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, self.student.added_losses() as added:
             logits = self.student.candidate_logits(
                 history, target, negatives, self.dropout, distinct=self._looks_up_distinct
             )
             hard = cross_entropy(logits, target, negatives)
             loss = hard
             if self._teacher[0] is not None:
-                known = self._teacher[0].candidate_logits(history, target, negatives)
+                with tape.stop_recording():  # or its tables would count as trained, too
+                    known = self._teacher[0].candidate_logits(history, target, negatives)
                 soft = tf.nn.softmax_cross_entropy_with_logits(
                     labels=tf.stop_gradient(tf.nn.softmax(known)), logits=logits
                 )
                 loss = (1 - self.share) * hard + self.share * mean_over_replicas(soft)
-            regularization = sum(self.student.losses) / num_replicas()
-            total = loss + regularization
+            total = loss + sum([*self.student.losses, *added]) / num_replicas()
         variables = self.student.trainable_variables
         gradients = tape.gradient(total, variables)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))

@@ -11,6 +11,7 @@ from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.models.replicas import mean_over_replicas, num_replicas, over_replicas
 from memcom_tf.optimizers import LazyAdam
+from memcom_tf.optimizers.adaptation import with_adaptation
 from memcom_tf.tables import check_positive
 
 
@@ -98,7 +99,14 @@ def fine_tune(
     losses = {0: validation_loss()}
     best, weights = 0, model.get_weights()
     for epoch in range(1, epochs + 1):
-        trained.fit(data, epochs=epoch, initial_epoch=epoch - 1, shuffle=False, verbose=verbose)
+        trained.fit(
+            data,
+            epochs=epoch,
+            initial_epoch=epoch - 1,
+            shuffle=False,
+            verbose=verbose,
+            callbacks=with_adaptation(model),
+        )
         losses[epoch] = validation_loss()
         if losses[epoch] < losses[best]:
             best, weights = epoch, model.get_weights()

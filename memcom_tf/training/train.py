@@ -16,6 +16,7 @@ from memcom_tf.errors import invalid, message
 from memcom_tf.evaluation import Examples, Split, evaluate_ranking
 from memcom_tf.models import NextItemRanker
 from memcom_tf.optimizers import LazyAdam
+from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.tables import check_positive
 from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.checkpoint import Checkpoint, TrainingState, fingerprint
@@ -158,7 +159,8 @@ def train(
         optimizer.exclude_from_weight_decay(var_names=list(SCALARS))
     trained.compile(optimizer)
     examples = some_of(split.validation, settings)
-    ways = () if teacher is None else _WAYS
+    # Between tables of which rows have moved there is nothing.
+    ways = () if teacher is None or adapted_layers(model) else _WAYS
     best = _BestWeights(model, examples, settings, epochs, every, ways)
     done = 0
     if checkpoint is not None and epochs:
@@ -172,7 +174,7 @@ def train(
             initial_epoch=done,
             epochs=epochs,
             steps_per_epoch=len(batches),
-            callbacks=[best],
+            callbacks=with_adaptation(model, [best]),
             shuffle=False,  # the data set does it
             verbose=verbose,
         )

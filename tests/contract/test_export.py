@@ -220,7 +220,7 @@ def test_a_flipped_bit_in_a_table_fails(export: Export, tmp_path):
         if table.data.dtype not in (np.int8, np.uint8):
             continue
         changed = table.data.copy()
-        changed[1, 0] ^= 1 if table.holds_codes else 64
+        changed[1, 0] ^= 1 if table.holds_integers else 64
         graph = export.graph.replace(table.data.tobytes(), changed.tobytes())
         assert not passes_with(export, graph, tmp_path)
 

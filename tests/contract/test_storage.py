@@ -158,7 +158,7 @@ def test_wrong_storages_are_named(case: Case):
         build(**{name: "uint8"})
     for table in case.layer().stored_tables():
         if not table.trainable:
-            with pytest.raises(ValueError, match="holds codes, which are stored as they are"):
+            with pytest.raises(ValueError, match="of kind .codes."):
                 build(**{table.name: "int8_per_row"})
         elif not table.num_buckets:
             with pytest.raises(ValueError, match="to be scaled by bucket"):
