@@ -12,7 +12,7 @@ import tensorflow as tf
 from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.ops.quantization_aware import RoundedTable
 from memcom_tf.ops.reference import ReferenceOps
-from memcom_tf.tables import Tables
+from memcom_tf.tables import FLOAT32, Tables
 
 from .quantization_error import RowErrors, losses, row_errors
 from .quantize import QuantizedTable, looked_up, quantize_table
@@ -88,7 +88,7 @@ def ship(
         stored = quantize_table(table, values, is_rounded=is_rounded, in_file=known)
         stored = looked_up(stored, profile)
         tables[table.name] = stored
-        if not stored.holds_integers and stored.storage != "float32":
+        if not stored.holds_integers and stored.storage != FLOAT32:
             errors[table.name] = row_errors(values, stored)
     return ShippedEmbedding(trained, trained.ships_as(), tables, errors)
 
@@ -100,7 +100,7 @@ def values_in_use(trained: CompressedEmbedding) -> dict[str, np.ndarray]:
     """
     folded = dict(trained.fold(ReferenceOps(), _as_tensors(trained.table_values())))
     for table in trained.stored_tables():
-        if _is_rounded(trained, table.name) and table.storage != "float32":
+        if _is_rounded(trained, table.name) and table.storage != FLOAT32:
             folded[table.name] = RoundedTable(folded[table.name], table).all()
     return {name: np.asarray(values) for name, values in folded.items()}
 

@@ -11,7 +11,6 @@ import tensorflow as tf
 from memcom_tf.ops.interface import Array
 from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
-from memcom_tf.quantization import format_of
 
 from .large import IN_PRODUCT, captured
 from .quantize import QuantizedTable
@@ -184,7 +183,7 @@ def _looked_up(table: QuantizedTable, ids: Array) -> Array:
     rows = tf.gather(captured(table.stand_in), flat)
     if table.file_width > table.width:
         rows = rows[:, : table.width]
-    if table.packed_bits and (shift := format_of(table.storage).shift):
+    if table.packed_bits and (shift := table.storage.shift):
         rows += shift
     if ids.shape.rank == 1:
         return rows

@@ -116,7 +116,7 @@ def losses(name: str, stored: QuantizedTable, errors: RowErrors) -> Iterator[str
         stored: The table.
         errors: Its `row_errors`.
     """
-    kind = stored.storage.replace("_", " ")
+    kind = str(stored.storage).replace("_", " ")
     what = f"table {name!r}, stored as {kind}:"
     bound = _ZEROED if stored.width >= _NARROW else _ZEROED_OF_NARROW
     if errors.zeroed >= max(1, bound * errors.rows):

@@ -10,21 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf.errors import invalid
-from memcom_tf.quantization import (
-    Format,
-    format_of,
-    integers_of,
-    scales_of,
-    storages_of,
-    values_of,
-)
-from memcom_tf.tables import Storage, Table
+from memcom_tf.quantization import integers_of, scales_of, values_of
+from memcom_tf.tables import FLOAT16, FLOAT32, Storage, Table
 
 from .packing import pack, pack_in_order, unpack, unpack_in_order
 from .weights import Profile
 
-_CODE_BITS = {"uint8": 8, "uint4": 4}
-_INDEX_TYPES = {"int16": np.int16, "int32": np.int32}
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 _LEAST_LOOKED_UP = 4
 _ROWS_AT_A_TIME = 1 << 16
@@ -74,29 +65,27 @@ class QuantizedTable:
     @property
     def scaled_by_row(self) -> bool:
         """Whether the rows have scales of their own."""
-        return self.storage.endswith("_per_row")
+        return self.storage.scaled_by == "row"
 
     @property
     def holds_integers(self) -> bool:
         """Whether the integers are what they are, not steps of a scale."""
-        return self.storage in _CODE_BITS or self.storage in _INDEX_TYPES
+        return self.storage.numbers == "plain"
 
     @property
     def holds_floats(self) -> bool:
         """Whether the values are stored themselves, without a scale."""
-        return self.data.dtype.kind == "f"
+        return self.storage.numbers == "float"
 
     @property
     def packed_bits(self) -> int:
         """Bits of an integer where they are packed, and 0 where not."""
-        if self.data.dtype != np.uint8:
-            return 0
-        return _CODE_BITS[self.storage] if self.holds_integers else format_of(self.storage).bits
+        return self.storage.bits if self.storage.is_packed else 0
 
     @property
     def bits(self) -> int:
         """Bits of a value in the file."""
-        return self.packed_bits or 8 * self.data.itemsize
+        return self.storage.bits
 
     @property
     def file_width(self) -> int:
@@ -113,8 +102,7 @@ class QuantizedTable:
         """What packed integers are above the multiples of the scale that they stand for."""
         if self.holds_integers:
             return 0.0
-        form = format_of(self.storage)
-        return form.half - form.shift
+        return self.storage.half - self.storage.shift
 
     def dequantized(self) -> np.ndarray:
         """The float32 values that the file stands for; codes and indices as they are."""
@@ -128,9 +116,9 @@ class QuantizedTable:
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Some rows of `dequantized()`: `rows.shape + [width]`."""
         stored, scale = self.data[rows], self.scale[rows % len(self.scale)]
-        if self.storage in _INDEX_TYPES:
-            return stored
         if not self.packed_bits:
+            if self.holds_integers:
+                return stored
             return (stored.astype(np.float32) * scale).astype(np.float32)
         taken_apart = unpack_in_order if self.is_embedding_lookup else unpack
         integers = taken_apart(stored, self.packed_bits, self.width)
@@ -167,7 +155,7 @@ def quantize_table(
     values: np.ndarray,
     *,
     is_rounded: bool = False,
-    in_file: Storage | None = None,
+    in_file: str | None = None,
 ) -> QuantizedTable:
     """Quantizes a table as it declares.
 
@@ -192,10 +180,8 @@ def quantize_table(
     one = np.ones((1, 1), np.float32)
     if table.holds_integers:
         data = table.checked(values)
-        if table.storage in _CODE_BITS:
-            data = pack(data, _CODE_BITS[table.storage])
-        else:
-            data = data.astype(_INDEX_TYPES[table.storage])
+        bits = table.storage.bits
+        data = pack(data, bits) if table.storage.is_packed else data.astype(f"int{bits}")
         return QuantizedTable(table.name, table.storage, data, one, table.width, exact)
     values = np.asarray(values, np.float32)
     if not np.isfinite(values).all():
@@ -204,19 +190,18 @@ def quantize_table(
             f"Trained tables must be finite. Received: table={table.name!r}, row={row}. "
             "The training diverged: lower its learning rate."
         )
-    if table.storage == "float32":
+    if table.storage == FLOAT32:
         return QuantizedTable(table.name, table.storage, values, one, table.width, exact)
-    if table.storage == "float16":
+    if table.storage == FLOAT16:
         return _in_half_precision(table, values, is_rounded=is_rounded)
-    choices = [table.storage] if is_rounded else storages_of(table.storage)
-    choices = [storage for storage in choices if storage == in_file] or choices
+    choices = [table.storage] if is_rounded else table.storage.alternatives()
+    choices = [storage for storage in choices if str(storage) == in_file] or choices
     found = [(_quantized(values, table.stored_as(storage)), storage) for storage in choices]
     (scale, integers), storage = min(found, key=lambda one: _squared_error(values, *one))
-    form = format_of(storage)
     data = integers
-    if form.is_low:
-        data = pack((integers + np.int8(form.half)).astype(np.uint8), form.bits)
-    radius = exact if is_rounded else _radius(values, scale, integers, form)
+    if storage.is_low:
+        data = pack((integers + np.int8(storage.half)).astype(np.uint8), storage.bits)
+    radius = exact if is_rounded else _radius(values, scale, integers, storage)
     return QuantizedTable(table.name, storage, data, scale, table.width, radius)
 
 
@@ -257,48 +242,48 @@ def _in_half_precision(table: Table, values: np.ndarray, *, is_rounded: bool) ->
 
 def _quantized(values: np.ndarray, table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Scales, 1 where all is 0 and the integers say so, and integers."""
-    form = format_of(table.storage)
+    storage = table.storage
     parts = [values]
-    if form.scaled_by == "row":
+    if storage.scaled_by == "row":
         parts = np.split(values, range(_ROWS_AT_A_TIME, len(values), _ROWS_AT_A_TIME))
     scales, integers = [], []
     for part in parts:
-        scale = scales_of(tf.constant(part), table.storage, table.num_buckets)
+        scale = scales_of(tf.constant(part), storage, table.num_buckets)
         of_rows = tf.gather(scale, tf.range(len(part)) % len(scale))
         scales.append(scale.numpy())
-        found = integers_of(tf.constant(part), of_rows, form).numpy()
-        integers.append(found.astype(f"int{max(form.bits, 8)}"))
+        found = integers_of(tf.constant(part), of_rows, storage).numpy()
+        integers.append(found.astype(f"int{max(storage.bits, 8)}"))
     scale = np.concatenate(scales)
-    if not form.is_low:
+    if not storage.is_low:
         scale[scale == 0] = 1.0
     return scale, np.concatenate(integers)
 
 
 def _radius(
-    values: np.ndarray, scale: np.ndarray, integers: np.ndarray, form: Format
+    values: np.ndarray, scale: np.ndarray, integers: np.ndarray, storage: Storage
 ) -> np.ndarray:
     steps = scale.astype(np.float64)
     # The division by the scale rounds to float32 too: an ulp of the largest integer.
-    half_step = steps * (0.5 + 2.0**-23 * form.largest)
-    if not form.is_low:
+    half_step = steps * (0.5 + 2.0**-23 * storage.largest)
+    if not storage.is_low:
         return half_step
-    parts = _differences(values, scale, integers, form)
+    parts = _differences(values, scale, integers, storage)
     largest = np.concatenate([np.abs(part).max(axis=1, keepdims=True) for part in parts])
-    return np.maximum(half_step, largest if form.scaled_by == "row" else largest.max())
+    return np.maximum(half_step, largest if storage.scaled_by == "row" else largest.max())
 
 
 def _squared_error(
     values: np.ndarray, quantized: tuple[np.ndarray, np.ndarray], storage: Storage
 ) -> float:
-    parts = _differences(values, *quantized, format_of(storage))
+    parts = _differences(values, *quantized, storage)
     return float(sum((part.astype(np.float64) ** 2).sum() for part in parts))
 
 
 def _differences(
-    values: np.ndarray, scale: np.ndarray, integers: np.ndarray, form: Format
+    values: np.ndarray, scale: np.ndarray, integers: np.ndarray, storage: Storage
 ) -> Iterator[np.ndarray]:
     """What values are above the stored ones, some rows at a time."""
     for start in range(0, len(values), _ROWS_AT_A_TIME):
         rows = np.arange(start, min(start + _ROWS_AT_A_TIME, len(values)))
         of_rows = scale[rows % len(scale)]
-        yield values[rows] - values_of(integers[rows].astype(np.float32), of_rows, form)
+        yield values[rows] - values_of(integers[rows].astype(np.float32), of_rows, storage)

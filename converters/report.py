@@ -56,7 +56,7 @@ def describe_matrix(shipped: ShippedMatrix) -> dict[str, Any]:
     return {
         "name": name,
         "method": " and ".join(use for use, is_so in uses.items() if is_so),
-        "ships_as": "int8" if table.data.dtype == np.int8 else table.storage.partition("_")[0],
+        "ships_as": "int8" if table.data.dtype == np.int8 else str(table.storage).partition("_")[0],
         "input_dim": table.rows,
         "output_dim": table.width,
         "parameters": table.rows * table.width,
@@ -82,7 +82,7 @@ def _describe_table(table: QuantizedTable, errors: RowErrors | None) -> dict[str
         "name": table.name,
         "rows": rows,
         "width": width,
-        "storage": table.storage,
+        "storage": str(table.storage),
         "bits": table.bits,
         "operator": "EMBEDDING_LOOKUP" if table.is_embedding_lookup else "GATHER",
         "data_bytes": table.data_bytes,

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from memcom_tf.ops.interface import Array
-from memcom_tf.tables import Storage, Table
+from memcom_tf.tables import FLOAT32, INT16_PER_TABLE, Storage, Table
 
 from .fold import ShippedEmbedding
 from .frozen import FrozenFunction, Key, Matrix
@@ -26,7 +26,7 @@ from .references import Reference
 from .rounding import ROUNDINGS, Queries
 from .signatures import MarkingOps, dequantized_tables, shipped_tables
 from .sources import Function, Source
-from .weights import Profile, Stored, Weights, kind_of, stored_in
+from .weights import Profile, Stored, Weights, kind_of, storage_of, stored_in
 
 _LEAST_VALUES = 1024
 """Of a matrix that is worth integers; a smaller one stays as it is."""
@@ -111,7 +111,7 @@ class TrainedModel:
         return {
             shipped.matrix.key: shipped.table
             for shipped in self.matrices
-            if shipped.table.storage != "float32"
+            if shipped.table.storage != FLOAT32
         }
 
     def _decide(self) -> None:
@@ -310,7 +310,7 @@ class TrainedModel:
                 if name not in shipped and int(np.prod(variables[name].shape)) >= _LEAST_VALUES:
                     found[name] = f"read by {', '.join(sorted(operators))}"
         for matrix in self.matrices:
-            if matrix.table.name in self.in_floats and matrix.table.storage == "float32":
+            if matrix.table.name in self.in_floats and matrix.table.storage == FLOAT32:
                 found[matrix.table.name] = self.in_floats[matrix.table.name]
         return found
 
@@ -339,10 +339,10 @@ def _storage(matrix: Matrix, weights: Weights) -> Storage | None:
     if rows * width < _LEAST_VALUES:
         return None
     if kind in ("float16", "float32"):
-        return kind
+        return storage_of(kind)
     if width < _LEAST_WIDTH:
-        return None if matrix.is_multiplied else "int16_per_table"
+        return None if matrix.is_multiplied else INT16_PER_TABLE
     # A Dense kernel is small beside tables: fewer bits must be asked for by its name.
     if not matrix.is_looked_up and not isinstance(weights, Mapping):
         kind = "int8"
-    return kind if kind == "int8_per_table" else cast(Storage, f"{kind}_per_row")
+    return storage_of(kind)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from memcom_tf.errors import for_reader, invalid
-from memcom_tf.tables import Storage, Table
+from memcom_tf.tables import FLOAT32, Scales, Storage, Table
 
 Kind = Literal["int8", "int8_per_table", "int4", "int2", "float16", "float32"]
 Weights = Kind | Mapping[str, Kind]
@@ -16,8 +16,6 @@ what none fits is int8."""
 Profile = Literal["portable", "litert"]
 """The runtimes that a file is for: all from TensorFlow Lite 2.8 on, whose GATHER and CAST read the
 tables; or those from 2.18 on, as LiteRT's, whose EMBEDDING_LOOKUP does."""
-
-_INTEGERS_OF_VECTORS = "int8"
 
 
 def check_weights(weights: Weights) -> None:
@@ -86,12 +84,22 @@ def stored_as(table: Table, kind: Kind) -> Table:
     if not table.trainable or kind == "int8":
         return table
     if kind == "float32":
-        return table.stored_as("float32")
-    if not table.storage.startswith(_INTEGERS_OF_VECTORS):
+        return table.stored_as(FLOAT32)
+    storage = table.storage
+    if storage.numbers != "scaled" or storage.bits != 8:
         return table
-    if kind in ("float16", "int8_per_table"):
-        return table.stored_as(kind)
-    return table.stored_as(cast(Storage, table.storage.replace(_INTEGERS_OF_VECTORS, kind)))
+    return table.stored_as(storage_of(kind, storage.scaled_by or "row"))
+
+
+def storage_of(kind: Kind, scaled_by: Scales = "row") -> Storage:
+    """How vectors of a kind are stored, with those scales where the kind does not say.
+
+    Example:
+        >>> str(storage_of("int4")), str(storage_of("int8_per_table")), str(storage_of("float16"))
+        ('int4_per_row', 'int8_per_table', 'float16')
+    """
+    has_scales = kind in ("int8", "int4", "int2")
+    return Storage.of(f"{kind}_per_{scaled_by}" if has_scales else kind)
 
 
 class Stored(NamedTuple):
@@ -102,7 +110,7 @@ class Stored(NamedTuple):
         in_floats: Why it is multiplied in floats; empty where it is not.
     """
 
-    storage: Storage
+    storage: str
     in_floats: str
 
 

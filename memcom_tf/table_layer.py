@@ -15,7 +15,7 @@ from memcom_tf.initializers import initializer_of
 from memcom_tf.method import Adaptation, Method
 from memcom_tf.ops.quantization_aware import RoundedTable
 from memcom_tf.ops.reference import ReferenceOps
-from memcom_tf.tables import Storage, Table, Tables
+from memcom_tf.tables import FLOAT32, StorageLike, Table, Tables
 
 
 class TableLayer(Method, keras.layers.Layer):
@@ -29,7 +29,7 @@ class TableLayer(Method, keras.layers.Layer):
     embeddings_initializer: Any
     embeddings_regularizer: Any
     embeddings_constraint: Any
-    storage: dict[str, Storage]
+    storage: dict[str, StorageLike]
     quantization_aware: bool
 
     def __init__(self, **kwargs: Any) -> None:
@@ -169,7 +169,7 @@ class TableLayer(Method, keras.layers.Layer):
             return self._rounded
         folded = self.fold(ReferenceOps(), self._tf_variables())
         for table in self.stored_tables():
-            if table.name in self.storage and table.storage != "float32":
+            if table.name in self.storage and table.storage != FLOAT32:
                 folded[table.name] = RoundedTable(folded[table.name], table)
         return folded
 

@@ -11,8 +11,7 @@ from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.converters.prepared import prepare
 from memcom_tf.converters.quantize import looked_up, quantize_table
 from memcom_tf.layers import FullEmbedding
-from memcom_tf.quantization import format_of, storages_of
-from memcom_tf.tables import Table
+from memcom_tf.tables import Storage, Table
 from tests.test_profiles import filled
 
 ROWS = 120
@@ -50,7 +49,7 @@ def squared_error(values, stored):
 
 def with_the_largest_at_the_end(values, storage):
     """The plain way: the largest magnitude is the largest integer, and 0 is a level."""
-    form = format_of(storage)
+    form = Storage.of(storage)
     axis = 1 if form.scaled_by == "row" else None
     scale = np.abs(values).max(axis=axis, keepdims=True) / form.largest
     steps = np.divide(values, scale, out=np.zeros_like(values), where=scale > 0)
@@ -67,8 +66,8 @@ def test_no_way_to_store_a_table_is_nearer(kind, storage, width):
     stored = quantize_table(table, values)
     error = squared_error(values, stored.dequantized())
     of_each = [
-        squared_error(values, quantize_table(table, values, in_file=way).dequantized())
-        for way in storages_of(storage)
+        squared_error(values, quantize_table(table, values, in_file=str(way)).dequantized())
+        for way in Storage.of(storage).alternatives()
     ]
     assert error == min(of_each)
     plain = squared_error(values, with_the_largest_at_the_end(values, storage))
@@ -83,10 +82,10 @@ def test_what_a_level_at_zero_stores_exactly():
     for bits in (4, 2):
         table = Table("t", ROWS, 16, storage=f"int{bits}_per_row")
         stored = quantize_table(table, values)
-        assert stored.storage == f"int{bits}_midtread_per_row"
+        assert str(stored.storage) == f"int{bits}_midtread_per_row"
         np.testing.assert_allclose(stored.dequantized(), values, rtol=1e-6)
     stored = quantize_table(table, values_of("1 and -1", 16))
-    assert stored.storage == "int2_per_row"
+    assert str(stored.storage) == "int2_per_row"
     np.testing.assert_allclose(stored.dequantized(), values_of("1 and -1", 16), rtol=1e-6)
 
 
@@ -166,13 +165,14 @@ def test_a_file_without_a_level_at_zero_keeps_its_numbers():
     today = prepare(model, **arguments)
     description = today.description()
     (described,) = description["embeddings"][0]["tables"]
-    assert described["storage"] == today.tables[0].storage == "int4_midtread_per_row"
+    assert described["storage"] == str(today.tables[0].storage) == "int4_midtread_per_row"
     described["storage"] = "int4_per_row"
-    assert prepare(model, **arguments, described=description).tables[0].storage == "int4_per_row"
+    before = prepare(model, **arguments, described=description)
+    assert str(before.tables[0].storage) == "int4_per_row"
     # A file cannot ask for other bits than it says at its head.
     described["storage"] = "int2_per_row"
     again = prepare(model, **arguments, described=description).tables[0]
-    assert again.storage == "int4_midtread_per_row"
+    assert str(again.storage) == "int4_midtread_per_row"
 
 
 def test_both_kinds_of_levels_in_one_model(tmp_path):

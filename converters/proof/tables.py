@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from memcom_tf.tables import FLOAT32
+
 from ..fold import values_in_use
 from ..prepared import Prepared, versions
 from ..quantize import QuantizedTable
@@ -43,7 +45,7 @@ def verify_tables(
     for name, values, table in trained_tables(prepared):
         # With floats, and with what is small, the converter computes: a kernel takes up the factors
         # of a normalization behind it.
-        is_kept = table.storage != "float32" and table.data.nbytes >= _LEAST_BYTES
+        is_kept = table.storage != FLOAT32 and table.data.nbytes >= _LEAST_BYTES
         if is_kept and digest_of(table.data) not in stored:
             missing.append(name)
         excess, row = _largest_excess(values, table)

@@ -18,7 +18,7 @@ from memcom_tf.ops.program import Program, program_of
 from memcom_tf.ops.quantization_aware import QuantizationAwareOps
 from memcom_tf.sizing import grown_layer, layer_for_ratio, layer_from_table
 from memcom_tf.table_layer import TableLayer
-from memcom_tf.tables import Storage, Tables, check_positive
+from memcom_tf.tables import StorageLike, Tables, check_positive
 
 METHODS: dict[str, type[CompressedEmbedding]] = {}
 """Every registered method by class name, in the order of registration."""
@@ -102,7 +102,7 @@ class CompressedEmbedding(TableLayer):
         mask_zero: bool = False,
         *,
         combiner: str | None = None,
-        storage: Mapping[str, Storage] | None = None,
+        storage: Mapping[str, StorageLike] | None = None,
         quantization_aware: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -121,7 +121,7 @@ class CompressedEmbedding(TableLayer):
         self.mask_zero = mask_zero
         self.supports_masking = mask_zero
         self.combiner = combiner
-        self.storage = dict(storage or {})
+        self.storage = {name: str(stored) for name, stored in (storage or {}).items()}
         self.quantization_aware = quantization_aware
         if self._is_rounded and self._trains_apart:
             raise invalid(

@@ -8,7 +8,7 @@ import numpy as np
 
 from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
-from memcom_tf.tables import Storage, Table, Tables
+from memcom_tf.tables import Table, Tables
 
 
 @register_method
@@ -34,7 +34,7 @@ class FullEmbedding(CompressedEmbedding):
 
     def tables(self) -> tuple[Table, ...]:
         # Beside four values or fewer, a scale for each row would outweigh the saved bits.
-        storage: Storage = "int8_per_row" if self.output_dim > 4 else "int16_per_table"
+        storage = "int8_per_row" if self.output_dim > 4 else "int16_per_table"
         return (Table("embeddings", self.input_dim, self.output_dim, storage=storage),)
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:

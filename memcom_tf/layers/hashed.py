@@ -9,8 +9,8 @@ import numpy as np
 from memcom_tf import approximation
 from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
-from memcom_tf.sharing import bucket_rows, check_sharing, rows_in_graph, spread_over_ids
 from memcom_tf.tables import Table, Tables
+from memcom_tf.tables.sharing import bucket_rows, check_sharing, rows_in_graph, spread_over_ids
 
 
 @register_method

@@ -12,8 +12,8 @@ from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.layers.base import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import LOWEST, Array, Ops
-from memcom_tf.sharing import bucket_rows, check_sharing, rows_in_graph, spread_over_ids
 from memcom_tf.tables import Table, Tables
+from memcom_tf.tables.sharing import bucket_rows, check_sharing, rows_in_graph, spread_over_ids
 
 
 @register_method

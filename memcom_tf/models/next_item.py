@@ -14,7 +14,7 @@ from memcom_tf.layers.base import CompressedEmbedding
 from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.models.catalogue_ranker import CatalogueRanker, look_up
 from memcom_tf.ops.reference import combine
-from memcom_tf.tables import Storage, check_positive
+from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
 
 _VOCABULARY_FILE = "vocabulary.json"
@@ -96,7 +96,7 @@ class NextItemRanker(CatalogueRanker):
         item_bias: bool = True,
         query_bias: bool = False,
         recency: bool = True,
-        item_bias_storage: Storage | None = None,
+        item_bias_storage: str | None = None,
         num_negatives: int | None = None,
         vocabulary: Vocabulary | None = None,
         **kwargs: Any,

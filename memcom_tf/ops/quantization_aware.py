@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from memcom_tf.ops.interface import Array, TableValue
 from memcom_tf.ops.reference import ReferenceOps
-from memcom_tf.quantization import format_of, rounded, scales_of
+from memcom_tf.quantization import rounded, scales_of
 from memcom_tf.tables import Table
 
 _WHOLE = 1 << 14
@@ -26,7 +26,7 @@ class RoundedTable:
     def __init__(self, values: TableValue, table: Table) -> None:
         self._values = values
         self._table = table
-        self._scaled_by = format_of(table.storage).scaled_by
+        self._scaled_by = table.storage.scaled_by
 
     @cached_property
     def _scales(self) -> Array:

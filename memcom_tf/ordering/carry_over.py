@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from memcom_tf import approximation
 from memcom_tf.errors import invalid
-from memcom_tf.sharing import bucket_rows
+from memcom_tf.tables.sharing import bucket_rows
 from memcom_tf.vocabulary import Vocabulary
 
 _IDS_AT_A_TIME = 1 << 18

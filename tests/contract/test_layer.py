@@ -208,9 +208,8 @@ def test_sizes_are_those_of_the_variables(case: Case):
     layer.build(None)
     assert layer.num_parameters == sum(int(np.prod(v.shape)) for v in layer.trainable_variables)
     codes = {table.name: table for table in layer.tables() if not table.trainable}
-    bits = {"uint4": 4, "uint8": 8}
     code_bytes = sum(
-        table.rows * -(-table.width * bits[table.storage] // 8) for table in codes.values()
+        table.rows * -(-table.width * table.storage.bits // 8) for table in codes.values()
     )
     assert layer.parameter_bytes == 4 * layer.num_parameters + code_bytes
     folded = layer.fold(NumpyOps(), layer.table_values())

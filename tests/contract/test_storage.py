@@ -10,7 +10,8 @@ from memcom_tf._keras import keras
 from memcom_tf.layers import CompressedEmbedding
 from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.quantization_aware import RoundedTable
-from memcom_tf.quantization import format_of, integers_of, scales_of, values_of
+from memcom_tf.quantization import integers_of, scales_of, values_of
+from memcom_tf.tables import FLOAT16, Storage
 from tests.contract.methods import CASES, INPUT_DIM, Case, every_method
 
 NUMPY = NumpyOps()
@@ -44,15 +45,15 @@ def values_in_file(layer: CompressedEmbedding) -> dict[str, np.ndarray]:
     found = {}
     for table in layer.stored_tables():
         values = np.asarray(folded[table.name])
-        if table.storage == "float16":
+        if table.storage == FLOAT16:
             values = values.astype(np.float16).astype(np.float32)
         elif table.trainable:
             scales = scales_of(tf.constant(values), table.storage, table.num_buckets).numpy()
             scales = scales[np.arange(table.rows) % len(scales)]
             steps = np.divide(values, scales, out=np.zeros_like(values), where=scales > 0)
-            bits = int(table.storage[3 : table.storage.index("_")])
+            bits = table.storage.bits
             most = 2 ** (bits - 1)
-            if "midtread" in table.storage:
+            if table.storage.is_low and table.storage.levels == "midtread":
                 values = np.clip(np.rint(steps), -most, most - 1) * scales
             elif bits < 8:
                 values = (np.clip(np.floor(steps), -most, most - 1) + 0.5) * scales
@@ -158,7 +159,7 @@ def test_wrong_storages_are_named(case: Case):
         build(**{name: "uint8"})
     for table in case.layer().stored_tables():
         if not table.trainable:
-            with pytest.raises(ValueError, match="of kind .codes."):
+            with pytest.raises(ValueError, match="of kind 'codes'"):
                 build(**{table.name: "int8_per_row"})
         elif not table.num_buckets:
             with pytest.raises(ValueError, match="to be scaled by bucket"):
@@ -169,13 +170,13 @@ def test_wrong_storages_are_named(case: Case):
 @pytest.mark.parametrize("width", [1, 16, 64])
 def test_a_scale_leaves_the_least_squares(storage, width):
     """No scale from a third to twice of it is better by more than a few percent."""
-    form = format_of(storage)
+    storage = Storage.of(storage)
     values = np.random.default_rng(2).laplace(size=(400, width)).astype(np.float32)
 
     def error(scales):
-        integers = integers_of(values, scales, form)
-        squares = (values - np.asarray(values_of(integers, scales, form))) ** 2
-        return squares.sum(axis=1, keepdims=True) if form.scaled_by == "row" else squares.sum()
+        integers = integers_of(values, scales, storage)
+        squares = (values - np.asarray(values_of(integers, scales, storage))) ** 2
+        return squares.sum(axis=1, keepdims=True) if storage.scaled_by == "row" else squares.sum()
 
     scales = scales_of(tf.constant(values), storage)
     others = [scales * np.float32(factor) for factor in np.linspace(0.3, 2, 60)]

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import TableValue
+from memcom_tf.tables.storage import INT8_PER_ROW, Storage, StorageField, StorageLike
 
-Storage = Literal[
-    "int8_per_row",
-    "int8_per_table",
-    "int8_per_bucket",
-    "int16_per_table",
-    "int4_per_row",
-    "int4_per_table",
-    "int4_midtread_per_row",
-    "int4_midtread_per_table",
-    "int2_per_row",
-    "int2_per_table",
-    "int2_midtread_per_row",
-    "int2_midtread_per_table",
-    "float16",
-    "float32",
-    "uint8",
-    "uint4",
-    "int16",
-    "int32",
-]
 Kind = Literal["weights", "codes", "index", "constant", "mask", "statistics"]
 Tables = dict[str, TableValue]
 """Tables by name: variables, arrays or quantized tables."""
 
 _OF_INTEGERS: tuple[Kind, ...] = ("codes", "index", "mask")
 _OF_TRAINING: tuple[Kind, ...] = ("mask", "statistics")
-_AS_THEY_ARE = ("uint8", "uint4", "int16", "int32")
-"""Storages of integers that no scale goes with."""
 _MOST_CODES = 256
 
 
@@ -74,7 +53,7 @@ class Table:
     initializer: Any = None
     terms: int = 1
     factors: int = 1
-    storage: Storage = "int8_per_row"
+    storage: StorageField = StorageField(INT8_PER_ROW)  # noqa: RUF009, a descriptor
     num_codes: int = 0
     num_buckets: int = 0
     kind: Kind = "weights"
@@ -95,7 +74,7 @@ class Table:
                 table=name,
                 num_codes=num_codes,
             )
-        storage: Storage = "uint4" if num_codes <= 16 else "uint8"
+        storage = Storage(4 if num_codes <= 16 else 8, "plain")
         return cls(
             name, rows, width, initializer, storage=storage, num_codes=num_codes, kind="codes"
         )
@@ -115,7 +94,7 @@ class Table:
             raise invalid(
                 "`num_values` must be in [1, 2147483648).", "", table=name, num_values=num_values
             )
-        storage: Storage = "int16" if num_values <= 2**15 else "int32"
+        storage = Storage(16 if num_values <= 2**15 else 32, "plain")
         return cls(
             name, rows, width, initializer, storage=storage, num_codes=num_values, kind="index"
         )
@@ -128,7 +107,7 @@ class Table:
         width: int,
         *,
         initializer: Any,
-        storage: Storage = "int8_per_table",
+        storage: StorageLike = "int8_per_table",
     ) -> Self:
         """A table of numbers that never change, such as signs, stored as `storage` says."""
         return cls(name, rows, width, initializer, storage=storage, kind="constant")
@@ -136,7 +115,9 @@ class Table:
     @classmethod
     def of_mask(cls, name: str, rows: int, width: int, *, initializer: Any = "ones") -> Self:
         """A table of 0 and 1 for training alone, where 0 is what is pruned."""
-        return cls(name, rows, width, initializer, storage="uint8", num_codes=2, kind="mask")
+        return cls(
+            name, rows, width, initializer, storage=Storage(8, "plain"), num_codes=2, kind="mask"
+        )
 
     @classmethod
     def of_statistics(cls, name: str, rows: int, width: int, *, initializer: Any = "zeros") -> Self:
@@ -172,7 +153,7 @@ class Table:
             return "uint8"
         return "float32" if self.kind == "statistics" else None
 
-    def stored_as(self, storage: Storage) -> Self:
+    def stored_as(self, storage: StorageLike) -> Self:
         """The same table stored otherwise.
 
         Raises:
@@ -183,17 +164,15 @@ class Table:
                 f"The storage of table {self.name!r} must be left out, which is of kind "
                 f"{self.kind!r}.",
                 "Name tables of numbers alone.",
-                storage=storage,
+                storage=str(storage),
             )
-        choices = [name for name in get_args(Storage) if name not in _AS_THEY_ARE]
-        if storage not in choices:
-            raise invalid(f"The storage of a table must be one of {choices}.", storage=storage)
-        if storage.endswith("_per_bucket") and not self.num_buckets:
+        storage = Storage.of(storage)
+        if storage.scaled_by == "bucket" and not self.num_buckets:
             raise invalid(
                 f"Table {self.name!r} must hold a value for each id of a layer with buckets to be "
                 "scaled by bucket.",
                 "Choose a scale for each row or for the table.",
-                storage=storage,
+                storage=str(storage),
             )
         return replace(self, storage=storage)
 
@@ -204,10 +183,7 @@ class Table:
     @property
     def stored_bytes(self) -> int:
         """Bytes of the table in an exported file, its scales of rows included."""
-        kind, _, granularity = self.storage.partition("_per_")
-        bits = int(kind.partition("_")[0].lstrip("uintfloa"))
-        scales = 4 * {"row": self.rows, "bucket": self.num_buckets}.get(granularity, 0)
-        return self.rows * -(-self.width * bits // 8) + scales
+        return self.storage.num_bytes(self.rows, self.width, self.num_buckets)
 
     def checked(self, values: Any) -> np.ndarray:
         """The values in the table's type: float32, or integers.
