@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from memcom_tf.errors import for_reader, message
-from memcom_tf.evaluation import Examples
 from memcom_tf.files import write_atomically
 from memcom_tf.ordering.progress import progress_bar
+from memcom_tf.tasks import Task
 
 from .archive import append_members
 from .inputs import Samples
@@ -69,7 +69,8 @@ def convert(
     signatures: Sequence[str] | None = None,
     allow_unsafe_deserialization: bool = False,
     verify: bool = True,
-    examples: Examples | None = None,
+    examples: Any = None,
+    task: Task | None = None,
 ) -> Conversion:
     """Converts a trained model to a `.tflite` file with integer tables.
 
@@ -110,7 +111,10 @@ def convert(
         allow_unsafe_deserialization: Whether a SavedModel may hold operators that write files or
             run code while it is loaded.
         verify: Whether the file is run on LiteRT and compared with the model.
-        examples: Evaluation examples for the comparison of a ranker's metrics.
+        examples: Examples by which metrics of the task are compared: of a ranker
+            `memcom_tf.evaluation.Examples`, of `Click` a pair of inputs and labels.
+        task: What the model is for, such as `memcom_tf.tasks.Click()`; None asks the model, of
+            which only rankers of memcom_tf know.
 
     Returns:
         The bytes, the report and the verification; look at `verification.passed`.
@@ -140,6 +144,7 @@ def convert(
             samples=samples,
             signatures=signatures,
             allow_unsafe_deserialization=allow_unsafe_deserialization,
+            task=task,
         )
         advance("writing the graph", 0.3)
         graph = write_graph(prepared)

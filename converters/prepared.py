@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,18 +15,18 @@ import memcom_tf
 from memcom_tf._keras import keras
 from memcom_tf.errors import for_reader, invalid, message
 from memcom_tf.layers.finding import find_embeddings
-from memcom_tf.models import NextItemRanker
+from memcom_tf.tasks import Task, task_of
 from memcom_tf.text import printable
 
 from .fold import ShippedEmbedding, names_of, ship
+from .forms import FORMS, Form
 from .inputs import Samples
 from .quantization_error import QuantizationWarning
 from .quantize import QuantizedTable
 from .report import describe_embedding, describe_matrix
 from .saved_model import SavedModelSource
-from .signatures import Signatures, embed_signatures, ranker_signatures, vector_signatures
+from .signatures import Signatures
 from .sources import KerasSource, Source
-from .trained_model import TrainedModel
 from .weights import Profile, Weights, check_profile, check_weights, stored_in
 
 
@@ -43,6 +43,7 @@ class Prepared:
         k: Length of a ranker's list.
         samples: Inputs that the model is made for; None where the user gave none.
         described: The description of a file, which decided how tables are stored; None before.
+        task: What the model is for.
     """
 
     model: Any
@@ -53,11 +54,7 @@ class Prepared:
     k: int
     samples: Samples = None
     described: Mapping[str, Any] | None = None
-
-    @property
-    def is_ranker(self) -> bool:
-        """Whether it is a `NextItemRanker`, whose functions are its own."""
-        return isinstance(self.model, NextItemRanker)
+    task: Task = field(default_factory=Task)
 
     @property
     def instead_of_what_is_refused(self) -> str:
@@ -73,41 +70,34 @@ class Prepared:
         return getattr(self.model, "vocabulary", None)
 
     @cached_property
-    def functions(self) -> TrainedModel:
-        """The functions of a model that is no ranker."""
-        return TrainedModel(
-            self.source, self.shipped, self.weights, self.profile, self.samples, self.described
-        )
+    def form(self) -> Form:
+        """How the model becomes a file."""
+        return FORMS[self.task.file_kind](self)
 
     @cached_property
     def signatures(self) -> Signatures:
         """What the file computes."""
-        if self.is_ranker:
-            return ranker_signatures(self.model, self.shipped, self.k)
-        return {**self.functions.signatures(), **embed_signatures(self.model, self.shipped)}
+        return self.form.signatures()
 
     @property
     def tables(self) -> list[QuantizedTable]:
         """Every table that the file stores."""
         found = [table for embedding in self.shipped for table in embedding.tables.values()]
-        if not self.is_ranker:
-            found += [matrix.table for matrix in self.functions.matrices]
-        return found
+        return [*found, *(matrix.table for matrix in self.form.matrices)]
 
     @cached_property
     def _described(self) -> list[dict[str, Any]]:
         """Reports on the tables, which take seconds of large ones."""
-        described = [describe_embedding(embedding) for embedding in self.shipped]
-        if not self.is_ranker:
-            described += [describe_matrix(matrix) for matrix in self.functions.matrices]
-        return described
+        return [
+            *map(describe_embedding, self.shipped),
+            *map(describe_matrix, self.form.matrices),
+        ]
 
     @cached_property
     def losses(self) -> list[str]:
         """Sentences on what quantization loses that nobody would want to lose; warns of each."""
         found = [sentence for embedding in self.shipped for sentence in embedding.losses]
-        if not self.is_ranker:
-            found += [sentence for matrix in self.functions.matrices for sentence in matrix.losses]
+        found += [sentence for matrix in self.form.matrices for sentence in matrix.losses]
         for sentence in found:
             warnings.warn(sentence, QuantizationWarning, stacklevel=4)
         return found
@@ -118,17 +108,14 @@ class Prepared:
         compressed = sum(embedding.trained.num_parameters for embedding in self.shipped)
         dense = sum(layer.input_dim * layer.output_dim for layer in (e.layer for e in self.shipped))
         own_bytes = sum(embedding.trained.parameter_bytes for embedding in self.shipped)
-        left: dict[str, str] = {}
-        if not self.is_ranker:
-            left = self.functions.left
+        left = dict(self.form.left_as_floats)
         parameters = self.source.parameters
-        names = vector_signatures(self.model, [e.trained for e in self.shipped])
-        description = {
+        return {
             **versions(),
             "name": self.source.name,
-            "kind": "ranker" if self.is_ranker else "model",
+            "kind": self.form.kind,
             "signatures": list(self.signatures),
-            "vector_signatures": [name for name in names if name is not None],
+            "vector_signatures": [name for name in self.form.vector_signatures() if name],
             "weights": self.weights if isinstance(self.weights, str) else dict(self.weights),
             "profile": self.profile,
             "parameters": parameters,
@@ -137,18 +124,11 @@ class Prepared:
             "embeddings": described,
             "left_as_floats": left,
             "inputs": "drawn" if self.samples is None else "samples",
-            "multiplied_in_floats": {} if self.is_ranker else dict(self.functions.in_floats),
+            "multiplied_in_floats": dict(self.form.multiplied_in_floats),
             "warnings": self.losses,
             "vocabulary_fingerprint": self.vocabulary and self.vocabulary.fingerprint,
+            **self.form.fields,
         }
-        if self.is_ranker:
-            first_id = 1 if self.vocabulary is None else self.vocabulary.first_id
-            description |= {
-                "k": self.k,
-                "history_length": self.model.history_length,
-                "reserved_ids": first_id,
-            }
-        return description
 
 
 def versions() -> dict[str, str]:
@@ -170,6 +150,7 @@ def prepare(
     signatures: Sequence[str] | None = None,
     allow_unsafe_deserialization: bool = False,
     described: Mapping[str, Any] | None = None,
+    task: Task | None = None,
 ) -> Prepared:
     """Checks a model, and folds and quantizes its tables; arguments are those of `convert`.
 
@@ -178,9 +159,10 @@ def prepare(
     """
     check_weights(weights)
     check_profile(profile)
+    task = task or task_of(model)
     if isinstance(model, str | os.PathLike):
         saved = SavedModelSource(model, signatures, allow_unsafe_deserialization)
-        prepared = Prepared(None, saved, weights, profile, [], k, samples, described)
+        prepared = Prepared(None, saved, weights, profile, [], k, samples, described, task)
     else:
         if signatures is not None:
             raise invalid(
@@ -193,7 +175,7 @@ def prepare(
         in_file = {} if described is None else stored_in(described, names)
         shipped = [ship(embedding, weights, profile, in_file) for embedding in embeddings]
         source = KerasSource(model, inputs)
-        prepared = Prepared(model, source, weights, profile, shipped, k, samples, described)
+        prepared = Prepared(model, source, weights, profile, shipped, k, samples, described, task)
     if weights != "float32" and not prepared.tables:
         _check_types(prepared.source)
         raise invalid(

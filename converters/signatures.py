@@ -11,7 +11,6 @@ from typing import Any
 import tensorflow as tf
 
 from memcom_tf.errors import invalid
-from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.interface import LOWEST, Array, Ops
 from memcom_tf.ops.reference import ReferenceOps
 
@@ -19,7 +18,6 @@ from .file_ids import ids_of_file
 from .fold import ShippedEmbedding
 from .graph_ops import QuantizedOps, unknown_zero
 from .large import in_graph
-from .names import file_names
 from .top_k import top_k_of_groups
 
 Signatures = dict[str, Callable[..., Any]]
@@ -91,40 +89,27 @@ def _embed(trained: Any, shipped: Sequence[ShippedEmbedding]) -> Callable[..., d
     return embed
 
 
-def embed_signatures(model: Any, shipped: Sequence[ShippedEmbedding]) -> Signatures:
-    """The vectors of each embedding, where `vector_signatures` names them."""
-    embeddings = [embedding.trained for embedding in shipped]
+def embed_signatures(
+    names: Sequence[str | None], shipped: Sequence[ShippedEmbedding]
+) -> Signatures:
+    """The vectors `embed(ids [n]) -> vectors [n, d]` of each embedding that has a name."""
     return {
-        name: _embed(embedding, shipped)
-        for name, embedding in zip(vector_signatures(model, embeddings), embeddings, strict=True)
+        name: _embed(embedding.trained, shipped)
+        for name, embedding in zip(names, shipped, strict=True)
         if name is not None
     }
 
 
-def vector_signatures(model: Any, embeddings: Sequence[Any]) -> list[str | None]:
-    """Name of the signature that returns the vectors of each embedding; None where none does."""
-    if isinstance(model, NextItemRanker):
-        names = {id(model.item_embedding): "embed", id(model.output_embedding): "embed_output"}
-        return [names.get(id(embedding)) for embedding in embeddings]
-    if len(embeddings) == 1:
-        return ["embed"]
-    return [*file_names(f"embed_{embedding.name}" for embedding in embeddings)]
-
-
-def ranker_signatures(
-    model: NextItemRanker, shipped: Sequence[ShippedEmbedding], k: int
-) -> Signatures:
-    """`rank`, `score` and `embed` of a ranker.
+def ranker_signatures(model: Any, shipped: Sequence[ShippedEmbedding], k: int) -> Signatures:
+    """`rank` and `score` of a ranker.
 
     - `rank(history [1, L]) -> ids [k], scores [k]`: the best items, those of the history left
       out. Candidates are found by 8-bit scores of the whole catalogue, with room for those that
       fall out, and are then scored as `score` does.
     - `score(history [1, L], candidates [n]) -> scores [n]`.
-    - `embed(ids [n]) -> vectors [n, d]`: the vectors of the history's table, and with an untied
-      model `embed_output` those of the scored table.
 
     Args:
-        model: The trained ranker.
+        model: The trained model of the task `memcom_tf.tasks.NextItem`.
         shipped: Its embeddings, folded and quantized.
         k: Length of the ranked list.
 
@@ -169,4 +154,4 @@ def ranker_signatures(
             scores = model.score(model.query(history), candidates)
             return {"scores": tf.reshape(scores, [-1])}
 
-    return {"rank": rank, "score": score, **embed_signatures(model, shipped)}
+    return {"rank": rank, "score": score}

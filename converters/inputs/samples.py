@@ -34,7 +34,7 @@ def samples_of(samples: Samples, model: ModelFunction) -> list[Group]:
     Raises:
         ValueError: If they are not what the function takes, or the model refuses them.
     """
-    rows = _checked(_named(samples, model), model)
+    rows = rows_of(samples, model)
     count = num_rows(rows)
     some = np.unique(np.linspace(0, count - 1, min(count, _MOST_ROWS)).astype(int))
     groups = []
@@ -52,6 +52,15 @@ def samples_of(samples: Samples, model: ModelFunction) -> list[Group]:
             inputs=model.names,
         )
     return groups
+
+
+def rows_of(samples: Samples, model: ModelFunction) -> Rows:
+    """Samples as rows of the inputs of a function, all of them, in their order.
+
+    Raises:
+        ValueError: If they are not what the function takes.
+    """
+    return _checked(_named(samples, model), model)
 
 
 def _named(samples: Samples, model: ModelFunction) -> dict[str, Any]:

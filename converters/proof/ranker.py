@@ -32,7 +32,17 @@ def verify_ranker(
     examples: Examples | None,
     samples: Samples,
 ) -> None:
-    """Compares scores and lists of histories, and metrics where there are examples."""
+    """Compares scores and lists of histories, and metrics where there are examples.
+
+    Raises:
+        ValueError: If samples or examples are none of a ranker.
+    """
+    if examples is not None and not isinstance(examples, Examples):
+        raise invalid(
+            "The examples of a ranker must be memcom_tf.evaluation.Examples.",
+            "Take them from a split: `split.test`.",
+            examples=type(examples).__name__,
+        )
     k, reserved = file.description["k"], file.description["reserved_ids"]
     histories = _histories(model, examples, samples)
     original = np.array(model.predict_on_batch(histories), np.float64)

@@ -70,9 +70,8 @@ def trained_tables(prepared: Prepared) -> Iterator[tuple[str, np.ndarray, Quanti
         values = values_in_use(trained)
         for name, table in embedding.tables.items():
             yield f"{trained.name}/{name}", values[name], table
-    if not prepared.is_ranker:
-        for shipped in prepared.functions.matrices:
-            yield shipped.table.name, shipped.matrix.values, shipped.table
+    for shipped in prepared.form.matrices:
+        yield shipped.table.name, shipped.matrix.values, shipped.table
 
 
 def _largest_excess(values: np.ndarray, table: QuantizedTable) -> tuple[float, int]:

@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from memcom_tf.errors import invalid
-from memcom_tf.evaluation import Examples
+from memcom_tf.tasks import Task
 
+from ..forms import ModelForm
 from ..inputs import Samples
 from ..prepared import Prepared, prepare
 from ..runtime import CompressedModelFile
-from ..signatures import vector_signatures
 from ..writing import write_graph
 from .behaviour import verify_functions
+from .metrics import verify_metrics
 from .ranker import verify_ranker
 from .result import Verification
 from .tables import verify_description, verify_graph, verify_tables
@@ -37,7 +38,8 @@ def verify(
     inputs: Any = None,
     allow_unsafe_deserialization: bool = False,
     samples: Samples = None,
-    examples: Examples | None = None,
+    examples: Any = None,
+    task: Task | None = None,
 ) -> Verification:
     """Compares a file with the model that it was converted from.
 
@@ -47,7 +49,8 @@ def verify(
         inputs: What a subclassed model is called with, as `convert` takes it.
         allow_unsafe_deserialization: As for `convert`.
         samples: Inputs that the model is made for, as `convert` takes them.
-        examples: Evaluation examples; a ranker's metrics are then compared too.
+        examples: Evaluation examples of the task; its metrics are then compared too.
+        task: What the model is for, as `convert` takes it.
 
     Returns:
         The comparisons; `passed` says whether all bounds hold.
@@ -69,6 +72,7 @@ def verify(
         signatures=described["signatures"] if isinstance(model, str | os.PathLike) else None,
         allow_unsafe_deserialization=allow_unsafe_deserialization,
         described=described,
+        task=task,
     )
     _require_same_model(prepared, file)
     verification = Verification()
@@ -84,9 +88,7 @@ def verify(
     return verification
 
 
-def verify_content(
-    prepared: Prepared, content: bytes, *, examples: Examples | None = None
-) -> Verification:
+def verify_content(prepared: Prepared, content: bytes, *, examples: Any = None) -> Verification:
     """`verify` of bytes that converting this very model has just written."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "model.tflite"
@@ -100,18 +102,19 @@ def _verify(
     verification: Verification,
     prepared: Prepared,
     file: CompressedModelFile,
-    examples: Examples | None,
+    examples: Any,
 ) -> None:
     verify_tables(verification, prepared, file)
     shipped = prepared.shipped
-    names = vector_signatures(prepared.model, [embedding.trained for embedding in shipped])
-    for embedding, name in zip(shipped, names, strict=True):
+    for embedding, name in zip(shipped, prepared.form.vector_signatures(), strict=True):
         if name is not None:
             verify_vectors(verification, file, embedding, name)
-    if prepared.is_ranker:
-        verify_ranker(verification, prepared.model, file, shipped, examples, prepared.samples)
+    if isinstance(prepared.form, ModelForm):
+        verify_functions(verification, prepared.form.functions, file)
+        if examples is not None:
+            verify_metrics(verification, prepared.task, prepared.form.functions, file, examples)
     else:
-        verify_functions(verification, prepared.functions, file)
+        verify_ranker(verification, prepared.model, file, shipped, examples, prepared.samples)
 
 
 def _require_same_model(prepared: Prepared, file: CompressedModelFile) -> None:

@@ -8,13 +8,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from memcom_tf.compression.rebuilding import is_table, layers_of, table_of, with_layers
 from memcom_tf.compression.tables import Approximation, approximation_of, method_named
 from memcom_tf.errors import invalid
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
-from memcom_tf.models import NextItemRanker
+from memcom_tf.tasks import task_of
 
 _LEAST_SHARE = 0.01
 """Of the bytes of all embeddings: a smaller one is left alone."""
@@ -168,8 +167,7 @@ class _Replacement:
         frequencies: dict[str, Any],
         inputs: Any,
     ) -> None:
-        if inputs is None and isinstance(model, NextItemRanker):
-            inputs = tf.TensorSpec([None, model.history_length], tf.int32)
+        inputs = task_of(model).inputs(model) if inputs is None else inputs
         self.model, self.method, self.inputs = model, method, inputs
         self.frequencies = frequencies
         self.found = [layer for layer in layers_of(model) if is_table(layer)]

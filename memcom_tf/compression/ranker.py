@@ -15,6 +15,7 @@ from memcom_tf.datasets import Interactions
 from memcom_tf.errors import invalid, message
 from memcom_tf.evaluation import Split, leave_last_out
 from memcom_tf.models import NextItemRanker
+from memcom_tf.tasks import NextItem, task_of
 from memcom_tf.training import TrainingSettings
 
 SETTINGS = TrainingSettings(
@@ -126,7 +127,7 @@ def _checked(
     max_bytes: int | None,
     ratio: float | None,
 ) -> tuple[Split, int, int]:
-    if not isinstance(model, NextItemRanker):
+    if task_of(model).name != NextItem.name:
         raise TypeError(
             message("`model` must be a NextItemRanker.", "", received=type(model).__name__)
         )

@@ -15,6 +15,7 @@ from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.models.catalogue_ranker import CatalogueRanker, look_up
 from memcom_tf.ops.reference import combine
 from memcom_tf.tables import check_positive
+from memcom_tf.tasks import NextItem
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
 
 _VOCABULARY_FILE = "vocabulary.json"
@@ -82,6 +83,8 @@ class NextItemRanker(CatalogueRanker):
         >>> tuple(ranker(np.array([[3, 8, 11, 0, 0]])).shape)
         (1, 1000)
     """
+
+    task = NextItem()
 
     def __init__(
         self,

@@ -1,0 +1,38 @@
+"""The contract of a task."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+FileKind = Literal["model", "ranker"]
+
+
+class Task:
+    """What a model is for.
+
+    This class is that of a model of which nothing is known: its file computes what it computes,
+    and is judged by its outputs. A subclass says more.
+    """
+
+    name: ClassVar[str] = "unknown"
+    file_kind: ClassVar[FileKind] = "model"
+    """Whether a file has the functions of the model itself, or `rank`, `score` and `embed`."""
+
+    def inputs(self, model: Any) -> Any:
+        """What a model is called with, as `tf.TensorSpec`s; None, the default, where it knows."""
+        return None
+
+    def metrics(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """Metrics of outputs by name, each of examples that the labels belong to.
+
+        None by default: what the outputs mean is not known.
+        """
+        return {}
+
+
+def task_of(model: Any) -> Task:
+    """The task that a model says is its own, in its attribute `task`."""
+    task = getattr(model, "task", None)
+    return task if isinstance(task, Task) else Task()
