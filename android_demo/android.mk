@@ -11,7 +11,7 @@ MAVEN := mvn --batch-mode --quiet --strict-checksums --no-transfer-progress --fi
 build/demo/memcom_int8.tflite build/demo/uncompressed_float32.tflite: build/demo/report.json ;
 
 # Made anew where what is in a file has changed.
-build/demo/report.json: converters/archive.py memcom_tf/vocabulary/encoding.py examples/movielens_demo.py
+build/demo/report.json: converters/model_file/archive.py memcom_tf/vocabulary/encoding.py examples/movielens_demo.py
 	$(MAKE) --no-print-directory demo
 
 # The package takes its models from the app's assets; the tests their golden values from here.

@@ -183,7 +183,7 @@ def _measured(
 
 def _graph_bytes(path: Path) -> int:
     """Bytes of a file without what memcom_tf appends to it."""
-    from memcom_tf.converters.archive import read_archive
+    from memcom_tf.converters.model_file.archive import read_archive
 
     try:
         return read_archive(path).graph_bytes

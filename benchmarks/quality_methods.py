@@ -14,8 +14,8 @@ from benchmarks.quality_outcome import Outcome, measure
 from memcom_tf._keras import keras
 from memcom_tf.compression import SETTINGS, Candidate, compress_ranker
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding, MEmComEmbedding
-from memcom_tf.layers.base import METHODS
-from memcom_tf.method import Method
+from memcom_tf.layers.contract.layer import METHODS
+from memcom_tf.layers.contract.method import Method
 from memcom_tf.training import train
 from memcom_tf.training.recipe import by_similarity
 

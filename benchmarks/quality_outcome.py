@@ -11,10 +11,10 @@ import numpy as np
 
 from benchmarks.quality_case import Settings
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.fold import ship
-from memcom_tf.converters.signatures import dequantized_tables
+from memcom_tf.converters.quantization.fold import ship
+from memcom_tf.converters.tracing.signatures import dequantized_tables
 from memcom_tf.evaluation import Examples, Split, evaluate_ranking
-from memcom_tf.layers.finding import find_embeddings
+from memcom_tf.layers.contract.finding import find_embeddings
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.reference import ReferenceOps
 

@@ -39,11 +39,7 @@ from memcom_tf.compression.biases import STEP, correct_biases
 from memcom_tf.compression.students import queries_of, uncompressed
 from memcom_tf.evaluation import Split, evaluate_ranking
 from memcom_tf.files import write_atomically
-from memcom_tf.layers import (
-    CompressedEmbedding,
-    MEmComEmbedding,
-    ResidualQuantizedEmbedding,
-)
+from memcom_tf.layers import CompressedEmbedding, MEmComEmbedding, ResidualQuantizedEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.training import DistilledRanker, new_ranker, train
 from memcom_tf.training.recipe import by_similarity, memcom_of

@@ -6,26 +6,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .comparison import Comparison, compare
     from .conversion import Conversion, convert
-    from .html_report import write_html
-    from .measurement import measure
+    from .inspection.comparison import Comparison, compare
+    from .inspection.html_report import write_html
+    from .inspection.measurement import measure
     from .proof import Verification, verify
-    from .quantization_error import QuantizationWarning
+    from .quantization.quantization_error import QuantizationWarning
     from .runtime import CompressedModelFile
 
 # Imported when used: reading a file needs no TensorFlow.
 _HOMES = {
-    "Comparison": "comparison",
-    "compare": "comparison",
+    "Comparison": "inspection.comparison",
+    "compare": "inspection.comparison",
     "Conversion": "conversion",
     "convert": "conversion",
     "CompressedModelFile": "runtime",
-    "QuantizationWarning": "quantization_error",
+    "QuantizationWarning": "quantization.quantization_error",
     "Verification": "proof",
-    "measure": "measurement",
+    "measure": "inspection.measurement",
     "verify": "proof",
-    "write_html": "html_report",
+    "write_html": "inspection.html_report",
 }
 
 __all__ = [

@@ -13,13 +13,13 @@ from memcom_tf.files import write_atomically
 from memcom_tf.ordering.progress import progress_bar
 from memcom_tf.tasks import Task
 
-from .archive import append_members
 from .inputs import Samples
-from .prepared import prepare
+from .model_file.archive import append_members
+from .model_file.sizes import compressed_bytes
+from .preparation.prepared import prepare
 from .proof import Verification, verify_content
-from .sizes import compressed_bytes
-from .weights import Profile, Weights
-from .writing import describe, write_graph
+from .quantization.weights import Profile, Weights
+from .tflite.writing import describe, write_graph
 
 
 @dataclass(frozen=True)

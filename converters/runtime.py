@@ -14,14 +14,14 @@ from memcom_tf.errors import for_reader, invalid
 from memcom_tf.text import printable, printable_list
 from memcom_tf.vocabulary import Dictionary, Vocabulary
 
-from .archive import Archive, read_archive
-from .arrays import as_array
-from .description import check_agreement
-from .graph import Graph
-from .graph_check import check_graph
-from .interpreters import GraphEndedError, InChild, InProcess, Interpreter
-from .row_splits import flat_inputs
-from .sizes import compressed_bytes, parts_of
+from .graph_check.check import check_graph
+from .graph_check.graph import Graph
+from .model_file.archive import Archive, read_archive
+from .model_file.arrays import as_array
+from .model_file.description import check_agreement
+from .model_file.interpreters import GraphEndedError, InChild, InProcess, Interpreter
+from .model_file.row_splits import flat_inputs
+from .model_file.sizes import compressed_bytes, parts_of
 
 
 class CompressedModelFile:

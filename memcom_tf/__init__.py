@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from memcom_tf._version import __version__
+
 if TYPE_CHECKING:
     from memcom_tf.compression import compress
     from memcom_tf.layers import (
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from memcom_tf.training import fine_tune
     from memcom_tf.vocabulary import Vocabulary
 
-__version__ = "0.1.0"
 
 __all__ = [
     "METHODS",
@@ -47,6 +48,7 @@ __all__ = [
     "ResidualQuantizedEmbedding",
     "TruncatedEmbedding",
     "Vocabulary",
+    "__version__",
     "compress",
     "fine_tune",
     "save_model",

@@ -11,9 +11,9 @@ import zlib
 from random import Random
 from unittest import mock
 
-from memcom_tf.converters import flatbuffer
-from memcom_tf.converters.archive import DESCRIPTION
-from memcom_tf.converters.graph import read_graph
+from memcom_tf.converters.graph_check import flatbuffer
+from memcom_tf.converters.graph_check.graph import read_graph
+from memcom_tf.converters.model_file.archive import DESCRIPTION
 
 NUMBERS = [0, 1, 2, 3, 7, 64, 127, 128, 255, 256, 65535, 10**6, 2**31 - 1, 2**31, 2**32 - 1]
 NAMES = ["../../evil", "/etc/passwd", "C:\\evil", "..", "", "a/b", "memcom.json", "\0", "x" * 300]

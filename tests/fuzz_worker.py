@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from memcom_tf.converters.display import show_report
+from memcom_tf.converters.inspection.display import show_report
 from memcom_tf.converters.runtime import CompressedModelFile
 from tests.damage import Sample, damaged
 

@@ -15,11 +15,11 @@ from random import Random
 
 from ai_edge_litert.interpreter import Interpreter
 
-from memcom_tf.converters.flatbuffer import DamagedError
-from memcom_tf.converters.graph import read_graph
-from memcom_tf.converters.graph_check import check
-from memcom_tf.converters.known_graph import is_known_to_be_safe
-from memcom_tf.converters.known_operators import RULES
+from memcom_tf.converters.graph_check.check import check
+from memcom_tf.converters.graph_check.flatbuffer import DamagedError
+from memcom_tf.converters.graph_check.graph import read_graph
+from memcom_tf.converters.graph_check.known_graph import is_known_to_be_safe
+from memcom_tf.converters.graph_check.known_operators import RULES
 from tests.graph_building import packed
 from tests.hostile_graphs import changed, inputs_of, single
 

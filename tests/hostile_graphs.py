@@ -11,7 +11,7 @@ from random import Random
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from memcom_tf.converters.operators import RULES as KNOWN_CODES
+from memcom_tf.converters.graph_check.operators import RULES as KNOWN_CODES
 from tests.graph_building import add_code, empty, packed, signed
 
 TYPES = [0, 1, 2, 3, 4, 6, 7, 9, 10, 12, 15, 16, 17]

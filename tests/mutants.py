@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from memcom_tf.converters import editing
+from memcom_tf.converters.tflite import editing
 from tests.damage import Sample, sealed
 
 _BUFFER_DATA, _QUANTIZATION_SCALE = 4, 8

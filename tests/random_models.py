@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.sources import named_outputs
+from memcom_tf.converters.sources.source import named_outputs
 from tests.batches import Batches
 from tests.model_generator import Generator
 

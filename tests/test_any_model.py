@@ -14,7 +14,7 @@ from packaging.version import Version
 from memcom_tf import MEmComEmbedding
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert, verify
-from memcom_tf.converters.spread import errors, spread_of
+from memcom_tf.converters.preparation.spread import errors, spread_of
 from tests import random_models
 
 USERS, ITEMS = 300, 700

@@ -13,7 +13,7 @@ import filelock
 import pytest
 import tensorflow as tf
 
-from memcom_tf.converters.cli import main
+from memcom_tf.cli.main import main
 from memcom_tf.files import write_atomically
 from memcom_tf.ops import build, selection
 

@@ -17,8 +17,8 @@ import tensorflow as tf
 import memcom_tf
 from memcom_tf import Vocabulary
 from memcom_tf._keras import is_keras_3, keras
+from memcom_tf.cli.main import main
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.cli import main
 from memcom_tf.layers import MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 
@@ -120,7 +120,7 @@ def memcom(*words, cwd, **kwargs) -> subprocess.CompletedProcess:
     """Runs the command as a user does."""
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     return subprocess.run(
-        [sys.executable, "-m", "memcom_tf.converters.cli", *map(str, words)],
+        [sys.executable, "-m", "memcom_tf.cli.main", *map(str, words)],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -214,7 +214,7 @@ def test_rank_and_inspect_need_no_tensorflow(folder, tmp_path):
     program = (
         "import sys\n"
         "sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
-        "from memcom_tf.converters.cli import main\n"
+        "from memcom_tf.cli.main import main\n"
         f"file = {str(folder / 'model.tflite')!r}\n"
         "assert main(['inspect', file]) == 0\n"
         "assert main(['rank', file, '--history', 'third man']) == 0\n"
@@ -226,7 +226,7 @@ def test_rank_and_inspect_need_no_tensorflow(folder, tmp_path):
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(folder, tmp_path):
-    command = f"{sys.executable} -m memcom_tf.converters.cli inspect --json {folder}/model.tflite"
+    command = f"{sys.executable} -m memcom_tf.cli.main inspect --json {folder}/model.tflite"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command} | head -c 1"],
         capture_output=True,

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from memcom_tf._keras import is_keras_3, keras
+from memcom_tf.cli.input_specs import parse_inputs
+from memcom_tf.cli.main import main
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.cli import main
-from memcom_tf.converters.golden import golden
-from memcom_tf.converters.input_specs import parse_inputs
+from memcom_tf.converters.inspection.golden import golden
 from memcom_tf.layers import MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from tests.damage import Sample, appended
@@ -77,9 +77,9 @@ def test_nothing_is_imported_from_the_current_folder(folder, tmp_path, name, ent
     (tmp_path / f"{name}.py").write_text(PLANTED + "raise ImportError('planted')\n")
     paths = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
     paths += os.pathsep if entry == "colon" else ""
-    start = ["-m", "memcom_tf.converters.cli"]
+    start = ["-m", "memcom_tf.cli.main"]
     if entry == "colon":  # as the script `memcom` does
-        start = ["-c", "import sys; from memcom_tf.converters.cli import main; sys.exit(main())"]
+        start = ["-c", "import sys; from memcom_tf.cli.main import main; sys.exit(main())"]
         start.insert(0, "-P")
     done = subprocess.run(
         [sys.executable, *start, "inspect", "--measure", str(folder / "m.tflite")],
@@ -100,7 +100,7 @@ def test_the_current_folder_is_asked_last_and_only_with_import(folder, tmp_path,
     monkeypatch.delenv("PYTHONPATH", raising=False)
     before = list(sys.path)
     monkeypatch.setattr(
-        "memcom_tf.converters.commands.convert", lambda options: seen.append(list(sys.path)) or 0
+        "memcom_tf.cli.commands.convert", lambda options: seen.append(list(sys.path)) or 0
     )
     (tmp_path / "own_layers_of_safety.py").write_text(PLANTED)
     assert main(["convert", str(folder / "m.keras"), "-o", "o.tflite"]) == 0
@@ -214,7 +214,7 @@ def test_golden_values_of_another_form_are_refused(folder, tmp_path, capsys):
 
 def test_a_terminal_without_the_letters_is_no_reason_to_fail(folder):
     done = subprocess.run(
-        [sys.executable, "-m", "memcom_tf.converters.cli", "inspect", str(folder / "m.tflite")],
+        [sys.executable, "-m", "memcom_tf.cli.main", "inspect", str(folder / "m.tflite")],
         env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"},
         capture_output=True,
         cwd=ROOT,

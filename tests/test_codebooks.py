@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from memcom_tf import codebooks
+from memcom_tf.approximation import codebooks
 from memcom_tf.layers import ProductQuantizedEmbedding, ResidualQuantizedEmbedding
 
 RNG = np.random.default_rng(3)

@@ -14,9 +14,9 @@ import pytest
 
 from memcom_tf import Vocabulary
 from memcom_tf._keras import keras
+from memcom_tf.cli.main import main
 from memcom_tf.converters import CompressedModelFile, compare, convert
-from memcom_tf.converters.cli import main
-from memcom_tf.converters.measurement import THREADS
+from memcom_tf.converters.inspection.measurement import THREADS
 from memcom_tf.evaluation import Examples
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
@@ -134,7 +134,7 @@ def test_the_command_prints_a_table(folder, capsys, monkeypatch):
 def test_the_command_needs_no_tensorflow(folder):
     words = [str(folder / "ranker.tflite"), str(folder / "shuffled.tflite"), "--json"]
     code = (
-        "import sys; from memcom_tf.converters.cli import main; "
+        "import sys; from memcom_tf.cli.main import main; "
         f"code = main(['compare', *{words}]); sys.exit(code or 'tensorflow' in sys.modules)"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}

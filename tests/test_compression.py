@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from memcom_tf._keras import keras
+from memcom_tf.cli.main import main
+from memcom_tf.cli.ranker_commands import parse_bytes
 from memcom_tf.compression import (
     SETTINGS,
     Candidate,
@@ -20,8 +22,6 @@ from memcom_tf.compression import (
 from memcom_tf.compression.file_size import graph_bytes
 from memcom_tf.compression.ranker import finalists_of
 from memcom_tf.compression.students import uncompressed, vectors_of
-from memcom_tf.converters.cli import main
-from memcom_tf.converters.ranker_commands import parse_bytes
 from memcom_tf.evaluation import evaluate_ranking, leave_last_out
 from memcom_tf.layers import (
     FullEmbedding,

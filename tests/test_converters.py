@@ -17,8 +17,8 @@ from ai_edge_litert import schema_py_generated as schema
 from memcom_tf import Vocabulary
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert, verify
-from memcom_tf.converters.archive import append_members, read_archive
-from memcom_tf.converters.fold import ship
+from memcom_tf.converters.model_file.archive import append_members, read_archive
+from memcom_tf.converters.quantization.fold import ship
 from memcom_tf.evaluation import Examples
 from memcom_tf.layers import (
     FullEmbedding,

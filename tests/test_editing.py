@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ai_edge_litert import schema_py_generated as schema
 
-from memcom_tf.converters import convert, editing
+from memcom_tf.converters import convert
+from memcom_tf.converters.tflite import editing
 from memcom_tf.layers import HashedEmbedding
 from memcom_tf.models import NextItemRanker
 

@@ -8,9 +8,9 @@ import shutil
 import numpy as np
 import pytest
 
+from memcom_tf.cli.main import main
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.cli import main
-from memcom_tf.converters.golden import TOLERANCE, differences, golden
+from memcom_tf.converters.inspection.golden import TOLERANCE, differences, golden
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 

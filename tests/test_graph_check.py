@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from memcom_tf.converters.flatbuffer import DamagedError, FlatBuffer
-from memcom_tf.converters.graph import Graph, Operator, Subgraph, Tensor
-from memcom_tf.converters.graph_check import check
+from memcom_tf.converters.graph_check.check import check
+from memcom_tf.converters.graph_check.flatbuffer import DamagedError, FlatBuffer
+from memcom_tf.converters.graph_check.graph import Graph, Operator, Subgraph, Tensor
 
 ADD, GATHER, RESHAPE, NOT_EQUAL, WHILE, CUSTOM = 0, 36, 22, 72, 119, 32
 EMBEDDING_LOOKUP = 7

@@ -220,7 +220,7 @@ def test_negatives_are_items_all_alike():
 @pytest.mark.parametrize("item_bias", [True, False])
 def test_a_file_ranks_no_holes(tmp_path, item_bias):
     from memcom_tf.converters import CompressedModelFile, convert
-    from memcom_tf.converters.golden import differences, golden
+    from memcom_tf.converters.inspection.golden import differences, golden
 
     vocabulary = sparse()
     model = ranker(vocabulary, item_bias=item_bias)

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from memcom_tf.cli.main import main
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.archive import DESCRIPTION
-from memcom_tf.converters.cli import main
-from memcom_tf.converters.flatbuffer import DamagedError
-from memcom_tf.converters.graph import read_graph
-from memcom_tf.converters.graph_check import check
-from memcom_tf.converters.interpreters import GraphEndedError, InChild, InProcess
-from memcom_tf.converters.known_graph import is_known_to_be_safe
+from memcom_tf.converters.graph_check.check import check
+from memcom_tf.converters.graph_check.flatbuffer import DamagedError
+from memcom_tf.converters.graph_check.graph import read_graph
+from memcom_tf.converters.graph_check.known_graph import is_known_to_be_safe
+from memcom_tf.converters.model_file.archive import DESCRIPTION
+from memcom_tf.converters.model_file.interpreters import GraphEndedError, InChild, InProcess
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from tests.damage import Sample, appended

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from memcom_tf._keras import keras
+from memcom_tf.cli.main import main
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.cli import main
-from memcom_tf.converters.display import show_report, show_verification
-from memcom_tf.converters.html_report import html_report
-from memcom_tf.converters.names import LONGEST, file_names, node_names
+from memcom_tf.converters.inspection.display import show_report, show_verification
+from memcom_tf.converters.inspection.html_report import html_report
+from memcom_tf.converters.sources.names import LONGEST, file_names, node_names
 from memcom_tf.text import printable
 
 
@@ -130,7 +130,7 @@ def test_what_cannot_be_shown_is_not_lost(tmp_path, monkeypatch):
     def fails(*_):
         raise ValueError("The terminal must show it.")
 
-    monkeypatch.setattr("memcom_tf.converters.display.show_verification", fails)
+    monkeypatch.setattr("memcom_tf.converters.inspection.display.show_verification", fails)
     assert main(["convert", str(tmp_path / "m.keras"), "-o", str(tmp_path / "m.tflite")]) == 2
     found = CompressedModelFile(tmp_path / "m.tflite").run("serving_default", ids=[[1, 2, 3, 4]])
     assert found["score"].shape == (1, 1)

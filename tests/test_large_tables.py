@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from memcom_tf import FullEmbedding
 from memcom_tf._keras import is_keras_3, keras
-from memcom_tf.converters import CompressedModelFile, convert, large
+from memcom_tf.converters import CompressedModelFile, convert
+from memcom_tf.converters.tracing import large
 from memcom_tf.models import NextItemRanker
 from tests.contract.methods import CASES, name_of
 from tests.contract.test_export import K, trained_ranker

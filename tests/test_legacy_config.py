@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from memcom_tf.converters.legacy_config import require_safe_config
+from memcom_tf.cli.legacy_config import require_safe_config
 
 UNKNOWN = frozenset().__contains__
 GOOD = {

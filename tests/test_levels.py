@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.prepared import prepare
-from memcom_tf.converters.quantize import looked_up, quantize_table
+from memcom_tf.converters.preparation.prepared import prepare
+from memcom_tf.converters.quantization.quantize import looked_up, quantize_table
 from memcom_tf.layers import FullEmbedding
 from memcom_tf.tables import Storage, Table
 from tests.test_profiles import filled

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from memcom_tf import Vocabulary
-from memcom_tf.converters import cli, commands, ranker_commands
-from memcom_tf.converters.cli import main
+from memcom_tf.cli import commands, ranker_commands
+from memcom_tf.cli import main as cli
+from memcom_tf.cli.main import main
 from tests.test_hostile_logs import HOSTILE_ARRAYS
 
 PYTHON = ("`user`", "`item`", "`time`", "`history_length`", '="', "Interactions", "pandas")

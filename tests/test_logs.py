@@ -317,7 +317,7 @@ def test_arrays_need_no_library_and_no_log_needs_tensorflow(tmp_path):
     program = (
         "import sys\n"
         "for name in ('tensorflow', 'keras', 'pandas'): sys.modules[name] = None\n"
-        "from memcom_tf.converters.cli import main\n"
+        "from memcom_tf.cli.main import main\n"
         "assert main(['train', 'log.csv', '-o', 'm.keras']) == 2\n"
         "sys.modules['pyarrow'] = None\n"
         "from memcom_tf.datasets import load_interactions\n"

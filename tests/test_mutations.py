@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from memcom_tf.converters import convert, editing
+from memcom_tf.converters import convert
+from memcom_tf.converters.tflite import editing
 from tests import mutations
 from tests.damage import Sample, sealed
 from tests.mutants import KINDS, constants, mutants

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from memcom_tf.converters.bounds import BallOps
-from memcom_tf.converters.graph_ops import QuantizedOps, unknown_zero
-from memcom_tf.converters.quantize import quantize_table
-from memcom_tf.converters.signatures import MarkingOps
+from memcom_tf.converters.quantization.bounds import BallOps
+from memcom_tf.converters.quantization.quantize import quantize_table
+from memcom_tf.converters.tracing.graph_ops import QuantizedOps, unknown_zero
+from memcom_tf.converters.tracing.signatures import MarkingOps
 from memcom_tf.ops.balls import Ball
 from memcom_tf.ops.interface import Ops, UnsupportedOpError
 from memcom_tf.ops.numpy_ops import NumpyOps

@@ -45,7 +45,7 @@ def test_the_wheel_holds_the_converters_inside_the_package(tmp_path):
 
 def test_reading_a_file_needs_no_tensorflow():
     done = run(
-        "import sys, memcom_tf.converters.cli, memcom_tf.converters.runtime, memcom_tf;"
+        "import sys, memcom_tf.cli.main, memcom_tf.converters.runtime, memcom_tf;"
         "memcom_tf.Vocabulary; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
     )
     assert done.stdout.split() == ["False", "False"], done.stderr

@@ -9,11 +9,12 @@ from ai_edge_litert import schema_py_generated as schema
 from packaging.version import Version
 
 from memcom_tf._keras import keras
-from memcom_tf.converters import convert, editing, verify
-from memcom_tf.converters.flatbuffer import DamagedError
-from memcom_tf.converters.graph import read_graph
-from memcom_tf.converters.packing import pack_in_order, unpack_in_order
+from memcom_tf.converters import convert, verify
+from memcom_tf.converters.graph_check.flatbuffer import DamagedError
+from memcom_tf.converters.graph_check.graph import read_graph
+from memcom_tf.converters.quantization.packing import pack_in_order, unpack_in_order
 from memcom_tf.converters.runtime import CompressedModelFile
+from memcom_tf.converters.tflite import editing
 from memcom_tf.layers import FullEmbedding, LowRankEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 

@@ -22,7 +22,7 @@ from memcom_tf.compression import Candidate, file_size, trials
 from memcom_tf.datasets import Interactions
 from memcom_tf.evaluation import hold_out, leave_last_out
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding, ResidualQuantizedEmbedding
-from memcom_tf.layers.base import METHODS
+from memcom_tf.layers.contract.layer import METHODS
 from memcom_tf.models import NextItemRanker
 
 USERS, ITEMS, LENGTH = 60, 300, 10

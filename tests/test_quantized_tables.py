@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from memcom_tf._keras import keras
 from memcom_tf.converters import convert
-from memcom_tf.converters.fold import ship
-from memcom_tf.converters.packing import pack, unpack
-from memcom_tf.converters.quantize import quantize_table
-from memcom_tf.converters.report import share_not_unique
-from memcom_tf.converters.top_k import top_k_of_groups
+from memcom_tf.converters.preparation.report import share_not_unique
+from memcom_tf.converters.quantization.fold import ship
+from memcom_tf.converters.quantization.packing import pack, unpack
+from memcom_tf.converters.quantization.quantize import quantize_table
+from memcom_tf.converters.tracing.top_k import top_k_of_groups
 from memcom_tf.layers import (
     FullEmbedding,
     HashedEmbedding,

@@ -9,8 +9,8 @@ import tensorflow as tf
 from memcom_tf import MEmComEmbedding
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.converters import CompressedModelFile, convert, verify
-from memcom_tf.converters.measurement import sample_inputs
-from memcom_tf.converters.row_splits import flat_inputs
+from memcom_tf.converters.inspection.measurement import sample_inputs
+from memcom_tf.converters.model_file.row_splits import flat_inputs
 
 ITEMS, WIDTH = 700, 16
 ROWS = [[1, 2, 3], [5], [4, ITEMS - 1]]

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from memcom_tf import FullEmbedding, MEmComEmbedding, ProductQuantizedEmbedding
 from memcom_tf._keras import keras
+from memcom_tf.cli.main import main
 from memcom_tf.converters import (
     CompressedModelFile,
     QuantizationWarning,
@@ -20,11 +21,10 @@ from memcom_tf.converters import (
     measure,
     write_html,
 )
-from memcom_tf.converters.cli import main
-from memcom_tf.converters.description import check_description
-from memcom_tf.converters.display import show_report
-from memcom_tf.converters.quantization_error import row_errors
-from memcom_tf.converters.quantize import quantize_table
+from memcom_tf.converters.inspection.display import show_report
+from memcom_tf.converters.model_file.description import check_description
+from memcom_tf.converters.quantization.quantization_error import row_errors
+from memcom_tf.converters.quantization.quantize import quantize_table
 from memcom_tf.models import NextItemRanker
 from memcom_tf.tables import Table
 
@@ -134,7 +134,7 @@ def test_files_are_measured_with_one_and_two_threads(file):
 
 
 def test_inspect_measures_on_request_and_writes_a_page(file, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("memcom_tf.converters.measurement.THREADS", (1,))
+    monkeypatch.setattr("memcom_tf.converters.inspection.measurement.THREADS", (1,))
     page = tmp_path / "report.html"
     words = ["inspect", str(file), "--html", str(page)]
     assert main([*words, "--measure", "--json"]) == 0

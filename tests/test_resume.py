@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from memcom_tf._keras import keras
-from memcom_tf.converters import cli, ranker_commands
+from memcom_tf.cli import main as cli
+from memcom_tf.cli import ranker_commands
 from memcom_tf.evaluation import leave_last_out
 from memcom_tf.training import TrainingSettings, new_ranker, train, train_ranker
 from memcom_tf.training.batches import TrainingBatches

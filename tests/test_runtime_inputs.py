@@ -10,7 +10,7 @@ import pytest
 
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.arrays import as_array
+from memcom_tf.converters.model_file.arrays import as_array
 from memcom_tf.layers import MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from tests.damage import Sample, sealed

@@ -8,9 +8,9 @@ import tensorflow as tf
 from tensorflow.python.saved_model import loader_impl
 
 from memcom_tf._keras import is_keras_3, keras
+from memcom_tf.cli.main import main
 from memcom_tf.converters import convert, verify
-from memcom_tf.converters.cli import main
-from memcom_tf.converters.saved_model_ops import unsafe_operators
+from memcom_tf.converters.sources.saved_model_ops import unsafe_operators
 
 ROWS, WIDTH = 300, 8
 IDS = tf.TensorSpec([None], tf.int32, "ids")

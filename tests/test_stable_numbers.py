@@ -15,8 +15,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.frozen import FrozenFunction
-from memcom_tf.converters.stable import floor_div, with_stable_numbers
+from memcom_tf.converters.tflite.stable import floor_div, with_stable_numbers
+from memcom_tf.converters.tracing.frozen import FrozenFunction
 
 layers, activations = keras.layers, keras.activations
 WIDTH = 8

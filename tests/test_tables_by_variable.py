@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from memcom_tf._keras import is_keras_3, keras
-from memcom_tf.converters import CompressedModelFile, convert, large
+from memcom_tf.converters import CompressedModelFile, convert
+from memcom_tf.converters.tracing import large
 
 ROWS, WIDTH = 300, 16
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from memcom_tf.layers import MEmComEmbedding, ResidualQuantizedEmbedding
+from memcom_tf.layers.contract.sharing import bucket_rows
 from memcom_tf.models import NextItemRanker, extended_ranker, refreshed_ranker
 from memcom_tf.ordering import SimilarityOrder, similarity_order
-from memcom_tf.tables.sharing import bucket_rows
 from memcom_tf.vocabulary import Vocabulary
 from tests.test_ordering import planted, vocabulary_of
 

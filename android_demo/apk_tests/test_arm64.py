@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from memcom_tf.converters import CompressedModelFile
-from memcom_tf.converters.golden import differences
+from memcom_tf.converters.inspection.golden import differences
 
 from .conftest import APP, BUILD
 

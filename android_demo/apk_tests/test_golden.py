@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memcom_tf.converters import CompressedModelFile
-from memcom_tf.converters.golden import differences
+from memcom_tf.converters.inspection.golden import differences
 
 
 def test_python_answers_the_golden_values(model, golden):

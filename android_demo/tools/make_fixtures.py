@@ -23,8 +23,8 @@ import numpy as np
 from memcom_tf import FullEmbedding, MEmComEmbedding, Vocabulary
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.converters.archive import FORMAT_VERSION, append_members, read_archive
-from memcom_tf.converters.golden import golden, golden_path
+from memcom_tf.converters.inspection.golden import golden, golden_path
+from memcom_tf.converters.model_file.archive import FORMAT_VERSION, append_members, read_archive
 from memcom_tf.models import NextItemRanker
 
 LEAVES = (

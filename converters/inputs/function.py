@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..row_splits import ROW_SPLITS
+from ..model_file.row_splits import ROW_SPLITS
 
 Rows = dict[str, Any]
 """Inputs by name: arrays whose first axis is the batch, lists of rows where they are ragged."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..inputs import Group
-from ..references import Values, stacked
+from ..preparation.references import Values, stacked
+from ..preparation.trained_model import TrainedModel
 from ..runtime import CompressedModelFile
-from ..trained_model import TrainedModel
 from .comparison import FloatOutput, IntegerOutput, Outputs
 from .result import Verification
 

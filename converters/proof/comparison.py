@@ -8,9 +8,16 @@ from functools import cached_property
 
 import numpy as np
 
-from ..decisions import differences
-from ..references import Reference, Values
-from ..spread import FLOAT_TOLERANCE, INTEGER_TOLERANCE, LARGEST_LOSS, Spread, errors, spreads_of
+from ..preparation.references import Reference, Values
+from ..preparation.spread import (
+    FLOAT_TOLERANCE,
+    INTEGER_TOLERANCE,
+    LARGEST_LOSS,
+    Spread,
+    errors,
+    spreads_of,
+)
+from ..tracing.decisions import differences
 from .result import Verification
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from ..editing import key_of
-from ..quantize import QuantizedTable
+from ..quantization.quantize import QuantizedTable
+from ..tflite.editing import key_of
 
 _ROUNDING = 1e-6
 """Of float constants that the converter computed, on another processor: relative to the largest."""

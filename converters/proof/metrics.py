@@ -11,8 +11,8 @@ from memcom_tf.tasks import Task
 
 from ..inputs.function import num_rows, some_rows
 from ..inputs.samples import rows_of
+from ..preparation.trained_model import TrainedModel
 from ..runtime import CompressedModelFile
-from ..trained_model import TrainedModel
 from .result import Verification
 
 _ROWS_OF_A_CALL = 512

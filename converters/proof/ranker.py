@@ -12,12 +12,12 @@ from memcom_tf.evaluation import Examples, evaluate_lists, evaluate_ranking
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.reference import ReferenceOps
 
-from ..fold import ShippedEmbedding
 from ..inputs import Samples
 from ..inputs.files import read_columns
+from ..preparation.spread import FLOAT_ROUNDING, FLOAT_TOLERANCE
+from ..quantization.fold import ShippedEmbedding
 from ..runtime import CompressedModelFile
-from ..signatures import dequantized_tables
-from ..spread import FLOAT_ROUNDING, FLOAT_TOLERANCE
+from ..tracing.signatures import dequantized_tables
 from .result import Verification
 from .vectors import sample_ids
 

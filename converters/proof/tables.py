@@ -12,11 +12,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from memcom_tf.tables import FLOAT32
 
-from ..fold import values_in_use
-from ..prepared import Prepared, versions
-from ..quantize import QuantizedTable
+from ..preparation.prepared import Prepared, versions
+from ..quantization.fold import values_in_use
+from ..quantization.quantize import QuantizedTable
 from ..runtime import CompressedModelFile
-from ..writing import describe
+from ..tflite.writing import describe
 from .content import OtherGraphError, compare_graphs, digest_of, missing_tables, shown
 from .result import Verification
 

@@ -7,10 +7,10 @@ import numpy as np
 from memcom_tf.ops.interface import UnsupportedOpError
 from memcom_tf.ops.numpy_ops import NumpyOps
 
-from ..bounds import embedding_ball
-from ..fold import ShippedEmbedding
+from ..preparation.spread import FLOAT_TOLERANCE, errors, spread_of
+from ..quantization.bounds import embedding_ball
+from ..quantization.fold import ShippedEmbedding
 from ..runtime import CompressedModelFile
-from ..spread import FLOAT_TOLERANCE, errors, spread_of
 from .result import Verification
 
 _NUM_IDS = 1000

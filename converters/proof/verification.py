@@ -18,11 +18,11 @@ from typing import Any
 from memcom_tf.errors import invalid
 from memcom_tf.tasks import Task
 
-from ..forms import ModelForm
 from ..inputs import Samples
-from ..prepared import Prepared, prepare
+from ..preparation.forms import ModelForm
+from ..preparation.prepared import Prepared, prepare
 from ..runtime import CompressedModelFile
-from ..writing import write_graph
+from ..tflite.writing import write_graph
 from .behaviour import verify_functions
 from .metrics import verify_metrics
 from .ranker import verify_ranker

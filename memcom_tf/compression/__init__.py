@@ -2,11 +2,7 @@
 
 from memcom_tf.compression.any_model import compress
 from memcom_tf.compression.candidates import Candidate, candidates_for
-from memcom_tf.compression.embeddings import (
-    LayerCompression,
-    ModelCompression,
-    compress_embeddings,
-)
+from memcom_tf.compression.embeddings import LayerCompression, ModelCompression, compress_embeddings
 from memcom_tf.compression.ranker import SETTINGS, compress_ranker
 from memcom_tf.compression.result import Compression, Trial
 

@@ -11,14 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.approximation import roots
+from memcom_tf.approximation.closed_forms import roots
 from memcom_tf.compression.biases import correct_biases
-from memcom_tf.compression.candidates import (
-    Candidate,
-    Family,
-    families,
-    worth_trying,
-)
+from memcom_tf.compression.candidates import Candidate, Family, families, worth_trying
 from memcom_tf.compression.file_size import fill_at_random, graph_bytes, graph_overhead
 from memcom_tf.compression.result import Trial
 from memcom_tf.compression.students import queries_of, rebuilt, uncompressed, vectors_of

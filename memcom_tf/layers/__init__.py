@@ -1,6 +1,7 @@
 """Layers that replace `keras.layers.Embedding` and hold a fraction of its memory."""
 
-from memcom_tf.layers.base import METHODS, CompressedEmbedding, register_method
+from memcom_tf.layers.contract.layer import METHODS, CompressedEmbedding, register_method
+from memcom_tf.layers.contract.method import Adaptation, TrainingLookup
 from memcom_tf.layers.double_hashed import DoubleHashedEmbedding
 from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.layers.hash_weighted import HashWeightedEmbedding
@@ -12,7 +13,6 @@ from memcom_tf.layers.product_quantized import ProductQuantizedEmbedding
 from memcom_tf.layers.quotient_remainder import QuotientRemainderEmbedding
 from memcom_tf.layers.residual_quantized import ResidualQuantizedEmbedding
 from memcom_tf.layers.truncated import TruncatedEmbedding
-from memcom_tf.method import Adaptation, TrainingLookup
 from memcom_tf.tables import Table
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf.errors import invalid
-from memcom_tf.layers.base import CompressedEmbedding
+from memcom_tf.layers.contract.layer import CompressedEmbedding
 from memcom_tf.ops.hashing import UniversalHash
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_positive

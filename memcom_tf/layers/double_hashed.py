@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from memcom_tf.layers.base import CompressedEmbedding, register_method
+from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.ops.hashing import UniversalHash
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_positive

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.layers.base import CompressedEmbedding, register_method
+from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables
 

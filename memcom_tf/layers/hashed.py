@@ -6,11 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf import approximation
-from memcom_tf.layers.base import CompressedEmbedding, register_method
+from memcom_tf.approximation import closed_forms
+from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
+from memcom_tf.layers.contract.sharing import (
+    bucket_rows,
+    check_sharing,
+    rows_in_graph,
+    spread_over_ids,
+)
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables
-from memcom_tf.tables.sharing import bucket_rows, check_sharing, rows_in_graph, spread_over_ids
 
 
 @register_method
@@ -79,7 +84,7 @@ class HashedEmbedding(CompressedEmbedding):
         """The weighted mean of the vectors that share a row."""
         rows = bucket_rows(np.arange(self.input_dim), self.num_buckets, self.num_unshared)
         count = self.num_unshared + self.num_buckets
-        return {"hashed": approximation.means(table, weights, rows, count)}
+        return {"hashed": closed_forms.means(table, weights, rows, count)}
 
     @classmethod
     def size_range(

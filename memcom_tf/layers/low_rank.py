@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf import approximation
-from memcom_tf.layers.base import CompressedEmbedding, register_method
+from memcom_tf.approximation import closed_forms
+from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_positive
 
@@ -78,9 +78,9 @@ class LowRankEmbedding(CompressedEmbedding):
         """The truncated singular value decomposition of the weighted rows."""
         back = None
         if metric is not None:
-            root, back = approximation.roots(metric)
+            root, back = closed_forms.roots(metric)
             table = table @ root
-        factor, projection = approximation.low_rank(table, weights, self.rank)
+        factor, projection = closed_forms.low_rank(table, weights, self.rank)
         return {"factor": factor, "projection": projection if back is None else projection @ back}
 
     @classmethod

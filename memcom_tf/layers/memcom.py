@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf import approximation
 from memcom_tf._keras import keras
+from memcom_tf.approximation import closed_forms
 from memcom_tf.errors import invalid
-from memcom_tf.layers.base import CompressedEmbedding, register_method
+from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
+from memcom_tf.layers.contract.sharing import (
+    bucket_rows,
+    check_sharing,
+    rows_in_graph,
+    spread_over_ids,
+)
 from memcom_tf.ops.interface import LOWEST, Array, Ops
 from memcom_tf.tables import Table, Tables
-from memcom_tf.tables.sharing import bucket_rows, check_sharing, rows_in_graph, spread_over_ids
 
 
 @register_method
@@ -184,9 +189,9 @@ class MEmComEmbedding(CompressedEmbedding):
         """The best matrix of rank 1 for each bucket; biases are zero."""
         rows = bucket_rows(np.arange(self.input_dim), self.num_buckets, self.num_unshared)
         count = self.num_unshared + self.num_buckets
-        root, back = (None, None) if metric is None else approximation.roots(metric)
+        root, back = (None, None) if metric is None else closed_forms.roots(metric)
         seen = table if root is None else table @ root
-        shared, factors = approximation.shared_directions(seen, weights, rows, count)
+        shared, factors = closed_forms.shared_directions(seen, weights, rows, count)
         if back is not None:
             shared = shared @ back
         tables = {"shared": shared, "multiplier": factors[:, None] / self.multiplier_learning_rate}

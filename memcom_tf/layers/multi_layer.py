@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf import approximation
-from memcom_tf.layers.base import CompressedEmbedding, register_method
+from memcom_tf.approximation import closed_forms
+from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_positive
@@ -78,7 +78,7 @@ class MultiLayerEmbedding(CompressedEmbedding):
     def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables | None:
         """Exact, as the inner width is no less than the output's; else as `LowRankEmbedding`."""
         rank = min(self.inner_dim, self.output_dim)
-        inner, projection = approximation.low_rank(table, weights, rank)
+        inner, projection = closed_forms.low_rank(table, weights, rank)
         rest = self.inner_dim - rank
         return {
             "inner": np.pad(inner, ((0, 0), (0, rest))),

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf import approximation, codebooks
+from memcom_tf.approximation import closed_forms, codebooks
 from memcom_tf.errors import invalid
-from memcom_tf.layers.base import register_method
 from memcom_tf.layers.codebook import CodebookEmbedding
+from memcom_tf.layers.contract.layer import register_method
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables
 
@@ -89,7 +89,7 @@ class ProductQuantizedEmbedding(CodebookEmbedding):
         if metric is not None:
             width = self._width
             cuts = [slice(begin, begin + width) for begin in range(0, self.output_dim, width)]
-            roots, backs = zip(*(approximation.roots(metric, cut) for cut in cuts), strict=True)
+            roots, backs = zip(*(closed_forms.roots(metric, cut) for cut in cuts), strict=True)
             table = np.concatenate(
                 [table[:, cut] @ root for cut, root in zip(cuts, roots, strict=True)], axis=1
             )

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf import approximation
+from memcom_tf.approximation import closed_forms
 from memcom_tf.errors import invalid
-from memcom_tf.layers.base import CompressedEmbedding, register_method
+from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_num_buckets
 
@@ -116,7 +116,7 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
             half = self.output_dim - self.output_dim // 2
             halves = {"remainder": table[:, :half], "quotient": table[:, half:]}
             return {
-                name: approximation.means(part, weights, rows[name], counts[name])
+                name: closed_forms.means(part, weights, rows[name], counts[name])
                 for name, part in halves.items()
             }
         t: Tables = {
@@ -125,7 +125,7 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
         if self.operation == "mult":
             # From the strongest quotient of each column: ones could be orthogonal to the solution.
             whole = max(1, self.input_dim // self.num_buckets)
-            energies = approximation.means(table**2, weights, rows["quotient"], whole + 1)[:whole]
+            energies = closed_forms.means(table**2, weights, rows["quotient"], whole + 1)[:whole]
             strongest = energies.argmax(axis=0)
             buckets = np.arange(self.num_buckets)[:, None]
             ids_of = np.minimum(buckets + strongest * self.num_buckets, self.input_dim - 1)
@@ -135,10 +135,10 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
                 others = t[other][rows[other]]
                 if self.operation == "add":
                     rest = table - others
-                    t[name] = approximation.means(rest, weights, rows[name], counts[name])
+                    t[name] = closed_forms.means(rest, weights, rows[name], counts[name])
                     continue
-                products = approximation.means(table * others, weights, rows[name], counts[name])
-                squares = approximation.means(others**2, weights, rows[name], counts[name])
+                products = closed_forms.means(table * others, weights, rows[name], counts[name])
+                squares = closed_forms.means(others**2, weights, rows[name], counts[name])
                 t[name] = products / np.maximum(squares, np.float32(1e-30))
         return t
 

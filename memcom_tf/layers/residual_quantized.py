@@ -6,13 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf import approximation, codebooks
+from memcom_tf.approximation import closed_forms, codebooks
 from memcom_tf.errors import invalid
-from memcom_tf.layers.base import register_method
 from memcom_tf.layers.codebook import CodebookEmbedding
+from memcom_tf.layers.contract.layer import register_method
+from memcom_tf.layers.contract.sharing import (
+    bucket_rows,
+    check_sharing,
+    rows_in_graph,
+    spread_over_ids,
+)
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables
-from memcom_tf.tables.sharing import bucket_rows, check_sharing, rows_in_graph, spread_over_ids
 
 
 @register_method
@@ -109,7 +114,7 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
         """Residual quantization, refined by least squares and beam search in turns."""
         back = None
         if metric is not None:
-            root, back = approximation.roots(metric)
+            root, back = closed_forms.roots(metric)
             table = table @ root
         found = codebooks.residual(table, weights, self.num_codebooks, self.num_codes, self._groups)
         tables = {"codebooks": found.books.reshape(-1, self.output_dim)}

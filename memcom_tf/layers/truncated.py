@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf import approximation
+from memcom_tf.approximation import closed_forms
 from memcom_tf.errors import invalid
-from memcom_tf.layers.base import CompressedEmbedding, register_method
+from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_positive
 
@@ -71,7 +71,7 @@ class TruncatedEmbedding(CompressedEmbedding):
     def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
         """The first rows, and the weighted mean of the others."""
         rows = np.minimum(np.arange(self.input_dim), self.num_kept)
-        return {"kept": approximation.means(table, weights, rows, self.num_kept + 1)}
+        return {"kept": closed_forms.means(table, weights, rows, self.num_kept + 1)}
 
     @classmethod
     def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
-from memcom_tf.layers.base import CompressedEmbedding
+from memcom_tf.layers.contract.layer import CompressedEmbedding
 from memcom_tf.models.holes import Integers, without_holes
 from memcom_tf.models.negatives import EXCLUDED, Negatives, NegativeSampler
 from memcom_tf.models.replicas import num_replicas

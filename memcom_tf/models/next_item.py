@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
-from memcom_tf.layers.base import CompressedEmbedding
+from memcom_tf.layers.contract.layer import CompressedEmbedding
 from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.models.catalogue_ranker import CatalogueRanker, look_up
 from memcom_tf.ops.reference import combine

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from memcom_tf.tables import TableValue
+
 Array = Any
 """A tensor, an array or whatever else an implementation of `Ops` computes with."""
-
-TableValue = Any
-"""A stored table: a variable, an array, or a quantized table. Only `Ops` looks inside."""
 
 
 LOWEST = -3.0e38

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from memcom_tf.ops.interface import Array, TableValue
+from memcom_tf.ops.interface import Array
 from memcom_tf.ops.operations import Version
+from memcom_tf.tables import TableValue
 
 
 class NumpyOps(Version, arrays="numpy"):

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from memcom_tf.ops.interface import Array, UnsupportedOpError
 from memcom_tf.ops.operations import Version
 from memcom_tf.ops.symbols import Gather, Index, Projected, Segment, Term, Vectors
 from memcom_tf.tables import Table
-
-if TYPE_CHECKING:
-    from memcom_tf.layers.base import CompressedEmbedding
 
 _OPERATIONS = ("mod", "div", "multiply", "add_constant", "minimum", "add", "subtract")
 _MAX_SLOTS, _MAX_GATHERS, _MAX_TERMS, _MAX_FACTORS = 16, 16, 16, 8
@@ -72,7 +69,19 @@ class ProgramTracer(Version, arrays="symbols", lacks=_NOT_READ):
         return Projected(x, table)
 
 
-def program_of(layer: CompressedEmbedding) -> Program:
+class Lookup(Protocol):
+    """What of a layer is read: `memcom_tf.layers.CompressedEmbedding` is one."""
+
+    input_dim: int
+
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that it looks up in."""
+
+    def lookup(self, xp: Any, ids: Array, t: Any) -> Array:
+        """What it computes."""
+
+
+def program_of(layer: Lookup) -> Program:
     """Reads the program off `layer.lookup` by calling it with a symbolic id.
 
     Args:

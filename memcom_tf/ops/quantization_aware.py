@@ -6,10 +6,10 @@ from functools import cached_property
 
 import tensorflow as tf
 
-from memcom_tf.ops.interface import Array, TableValue
+from memcom_tf.ops.interface import Array
+from memcom_tf.ops.quantization import rounded, scales_of
 from memcom_tf.ops.reference import ReferenceOps
-from memcom_tf.quantization import rounded, scales_of
-from memcom_tf.tables import Table
+from memcom_tf.tables import Table, TableValue
 
 _WHOLE = 1 << 14
 """A table of at most so many rows is rounded whole, once, rather than in every row read of it."""

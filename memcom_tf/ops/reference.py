@@ -5,8 +5,9 @@ from __future__ import annotations
 import tensorflow as tf
 
 from memcom_tf.errors import invalid, message
-from memcom_tf.ops.interface import Array, TableValue
+from memcom_tf.ops.interface import Array
 from memcom_tf.ops.operations import Version
+from memcom_tf.tables import TableValue
 
 COMBINERS = ("sum", "mean", "sqrtn")
 CHECKED_IDS = "memcom_ids_below_"

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from memcom_tf._keras import is_keras_3, keras
-from memcom_tf.layers.base import CompressedEmbedding
-from memcom_tf.layers.finding import find_embeddings
+from memcom_tf.layers.contract.finding import find_embeddings
+from memcom_tf.layers.contract.layer import CompressedEmbedding
 from memcom_tf.optimizers.base import SparseOptimizer
 from memcom_tf.optimizers.hooks import as_tf_variable
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memcom_tf import approximation
+from memcom_tf.approximation import closed_forms
 from memcom_tf.errors import invalid
-from memcom_tf.tables.sharing import bucket_rows
+from memcom_tf.layers.contract.sharing import bucket_rows
 from memcom_tf.vocabulary import Vocabulary
 
 _IDS_AT_A_TIME = 1 << 18
@@ -158,7 +158,7 @@ def _with_bucket_means(
         return bucket_rows(ids, num_buckets or 1, num_unshared)
 
     buckets = rows_of(known)
-    means = approximation.means(rows[known], np.ones(len(known), np.float32), buckets, count)
+    means = closed_forms.means(rows[known], np.ones(len(known), np.float32), buckets, count)
     means[np.bincount(buckets, minlength=count) == 0] = rows[known].mean(axis=0)
     filled = rows.copy()
     filled[wanted] = means[rows_of(wanted)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memcom_tf.libraries import import_libraries
+from memcom_tf.approximation.libraries import import_libraries
 
 _TRAINED_PER_CENTRE = 64
 """Items a centre is trained on at most."""

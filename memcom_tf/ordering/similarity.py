@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from memcom_tf.approximation.libraries import import_libraries
 from memcom_tf.errors import invalid
-from memcom_tf.libraries import import_libraries
 from memcom_tf.ordering.assignment import Filled, choose, refined
 from memcom_tf.ordering.clustering import Centres, Floats, Integers, cluster
 from memcom_tf.ordering.order import CANDIDATES, SimilarityOrder, unit_vectors

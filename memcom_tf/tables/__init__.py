@@ -16,6 +16,7 @@ from memcom_tf.tables.table import (
     Kind,
     Table,
     Tables,
+    TableValue,
     check_num_buckets,
     check_positive,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "StorageField",
     "StorageLike",
     "Table",
+    "TableValue",
     "Tables",
     "check_num_buckets",
     "check_positive",

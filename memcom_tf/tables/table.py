@@ -8,10 +8,11 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from memcom_tf.errors import invalid
-from memcom_tf.ops.interface import TableValue
 from memcom_tf.tables.storage import INT8_PER_ROW, Storage, StorageField, StorageLike
 
 Kind = Literal["weights", "codes", "index", "constant", "mask", "statistics"]
+TableValue = Any
+"""A stored table: a variable, an array, or a quantized table. Only operations look inside."""
 Tables = dict[str, TableValue]
 """Tables by name: variables, arrays or quantized tables."""
 

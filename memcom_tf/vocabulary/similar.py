@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 import numpy.typing as npt
 
@@ -13,14 +13,38 @@ from memcom_tf.vocabulary.items import as_column
 from memcom_tf.vocabulary.parts import Details
 from memcom_tf.vocabulary.state import VocabularyState
 
-if TYPE_CHECKING:
-    from memcom_tf.ordering import SimilarityOrder
+
+class ItemOrder(Protocol):
+    """An order of items: `memcom_tf.ordering.SimilarityOrder` is one."""
+
+    @property
+    def ids(self) -> npt.NDArray[Any]:
+        """The id of each item."""
+
+    @property
+    def first_id(self) -> int:
+        """The smallest id."""
+
+    @property
+    def input_dim(self) -> int:
+        """The largest id + 1."""
+
+    @property
+    def num_buckets(self) -> int:
+        """Rows that ids share."""
+
+    @property
+    def num_unshared(self) -> int:
+        """Ids from 0 on that have a row of their own."""
+
+    def place(self, vectors: npt.ArrayLike, holes: npt.ArrayLike) -> Any:
+        """Free ids for later items."""
 
 
 class SimilarItems(VocabularyState):
     """The part of `Vocabulary` that orders by similarity."""
 
-    def reordered(self, order: SimilarityOrder) -> Self:
+    def reordered(self, order: ItemOrder) -> Self:
         """Returns the same items under the ids of a similarity order.
 
         Args:
@@ -60,7 +84,7 @@ class SimilarItems(VocabularyState):
     def appended(
         self,
         items: Iterable[Any],
-        order: SimilarityOrder,
+        order: ItemOrder,
         vectors: npt.ArrayLike,
         *,
         details: Details | None = None,

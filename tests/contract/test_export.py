@@ -11,10 +11,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, Conversion, convert, verify
-from memcom_tf.converters.archive import append_members
-from memcom_tf.converters.bounds import embedding_ball
-from memcom_tf.converters.fold import ShippedEmbedding, ship
-from memcom_tf.converters.quantize import QuantizedTable
+from memcom_tf.converters.model_file.archive import append_members
+from memcom_tf.converters.quantization.bounds import embedding_ball
+from memcom_tf.converters.quantization.fold import ShippedEmbedding, ship
+from memcom_tf.converters.quantization.quantize import QuantizedTable
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.numpy_ops import NumpyOps
 from tests.contract.methods import CASES, INPUT_DIM, OUTPUT_DIM, Case, in_float64, name_of

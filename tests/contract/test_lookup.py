@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memcom_tf._keras import is_keras_3, keras
+from memcom_tf.layers.contract.sharing import bucket_rows
 from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
-from memcom_tf.tables.sharing import bucket_rows
 from tests.contract.methods import INPUT_DIM, OUTPUT_DIM, Case, every_method
 
 NUMPY = NumpyOps()

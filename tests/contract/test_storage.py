@@ -9,8 +9,8 @@ import tensorflow as tf
 from memcom_tf._keras import keras
 from memcom_tf.layers import CompressedEmbedding
 from memcom_tf.ops.numpy_ops import NumpyOps
+from memcom_tf.ops.quantization import integers_of, scales_of, values_of
 from memcom_tf.ops.quantization_aware import RoundedTable
-from memcom_tf.quantization import integers_of, scales_of, values_of
 from memcom_tf.tables import FLOAT16, Storage
 from tests.contract.methods import CASES, INPUT_DIM, Case, every_method
 

@@ -7,8 +7,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from memcom_tf._keras import keras
-from memcom_tf.converters import CompressedModelFile, convert, graph_ops
-from memcom_tf.converters.fold import ship
+from memcom_tf.converters import CompressedModelFile, convert
+from memcom_tf.converters.quantization.fold import ship
+from memcom_tf.converters.tracing import graph_ops
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from tests.contract.methods import CASES, INPUT_DIM, fill, name_of

@@ -9,7 +9,7 @@ import tensorflow as tf
 from memcom_tf import MEmComEmbedding
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert, verify
-from memcom_tf.converters.prepared import prepare
+from memcom_tf.converters.preparation.prepared import prepare
 from memcom_tf.converters.proof.result import Verification
 from memcom_tf.converters.proof.verification import _verify
 

@@ -11,15 +11,15 @@ from ai_edge_litert import schema_py_generated as schema
 from memcom_tf import MEmComEmbedding
 from memcom_tf._keras import keras
 from memcom_tf.converters import convert, verify
-from memcom_tf.converters.archive import append_members, read_archive
-from memcom_tf.converters.editing import pack
-from memcom_tf.converters.prepared import prepare
+from memcom_tf.converters.model_file.archive import append_members, read_archive
+from memcom_tf.converters.preparation.prepared import prepare
 from memcom_tf.converters.proof.content import (
     Difference,
     OtherGraphError,
     compare_graphs,
     missing_tables,
 )
+from memcom_tf.converters.tflite.editing import pack
 
 ITEMS, USERS = 700, 60
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from memcom_tf.converters.decisions import decision_behind, undecided
+from memcom_tf.converters.tracing.decisions import decision_behind, undecided
 
 SCORES = np.array([[0.1, 0.9, 0.5, 0.5004], [3.0, 1.0, 2.0, 2.5]], np.float32)
 TOLERANCE = 0.01

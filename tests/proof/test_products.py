@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from memcom_tf.converters import rounding as of
-from memcom_tf.converters.references import Reference
-from memcom_tf.converters.rounding import ROUNDINGS, Queries
+from memcom_tf.converters.preparation.references import Reference
+from memcom_tf.converters.tracing import rounding as of
+from memcom_tf.converters.tracing.rounding import ROUNDINGS, Queries
 
 VALUES = np.random.default_rng(0).normal(size=(50, 24)).astype(np.float32)
 

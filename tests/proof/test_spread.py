@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memcom_tf.converters.spread import errors, spread_of, spreads_of
+from memcom_tf.converters.preparation.spread import errors, spread_of, spreads_of
 
 RNG = np.random.default_rng(0)
 

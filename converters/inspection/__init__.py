@@ -1,0 +1,1 @@
+"""What is shown of files: reports, figures, comparisons, golden values."""

@@ -1,0 +1,1 @@
+"""The file: its members, its description, and the process that runs it."""

@@ -1,0 +1,1 @@
+"""A model, checked and taken apart: what is written, and what it is compared with."""

@@ -1,0 +1,211 @@
+"""A model, checked and taken apart: what the converter writes and the verification compares."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import tensorflow as tf
+
+from memcom_tf._keras import keras
+from memcom_tf._version import __version__
+from memcom_tf.errors import for_reader, invalid, message
+from memcom_tf.layers.contract.finding import find_embeddings
+from memcom_tf.tasks import Task, task_of
+from memcom_tf.text import printable
+
+from ..inputs import Samples
+from ..quantization.fold import names_of, ship
+from ..quantization.quantization_error import QuantizationWarning
+from ..quantization.quantize import QuantizedTable
+from ..quantization.weights import Profile, Weights, check_profile, check_weights, stored_in
+from ..sources.saved_model import SavedModelSource
+from ..sources.source import KerasSource, Source
+from ..tracing.signatures import Signatures
+from .forms import FORMS, Form, Parts
+from .report import describe_embedding, describe_matrix
+
+
+class Prepared(Parts):
+    """A model, its parts, and what follows from them."""
+
+    @property
+    def instead_of_what_is_refused(self) -> str:
+        """What to do where TensorFlow Lite has no operator for a layer."""
+        loops = [layer for layer in _layers(self.model) if _is_loop(layer)]
+        if loops:
+            return f"Make the recurrent layer {printable(loops[0].name)!r} with unroll=True."
+        return "Replace what computes it by operators that TensorFlow Lite has."
+
+    @cached_property
+    def form(self) -> Form:
+        """How the model becomes a file."""
+        return FORMS[self.task.file_kind](self)
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        """What the file computes."""
+        return self.form.signatures()
+
+    @property
+    def tables(self) -> list[QuantizedTable]:
+        """Every table that the file stores."""
+        found = [table for embedding in self.shipped for table in embedding.tables.values()]
+        return [*found, *(matrix.table for matrix in self.form.matrices)]
+
+    @cached_property
+    def _described(self) -> list[dict[str, Any]]:
+        """Reports on the tables, which take seconds of large ones."""
+        return [
+            *map(describe_embedding, self.shipped),
+            *map(describe_matrix, self.form.matrices),
+        ]
+
+    @cached_property
+    def losses(self) -> list[str]:
+        """Sentences on what quantization loses that nobody would want to lose; warns of each."""
+        found = [sentence for embedding in self.shipped for sentence in embedding.losses]
+        found += [sentence for matrix in self.form.matrices for sentence in matrix.losses]
+        for sentence in found:
+            warnings.warn(sentence, QuantizationWarning, stacklevel=4)
+        return found
+
+    def description(self) -> dict[str, Any]:
+        """What is known of the file before it is written."""
+        described = self._described
+        compressed = sum(embedding.trained.num_parameters for embedding in self.shipped)
+        dense = sum(layer.input_dim * layer.output_dim for layer in (e.layer for e in self.shipped))
+        own_bytes = sum(embedding.trained.parameter_bytes for embedding in self.shipped)
+        left = dict(self.form.left_as_floats)
+        parameters = self.source.parameters
+        return {
+            **versions(),
+            "name": self.source.name,
+            "kind": self.form.kind,
+            "signatures": list(self.signatures),
+            "vector_signatures": [name for name in self.form.vector_signatures() if name],
+            "weights": self.weights if isinstance(self.weights, str) else dict(self.weights),
+            "profile": self.profile,
+            "parameters": parameters,
+            "parameter_bytes": 4 * (parameters - compressed) + own_bytes,
+            "uncompressed_parameters": parameters - compressed + dense,
+            "embeddings": described,
+            "left_as_floats": left,
+            "inputs": "drawn" if self.samples is None else "samples",
+            "multiplied_in_floats": dict(self.form.multiplied_in_floats),
+            "warnings": self.losses,
+            "vocabulary_fingerprint": self.vocabulary and self.vocabulary.fingerprint,
+            **self.form.fields,
+        }
+
+
+def versions() -> dict[str, str]:
+    """What decides about the graph of a file, beside its model."""
+    return {
+        "producer": f"memcom_tf {__version__}",
+        "converter": f"tensorflow {tf.__version__}",
+    }
+
+
+def prepare(
+    model: Any,
+    *,
+    weights: Weights,
+    profile: Profile,
+    inputs: Any,
+    k: int,
+    samples: Samples = None,
+    signatures: Sequence[str] | None = None,
+    allow_unsafe_deserialization: bool = False,
+    described: Mapping[str, Any] | None = None,
+    task: Task | None = None,
+) -> Prepared:
+    """Checks a model, and folds and quantizes its tables; arguments are those of `convert`.
+
+    Where there is a choice between ways to store a table, that of the file which `described`
+    describes is taken.
+    """
+    check_weights(weights)
+    check_profile(profile)
+    task = task or task_of(model)
+    if isinstance(model, str | os.PathLike):
+        saved = SavedModelSource(model, signatures, allow_unsafe_deserialization)
+        prepared = Prepared(None, saved, weights, profile, [], k, samples, described, task)
+    else:
+        if signatures is not None:
+            raise invalid(
+                "Signatures must be chosen of a SavedModel.",
+                for_reader("Leave `signatures` out.", "Leave --signature out."),
+                signatures=signatures,
+            )
+        embeddings = _checked(model)
+        names = [name for embedding in embeddings for name in names_of(embedding)]
+        in_file = {} if described is None else stored_in(described, names)
+        shipped = [ship(embedding, weights, profile, in_file) for embedding in embeddings]
+        source = KerasSource(model, inputs)
+        prepared = Prepared(model, source, weights, profile, shipped, k, samples, described, task)
+    if weights != "float32" and not prepared.tables:
+        _check_types(prepared.source)
+        raise invalid(
+            "The model must hold a table that ids are looked up in, or a kernel, to be stored in "
+            "integers.",
+            "Small ones stay floats: with "
+            + for_reader('weights="float32"', "--weights float32")
+            + " the model is converted as it is.",
+            model=prepared.source.name,
+        )
+    return prepared
+
+
+def _check_types(source: Source) -> None:
+    for name, variable in source.variables.items():
+        if variable.dtype.is_floating and variable.dtype != tf.float32 and len(variable.shape) > 1:
+            raise invalid(
+                "Tables must be float32 to be stored in integers.",
+                "Build the model again in float32, and copy the weights with `set_weights`.",
+                table=name,
+                dtype=variable.dtype.name,
+            )
+
+
+def _checked(model: Any) -> list[Any]:
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            message(
+                "The model must be a Keras model or the folder of a SavedModel.",
+                for_reader(
+                    "Load a .keras file with keras.models.load_model, under the Keras that saved "
+                    "it.",
+                    "Save a whole model with model.save, under the Keras that memcom runs on.",
+                ),
+                type=type(model).__name__,
+            )
+        )
+    embeddings = find_embeddings(model)
+    if not model.built or not all(embedding.built for embedding in embeddings):
+        raise invalid(
+            "The model must be built.",
+            for_reader("Call it once on data.", "Call it once on data before it is saved."),
+            model=model.name,
+        )
+    for layer in [model, *_layers(model)]:
+        if layer.compute_dtype in ("float16", "bfloat16"):
+            raise invalid(
+                "The model must compute in float32, as the runtime does.",
+                "Build it again under that policy, and copy the weights with `set_weights`: those "
+                "of a mixed policy are float32 already.",
+                layer=layer.name,
+                compute_dtype=layer.compute_dtype,
+            )
+    return embeddings
+
+
+def _is_loop(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.RNN) and not layer.unroll
+
+
+def _layers(model: Any) -> list[Any]:
+    return list(model._flatten_layers()) if hasattr(model, "_flatten_layers") else []

@@ -1,0 +1,1 @@
+"""Tables as they ship: folded, in integers, and what that takes from them."""

@@ -1,0 +1,1 @@
+"""Where the functions of a model come from: Keras models and SavedModels."""

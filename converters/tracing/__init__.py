@@ -1,0 +1,1 @@
+"""The graph of a model over the tables that ship."""

@@ -1,0 +1,1 @@
+"""Tables in closed form: least squares, directions of groups, codebooks."""

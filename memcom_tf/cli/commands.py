@@ -1,0 +1,301 @@
+"""What the commands of `memcom` do; each takes its options and returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from memcom_tf.cli.loading import load_model
+from memcom_tf.converters.quantization.weights import parse_weights
+from memcom_tf.errors import message
+from memcom_tf.text import printable
+
+DONE, FAILED = 0, 1
+_LONGEST_LINE = 500
+_LONGEST_TITLE = 200
+
+
+def _load_examples(path: Path | None, model: Any) -> Any:
+    if path is None:
+        return None
+    import numpy as np
+
+    from memcom_tf.datasets.npz import read_arrays
+    from memcom_tf.evaluation import Examples
+
+    require_file(path)
+    must = "The examples must be an .npz file of `history` and `target`"
+    try:
+        arrays = read_arrays(path, ("history", "target"))
+    except ValueError as error:
+        raise ValueError(message(f"{must}.", str(error), path=str(path))) from error
+    history, target = arrays["history"], arrays["target"]
+    integers = history.dtype.kind in "iu" and target.dtype.kind in "iu"
+    shapes = history.ndim == 2 and target.ndim in (1, 2) and len(history) == len(target)
+    if not (integers and shapes):
+        raise ValueError(
+            message(
+                f"{must}, integers [n, L] and [n] or [n, P].",
+                "",
+                history=f"{history.dtype} {list(history.shape)}",
+                target=f"{target.dtype} {list(target.shape)}",
+                path=str(path),
+            )
+        )
+    vocabulary = getattr(model, "vocabulary", None)
+    users = np.arange(len(target))
+    if vocabulary is None:
+        return Examples(history, target, users)
+    return Examples(history, target, users, vocabulary.first_id, vocabulary.holes)
+
+
+def convert(options: argparse.Namespace) -> int:
+    """Converts a .keras model, proves the file, and prints its report."""
+    output: Path = options.output
+    _require_new(output, options.force)
+    model = load_model(options)
+    from memcom_tf.converters.conversion import convert
+
+    if options.max_bytes is not None or options.ratio is not None:
+        model = _compressed(model, options)
+    elif options.method is not None:
+        raise ValueError(
+            message(
+                "--method must come with the size of what it puts in.",
+                "Add --max-bytes or --ratio.",
+                method=options.method,
+            )
+        )
+    conversion = convert(
+        model,
+        k=options.k,
+        weights=parse_weights(options.weights),
+        profile=options.profile,
+        inputs=_inputs(options.inputs),
+        signatures=options.signatures,
+        allow_unsafe_deserialization=options.allow_unsafe_deserialization,
+        samples=options.samples,
+        verify=not options.no_verify,
+        examples=_load_examples(options.examples, model),
+    )
+    from memcom_tf.converters.inspection.display import show_report, show_verification
+
+    verification = conversion.verification
+    # Before anything is shown: what cannot be shown must not be lost.
+    passed = verification is None or verification.passed
+    if passed:
+        conversion.save(output, overwrite=options.force)
+    if verification is not None:
+        show_verification(verification)
+    if not passed:
+        print(f"memcom: {output} was not written", file=sys.stderr)
+        return FAILED
+    show_report(conversion.report)
+    return DONE
+
+
+def _require_new(output: Path, force: bool) -> None:
+    """Requires that a file can be written without replacing another."""
+    if output.exists() and not force:
+        raise FileExistsError(
+            message("The output must not exist.", "Replace it with --force.", path=str(output))
+        )
+    if not output.parent.is_dir():
+        raise FileNotFoundError(
+            message("The folder of the output must exist.", "", path=str(output.parent))
+        )
+
+
+def _compressed(model: Any, options: argparse.Namespace) -> Any:
+    """The model with smaller tables; prints what became of each."""
+    from memcom_tf.compression import compress_embeddings
+
+    if isinstance(model, Path):
+        raise ValueError(
+            message(
+                "A model whose tables are to be replaced must be a .keras file.",
+                "A SavedModel is converted as it is.",
+                path=str(model),
+            )
+        )
+    compression = compress_embeddings(
+        model,
+        ratio=options.ratio,
+        max_bytes=options.max_bytes,
+        method=options.method,
+        inputs=_inputs(options.inputs),
+    )
+    print(compression)
+    return compression.model
+
+
+def _inputs(words: list[str] | None) -> Any:
+    from memcom_tf.cli.input_specs import parse_inputs
+
+    return None if words is None else parse_inputs(words)
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Compares a .tflite file with its .keras model."""
+    require_file(options.file)
+    model = load_model(options)
+    from memcom_tf.converters.inspection.display import show_verification
+    from memcom_tf.converters.proof import verify
+
+    verification = verify(
+        model,
+        options.file,
+        inputs=_inputs(options.inputs),
+        allow_unsafe_deserialization=options.allow_unsafe_deserialization,
+        samples=options.samples,
+        examples=_load_examples(options.examples, model),
+    )
+    show_verification(verification)
+    return DONE if verification.passed else FAILED
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """Shows what a .tflite file holds."""
+    require_file(options.file)
+    from memcom_tf.converters.runtime import CompressedModelFile
+
+    if options.html is not None:
+        _require_new(options.html, options.force)
+    report = CompressedModelFile(options.file).report
+    if options.measure:
+        from memcom_tf.converters.inspection.measurement import measure
+
+        report = {**report, "measured": measure(options.file)}
+    if options.html is not None:
+        from memcom_tf.converters.inspection.html_report import write_html
+
+        write_html(report, options.html)
+    if options.json:
+        import json
+
+        print(json.dumps(report, indent=1))
+    else:
+        from memcom_tf.converters.inspection.display import show_report
+
+        show_report(report)
+    return DONE
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Shows two .tflite files side by side."""
+    for path in (options.first, options.second):
+        require_file(path)
+    from memcom_tf.converters.inspection.comparison import compare
+    from memcom_tf.converters.runtime import CompressedModelFile
+
+    examples = None
+    if options.examples is not None:
+        examples = _load_examples(options.examples, CompressedModelFile(options.first).archive)
+    comparison = compare(options.first, options.second, examples=examples)
+    if options.json:
+        import json
+
+        print(json.dumps(dataclasses.asdict(comparison), indent=1))
+    else:
+        from memcom_tf.converters.inspection.comparison_display import show_comparison
+
+        show_comparison(comparison)
+    return DONE
+
+
+def rank(options: argparse.Namespace) -> int:
+    """Ranks the catalogue with a .tflite file alone."""
+    require_file(options.file)
+    from memcom_tf.converters.runtime import CompressedModelFile
+
+    file = CompressedModelFile(options.file)
+    vocabulary = file.vocabulary
+    history = [_id_of(vocabulary, text) for text in options.history]
+    ids, scores = file.rank(history)
+    count = len(ids) if options.k is None else options.k
+    if not 1 <= count <= len(ids):
+        raise ValueError(
+            message(
+                f"`-k` must be in [1, {len(ids)}], the length at conversion.",
+                "Convert the model with a larger -k.",
+                k=options.k,
+            )
+        )
+    # A part of a title is enough to name a film: say which one was understood.
+    print(f"After: {'; '.join(_names(vocabulary, history))}", file=sys.stderr)
+    names = _names(vocabulary, ids[:count])
+    width = max(map(len, names))
+    for position, (name, score) in enumerate(zip(names, scores, strict=False), start=1):
+        print(f"{position:3d}  {name:{width}s}  {score:8.3f}")
+    return DONE
+
+
+def golden(options: argparse.Namespace) -> int:
+    """Writes what a .tflite file answers, or compares it with what was written."""
+    require_file(options.file)
+    import json
+
+    from memcom_tf.converters.inspection import golden as values
+    from memcom_tf.converters.runtime import CompressedModelFile
+    from memcom_tf.files import write_atomically
+
+    file = CompressedModelFile(options.file)
+    path: Path = options.output or values.golden_path(options.file)
+    if not options.check:
+        write_atomically(path, (json.dumps(values.golden(file), indent=1) + "\n").encode())
+        print(path)
+        return DONE
+    require_file(path)
+    found = _differences(path, file)
+    print(
+        "\n".join(printable(line, _LONGEST_LINE) for line in found)
+        or f"{path}: the same within its tolerance"
+    )
+    return FAILED if found else DONE
+
+
+def _differences(path: Path, file: Any) -> list[str]:
+    import json
+
+    from memcom_tf.converters.inspection.golden import differences
+
+    try:
+        return differences(json.loads(path.read_text(encoding="utf-8")), file)
+    # A document of another form: what it lacks, or has in place of numbers.
+    except (AttributeError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(
+            message(
+                "The golden values must be those that `memcom golden` wrote of this file.",
+                "Write them again, without --check.",
+                path=str(path),
+            )
+        ) from error
+
+
+def require_file(path: Path) -> None:
+    """Requires that a file exists."""
+    if not path.is_file():
+        raise FileNotFoundError(message("The file must exist.", "", path=str(path)))
+
+
+def _id_of(vocabulary: Any, text: str) -> int:
+    # "007" is no way to write 7: the items of a shop may differ in their leading zeros.
+    numeric = re.fullmatch("0|-?[1-9][0-9]*", text) and text not in vocabulary
+    item = int(text) if numeric else text
+    if "title" in vocabulary.details and item not in vocabulary:
+        return int(vocabulary.find(text))
+    return int(vocabulary.ids(item))
+
+
+def _names(vocabulary: Any, ids: Any) -> list[str]:
+    items = [printable(item, _LONGEST_TITLE) for item in vocabulary.items(ids)]
+    if "title" not in vocabulary.details:
+        return items
+    titles = vocabulary.detail("title", ids)
+    return [
+        printable(title, _LONGEST_TITLE) or item for title, item in zip(titles, items, strict=True)
+    ]

@@ -1,0 +1,332 @@
+"""The command `memcom`: train, compress, convert, verify, inspect, compare, rank and others.
+
+Exit codes: 0 done, 1 verification or building failed, 2 usage or bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import memcom_tf
+from memcom_tf.cli import commands, import_path, ops_commands, ranker_commands
+from memcom_tf.converters.quantization.weights import Profile
+from memcom_tf.errors import at_command_line
+from memcom_tf.text import LONGEST_MESSAGE, printable
+from memcom_tf.vocabulary.parts import OutOfVocabulary
+
+_BAD_INPUT = 2
+_OF_GRAPH = re.compile(r"\AGraph execution error:.*^  File [^\n]*$", re.DOTALL | re.MULTILINE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: Words after the command; None takes those of the process.
+
+    Returns:
+        The exit code.
+    """
+    options = _parser().parse_args(arguments)
+    _let_streams_show_anything()
+    try:
+        with at_command_line(), _warnings_on_one_line(), import_path.of_command(options):
+            return int(options.run(options))
+    except BrokenPipeError:
+        # The reader of our output has seen enough (`memcom rank ... | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return commands.DONE
+    except _bad_input_errors() as error:
+        print(f"memcom: error: {_said(error, options)}", file=sys.stderr)
+        return _BAD_INPUT
+
+
+def _let_streams_show_anything() -> None:
+    """A letter that the terminal's encoding lacks is shown by its number, and is no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _said(error: Exception, options: argparse.Namespace) -> str:
+    """An error's message on one line, in which arguments of functions are options."""
+    # Of an error in a graph, what is behind the lines that the graph was made by.
+    said = _OF_GRAPH.sub("", str(error))
+    text = printable(" ".join(said.split()), LONGEST_MESSAGE) or type(error).__name__
+    return re.sub(r"`([a-z_]+)`", lambda found: f"`{options.flags.get(*[found[1]] * 2)}`", text)
+
+
+@contextmanager
+def _warnings_on_one_line() -> Iterator[None]:
+    """Warnings, which may quote a file, are shown as errors are."""
+
+    def show(said: Warning | str, *_where: Any, **_also: Any) -> None:
+        text = printable(" ".join(str(said).split()), LONGEST_MESSAGE)
+        print(f"memcom: warning: {text}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = cast(Any, show)
+        yield
+
+
+def _bad_input_errors() -> tuple[type[Exception], ...]:
+    """What bad input raises; of TensorFlow, which the phone's side never loads, OpError."""
+    tensorflow = sys.modules.get("tensorflow")
+    of_tensorflow = () if tensorflow is None else (tensorflow.errors.OpError,)
+    return (ValueError, TypeError, ImportError, OSError, MemoryError, *of_tensorflow)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="memcom", description="Compressed embeddings, from Keras to a proven .tflite file."
+    )
+    parser.add_argument("--version", action="version", version=memcom_tf.__version__)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = subparsers.add_parser("train", help="train a ranker on a file of interactions")
+    _add_interactions(train)
+    train.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.keras")
+    train.add_argument("--width", type=int, default=64, help="width of an embedding (64)")
+    train.add_argument("--history-length", type=int, default=50, help="items that it sees (50)")
+    train.add_argument(
+        "--ratio", type=float, help="train MEmCom, so many times smaller, instead of a full table"
+    )
+    _add_resume(train)
+    train.set_defaults(run=ranker_commands.train)
+
+    compress = subparsers.add_parser(
+        "compress", help="compress a trained ranker to a .tflite file of a wanted size"
+    )
+    compress.add_argument("model", type=Path, metavar="MODEL.keras")
+    _add_interactions(compress)
+    compress.add_argument(
+        "--new-items",
+        choices=get_args(OutOfVocabulary),
+        help="items that the model does not know: drop leaves their interactions out, share gives "
+        "them the id that unknown items share, if the model has one, error (the default) stops",
+    )
+    compress.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.tflite")
+    size = compress.add_mutually_exclusive_group(required=True)
+    size.add_argument(
+        "--max-bytes",
+        type=ranker_commands.parse_bytes,
+        metavar="BYTES",
+        help="size of the file without its vocabulary, e.g. 250kB",
+    )
+    size.add_argument(
+        "--ratio", type=float, help="how many times smaller than the model's float32 file"
+    )
+    compress.add_argument("--save-model", type=Path, metavar="MODEL.keras", help="save that too")
+    _add_loading(compress)
+    _add_resume(compress)
+    compress.set_defaults(run=ranker_commands.compress)
+
+    convert = subparsers.add_parser(
+        "convert", help="convert a .keras model or a SavedModel to a .tflite file"
+    )
+    convert.add_argument("model", type=Path, metavar="MODEL")
+    convert.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.tflite")
+    convert.add_argument("-k", type=int, default=10, help="length of the ranked list (10)")
+    convert.add_argument(
+        "--weights",
+        nargs="+",
+        default=["int8"],
+        metavar="KIND",
+        help="int8 (the default), int8_per_table, int4, int2, float16 or float32, for all tables, "
+        "or by patterns of their names, of which the first that fits counts: 'users/*=int4' "
+        "'top_mlp*=float32' int8",
+    )
+    convert.add_argument(
+        "--profile",
+        choices=get_args(Profile),
+        default="portable",
+        help="runtimes that are to read the file: portable (the default) for TensorFlow Lite 2.8 "
+        "and later, or litert for 2.18 and later, whose EMBEDDING_LOOKUP reads the tables",
+    )
+    smaller = convert.add_mutually_exclusive_group()
+    smaller.add_argument(
+        "--max-bytes",
+        type=ranker_commands.parse_bytes,
+        metavar="BYTES",
+        help="put smaller tables into the model, without training, so that the file without its "
+        "vocabulary takes at most so many bytes, e.g. 5MB",
+    )
+    smaller.add_argument("--ratio", type=float, help="the same, by how much smaller the tables are")
+    convert.add_argument("--method", help="the layer to put in, e.g. LowRankEmbedding (the best)")
+    convert.add_argument("--force", action="store_true", help="replace the output if it exists")
+    convert.add_argument("--no-verify", action="store_true", help="do not run and compare the file")
+    convert.add_argument(
+        "--signature",
+        dest="signatures",
+        action="append",
+        metavar="NAME",
+        help="a signature of a SavedModel to convert; may be repeated (all that take and give "
+        "numbers)",
+    )
+    _add_model_options(convert)
+    convert.set_defaults(run=commands.convert)
+
+    verify = subparsers.add_parser("verify", help="compare a .tflite file with its model")
+    verify.add_argument("model", type=Path, metavar="MODEL")
+    verify.add_argument("file", type=Path, metavar="MODEL.tflite")
+    _add_model_options(verify)
+    verify.set_defaults(run=commands.verify)
+
+    inspect = subparsers.add_parser("inspect", help="show what a .tflite file holds")
+    inspect.add_argument("file", type=Path, metavar="MODEL.tflite")
+    inspect.add_argument("--json", action="store_true", help="print JSON")
+    inspect.add_argument(
+        "--measure",
+        action="store_true",
+        help="run the file too: latency and peak memory with one and two threads",
+    )
+    inspect.add_argument(
+        "--html", type=Path, metavar="REPORT.html", help="write a page with plots as well"
+    )
+    inspect.add_argument("--force", action="store_true", help="replace the page if it exists")
+    inspect.set_defaults(run=commands.inspect)
+
+    compare = subparsers.add_parser("compare", help="show two .tflite files side by side")
+    compare.add_argument("first", type=Path, metavar="A.tflite")
+    compare.add_argument("second", type=Path, metavar="B.tflite")
+    _add_examples(compare)
+    compare.add_argument("--json", action="store_true", help="print JSON")
+    compare.set_defaults(run=commands.compare)
+
+    rank = subparsers.add_parser("rank", help="rank the catalogue with a .tflite file alone")
+    rank.add_argument("file", type=Path, metavar="MODEL.tflite")
+    rank.add_argument(
+        "--history",
+        nargs="+",
+        required=True,
+        metavar="TITLE",
+        help="titles or items, in order of time",
+    )
+    rank.add_argument("-k", type=int, default=None, help="rows to print (all of the list)")
+    rank.set_defaults(run=commands.rank)
+
+    golden = subparsers.add_parser("golden", help="write what a .tflite file answers, for tests")
+    golden.add_argument("file", type=Path, metavar="MODEL.tflite")
+    golden.add_argument(
+        "-o", "--output", type=Path, metavar="FILE.json", help="default: MODEL.golden.json"
+    )
+    golden.add_argument(
+        "--check", action="store_true", help="compare with what was written, instead of writing"
+    )
+    golden.set_defaults(run=commands.golden)
+
+    build_ops = subparsers.add_parser("build-ops", help="compile the fused C++ ops of training")
+    build_ops.add_argument("--force", action="store_true", help="also if they are in the cache")
+    build_ops.set_defaults(run=ops_commands.build_ops)
+
+    doctor = subparsers.add_parser("doctor", help="show which ops training runs on, and why")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.set_defaults(run=ops_commands.doctor)
+    for command in subparsers.choices.values():
+        command.set_defaults(flags=_flags(command))
+    return parser
+
+
+def _flags(command: argparse.ArgumentParser) -> dict[str, str]:
+    """What the options of a command are called, by what the functions behind it call them."""
+    return {
+        action.dest: action.option_strings[-1]
+        for action in command._actions
+        if action.option_strings
+    }
+
+
+def _add_interactions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "interactions",
+        type=Path,
+        metavar="INTERACTIONS",
+        help=".csv, .tsv (also .gz or .zst), .parquet or .npz; a column `test` of 0 and 1 says "
+        "what is held out, without it the last item of each user is",
+    )
+    for column in ("user", "item"):
+        parser.add_argument(f"--{column}", default=column, help=f"column of the {column}s")
+    time = parser.add_mutually_exclusive_group()
+    time.add_argument(
+        "--time",
+        help="column of times: numbers, dates or date-times (one that is called time, timestamp, "
+        "date, datetime or unixReviewTime; else the order of the rows counts)",
+    )
+    time.add_argument(
+        "--no-time",
+        dest="time",
+        action="store_const",
+        const=False,
+        help="the order of the rows counts as time, whatever columns there are",
+    )
+    parser.add_argument("--epochs", type=int, help="epochs at most")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-k", type=int, default=10, help="length of the ranked list (10)")
+    parser.add_argument("--force", action="store_true", help="replace the output if it exists")
+
+
+def _add_resume(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from OUTPUT.checkpoint, which a run that was killed has left",
+    )
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    _add_loading(parser)
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        metavar="FILE",
+        help="inputs that the model is made for, .npz, .csv or .parquet with an array or column of "
+        "the name of each: the proof runs the file on them (without, inputs are drawn)",
+    )
+    parser.add_argument(
+        "--inputs",
+        nargs="+",
+        metavar="NAME:TYPE[SIZES]",
+        help="what a subclassed model is called with, as in 'user:int32[?]' 'history:int32[?,20]'; "
+        "`?` is a size that is free, the batch first",
+    )
+    _add_examples(parser)
+
+
+def _add_examples(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--examples",
+        type=Path,
+        metavar="FILE.npz",
+        help="arrays `history` [n, L] and `target` [n] of ids: compares a ranker's metrics",
+    )
+
+
+def _add_loading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that registers your own layers; may be repeated",
+    )
+    parser.add_argument(
+        "--allow-unsafe-deserialization",
+        action="store_true",
+        help="let the model run code that it carries: Lambda layers of a .keras file, operators "
+        "of a SavedModel that write files or call Python",
+    )
+
+
+if __name__ == "__main__":
+    import_path.forget_current_folder()  # which `python -m` puts first
+    sys.exit(main())

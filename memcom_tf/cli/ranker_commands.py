@@ -1,0 +1,233 @@
+"""The commands that train: a ranker from interactions, and a compressed one after it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from memcom_tf.cli.commands import DONE, FAILED, require_file
+from memcom_tf.cli.loading import load_model
+from memcom_tf.errors import message
+from memcom_tf.files import check_writable
+
+_OVERHEAD = 16_384
+"""Bytes of a ranker's file beside its table, about."""
+
+
+def train(options: argparse.Namespace) -> int:
+    """Trains a ranker on interactions and saves it."""
+    _check_output(options.output, options.force, ".keras")
+    require_file(options.interactions)
+    split = _split(options, _log(options), None)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from memcom_tf.models import save_model
+    from memcom_tf.training import TrainingSettings, train_ranker
+
+    settings = TrainingSettings(seed=options.seed, k=options.k)
+    if options.epochs is not None:
+        settings = replace(settings, epochs=options.epochs)
+    values = split.vocabulary.input_dim * options.width
+    check_writable(options.output, int(4 * values / (options.ratio or 1)) + _OVERHEAD)
+    checkpoint = _checkpoint_of(options)
+    trained = train_ranker(
+        split,
+        width=options.width,
+        ratio=options.ratio,
+        settings=settings,
+        checkpoint=checkpoint / "training.npz",
+        verbose=2,
+    )
+    _save_or_rescue(options.output, lambda path: save_model(trained.model, path), checkpoint)
+    best = trained.record["best"]
+    print(f"{options.output}: nDCG@{options.k} on validation {best:.4f}")
+    return DONE
+
+
+def compress(options: argparse.Namespace) -> int:
+    """Compresses a trained ranker, converts it and proves the file."""
+    _check_output(options.output, options.force, ".tflite")
+    if options.save_model is not None:
+        _check_output(options.save_model, options.force, ".keras")
+    require_file(options.interactions)
+    log = _log(options)
+    model = load_model(options)
+    from memcom_tf.cli.compression_display import show_compression
+    from memcom_tf.compression import SETTINGS, compress_ranker
+    from memcom_tf.converters.conversion import convert
+    from memcom_tf.converters.inspection.display import show_report, show_verification
+    from memcom_tf.models import save_model
+
+    if getattr(model, "vocabulary", None) is None:
+        raise ValueError(
+            message("The model must have a vocabulary.", "Train it with one.", model=model.name)
+        )
+    settings = replace(SETTINGS, seed=options.seed, k=options.k)
+    if options.epochs is not None:
+        settings = replace(settings, epochs=options.epochs)
+    if options.max_bytes is not None:
+        check_writable(options.output, options.max_bytes)
+    split = _split(options, log, model)
+    checkpoints = _checkpoint_of(options)
+    compression = compress_ranker(
+        model,
+        split,
+        max_bytes=options.max_bytes,
+        ratio=options.ratio,
+        settings=settings,
+        checkpoints=checkpoints,
+        report=lambda line: print(line, flush=True),
+    )
+    conversion = convert(compression.model, k=options.k)
+    assert conversion.verification is not None
+    # Before anything is shown: what cannot be shown must not be lost.
+    if conversion.verification.passed:
+        if options.save_model is not None:
+            _save_or_rescue(
+                options.save_model, lambda path: save_model(compression.model, path), None
+            )
+        _save_or_rescue(
+            options.output,
+            lambda path: conversion.save(path, overwrite=options.force),
+            checkpoints,
+        )
+    show_compression(compression)
+    show_verification(conversion.verification)
+    if not conversion.verification.passed:
+        print(f"memcom: {options.output} was not written", file=sys.stderr)
+        return FAILED
+    show_report(conversion.report)
+    return DONE
+
+
+def _checkpoint_of(options: argparse.Namespace) -> Path:
+    """The folder beside the output that a run which is killed leaves, empty unless resumed."""
+    folder: Path = options.output.with_name(f"{options.output.name}.checkpoint")
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise NotADirectoryError(
+            message("The place of checkpoints must be a folder.", "Move it.", path=str(folder))
+        )
+    if options.resume:
+        found = f"going on from {folder}" if folder.is_dir() else f"{folder} is not there"
+        print(f"memcom: {found}{'' if folder.is_dir() else ', starting anew'}", file=sys.stderr)
+    elif folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _save_or_rescue(output: Path, save: Callable[[Path], object], checkpoints: Path | None) -> None:
+    """Saves a file, or saves it elsewhere and says where: hours of training may be in it.
+
+    The checkpoints go once the file is safe, also to make room for it.
+    """
+    try:
+        save(output)
+    except OSError as error:
+        folder = Path(tempfile.mkdtemp(prefix="memcom-"))
+        try:
+            save(folder / output.name)
+        except OSError as second:
+            shutil.rmtree(folder, ignore_errors=True)
+            action = f"Make room{', and go on with --resume' if checkpoints else ''}."
+            raise OSError(
+                message(
+                    "The output must be written.",
+                    action,
+                    path=str(output),
+                    error=str(error),
+                    error_of_temporary_folder=str(second),
+                )
+            ) from error
+        _remove(checkpoints)
+        try:
+            save(output)
+        except OSError:
+            raise OSError(
+                message(
+                    "The output must be written.",
+                    f"It was saved as {folder / output.name}: make room, and move it.",
+                    path=str(output),
+                    error=str(error),
+                )
+            ) from error
+        shutil.rmtree(folder, ignore_errors=True)
+    _remove(checkpoints)
+
+
+def _remove(checkpoints: Path | None) -> None:
+    if checkpoints is not None:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of a text such as "250000", "250kB" or "1.5 MB".
+
+    Example:
+        >>> parse_bytes("250kB"), parse_bytes("1.5 MB")
+        (250000, 1500000)
+    """
+    units = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+    lowered = text.strip().lower()
+    number = lowered.rstrip("kmgb ")
+    unit = lowered[len(number) :].strip() or "b"
+    try:
+        value = float(number) * units[unit]
+    except (ValueError, KeyError) as error:
+        raise argparse.ArgumentTypeError(
+            f"must be bytes such as 250000, 250kB or 5MB, not {text!r}"
+        ) from error
+    if not 1 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"must be at least one byte, not {text!r}")
+    return int(value)
+
+
+def _log(options: argparse.Namespace) -> Any:
+    """The interactions, read before TensorFlow is loaded: what is wrong is said at once."""
+    from memcom_tf.datasets import load_log
+
+    return load_log(
+        options.interactions,
+        user=options.user,
+        item=options.item,
+        time=options.time,
+        report=_say,
+    )
+
+
+def _split(options: argparse.Namespace, log: Any, model: Any) -> Any:
+    from memcom_tf.evaluation import split_log
+
+    if model is None:
+        return split_log(log, history_length=options.history_length, report=_say)
+    return split_log(
+        log,
+        history_length=model.history_length,
+        vocabulary=model.vocabulary,
+        new_items=options.new_items,
+        report=_say,
+    )
+
+
+def _say(line: str) -> None:
+    print(f"memcom: {line}", file=sys.stderr, flush=True)
+
+
+def _check_output(path: Path, force: bool, suffix: str) -> None:
+    if path.suffix != suffix:
+        raise ValueError(message(f"The output must end in {suffix}.", "", path=str(path)))
+    if path.exists() and not force:
+        raise FileExistsError(
+            message("The output must not exist.", "Replace it with --force.", path=str(path))
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            message("The folder of the output must exist.", "", path=str(path.parent))
+        )
+    check_writable(path)

@@ -1,0 +1,445 @@
+"""The contract of a compressed embedding: a method declares, this class does the rest once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+import tensorflow as tf
+
+from memcom_tf._keras import keras
+from memcom_tf.errors import invalid, message
+from memcom_tf.layers.contract.sizing import grown_layer, layer_for_ratio, layer_from_table
+from memcom_tf.layers.contract.table_layer import TableLayer
+from memcom_tf.ops import reference, selection
+from memcom_tf.ops.interface import Array, Ops, UnsupportedOpError
+from memcom_tf.ops.program import Program, program_of
+from memcom_tf.ops.quantization_aware import QuantizationAwareOps
+from memcom_tf.tables import StorageLike, Tables, check_positive
+
+METHODS: dict[str, type[CompressedEmbedding]] = {}
+"""Every registered method by class name, in the order of registration."""
+
+_REFERENCE = reference.ReferenceOps()
+_QUANTIZATION_AWARE = QuantizationAwareOps()
+
+
+@dataclass(frozen=True)
+class _Substitute:
+    layer: CompressedEmbedding
+    ops: Ops
+    tables: Tables
+    prepare_ids: Callable[[Array], Array]
+
+
+Registered = TypeVar("Registered", bound="type[CompressedEmbedding]")
+
+
+def register_method(cls: Registered) -> Registered:
+    """Class decorator: enters a method into `METHODS` and into Keras' serialization registry."""
+    METHODS[cls.__name__] = cls
+    return keras.saving.register_keras_serializable("memcom_tf")(cls)
+
+
+class CompressedEmbedding(TableLayer):
+    """Base class of the layers that replace `keras.layers.Embedding`.
+
+    A method declares `tables` and `lookup`; where it is cheap also `lookup_scores`, where another
+    thing ships than was trained also `ships_as` and `fold`, where training computes something else
+    `train_lookup`, where tables change between its steps `adapt`, where there is a closed form for
+    it `approximate`, and its size by `size_argument` and `size_range`. They are pure functions of
+    named tables, so that the same lines run as the Keras layer, as the NumPy oracle and as the
+    graph over int8 tables that the converter writes.
+
+    Args:
+        input_dim: Size of the vocabulary, largest id + 1.
+        output_dim: Width of an embedding.
+        embeddings_initializer: Initializer of the composed vectors: they have the variance that
+            it would give a plain table, however they are composed.
+        embeddings_regularizer: Regularizer of every table that holds parts of vectors; scalars
+            of an id (MEmCom's multiplier) are left out.
+        embeddings_constraint: Constraint on the same tables.
+        mask_zero: Whether id 0 is padding: masked in the output, left out by `combiner`.
+        combiner: None returns a vector for every id; "sum", "mean" and "sqrtn" pool the last
+            axis of the ids, as `keras_rs.layers.EmbedReduce` does (1-D ids are not pooled).
+        storage: How tables of `ships_as()` are stored in a file, by name, where not as the method
+            declares: "int2_per_row", "int4_per_table" and so on, as `memcom_tf.tables.Storage`
+            lists them. With 4 and 2 bits no level is 0, as suits dense values, or one is, with
+            "int4_midtread_per_row" and its like.
+        quantization_aware: Whether the layer computes with the values that `storage` leaves of
+            the tables named there, in training and after, so that what is trained is what is
+            stored. Gradients pass the rounding as if it were not there. Plain ops do it.
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
+
+    Call arguments:
+        inputs: Dense ids of any shape, or ragged `[b, (L)]` ids; integers.
+        weights: Weight of every id in its bag, of the ids' shape; only with `combiner`.
+        training: Whether this is a step of training, which Keras says by itself. Training runs
+            on the fused ops where they can be had (`memcom doctor`), inference, which is what
+            gets exported, on plain ones. A recording `tf.GradientTape` is training as well.
+
+    Returns of a call:
+        `inputs.shape + [output_dim]`, without the last axis of the ids where it is pooled.
+
+    Raises:
+        ValueError: For arguments out of range, by name.
+        tf.errors.InvalidArgumentError: For an id outside `[0, input_dim)`, naming it, eagerly and
+            in graphs. XLA cannot raise: under `jit_compile=True` the whole output is NaN.
+    """
+
+    __signature__: ClassVar[inspect.Signature]
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        *,
+        combiner: str | None = None,
+        storage: Mapping[str, StorageLike] | None = None,
+        quantization_aware: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        check_positive(input_dim=input_dim, output_dim=output_dim)
+        if combiner is not None and combiner not in reference.COMBINERS:
+            raise invalid(
+                f"`combiner` must be None or one of {reference.COMBINERS}.", combiner=combiner
+            )
+        # Autocasting would convert whole tables at every step; `call` casts what it looked up.
+        super().__init__(**{"autocast": False, **kwargs})
+        self.input_dim = int(input_dim)
+        self.output_dim = int(output_dim)
+        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = keras.regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = keras.constraints.get(embeddings_constraint)
+        self.mask_zero = mask_zero
+        self.supports_masking = mask_zero
+        self.combiner = combiner
+        self.storage = {name: str(stored) for name, stored in (storage or {}).items()}
+        self.quantization_aware = quantization_aware
+        if self._is_rounded and self._trains_apart:
+            raise invalid(
+                f"`quantization_aware` of {type(self).__name__}, which computes something else in "
+                "training, must be False where there is a `storage`.",
+                quantization_aware=True,
+            )
+        self._substitute: _Substitute | None = None
+        self._program: Program | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Shows a method's arguments behind the ones that it hands on through `*args`."""
+        super().__init_subclass__(**kwargs)
+        inherited = inspect.signature(CompressedEmbedding).parameters
+        own = inspect.signature(cls.__init__).parameters
+        new = [p.name for p in own.values() if p.kind == p.POSITIONAL_OR_KEYWORD]
+        if new := [name for name in new if name not in ("self", *inherited)]:
+            raise TypeError(
+                message(
+                    f"A method's own arguments must be keyword-only, as {cls.__name__} is called "
+                    "with the arguments of every embedding first.",
+                    "Declare `def __init__(self, *args, size, **kwargs)`.",
+                    arguments=new,
+                )
+            )
+        named = {**inherited, **own}
+        cls.__signature__ = inspect.Signature(
+            sorted(
+                (p for p in named.values() if p.name != "self" and p.kind != p.VAR_POSITIONAL),
+                key=lambda parameter: parameter.kind,
+            )
+        )
+
+    @contextmanager
+    def substituted(
+        self,
+        layer: CompressedEmbedding,
+        ops: Ops,
+        tables: Tables,
+        prepare_ids: Callable[[Array], Array] = tf.identity,
+    ) -> Iterator[None]:
+        """Computes with other tables, and operations that understand them, meanwhile.
+
+        This is how a model is traced, or evaluated, with the tables that ship.
+
+        Args:
+            layer: What `ships_as()` returned.
+            ops: Operations over `tables`.
+            tables: The tables by name.
+            prepare_ids: What is done to ids before they are looked up; they are not checked.
+        """
+        substitute = _Substitute(layer, ops, tables, prepare_ids)
+        self._substitute, before = substitute, self._substitute
+        try:
+            yield
+        finally:
+            self._substitute = before
+
+    def _source(self) -> tuple[CompressedEmbedding, Ops, Tables]:
+        if self._substitute is not None:
+            return self._substitute.layer, self._substitute.ops, self._substitute.tables
+        if self._is_rounded:
+            return self.ships_as(), _QUANTIZATION_AWARE, self._rounded_tables()
+        return self, _REFERENCE, self._tf_variables(ships=True)
+
+    @property
+    def supports_jit(self) -> bool:
+        """Whether XLA may compile the model: not where the fused ops train this layer."""
+        tables = self._trained_variables
+        return self._may_be_compiled and (
+            self._is_rounded
+            or self._trains_apart
+            or not selection.uses_native(tables, training=True)
+        )
+
+    @supports_jit.setter
+    def supports_jit(self, value: bool) -> None:
+        self._may_be_compiled = value
+
+    def call(self, inputs: Array, weights: Array | None = None, training: Any = None) -> Array:
+        """Looks up, and pools where a `combiner` is set."""
+        ids = reference.as_ids(inputs, self.input_dim)
+        if weights is not None:
+            if self.combiner is None:
+                raise invalid("`weights` are for pooling.", "Set `combiner`.", combiner=None)
+            weights = reference.as_weights(weights, ids, self.compute_dtype)
+        if ids.shape.rank == 1 and not isinstance(ids, tf.RaggedTensor):
+            # One id a bag: its weight matters to the sum and cancels in the others.
+            vectors = self._look_up(ids, None, None, training)
+            if weights is None or self.combiner != "sum":
+                return vectors
+            return vectors * weights[:, None]
+        return self._look_up(ids, weights, self.combiner, training)
+
+    def _look_up(
+        self, ids: Array, weights: Array | None, combiner: str | None, training: Any
+    ) -> Array:
+        if self.adapts_every:
+            self._require_adaptation(training)
+        if self._substitute is None and (program := self._fused_program(training)):
+            from memcom_tf.ops import native
+
+            tables = self._tf_variables()
+            vectors = native.look_up(program, tables, ids, weights, combiner, self.mask_zero)
+            return tf.cast(vectors, self.compute_dtype)
+        ragged = isinstance(ids, tf.RaggedTensor)
+        vectors = self._vectors(ids.flat_values if ragged else ids, training)
+        if ragged:
+            vectors = ids.with_flat_values(vectors)
+        if combiner is None:
+            return vectors
+        if self.mask_zero:
+            known = tf.cast(ids != 0, self.compute_dtype)
+            weights = known if weights is None else weights * known
+        return reference.combine(vectors, weights, combiner)
+
+    def _vectors(self, ids: Array, training: Any) -> Array:
+        layer, ops, tables = self._source()
+        if self._substitute is not None:
+            ids = self._substitute.prepare_ids(ids)
+            return tf.cast(layer.lookup(ops, ids, tables), self.compute_dtype)
+        ids, any_outside = reference.check_ids(ids, self.input_dim)
+        if self._computes_apart(training):
+            vectors = self._looked_up_in_training(ids)
+        else:
+            vectors = layer.lookup(ops, ids, tables)
+        return tf.cast(reference.poison(vectors, any_outside), self.compute_dtype)
+
+    def _computes_apart(self, training: Any) -> bool:
+        """Whether it is `train_lookup` that computes: not where Keras says that it is inference."""
+        return self._trains_apart and training is not False and selection.is_training(training)
+
+    @tf.autograph.experimental.do_not_convert
+    def _looked_up_in_training(self, ids: Array) -> Array:
+        found = self.train_lookup(_REFERENCE, ids, self._tf_variables())
+        for name, (rows, count) in found.counts.items():
+            self._count(name, rows, count)
+        if found.loss is not None:
+            (self._take_loss or self.add_loss)(found.loss)
+        return found.vectors
+
+    @contextmanager
+    def collected_losses(self, losses: list[Array]) -> Iterator[None]:
+        """Has what lookups add to the loss in `losses` meanwhile, for a step of one's own.
+
+        Keras keeps them for the outermost layer that is called: a step that calls a layer
+        itself, twice, would see those of the second call.
+        """
+        self._take_loss, before = losses.append, self._take_loss
+        try:
+            yield
+        finally:
+            self._take_loss = before
+
+    @tf.autograph.experimental.do_not_convert
+    def _require_adaptation(self, training: Any) -> None:
+        if not self.is_adapted and training is not False and selection.is_training(training):
+            selection.warn_once(
+                f"{type(self).__name__} is not adapted",
+                f"{type(self).__name__} changes its tables between steps of training, which "
+                "nobody tells it of. Pass `callbacks=[memcom_tf.training.AdaptTables()]` to `fit`.",
+            )
+
+    @tf.autograph.experimental.do_not_convert
+    def _fused_program(self, training: Any) -> Program | None:
+        """What the fused ops run, where it is they who run."""
+        if self._is_rounded or not selection.uses_native(
+            self._trained_variables, training=training
+        ):
+            return None
+        if self._computes_apart(training):
+            return None
+        if self._program is None:
+            try:
+                self._program = program_of(self)
+            except UnsupportedOpError as error:
+                selection.warn_once(
+                    type(self).__name__,
+                    f"{type(self).__name__} trains with plain TensorFlow ops, as its `lookup` is "
+                    f"not one for the fused ops: {error}.",
+                )
+        return self._program
+
+    def score_all(self, query: Array) -> Array:
+        """Scores of the whole vocabulary, without building the dense table.
+
+        `scores[b, i] = sum_d query[b, d] * vector(i)[d]`. The same table then serves as the input
+        and as the (tied) output side of a model.
+
+        Args:
+            query: `[b, output_dim]` floats.
+
+        Returns:
+            `[b, input_dim]` in the layer's compute dtype.
+        """
+        if not self.built:
+            self.build(None)
+        layer, ops, tables = self._source()
+        scores = layer.lookup_scores(ops, tf.cast(query, self.variable_dtype), tables)
+        return tf.cast(scores, self.compute_dtype)
+
+    def find_top_k(self, query: Array, k: int) -> Array | None:
+        """The `k` ids with the largest scores for one query, without scoring the vocabulary.
+
+        Args:
+            query: `[1, output_dim]` floats.
+            k: How many ids.
+
+        Returns:
+            `[k]` ids by falling score, exact; None where the method needs all scores for that.
+        """
+        layer, ops, tables = self._source()
+        return layer.lookup_top_k(ops, tf.cast(query, self.variable_dtype), k, tables)
+
+    def compute_mask(self, inputs: Array, mask: Any = None) -> Array | None:
+        """The mask of padding, where `mask_zero` is set and nothing was pooled."""
+        if not self.mask_zero or self.combiner is not None or isinstance(inputs, tf.RaggedTensor):
+            return None
+        return inputs != 0
+
+    def compute_output_shape(self, inputs_shape: Any, weights_shape: Any = None) -> tuple[Any, ...]:
+        """The shape of what `call` returns."""
+        shape = tuple(inputs_shape)
+        if self.combiner is not None and len(shape) > 1:
+            shape = shape[:-1]
+        return (*shape, self.output_dim)
+
+    @classmethod
+    def for_ratio(cls, input_dim: int, output_dim: int, ratio: float, **kwargs: Any) -> Any:
+        """The largest layer that is at least `ratio` times smaller than a plain embedding.
+
+        Args:
+            input_dim: Size of the vocabulary.
+            output_dim: Width of an embedding.
+            ratio: Wanted `compression_ratio`, 1 or more.
+            **kwargs: Further arguments of the layer.
+
+        Returns:
+            A layer of the class. Its ratio is the wanted one up to the step of its size.
+
+        Raises:
+            ValueError: If `ratio` is below 1 or above what the method can reach, which is named.
+        """
+        return layer_for_ratio(cls, input_dim, output_dim, ratio, **kwargs)
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Any,
+        *,
+        ratio: float | None = None,
+        frequencies: Any = None,
+        metric: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """A layer that looks up nearly what a trained table holds, without training.
+
+        Args:
+            table: `[input_dim, output_dim]`, of `keras.layers.Embedding.get_weights()[0]`, say.
+            ratio: Wanted `compression_ratio`, as `for_ratio` takes it; None where the size is
+                among `kwargs`.
+            frequencies: `[input_dim]` how often each id occurs, which is the weight of its error;
+                None weighs all alike. An id that never occurs is not approximated.
+            metric: `[output_dim, output_dim]`, positive semi-definite: errors `e` of a vector
+                count as `e^T metric e`. With the second moment of the queries, `Q^T Q` over rows
+                of `Q`, these are the errors of scores. None takes the squared length.
+            **kwargs: Further arguments of the layer.
+
+        Returns:
+            The layer, built.
+
+        Raises:
+            ValueError: If shapes do not fit, a number is not finite, the method takes no
+                `metric`, or as the constructor.
+            NotImplementedError: If the method can only be trained.
+
+        Example:
+            >>> from memcom_tf import MEmComEmbedding
+            >>> table = np.outer(np.arange(1, 11), np.ones(4))  # ten multiples of one row
+            >>> layer = MEmComEmbedding.from_table(table, num_buckets=2)
+            >>> np.allclose(layer(np.arange(10)), table, rtol=1e-5)
+            True
+        """
+        return layer_from_table(cls, table, ratio, frequencies, metric, **kwargs)
+
+    def grown(self, input_dim: int) -> Any:
+        """This layer for a larger vocabulary: what it looks up for the ids so far stays.
+
+        Args:
+            input_dim: At least that of this layer.
+
+        Returns:
+            A layer of its own, built; what further ids alone need is as the initializers make it.
+
+        Raises:
+            ValueError: If `input_dim` is smaller.
+            NotImplementedError: If it is larger, and decides where the method looks ids up.
+
+        Example:
+            >>> from memcom_tf import MEmComEmbedding
+            >>> layer = MEmComEmbedding(10, 4, num_buckets=3)
+            >>> larger = layer.grown(12)
+            >>> larger.input_dim, np.array_equal(larger(np.arange(10)), layer(np.arange(10)))
+            (12, True)
+        """
+        return grown_layer(self, input_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "input_dim": self.input_dim,
+            "output_dim": self.output_dim,
+            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
+            "embeddings_regularizer": keras.regularizers.serialize(self.embeddings_regularizer),
+            "embeddings_constraint": keras.constraints.serialize(self.embeddings_constraint),
+            "mask_zero": self.mask_zero,
+            "combiner": self.combiner,
+            "storage": dict(self.storage),
+            "quantization_aware": self.quantization_aware,
+        }
