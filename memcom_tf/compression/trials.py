@@ -187,7 +187,7 @@ class Trials:
             if candidate is not None:
                 tried.add(candidate)
                 file_bytes = self._file_bytes(candidate)
-                self._overheads[method] = file_bytes - tables * candidate.stored_bytes(*shape)
+                self._overheads[method] = file_bytes - int(room)
                 over += file_bytes
             if over > 0:
                 above = room, over
