@@ -32,7 +32,7 @@ lint: $(INSTALLED)
 	@# As it is installed: converters/ inside of the package.
 	@rm -rf build/house && mkdir -p build/house && cp -r memcom_tf build/house && rm -rf build/house/memcom_tf/converters
 	@cp -r converters build/house/memcom_tf
-	PYTHONPATH=build/house $(BIN)/lint-imports --no-logo
+	cd build/house && $(abspath $(BIN))/lint-imports --no-logo --no-cache $(abspath pyproject.toml)
 
 FIND_COMPILER := $(BIN)/python -c "from memcom_tf.ops.build import find_compiler; print(*find_compiler())"
 KERNELS_TEST := -std=c++17 -O1 -g -pthread -fno-sanitize-recover=all -Wall -Wextra -Werror -Wno-psabi \
