@@ -41,6 +41,10 @@ class Positions(layers.Layer):
         return shape
 
 
+OF_THE_TRADE = 10_000
+"""Numbers from here on are of models as most people make them; those below of any."""
+
+
 class Generator:
     """Draws a model: inputs, tables, what is done to their vectors, and heads.
 
@@ -51,7 +55,7 @@ class Generator:
     """
 
     def __init__(self, seed):
-        self.rng = np.random.default_rng(seed)
+        self.seed, self.rng = seed, np.random.default_rng(seed)
 
     def one_of(self, *choices):
         return choices[self.rng.integers(len(choices))]
@@ -65,17 +69,42 @@ class Generator:
     def model(self):
         """The model, with every weight a value of its own."""
         self.inputs, self.samples, self.known, self.once_filled = [], {}, [], []
-        width = self.size(1, 40)
-        vectors = [self.vector(width) for _ in range(self.size(1, 5))]
-        x = self.joined(vectors)
-        for _ in range(self.size(0, 4)):
-            x = self.hidden(x)
-        model = keras.Model(self.inputs, self.outputs(x, vectors))
+        model = self.of_the_trade() if self.seed >= OF_THE_TRADE else self.of_any_kind()
         for weight in model.weights:
             self.fill(weight)
         for change in self.once_filled:
             change()
         return model
+
+    def of_any_kind(self):
+        """What the layers of Keras and ours can be put together to."""
+        width = self.size(1, 40)
+        vectors = [self.vector(width) for _ in range(self.size(1, 5))]
+        x = self.joined(vectors)
+        for _ in range(self.size(0, 4)):
+            x = self.hidden(x)
+        return keras.Model(self.inputs, self.outputs(x, vectors))
+
+    def of_the_trade(self):
+        """Ids, masked histories and numbers, and a tower of Dense layers above."""
+        width, vectors = self.size(4, 40), []
+        for _ in range(self.size(1, 4)):
+            rows = self.size(20, 3000)
+            shape = self.one_of((), (self.size(2, 12),), (self.size(2, 12),), (None,))
+            table = layers.Embedding(rows, width, mask_zero=self.chance(0.8))
+            x = table(self.given(shape, rows, "int32"))
+            vectors.append(self.pooled(x) if shape else x)
+        if self.chance(0.4):
+            vectors.append(self.numbers(width))
+        x = layers.Concatenate()(vectors) if len(vectors) > 1 else vectors[0]
+        for _ in range(self.size(1, 4)):
+            activation = self.one_of("relu", "relu", "relu6", "leaky_relu", "selu", "tanh")
+            x = layers.Dense(self.size(4, 150), activation=activation)(x)
+            if self.chance(0.3):
+                x = self.one_of(layers.BatchNormalization, layers.LayerNormalization)()(x)
+        kind = self.one_of("sigmoid", None, "softmax")
+        units = self.size(2, 500) if kind == "softmax" else 1
+        return keras.Model(self.inputs, layers.Dense(units, activation=kind)(x))
 
     def batch(self, count=16, seed=0):
         """Values for every input by name, of which the first row is empty histories."""

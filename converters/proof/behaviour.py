@@ -67,17 +67,12 @@ class _Signature:
         model = stacked([self._model.run(call) for call in group.calls], group.batched)
         graph, *wanted = (each.outputs(group) for each in (self._graph, *self._references))
         noise = self._references[0].noise(group, wanted[0])
-        # A product in 8 bits makes some number of what is none.
-        lacks = any(_lacks_numbers(found[name], wanted[0][name]) for name in self._names)
-        undefined: np.ndarray | None = None
-        if lacks or self._in_integers:
-            undefined = self._undefined(group, len(next(iter(model.values()))))
-            model, graph, *wanted = (_without(undefined, x) for x in (model, graph, *wanted))
+        undefined = self._undefined(group, len(next(iter(model.values()))))
+        model, graph, *wanted = (_without(undefined, x) for x in (model, graph, *wanted))
 
         def at_edges(place: int) -> Iterator[Values]:
             for reference in self._references[place].at_edges():
-                outputs = reference.outputs(group)
-                yield outputs if undefined is None else _without(undefined, outputs)
+                yield _without(undefined, reference.outputs(group))
 
         return Outputs(group.name, found, model, graph, wanted, at_edges, noise, undefined)
 
@@ -108,13 +103,6 @@ class _Signature:
                     0,
                     "Samples of what the model is made for may make it vary.",
                 )
-
-
-def _lacks_numbers(found: np.ndarray, wanted: np.ndarray) -> bool:
-    """Whether a file has no number where its reference has one, or integers that may follow."""
-    if found.dtype.kind != "f":
-        return not np.array_equal(found, wanted)
-    return bool((np.isnan(found) & ~np.isnan(wanted)).any())
 
 
 def _without(rows: np.ndarray, outputs: Values) -> dict[str, np.ndarray]:

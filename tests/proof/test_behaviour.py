@@ -233,3 +233,20 @@ def test_an_output_that_follows_from_no_input_may_be_constant():
 
     outputs = {"score": layers.Dense(1)(x), "version": Version()(x)}
     assert convert(keras.Model(history, outputs)).verification.passed
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu6", "tanh"])
+@pytest.mark.parametrize("weights", ["int8", "float16", {"hidden/*": "float32", "*": "int8"}])
+def test_empty_histories_before_a_tower_are_no_difference(activation, weights):
+    """The mean of what is masked throughout is no number; a ReLU makes 0 of it here and there."""
+    user = keras.Input((), dtype="int32", name="user")
+    history = keras.Input((6,), dtype="int32", name="history")
+    items = layers.Embedding(ITEMS, 32, mask_zero=True, name="items")(history)
+    vectors = [
+        layers.Embedding(200, 32, name="users")(user),
+        layers.GlobalAveragePooling1D()(items),
+    ]
+    hidden = layers.Dense(64, activation, name="hidden")(layers.Concatenate()(vectors))
+    model = keras.Model([user, history], layers.Dense(1)(hidden))
+    verification = convert(model, weights=weights).verification
+    assert verification.passed, verification
