@@ -23,6 +23,7 @@ test: lint test-cc test-keras3 test-tf-keras
 test-long: test
 	$(PYTEST) $(PARALLEL) -m long
 	$(BIN)/python -m tests.random_models --count 2000 --jobs 2 --json build/random_models.jsonl
+	$(BIN)/python -m tests.random_models --count 300 --seed 10000 --jobs 2 --json build/random_models.jsonl
 	$(BIN)/python -m tests.mutations --count 300 --jobs 2 --json build/mutations.jsonl
 
 lint: $(INSTALLED)

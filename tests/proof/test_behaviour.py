@@ -236,7 +236,9 @@ def test_an_output_that_follows_from_no_input_may_be_constant():
 
 
 @pytest.mark.parametrize("activation", ["relu", "relu6", "tanh"])
-@pytest.mark.parametrize("weights", ["int8", "float16", {"hidden/*": "float32", "*": "int8"}])
+@pytest.mark.parametrize(
+    "weights", ["int8", "float16", "float32", {"hidden/*": "float32", "*": "int8"}]
+)
 def test_empty_histories_before_a_tower_are_no_difference(activation, weights):
     """The mean of what is masked throughout is no number; a ReLU makes 0 of it here and there."""
     user = keras.Input((), dtype="int32", name="user")
