@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from packaging.version import Version
 
 from memcom_tf import MEmComEmbedding
-from memcom_tf._keras import keras
+from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.converters import CompressedModelFile, convert, verify
 from memcom_tf.converters.preparation.spread import errors, spread_of
 from tests import random_models
@@ -385,3 +385,14 @@ def test_a_random_model_converts_or_is_refused_by_name(seed):
     """`python -m tests.random_models` tries as many as it is told."""
     outcome = random_models.outcome(seed)
     assert outcome == "equal" or outcome.startswith("refused: ")
+
+
+@pytest.mark.skipif(not is_keras_3, reason="tf_keras leaves such a mask alone")
+def test_what_a_model_itself_refuses_is_said_in_one_sentence():
+    ids = keras.Input((6,), dtype="int32", name="ids")
+    vectors = keras.layers.Embedding(700, 8, mask_zero=True)(ids)
+    scores = keras.layers.Dense(1)(vectors)  # of another shape than the mask that it passes on
+    model = keras.Model(ids, keras.layers.Softmax(axis=1)(scores))
+    with pytest.raises(ValueError, match=r"its `call` raises .*Received: model=") as caught:
+        convert(model)
+    assert "in user code" not in str(caught.value)

@@ -27,6 +27,8 @@ Function = Any
 _HOW_TO_PASS = "Inputs are a tensor, a list or a dict, in the structure that `call` takes them."
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST_REASON = 500
+_OF_KERAS = "Exception encountered when calling"
+"""What Keras says of an error in the `call` of a layer; other errors of values are our own."""
 _SCOPE = re.compile(r"'(.*)' is not a valid (?:root )?scope name", re.DOTALL)
 Context = Callable[[Sequence[Array]], AbstractContextManager[None]]
 
@@ -91,17 +93,16 @@ class KerasSource(Source):
 
         try:
             return {"serving_default": serving_default.get_concrete_function()}
-        except ValueError as error:
-            found = _SCOPE.search(str(error))
-            if found is None:
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if (found := _SCOPE.search(str(error))) is not None:
+                raise invalid(
+                    "The model and its layers must have names of letters, digits and `_.-`: in its "
+                    "graphs TensorFlow allows no other, also not to predict.",
+                    "Make the model again with other names.",
+                    name=found[1],
+                ) from error
+            if isinstance(error, ValueError) and _OF_KERAS not in str(error):
                 raise
-            raise invalid(
-                "The model and its layers must have names of letters, digits and `_.-`: in its "
-                "graphs TensorFlow allows no other, also not to predict.",
-                "Make the model again with other names.",
-                name=found[1],
-            ) from error
-        except (AttributeError, LookupError, RuntimeError, TypeError) as error:
             reason = printable(_reason(error), _LONGEST_REASON)
             raise invalid(
                 "The model must accept the inputs that it is called with, but its `call` raises "
@@ -115,9 +116,7 @@ class KerasSource(Source):
 def _reason(error: Exception) -> str:
     """What an error says, without the lines in which Keras says where and with which arguments."""
     text = _COLORS.sub("", str(error))
-    said = text.partition("Exception encountered when calling")[2].partition("Arguments received")[
-        0
-    ]
+    said = text.partition(_OF_KERAS)[2].partition("Arguments received")[0]
     lines = [line.strip() for line in said.splitlines()[1:] if line.strip()]
     lines = lines or [line.strip() for line in text.splitlines() if line.strip()][-1:]
     return lines[0] if lines else repr(error)
