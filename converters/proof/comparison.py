@@ -50,6 +50,10 @@ class Outputs:
 
 _LARGEST_ERROR = 1e150
 """Of which the square is a float."""
+_NEARLY_ALL = 0.9
+"""Share of the rows of a group."""
+_FEW_ROWS = 0.02
+"""The same."""
 
 
 def _of_rows(values: np.ndarray) -> np.ndarray:
@@ -77,6 +81,7 @@ class FloatOutput:
     _loss: float = 0.0
     _error: float = 0.0
     _missing: float = 0.0
+    _several_edges: int = 0
 
     @property
     def _tolerance(self) -> float:
@@ -129,8 +134,16 @@ class FloatOutput:
         for values in outputs.at_edges(place):
             rows = np.minimum(rows, _of_rows(errors(found, values[self.name], unit)))
             if rows.max() <= self._tolerance:
-                break
-        return float(rows.max())
+                return float(rows.max())
+        # Where the file computes as the reference in nearly all rows, one or two may have several
+        # values halfway, each of which took its own step.
+        far = rows > self._tolerance
+        near = (_of_rows(gaps[place]) <= FLOAT_TOLERANCE).mean() >= _NEARLY_ALL
+        few = far.sum() <= max(1, _FEW_ROWS * len(rows)) and rows.max() <= 2 * self._tolerance
+        if not (self.in_integers and near and few):
+            return float(rows.max())
+        self._several_edges += int(far.sum())
+        return float(rows[~far].max(initial=0.0))
 
     def report(self, verification: Verification, label: str) -> None:
         """Adds what was found."""
@@ -154,6 +167,12 @@ class FloatOutput:
         elif self.in_integers:
             verification.measured(lost, self._loss, "on drawn inputs, not on samples as before")
         verification.measured(f"{label}: largest error against the model", self._error)
+        if self._several_edges:
+            verification.measured(
+                f"{label}: rows farther off, with several values halfway between two steps",
+                self._several_edges,
+                f"by at most {2 * self._tolerance:g}, where nine rows of ten are the file's own",
+            )
         if self._missing:
             verification.measured(f"{label}: share without a number", self._missing)
 

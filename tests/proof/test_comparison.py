@@ -50,3 +50,19 @@ def test_a_row_that_is_neither_fails(kind):
     mixed = VALUES[kind].copy()
     mixed[7, 1] += OTHER_WAY[kind]
     assert failed(kind, mixed)
+
+
+def spread_off(rows, by):
+    """The comparisons that fail where some of twenty rows are off by so many spreads."""
+    file = VALUES["f"].copy()
+    file[rows] += by * VALUES["f"].std(axis=0)
+    return failed("f", file)
+
+
+def test_of_nearly_all_rows_one_may_have_taken_steps_of_its_own():
+    assert not spread_off([7], 0.09)
+    assert spread_off([7], 0.15)  # farther than several steps explain
+    assert spread_off([7, 9], 0.09)  # two of twenty are more than one in fifty
+    most = VALUES["f"] + 0.01 * VALUES["f"].std(axis=0)  # not the file's own values elsewhere
+    most[7] += 0.06 * VALUES["f"].std(axis=0)
+    assert failed("f", most)
