@@ -23,6 +23,7 @@ from memcom_tf.layers import (
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops import selection
 from memcom_tf.optimizers import SGD, Adagrad, LazyAdam, move_rows
+from memcom_tf.optimizers.adaptation import with_adaptation
 from memcom_tf.training import AdaptTables, DistilledRanker, TrainingSettings, fine_tune, train
 from tests.test_seams import Reassigned
 
@@ -197,6 +198,18 @@ def test_who_trains_adapts(way):
             full = functional(FullEmbedding(ITEMS, WIDTH))
             fine_tune(functional(layer), ids, original=full, epochs=1, batch_size=8)
     assert steps[:2] == [8, 16]
+
+
+def test_callbacks_of_any_form_are_kept():
+    model = functional(Reassigned(ITEMS, WIDTH, num_rows=20))
+    own = keras.callbacks.Callback()
+    for given in (own, [own], (own,), keras.callbacks.CallbackList([own], add_history=False)):
+        found = with_adaptation(model, given)
+        assert [type(callback) for callback in found] == [AdaptTables, keras.callbacks.Callback]
+        assert found[1] is own
+    adapting = [AdaptTables(), own]
+    assert with_adaptation(model, adapting) == adapting
+    assert with_adaptation(functional(FullEmbedding(ITEMS, WIDTH)), own) == [own]
 
 
 def test_a_model_that_nobody_adapts_is_warned_of_once():

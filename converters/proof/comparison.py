@@ -35,7 +35,7 @@ class Outputs:
         at_edges: Of one of the references, from its place: the same where queries take a step
             beside their own, if they are nearly there.
         noise: What floats change by where their sources do in their last bit.
-        undefined: Rows in which the model compares what is no number; None where that matters not.
+        undefined: Rows in which the model compares what is no number; None where there is none.
     """
 
     group: str

@@ -73,6 +73,8 @@ def adapted_layers(model: Any) -> list[CompressedEmbedding]:
 
 def with_adaptation(model: Any, callbacks: Any = None) -> list[Any]:
     """Callbacks with `AdaptTables` among them, where an embedding of the model needs it."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = callbacks.callbacks
     found = list(callbacks) if isinstance(callbacks, Sequence) else [callbacks]
     found = [callback for callback in found if callback is not None]
     if any(isinstance(callback, AdaptTables) for callback in found) or not adapted_layers(model):
