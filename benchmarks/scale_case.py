@@ -120,7 +120,7 @@ def run_file(path: str, threads: int, calls: int) -> Result:
     start = time.perf_counter()
     file = CompressedModelFile(path, num_threads=threads)
     opened = time.perf_counter() - start
-    items = file.description["embeddings"][0]["input_dim"]
+    items = file.description.num_ids
     rng = np.random.default_rng(_SEED)
     ids = rng.integers(1, items, (_INPUTS, HISTORY_LENGTH), dtype=np.int32)
     milliseconds = {}

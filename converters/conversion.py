@@ -150,7 +150,7 @@ def convert(
         graph = write_graph(prepared)
         description = describe(prepared, graph)
         content = append_members(graph, description, prepared.vocabulary)
-        report = {**description, "file_bytes": len(content), "graph_bytes": len(graph)}
+        report = {**description.to_json(), "file_bytes": len(content), "graph_bytes": len(graph)}
         del graph  # which may be large
         advance("compressing, to know the bytes of a download", 0.2)
         report["compressed_bytes"] = compressed_bytes([content])

@@ -16,9 +16,10 @@ from memcom_tf.vocabulary import Dictionary, Vocabulary
 
 from .graph_check.check import check_graph
 from .graph_check.graph import Graph
+from .model_file.agreement import check_agreement
 from .model_file.archive import Archive, read_archive
 from .model_file.arrays import as_array
-from .model_file.description import check_agreement
+from .model_file.description import FileDescription, RankerDescription
 from .model_file.interpreters import GraphEndedError, InChild, InProcess, Interpreter
 from .model_file.row_splits import flat_inputs
 from .model_file.sizes import compressed_bytes, parts_of
@@ -53,19 +54,19 @@ class CompressedModelFile:
         self._interpreter: Interpreter = where(self.path, num_threads)
 
     @property
-    def description(self) -> dict[str, Any]:
+    def description(self) -> FileDescription:
         """What the converter wrote about the file."""
         return self.archive.description
 
     @cached_property
     def report(self) -> dict[str, Any]:
-        """The description with the sizes of the file, also compressed by zlib."""
+        """The description as JSON, with the sizes of the file, also compressed by zlib."""
         sizes = {
             "file_bytes": self.path.stat().st_size,
             "graph_bytes": self.archive.graph_bytes,
             "compressed_bytes": compressed_bytes(parts_of(self.path)),
         }
-        return {**self.description, **sizes}
+        return {**self.description.to_json(), **sizes}
 
     @cached_property
     def signatures(self) -> dict[str, dict[str, list[str]]]:
@@ -124,6 +125,21 @@ class CompressedModelFile:
     # A ranker.
 
     @property
+    def ranker(self) -> RankerDescription:
+        """The sizes of a ranker.
+
+        Raises:
+            ValueError: If the file holds another model.
+        """
+        if self.description.ranker is None:
+            raise invalid(
+                "The file must hold a ranker.",
+                "Convert a memcom_tf.models.NextItemRanker.",
+                kind=self.description.kind,
+            )
+        return self.description.ranker
+
+    @property
     def vocabulary(self) -> Vocabulary:
         """The vocabulary that gave the ids, read as a whole at first use.
 
@@ -167,10 +183,10 @@ class CompressedModelFile:
         Raises:
             ValueError: If the file holds no ranker, or an id is not in its catalogue.
         """
-        length = self._ranker("history_length")
+        length = self.ranker.history_length
         row = np.zeros((1, length), np.int32)
         recent = as_array("ids", ids, "int64", (-1,))
-        items = self.description["embeddings"][0]["input_dim"]
+        items = self.description.num_ids
         outside = recent[(recent < 0) | (recent >= items) | np.isin(recent, self.holes)]
         if len(outside):
             raise invalid(
@@ -186,12 +202,3 @@ class CompressedModelFile:
         """The best items after a history of ids: ids `[k]` and scores `[k]`."""
         output = self.run("rank", history=self.history_row(ids))
         return output["ids"], output["scores"]
-
-    def _ranker(self, key: str) -> int:
-        if self.description.get("kind") != "ranker":
-            raise invalid(
-                "The file must hold a ranker.",
-                "Convert a memcom_tf.models.NextItemRanker.",
-                kind=self.description.get("kind"),
-            )
-        return int(self.description[key])

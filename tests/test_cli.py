@@ -247,7 +247,7 @@ def test_own_layers_are_imported(folder, tmp_path, run_here):
     assert "--import" in message
     done = memcom(*own, "--import", "shop", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert CompressedModelFile(tmp_path / "own.tflite").description["kind"] == "model"
+    assert CompressedModelFile(tmp_path / "own.tflite").description.kind == "model"
     missing = run_here(*own, "--force", "--import", "nope", cwd=folder)
     assert missing.returncode == 2
     assert missing.stderr == f"{PREFIX} No module named 'nope'\n"
@@ -272,7 +272,7 @@ def test_an_existing_output_is_replaced_only_with_force(folder, tmp_path, run_he
     done = run_here(*words, "--force", *kinds, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     description = CompressedModelFile(out).description
-    assert (description["weights"], description["profile"]) == ("float16", "litert")
+    assert (description.weights, description.profile) == ("float16", "litert")
     assert "2.13.0 and later (profile litert)" in done.stdout.replace("\n", " ")
     assert "comparison" not in done.stdout
 

@@ -507,7 +507,7 @@ def test_any_zip_reader_lists_the_members(file):
 
 def test_items_are_looked_up_in_the_mapped_file(file):
     dictionary = file.dictionary
-    assert dictionary.fingerprint == file.description["vocabulary_fingerprint"]
+    assert dictionary.fingerprint == file.description.vocabulary_fingerprint
     for item in VOCABULARY:
         id_ = int(VOCABULARY.ids(item))
         assert (dictionary.id(item), dictionary.item(id_)) == (id_, item)
@@ -521,7 +521,7 @@ def test_a_vocabulary_that_makes_no_sense_is_refused_whatever_its_checksum(file,
     for content in (b"", b"junk", good[:-1], good + b"\0", b"X" + good[1:]):
         buffer = io.BytesIO(file.path.read_bytes()[: file.archive.graph_bytes])
         with zipfile.ZipFile(buffer, "a") as archive:
-            archive.writestr("memcom.json", json.dumps(file.description))
+            archive.writestr("memcom.json", json.dumps(file.description.to_json()))
             archive.writestr("vocabulary.bin", content)
         path.write_bytes(buffer.getvalue())
         with pytest.raises(ValueError, match=r"undamaged, its vocabulary too. Received: path="):
@@ -585,13 +585,13 @@ def zipped(conversion, compression=zipfile.ZIP_STORED, **description) -> bytes:
     return buffer.getvalue()
 
 
-def test_foreign_files_are_refused(conversion, tmp_path):
+def test_foreign_files_are_refused(conversion, file, tmp_path):
     path = tmp_path / "foreign.tflite"
     graph = conversion.content[: conversion.report["graph_bytes"]]
     foreign = [
         graph,
         zipped(conversion, format="another"),
-        append_members(b"not a flatbuffer", {}, None),
+        append_members(b"not a flatbuffer", file.description, None),
         b"",
         np.random.default_rng(0).bytes(5000),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -163,15 +165,19 @@ def test_a_file_without_a_level_at_zero_keeps_its_numbers():
     arguments = {"weights": "int4", "profile": "portable", "k": 0}
     arguments["inputs"] = tf.TensorSpec([None], tf.int32, name="ids")
     today = prepare(model, **arguments)
-    description = today.description()
-    (described,) = description["embeddings"][0]["tables"]
-    assert described["storage"] == str(today.tables[0].storage) == "int4_midtread_per_row"
-    described["storage"] = "int4_per_row"
-    before = prepare(model, **arguments, described=description)
+    description = today.description(min_runtime_version="2.8.0", scores_in_integers=False)
+
+    def stored_as(storage):
+        (embedding,) = description.embeddings
+        table = replace(embedding.tables[0], storage=storage)
+        return replace(description, embeddings=[replace(embedding, tables=[table])])
+
+    described = description.embeddings[0].tables[0].storage
+    assert described == str(today.tables[0].storage) == "int4_midtread_per_row"
+    before = prepare(model, **arguments, described=stored_as("int4_per_row"))
     assert str(before.tables[0].storage) == "int4_per_row"
     # A file cannot ask for other bits than it says at its head.
-    described["storage"] = "int2_per_row"
-    again = prepare(model, **arguments, described=description).tables[0]
+    again = prepare(model, **arguments, described=stored_as("int2_per_row")).tables[0]
     assert str(again.storage) == "int4_midtread_per_row"
 
 

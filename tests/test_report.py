@@ -22,7 +22,7 @@ from memcom_tf.converters import (
     write_html,
 )
 from memcom_tf.converters.inspection.display import show_report
-from memcom_tf.converters.model_file.description import check_description
+from memcom_tf.converters.model_file.description import FileDescription
 from memcom_tf.converters.quantization.quantization_error import row_errors
 from memcom_tf.converters.quantization.quantize import quantize_table
 from memcom_tf.models import NextItemRanker
@@ -170,10 +170,10 @@ def test_a_page_needs_nothing_else_and_runs_no_name(file, tmp_path):
 
 @pytest.mark.parametrize("wrong", [[0.1], "0.1", [0.1, 0.1, 0.1, 0.1, -1.0], [0.1] * 4 + [True]])
 def test_quantiles_that_are_none_are_refused(file, wrong):
-    description = CompressedModelFile(file).description
+    description = CompressedModelFile(file).description.to_json()
     description["embeddings"][0]["tables"][0]["error_quantiles"] = wrong
     with pytest.raises(ValueError, match="`error_quantiles` is not what it must be"):
-        check_description(description, file)
+        FileDescription.from_json(description, file)
 
 
 def of_vectors(values, **kwargs):
@@ -267,4 +267,4 @@ def test_the_command_line_prints_warnings(tmp_path, capsys):
 def test_warnings_of_a_foreign_file_must_be_printable(sentences, tmp_path):
     description = {**converted(FullEmbedding(40, 6)).report, "warnings": sentences}
     with pytest.raises(ValueError, match="`warnings` is not what it must be"):
-        check_description(description, tmp_path)
+        FileDescription.from_json(description, tmp_path)

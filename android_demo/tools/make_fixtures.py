@@ -13,7 +13,9 @@ import json
 import os
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -24,7 +26,8 @@ from memcom_tf import FullEmbedding, MEmComEmbedding, Vocabulary
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.converters.inspection.golden import golden, golden_path
-from memcom_tf.converters.model_file.archive import FORMAT_VERSION, append_members, read_archive
+from memcom_tf.converters.model_file import description as format_of_files
+from memcom_tf.converters.model_file.archive import append_members, read_archive
 from memcom_tf.models import NextItemRanker
 
 LEAVES = (
@@ -87,20 +90,21 @@ def main() -> None:
     (folder / "no_model.tflite").write_bytes(b"not a model at all" * 9)
     archive = read_archive(intact)
     graph, description = content[: archive.graph_bytes], archive.description
-    later = append_members(graph, {**description, "format_version": FORMAT_VERSION + 1}, vocabulary)
+    with mock.patch.object(format_of_files, "FORMAT_VERSION", format_of_files.FORMAT_VERSION + 1):
+        later = append_members(graph, description, vocabulary)
     (folder / "later_version.tflite").write_bytes(later)
     # A vocabulary that promises more than the tables hold.
     more = Vocabulary(range(1000))
-    promised = {
-        **description,
-        "vocabulary_fingerprint": more.fingerprint,
-        "embeddings": [{**description["embeddings"][0], "input_dim": more.input_dim}],
-    }
+    promised = replace(
+        description,
+        vocabulary_fingerprint=more.fingerprint,
+        embeddings=[replace(description.embeddings[0], input_dim=more.input_dim)],
+    )
     (folder / "too_many_items.tflite").write_bytes(append_members(graph, promised, more))
     # Its checksum is right: only the runtime can tell that this is no flatbuffer.
     nonsense = graph[:8] + bytes(255 - byte for byte in graph[8:])
     unreadable = append_members(nonsense, description, vocabulary)
-    assert zlib.crc32(nonsense) != description["graph_crc32"]
+    assert zlib.crc32(nonsense) != description.graph_crc32
     (folder / "unreadable_graph.tflite").write_bytes(unreadable)
 
 

@@ -9,6 +9,18 @@ const VOCABULARY = 'vocabulary.bin';
 const FORMAT = 'memcom_tf.model';
 const FORMAT_VERSION = 2;
 
+// What is read of a description, as `description.schema.json` of the converter specifies it.
+const isText = (value) => typeof value === 'string';
+const isCount = (value) => Number.isSafeInteger(value) && value > 0;
+export const FIELDS = {
+  kind: isText,
+  signatures: (value) => Array.isArray(value) && value.every(isText),
+  embeddings: Array.isArray,
+  vocabulary_fingerprint: (value) => value === null || isText(value),
+};
+export const RANKER_FIELDS = {history_length: (value) => isCount(value) && value <= 2 ** 20};
+export const EMBEDDING_FIELDS = {input_dim: isCount};
+
 /** What a person can do about a file that cannot be ranked with. */
 export class ModelFileError extends Error {}
 
@@ -50,12 +62,30 @@ function readMembers(bytes) {
   }
 }
 
-function readDescription(content) {
+/**
+ * Reads the description of a file.
+ *
+ * @param {Uint8Array} content the member of the archive
+ * @returns {object} its fields, of which those that are read here are what they must be
+ * @throws {ModelFileError} if one is not, or another program or version wrote it
+ */
+export function readDescription(content) {
   const description = parse(new TextDecoder().decode(content));
-  if (description.format !== FORMAT) throw foreign();
+  if (description?.format !== FORMAT) throw foreign();
   if (description.format_version > FORMAT_VERSION) throw later();
   if (description.format_version !== FORMAT_VERSION) throw damaged();
+  requireFields(description, FIELDS);
+  if (description.kind === 'ranker') {
+    requireFields(description, RANKER_FIELDS);
+    requireFields(description.embeddings[0], EMBEDDING_FIELDS);
+  }
   return description;
+}
+
+function requireFields(values, fields) {
+  for (const [name, fits] of Object.entries(fields)) {
+    if (!fits(values?.[name])) throw damaged();
+  }
 }
 
 function readVocabulary(content) {

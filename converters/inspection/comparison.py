@@ -190,11 +190,11 @@ def _latencies(
 def _same_ids(first: CompressedModelFile, second: CompressedModelFile) -> np.ndarray | None:
     """The second file's ids of the first one's items, `[input_dim]`; None where there are none."""
     descriptions = (first.description, second.description)
-    if any(description["kind"] != "ranker" for description in descriptions):
+    if any(description.ranker is None for description in descriptions):
         return None
     of_first, of_second = first.archive.vocabulary, second.archive.vocabulary
     if of_first is None or of_second is None:
-        sizes = {description["embeddings"][0]["input_dim"] for description in descriptions}
+        sizes = {description.num_ids for description in descriptions}
         return np.arange(sizes.pop()) if of_first is of_second and len(sizes) == 1 else None
     if of_first.first_id != of_second.first_id or set(of_first) != set(of_second):
         return None
@@ -202,7 +202,7 @@ def _same_ids(first: CompressedModelFile, second: CompressedModelFile) -> np.nda
 
 
 def _common_k(files: Sequence[CompressedModelFile]) -> int:
-    return min(int(file.description["k"]) for file in files)
+    return min(file.ranker.k for file in files)
 
 
 def _renumbered(examples: Examples, ids: np.ndarray) -> Examples:
@@ -221,9 +221,9 @@ def _renumbered(examples: Examples, ids: np.ndarray) -> Examples:
 def _agreement(files: Sequence[CompressedModelFile], ids: np.ndarray) -> Agreement:
     first, second = files
     k = _common_k(files)
-    length = min(int(file.description["history_length"]) for file in files)
+    length = min(file.ranker.history_length for file in files)
     rng = np.random.default_rng(1)
-    items = np.arange(first.description["reserved_ids"], len(ids))
+    items = np.arange(first.ranker.reserved_ids, len(ids))
     items = np.setdiff1d(items, first.holes)
     back = np.zeros(int(ids.max()) + 1, np.int64)
     back[ids] = np.arange(len(ids))

@@ -56,15 +56,8 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
         >>> [len(case["ids"]) for case in document["cases"]]
         [5, 5, 5, 5, 5, 5, 5, 5]
     """
-    description = file.description
-    if description.get("kind") != "ranker":
-        raise invalid(
-            "The file must hold a ranker.",
-            "Convert a memcom_tf.models.NextItemRanker.",
-            kind=description.get("kind"),
-        )
-    length = description["history_length"]
-    items = np.arange(description["reserved_ids"], description["embeddings"][0]["input_dim"])
+    length = file.ranker.history_length
+    items = np.arange(file.ranker.reserved_ids, file.description.num_ids)
     items = np.setdiff1d(items, file.holes)
     rng = np.random.default_rng(0)
 

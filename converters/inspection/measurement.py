@@ -136,7 +136,7 @@ def sample_inputs(file: CompressedModelFile, signature: str) -> dict[str, np.nda
     Sizes that are free are 1, and up to 100 for candidates; ragged ids are one row of one id.
     """
     rng = np.random.default_rng(0)
-    sizes = [embedding["input_dim"] for embedding in file.description["embeddings"]]
+    sizes = [embedding.input_dim for embedding in file.description.embeddings]
     ids = min(sizes, default=1)
     found = file.graph.signatures[signature]
     inputs = {}

@@ -12,21 +12,18 @@ import json
 import os
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from memcom_tf.errors import invalid
 from memcom_tf.vocabulary import Dictionary, Vocabulary, encode_dictionary
 
-from .description import check_description, parse_description
+from .description import FORMAT, FORMAT_VERSION, FileDescription, parse_description
 from .members import foreign, read_members
 
 DESCRIPTION = "memcom.json"
 VOCABULARY = "vocabulary.bin"
-FORMAT = "memcom_tf.model"
-FORMAT_VERSION = 2
 
 _IDENTIFIER = b"TFL3"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a file's bytes depend on its content alone
@@ -43,7 +40,7 @@ class Archive:
         graph_bytes: Size of the flatbuffer before the members.
     """
 
-    description: dict[str, Any]
+    description: FileDescription
     dictionary: Dictionary | None
     graph_bytes: int
 
@@ -58,7 +55,7 @@ class Archive:
 
 
 def append_members(
-    graph: bytes, description: dict[str, Any], vocabulary: Vocabulary | None
+    graph: bytes, description: FileDescription, vocabulary: Vocabulary | None
 ) -> bytes:
     """Appends the description, and the vocabulary where there is one, to a flatbuffer.
 
@@ -67,13 +64,8 @@ def append_members(
     Raises:
         ValueError: If the vocabulary has a text that is no Unicode text.
     """
-    described = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        **description,
-        "graph_crc32": zlib.crc32(graph),
-    }
-    members = {DESCRIPTION: json.dumps(described, indent=1).encode()}
+    described = replace(description, graph_crc32=zlib.crc32(graph))
+    members = {DESCRIPTION: json.dumps(described.to_json(), indent=1).encode()}
     if vocabulary is not None:
         members[VOCABULARY] = encode_dictionary(vocabulary)
     buffer = io.BytesIO(graph)
@@ -112,7 +104,7 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
         ("graph_crc32", _crc32(path, start)),
         ("vocabulary_fingerprint", fingerprint),
     ):
-        if description.get(name) != found:
+        if getattr(description, name) != found:
             raise invalid(
                 f"The file must be undamaged: its `{name}` differs.",
                 "Convert the model again, or copy the file again.",
@@ -139,7 +131,7 @@ def _crc32(path: Path, size: int) -> int:
     return checksum
 
 
-def _description(text: bytes, path: Path) -> dict[str, Any]:
+def _description(text: bytes, path: Path) -> FileDescription:
     description = parse_description(text)
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise foreign(path)
@@ -149,5 +141,4 @@ def _description(text: bytes, path: Path) -> dict[str, Any]:
             "Update memcom_tf, or convert the model again.",
             format_version=description.get("format_version"),
         )
-    check_description(description, path)
-    return description
+    return FileDescription.from_json(description, path)

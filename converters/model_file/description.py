@@ -1,71 +1,318 @@
-"""The description of a file: read from JSON that anyone may have written, and checked."""
+"""The description of a file: what the converter says of it, and what anyone may have written."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, Self, get_args
 
 from memcom_tf.errors import invalid
 
 from ..quantization.quantization_error import QUANTILES
-from ..quantization.weights import Profile
+from ..quantization.weights import Profile, Stored, Weights
+from .values import Count, ListOf, MapOf, Number, Text, Truth, Value
 
-if TYPE_CHECKING:
-    from memcom_tf.vocabulary import Dictionary
+FORMAT = "memcom_tf.model"
+FORMAT_VERSION = 2
 
-    from ..graph_check.graph import Graph, Tensor
-
-_LARGEST = 2**63
+_PROFILES = get_args(Profile)
 _LONGEST_HISTORY = 2**20
 """Ids that a ranker sees: a row of them is made for every call."""
-_Specs = Mapping[str, tuple[str, tuple[int, ...]]]
-"""Type and shape of tensors by name; -1 is a size that is not known."""
 
-# name: (type, smallest value of an integer, or None)
-_FIELDS: dict[str, tuple[type, int | None]] = {
-    "name": (str, None),
-    "kind": (str, None),
-    "min_runtime_version": (str, None),
-    "signatures": (list, None),
-    "vector_signatures": (list, None),
-    "embeddings": (list, None),
-    "scores_in_integers": (bool, None),
-    "parameters": (int, 0),
-    "parameter_bytes": (int, 0),
-    "uncompressed_parameters": (int, 0),
-}
-_RANKER_FIELDS: dict[str, tuple[type, int | None]] = {
-    "k": (int, 1),
-    "history_length": (int, 1),
-    "reserved_ids": (int, 1),
-}
-_EMBEDDING_FIELDS: dict[str, tuple[type, int | None]] = {
-    "name": (str, None),
-    "method": (str, None),
-    "tables": (list, None),
-    "input_dim": (int, 1),
-    "output_dim": (int, 1),
-    "bytes": (int, 0),
-}
-_TABLE_FIELDS: dict[str, tuple[type, int | None]] = {
-    "name": (str, None),
-    "storage": (str, None),
-    "rows": (int, 1),
-    "width": (int, 1),
-    "data_bytes": (int, 0),
-    "scale_bytes": (int, 0),
-    "float32_bytes": (int, 0),
-}
-# Files of earlier versions have none of these.
-_LATER_TABLE_FIELDS: dict[str, tuple[type, int | None]] = {
-    "bits": (int, 1),
-    "metadata_bytes": (int, 0),
-    "median_error": (float, 0),
-    "worst_error": (float, 0),
-    "operator": (str, None),
-}
+
+def _is(value: Value, **default: Any) -> Any:
+    """A field of a description, whose values are such."""
+    return field(metadata={"value": value}, **default)
+
+
+class Described:
+    """What the classes of a description have in common: JSON objects, of which others are left."""
+
+    @classmethod
+    def checked(cls, values: Any, path: Path, whole: str) -> dict[str, Any]:
+        """The fields of a JSON object, each as it must be.
+
+        Args:
+            values: The object, or what stands in its place.
+            path: The file that it is in.
+            whole: The name of the object.
+
+        Raises:
+            ValueError: If it is no object, or a field is missing or another than it must be.
+        """
+        if not isinstance(values, dict):
+            raise _wrong(whole, values, path)
+        found = {}
+        for name, of in _fields_of(cls).items():
+            if name not in values and _is_optional(of):
+                continue
+            if name not in values or not of.metadata["value"].fits(values[name]):
+                raise _wrong(name, values.get(name), path)
+            found[name] = values[name]
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object; what is not known is left out."""
+        found = {}
+        for name, of in _fields_of(type(self)).items():
+            value = getattr(self, name)
+            if value is not None or not _is_optional(of):
+                found[name] = list(value) if isinstance(value, tuple) else value
+        return found
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """The JSON Schema of the object."""
+        known = _fields_of(cls)
+        return {
+            "type": "object",
+            "properties": {name: of.metadata["value"].schema() for name, of in known.items()},
+            "required": [name for name, of in known.items() if not _is_optional(of)],
+        }
+
+
+@dataclass(frozen=True)
+class TableDescription(Described):
+    """A table of a file, as the file describes it.
+
+    Attributes:
+        name: Its name in its layer.
+        rows: Its rows.
+        width: Values of a row.
+        storage: How it is stored, as `memcom_tf.tables.Storage` writes it.
+        bits: Bits of a value.
+        operator: What reads its rows.
+        data_bytes: Bytes without scales.
+        scale_bytes: Bytes of scales that are a tensor of their own.
+        metadata_bytes: Bytes of all scales.
+        float32_bytes: Bytes that the table would take in float32.
+        median_error: Distance of the median row from what was trained, over the norm of that.
+        worst_error: That of the worst row.
+        error_quantiles: That of all rows, at the quantiles of `QUANTILES`.
+    """
+
+    name: str = _is(Text())
+    rows: int = _is(Count(1))
+    width: int = _is(Count(1))
+    storage: str = _is(Text())
+    # Files of earlier versions have none of what may be None.
+    bits: int | None = _is(Count(1), default=None)
+    operator: str | None = _is(Text(), default=None)
+    data_bytes: int = _is(Count(), kw_only=True)
+    scale_bytes: int = _is(Count(), kw_only=True)
+    metadata_bytes: int | None = _is(Count(), default=None)
+    float32_bytes: int = _is(Count(), kw_only=True)
+    median_error: float | None = _is(Number(), default=None)
+    worst_error: float | None = _is(Number(), default=None)
+    error_quantiles: Sequence[float] | None = _is(
+        ListOf(Number(), length=len(QUANTILES)), default=None
+    )
+
+
+@dataclass(frozen=True)
+class EmbeddingDescription(Described):
+    """A layer, or a matrix of another, as the file describes it.
+
+    Attributes:
+        name: Its name in the model.
+        method: Its class; of a matrix how it is read.
+        ships_as: The class whose tables are in the file; of a matrix how it is stored.
+        input_dim: Ids, or rows.
+        output_dim: Values of a vector.
+        parameters: Values of the tables that ship.
+        uncompressed_bytes: Bytes of a float32 table of a row an id.
+        bytes: Bytes of the tables that ship.
+        tables: They.
+        share_not_unique_trained: Share of ids whose trained vector another id has as well.
+        share_not_unique: That in the file. Both are None of a matrix, and of values of an id.
+    """
+
+    name: str = _is(Text())
+    method: str = _is(Text())
+    ships_as: str | None = _is(Text(), default=None)
+    input_dim: int = _is(Count(1), kw_only=True)
+    output_dim: int = _is(Count(1), kw_only=True)
+    parameters: int | None = _is(Count(), default=None)
+    uncompressed_bytes: int | None = _is(Count(), default=None)
+    bytes: int = _is(Count(), kw_only=True)
+    tables: Sequence[TableDescription] = _is(ListOf(), kw_only=True)
+    share_not_unique_trained: float | None = _is(Number(least=None, whole=True), default=None)
+    share_not_unique: float | None = _is(Number(least=None, whole=True), default=None)
+
+    @classmethod
+    def from_json(cls, values: Any, path: Path) -> Self:
+        """Reads one, as `FileDescription.from_json` does."""
+        found = cls.checked(values, path, "embeddings")
+        if ("share_not_unique" in found) != ("share_not_unique_trained" in found):
+            raise _wrong("share_not_unique", found.get("share_not_unique"), path)
+        tables = [
+            TableDescription(**TableDescription.checked(table, path, "tables"))
+            for table in found["tables"]
+        ]
+        return cls(**{**found, "tables": tables})
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object."""
+        return {**super().to_json(), "tables": [table.to_json() for table in self.tables]}
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """The JSON Schema of the object."""
+        return _with_items(super().schema(), tables=TableDescription)
+
+
+@dataclass(frozen=True)
+class RankerDescription(Described):
+    """What a ranker's file says beside that of another model.
+
+    Attributes:
+        k: Length of the list of `rank`.
+        history_length: Ids that the model sees.
+        reserved_ids: Ids before that of the first item.
+    """
+
+    k: int = _is(Count(1))
+    history_length: int = _is(Count(1, most=_LONGEST_HISTORY))
+    reserved_ids: int = _is(Count(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileDescription(Described):
+    """What a file says of itself, and what apps read of it.
+
+    Attributes:
+        producer: Version of this package that wrote it.
+        converter: Version of what wrote its graph.
+        name: Name of the model.
+        kind: "ranker", with the signatures `rank`, `score` and `embed`, or "model".
+        signatures: Names of its functions.
+        vector_signatures: Those that give the vectors of ids.
+        weights: How tables are stored, as `convert` takes it.
+        profile: Runtimes that read it, as `convert` takes it.
+        parameters: Values of the trained model.
+        parameter_bytes: Bytes of these.
+        uncompressed_parameters: Values of the model with a row an id in each embedding.
+        embeddings: Its tables by layer; the first of a ranker's is that of the history.
+        left_as_floats: Larger matrices that stay floats, and why, by name.
+        inputs: On which inputs was decided what is multiplied in floats: "drawn" or "samples".
+        multiplied_in_floats: Tables in integers that are multiplied in floats, and why, by name.
+        warnings: What quantization loses that nobody would want to lose, in sentences.
+        vocabulary_fingerprint: That of the vocabulary in the file; None where there is none.
+        ranker: What a ranker's file says beside; None of another.
+        min_runtime_version: The oldest TensorFlow Lite that runs it.
+        scores_in_integers: Whether products of vectors are of integers.
+        graph_crc32: Checksum of the graph; None before there is one.
+
+    Example:
+        >>> from pathlib import Path
+        >>> try:
+        ...     FileDescription.from_json({"kind": "ranker"}, Path("tea.tflite"))
+        ... except ValueError as error:
+        ...     print(str(error).partition(" Received")[0])
+        The file must be undamaged: its description's `name` is not what it must be.
+    """
+
+    # Files of earlier versions have none of what may be None.
+    producer: str | None = _is(Text(), default=None)
+    converter: str | None = _is(Text(), default=None)
+    name: str = _is(Text())
+    kind: str = _is(Text())
+    signatures: Sequence[str] = _is(ListOf(Text()))
+    vector_signatures: Sequence[str] = _is(ListOf(Text()))
+    weights: Weights = _is(MapOf(Text(), or_one=True))  # noqa: RUF009, a field
+    profile: Profile = _is(Text(choices=_PROFILES), default="portable")  # noqa: RUF009
+    parameters: int = _is(Count())
+    parameter_bytes: int = _is(Count())
+    uncompressed_parameters: int = _is(Count())
+    embeddings: Sequence[EmbeddingDescription] = _is(ListOf())
+    left_as_floats: Mapping[str, str] | None = _is(MapOf(Text()), default=None)
+    inputs: str = _is(Text(), default="drawn")
+    multiplied_in_floats: Mapping[str, str] | None = _is(MapOf(Text()), default=None)
+    warnings: Sequence[str] | None = _is(ListOf(Text(printable=True)), default=None)
+    vocabulary_fingerprint: str | None = _is(Text(or_none=True))
+    ranker: RankerDescription | None = None
+    min_runtime_version: str = _is(Text())
+    scores_in_integers: bool = _is(Truth())
+    graph_crc32: int | None = _is(Count(), default=None)
+
+    @classmethod
+    def from_json(cls, values: Any, path: Path) -> Self:
+        """Reads a description of which this package knows nothing.
+
+        Args:
+            values: The parsed JSON. Fields that this version does not know are left out.
+            path: The file that it is in, for messages.
+
+        Raises:
+            ValueError: If a field is missing, of another type or out of range. Texts may be any:
+                who shows one makes it `printable`.
+        """
+        found = cls.checked(values, path, "description")
+        embeddings = [EmbeddingDescription.from_json(of, path) for of in found["embeddings"]]
+        ranker = None
+        if found["kind"] == "ranker":
+            if not embeddings:
+                raise _wrong("embeddings", [], path)
+            ranker = RankerDescription(**RankerDescription.checked(values, path, "description"))
+        return cls(**{**found, "embeddings": embeddings, "ranker": ranker})
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object."""
+        found = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            **super().to_json(),
+            "embeddings": [embedding.to_json() for embedding in self.embeddings],
+        }
+        if self.ranker is None:
+            return found
+        # Where files have had them.
+        last = {name: found.pop(name) for name in _LAST if name in found}
+        return {**found, **self.ranker.to_json(), **last}
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """The JSON Schema of the object, which the readers of apps are tested against."""
+        found = _with_items(super().schema(), embeddings=EmbeddingDescription)
+        found["properties"] = {
+            "format": {"const": FORMAT},
+            "format_version": {"const": FORMAT_VERSION},
+            **found["properties"],
+        }
+        found["required"] = ["format", "format_version", *found["required"]]
+        is_ranker = {"properties": {"kind": {"const": "ranker"}}}
+        return {**found, "if": is_ranker, "then": RankerDescription.schema()}
+
+    @property
+    def num_ids(self) -> int:
+        """Ids of a ranker's catalogue, the reserved ones among them."""
+        return self.embeddings[0].input_dim
+
+    def stored(self, names: Sequence[str]) -> dict[str, Stored]:
+        """What the file decided about the tables of its model.
+
+        Args:
+            names: The tables of the model in their order. Layers of a model that was built again
+                may have other names than they had.
+
+        Returns:
+            By the names of the model; nothing of a file that has fewer tables.
+        """
+        reasons = self.multiplied_in_floats or {}
+        tables = [
+            ("/".join(filter(None, (embedding.name, table.name))), table.storage)
+            for embedding in self.embeddings
+            for table in embedding.tables
+        ]
+        return {
+            ours: Stored(storage, reasons.get(theirs, ""))
+            for ours, (theirs, storage) in zip(names, tables, strict=False)
+        }
+
+
+_LAST = ("min_runtime_version", "scores_in_integers", "graph_crc32")
 
 
 def parse_description(text: bytes) -> Any:
@@ -77,121 +324,20 @@ def parse_description(text: bytes) -> Any:
         return None
 
 
-def check_description(description: dict[str, Any], path: Path) -> None:
-    """Requires the fields that this package reads, each of its type; others are left alone.
-
-    Raises:
-        ValueError: If one is missing or of another type, or out of range. Texts may be any: who
-            shows one makes it `printable`.
-    """
-    _check_fields(description, _FIELDS, path)
-    for names in ("signatures", "vector_signatures"):
-        if not all(isinstance(name, str) for name in description[names]):
-            raise _wrong(names, description[names], path)
-    if description["kind"] == "ranker" and not description["embeddings"]:
-        raise _wrong("embeddings", [], path)
-    weights = description.get("weights")
-    kinds = list(weights.values()) if isinstance(weights, dict) else [weights]
-    if not all(isinstance(kind, str) for kind in kinds):
-        raise _wrong("weights", weights, path)
-    # Files of earlier versions have no profile.
-    if description.get("profile", "portable") not in get_args(Profile):
-        raise _wrong("profile", description["profile"], path)
-    # Nor warnings.
-    sentences = description.get("warnings", [])
-    if not isinstance(sentences, list) or not all(
-        isinstance(sentence, str) and sentence.isprintable() for sentence in sentences
-    ):
-        raise _wrong("warnings", sentences, path)
-    for embedding in description["embeddings"]:
-        _check_fields(embedding, _EMBEDDING_FIELDS, path)
-        for share in ("share_not_unique", "share_not_unique_trained"):
-            value = embedding.get(share, 0.0)
-            both = ("share_not_unique" in embedding) == ("share_not_unique_trained" in embedding)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not both:
-                raise _wrong(share, value, path)
-        for table in embedding["tables"]:
-            _check_fields(table, _TABLE_FIELDS, path)
-            later = {name: of for name, of in _LATER_TABLE_FIELDS.items() if name in table}
-            _check_fields(table, later, path)
-            _check_quantiles(table.get("error_quantiles", [0.0] * len(QUANTILES)), path)
-    if description["kind"] == "ranker":
-        _check_fields(description, _RANKER_FIELDS, path)
-        if description["history_length"] > _LONGEST_HISTORY:
-            raise _wrong("history_length", description["history_length"], path)
+def _fields_of(cls: type) -> dict[str, Field[Any]]:
+    """The fields that are values of the JSON object."""
+    return {of.name: of for of in fields(cls) if "value" in of.metadata}
 
 
-def check_agreement(
-    description: dict[str, Any], dictionary: Dictionary | None, graph: Graph, path: Path
-) -> None:
-    """Requires that description, vocabulary and graph are of one model.
-
-    Raises:
-        ValueError: If the graph has other signatures than the description says, or those that
-            give vectors or rank have other inputs and outputs, or the vocabulary another size.
-    """
-    if set(description["signatures"]) != set(graph.signatures):
-        raise _disagree("signatures", sorted(graph.signatures)[:10], path)
-    vectors = description["vector_signatures"]
-    for name in vectors:
-        _require(graph, name, {"ids": ("int32", (-1,))}, {"vectors": ("float32", (-1, -1))}, path)
-    if description["kind"] != "ranker":
-        return
-    if "embed" not in vectors:
-        raise _disagree("signatures", sorted(graph.signatures)[:10], path)
-    items = description["embeddings"][0]["input_dim"]
-    k, length = description["k"], description["history_length"]
-    if k + description["reserved_ids"] > items:
-        raise _disagree("k", k, path)
-    if dictionary is not None:
-        sizes = (dictionary.input_dim, dictionary.first_id)
-        if sizes != (items, description["reserved_ids"]):
-            raise _disagree("vocabulary", sizes, path)
-    history = {"history": ("int32", (1, length))}
-    candidates = {"candidates": ("int32", (-1,))}
-    ranked = {"ids": ("int32", (k,)), "scores": ("float32", (k,))}
-    _require(graph, "rank", history, ranked, path)
-    _require(graph, "score", {**history, **candidates}, {"scores": ("float32", (-1,))}, path)
+def _is_optional(of: Field[Any]) -> bool:
+    return of.default is not MISSING
 
 
-def _require(graph: Graph, signature: str, inputs: _Specs, outputs: _Specs, path: Path) -> None:
-    found = graph.signatures.get(signature)
-    if found is None or set(found.inputs) != set(inputs) or set(found.outputs) != set(outputs):
-        names = found and (sorted(found.inputs), sorted(found.outputs))
-        raise _disagree(f"tensors of {signature}", names, path)
-    for places, specs in ((found.inputs, inputs), (found.outputs, outputs)):
-        for name, (dtype, shape) in specs.items():
-            tensor = graph.subgraphs[found.subgraph].tensors[places[name]]
-            if tensor.dtype != dtype or not _fits(tensor, shape):
-                raise _disagree(f"{signature}: {name}", (tensor.dtype, tensor.shape), path)
-
-
-def _fits(tensor: Tensor, shape: tuple[int, ...]) -> bool:
-    """Whether a shape is the wanted one, where both know it."""
-    return len(tensor.shape) == len(shape) and all(
-        found == wanted or -1 in (found, wanted)
-        for found, wanted in zip(tensor.shape, shape, strict=True)
-    )
-
-
-def _check_quantiles(values: Any, path: Path) -> None:
-    if not isinstance(values, list) or len(values) != len(QUANTILES):
-        raise _wrong("error_quantiles", values, path)
-    for value in values:
-        _check_fields({"error_quantiles": value}, {"error_quantiles": (float, 0)}, path)
-
-
-def _check_fields(values: Any, fields: dict[str, tuple[type, int | None]], path: Path) -> None:
-    if not isinstance(values, dict):
-        raise _wrong("embeddings", values, path)
-    for name, (kind, smallest) in fields.items():
-        value = values.get(name)
-        # True is an int to Python.
-        fits = type(value) is kind
-        if fits and smallest is not None:
-            fits = smallest <= value < _LARGEST  # type: ignore[operator]
-        if not fits:
-            raise _wrong(name, value, path)
+def _with_items(schema: dict[str, Any], **items: type[Described]) -> dict[str, Any]:
+    """A schema, with those of the elements of its lists."""
+    for name, of in items.items():
+        schema["properties"][name] = {"type": "array", "items": of.schema()}
+    return schema
 
 
 def _refuse(constant: str) -> None:
@@ -202,20 +348,11 @@ def _wrong(name: str, value: object, path: Path) -> ValueError:
     return invalid(
         f"The file must be undamaged: its description's `{name}` is not what it must be.",
         "Convert the model again, or copy the file again.",
-        **{name: _short(value)},
+        **{name: short(value)},
         path=str(path),
     )
 
 
-def _disagree(name: str, found: object, path: Path) -> ValueError:
-    return invalid(
-        f"The file's graph, vocabulary and description must be of one model: {name} differ.",
-        "Convert the model again, or copy the file again.",
-        found=_short(found),
-        path=str(path),
-    )
-
-
-def _short(value: object) -> object:
+def short(value: object) -> object:
     """A value as it may stand in a message."""
     return value if isinstance(value, (int, float, type(None))) else repr(value)[:80]

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from memcom_tf.tasks import Task
 
 from ..inputs import Samples
+from ..model_file.description import FileDescription, RankerDescription
 from ..quantization.fold import ShippedEmbedding
 from ..quantization.weights import Profile, Weights
 from ..sources.names import file_names
@@ -42,7 +43,7 @@ class Parts:
     shipped: Sequence[ShippedEmbedding]
     k: int
     samples: Samples = None
-    described: Mapping[str, Any] | None = None
+    described: FileDescription | None = None
     task: Task = field(default_factory=Task)
 
     @property
@@ -79,9 +80,9 @@ class Form(ABC):
         return {}
 
     @property
-    def fields(self) -> dict[str, Any]:
-        """What the description of such a file has beside that of others."""
-        return {}
+    def ranker(self) -> RankerDescription | None:
+        """What the description of a ranker's file has beside; None of others."""
+        return None
 
     @abstractmethod
     def signatures(self) -> Signatures:
@@ -98,14 +99,14 @@ class RankerForm(Form):
     kind = "ranker"
 
     @property
-    def fields(self) -> dict[str, Any]:
+    def ranker(self) -> RankerDescription:
         """The sizes that an app needs to know."""
         vocabulary = self.parts.vocabulary
-        return {
-            "k": self.parts.k,
-            "history_length": self.parts.model.history_length,
-            "reserved_ids": 1 if vocabulary is None else vocabulary.first_id,
-        }
+        return RankerDescription(
+            k=self.parts.k,
+            history_length=self.parts.model.history_length,
+            reserved_ids=1 if vocabulary is None else vocabulary.first_id,
+        )
 
     def signatures(self) -> Signatures:
         """`rank`, `score` and those of vectors."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,10 +18,11 @@ from memcom_tf.tasks import Task, task_of
 from memcom_tf.text import printable
 
 from ..inputs import Samples
+from ..model_file.description import EmbeddingDescription, FileDescription
 from ..quantization.fold import names_of, ship
 from ..quantization.quantization_error import QuantizationWarning
 from ..quantization.quantize import QuantizedTable
-from ..quantization.weights import Profile, Weights, check_profile, check_weights, stored_in
+from ..quantization.weights import Profile, Weights, check_profile, check_weights
 from ..sources.saved_model import SavedModelSource
 from ..sources.source import KerasSource, Source
 from ..tracing.signatures import Signatures
@@ -57,7 +58,7 @@ class Prepared(Parts):
         return [*found, *(matrix.table for matrix in self.form.matrices)]
 
     @cached_property
-    def _described(self) -> list[dict[str, Any]]:
+    def embeddings(self) -> list[EmbeddingDescription]:
         """Reports on the tables, which take seconds of large ones."""
         return [
             *map(describe_embedding, self.shipped),
@@ -73,33 +74,39 @@ class Prepared(Parts):
             warnings.warn(sentence, QuantizationWarning, stacklevel=4)
         return found
 
-    def description(self) -> dict[str, Any]:
-        """What is known of the file before it is written."""
-        described = self._described
+    def description(self, *, min_runtime_version: str, scores_in_integers: bool) -> FileDescription:
+        """What the file says of itself.
+
+        Args:
+            min_runtime_version: What the graph that was written needs.
+            scores_in_integers: How it multiplies.
+        """
         compressed = sum(embedding.trained.num_parameters for embedding in self.shipped)
         dense = sum(layer.input_dim * layer.output_dim for layer in (e.layer for e in self.shipped))
         own_bytes = sum(embedding.trained.parameter_bytes for embedding in self.shipped)
-        left = dict(self.form.left_as_floats)
         parameters = self.source.parameters
-        return {
-            **versions(),
-            "name": self.source.name,
-            "kind": self.form.kind,
-            "signatures": list(self.signatures),
-            "vector_signatures": [name for name in self.form.vector_signatures() if name],
-            "weights": self.weights if isinstance(self.weights, str) else dict(self.weights),
-            "profile": self.profile,
-            "parameters": parameters,
-            "parameter_bytes": 4 * (parameters - compressed) + own_bytes,
-            "uncompressed_parameters": parameters - compressed + dense,
-            "embeddings": described,
-            "left_as_floats": left,
-            "inputs": "drawn" if self.samples is None else "samples",
-            "multiplied_in_floats": dict(self.form.multiplied_in_floats),
-            "warnings": self.losses,
-            "vocabulary_fingerprint": self.vocabulary and self.vocabulary.fingerprint,
-            **self.form.fields,
-        }
+        return FileDescription(
+            producer=versions()["producer"],
+            converter=versions()["converter"],
+            name=self.source.name,
+            kind=self.form.kind,
+            signatures=list(self.signatures),
+            vector_signatures=[name for name in self.form.vector_signatures() if name],
+            weights=self.weights if isinstance(self.weights, str) else dict(self.weights),
+            profile=self.profile,
+            parameters=parameters,
+            parameter_bytes=4 * (parameters - compressed) + own_bytes,
+            uncompressed_parameters=parameters - compressed + dense,
+            embeddings=self.embeddings,
+            left_as_floats=dict(self.form.left_as_floats),
+            inputs="drawn" if self.samples is None else "samples",
+            multiplied_in_floats=dict(self.form.multiplied_in_floats),
+            warnings=self.losses,
+            vocabulary_fingerprint=self.vocabulary and self.vocabulary.fingerprint,
+            ranker=self.form.ranker,
+            min_runtime_version=min_runtime_version,
+            scores_in_integers=scores_in_integers,
+        )
 
 
 def versions() -> dict[str, str]:
@@ -120,7 +127,7 @@ def prepare(
     samples: Samples = None,
     signatures: Sequence[str] | None = None,
     allow_unsafe_deserialization: bool = False,
-    described: Mapping[str, Any] | None = None,
+    described: FileDescription | None = None,
     task: Task | None = None,
 ) -> Prepared:
     """Checks a model, and folds and quantizes its tables; arguments are those of `convert`.
@@ -143,7 +150,7 @@ def prepare(
             )
         embeddings = _checked(model)
         names = [name for embedding in embeddings for name in names_of(embedding)]
-        in_file = {} if described is None else stored_in(described, names)
+        in_file = {} if described is None else described.stored(names)
         shipped = [ship(embedding, weights, profile, in_file) for embedding in embeddings]
         source = KerasSource(model, inputs)
         prepared = Prepared(model, source, weights, profile, shipped, k, samples, described, task)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from memcom_tf.ops.numpy_ops import NumpyOps
 
+from ..model_file.description import EmbeddingDescription, TableDescription
 from ..quantization.fold import ShippedEmbedding
 from ..quantization.quantization_error import RowErrors
 from ..quantization.quantize import QuantizedTable
@@ -17,53 +19,50 @@ _NUMPY = NumpyOps()
 _ROWS_AT_A_TIME = 2**16
 
 
-def describe_embedding(shipped: ShippedEmbedding) -> dict[str, Any]:
+def describe_embedding(shipped: ShippedEmbedding) -> EmbeddingDescription:
     """The report on one embedding, for the file's description.
 
     Args:
         shipped: The folded and quantized embedding.
 
     Returns:
-        Name, method, sizes, and tables with their bits, bytes (scales are the metadata) and
-        errors relative to the norm of a row: of the median row, of the worst, and quantiles of
-        all where there are errors. And two shares
-        of ids whose vector another id has as well: in the trained float32 tables, and in the file.
+        Name, method, sizes, tables, and the shares of ids whose vector another id has as well.
     """
     layer = shipped.layer
     tables = [
         _describe_table(table, shipped.errors.get(name)) for name, table in shipped.tables.items()
     ]
-    return {
-        "name": shipped.trained.name,
-        "method": type(shipped.trained).__name__,
-        "ships_as": type(layer).__name__,
-        "input_dim": layer.input_dim,
-        "output_dim": layer.output_dim,
-        "parameters": layer.num_parameters,
-        "uncompressed_bytes": 4 * layer.input_dim * layer.output_dim,
-        "bytes": sum(table["data_bytes"] + table["scale_bytes"] for table in tables),
-        "tables": tables,
+    return EmbeddingDescription(
+        name=shipped.trained.name,
+        method=type(shipped.trained).__name__,
+        ships_as=type(layer).__name__,
+        input_dim=layer.input_dim,
+        output_dim=layer.output_dim,
+        parameters=layer.num_parameters,
+        uncompressed_bytes=4 * layer.input_dim * layer.output_dim,
+        bytes=sum(table.data_bytes + table.scale_bytes for table in tables),
+        tables=tables,
         **_uniqueness(shipped),
-    }
+    )
 
 
-def describe_matrix(shipped: ShippedMatrix) -> dict[str, Any]:
+def describe_matrix(shipped: ShippedMatrix) -> EmbeddingDescription:
     """The report on a table, or a kernel, that no layer of `memcom_tf.layers` holds."""
     matrix, table = shipped.matrix, shipped.table
     name, _, variable = table.name.rpartition("/")
-    described = {**_describe_table(table, shipped.errors), "name": variable}
+    described = replace(_describe_table(table, shipped.errors), name=variable)
     uses = {"lookup": matrix.is_looked_up, "product": matrix.is_multiplied}
-    return {
-        "name": name,
-        "method": " and ".join(use for use, is_so in uses.items() if is_so),
-        "ships_as": "int8" if table.data.dtype == np.int8 else str(table.storage).partition("_")[0],
-        "input_dim": table.rows,
-        "output_dim": table.width,
-        "parameters": table.rows * table.width,
-        "uncompressed_bytes": 4 * table.rows * table.width,
-        "bytes": described["data_bytes"] + described["scale_bytes"],
-        "tables": [described],
-    }
+    return EmbeddingDescription(
+        name=name,
+        method=" and ".join(use for use, is_so in uses.items() if is_so),
+        ships_as="int8" if table.data.dtype == np.int8 else str(table.storage).partition("_")[0],
+        input_dim=table.rows,
+        output_dim=table.width,
+        parameters=table.rows * table.width,
+        uncompressed_bytes=4 * table.rows * table.width,
+        bytes=described.data_bytes + described.scale_bytes,
+        tables=[described],
+    )
 
 
 def _uniqueness(shipped: ShippedEmbedding) -> dict[str, float]:
@@ -76,26 +75,25 @@ def _uniqueness(shipped: ShippedEmbedding) -> dict[str, float]:
     }
 
 
-def _describe_table(table: QuantizedTable, errors: RowErrors | None) -> dict[str, Any]:
+def _describe_table(table: QuantizedTable, errors: RowErrors | None) -> TableDescription:
     rows, width = table.rows, table.width
-    return {
-        "name": table.name,
-        "rows": rows,
-        "width": width,
-        "storage": str(table.storage),
-        "bits": table.bits,
-        "operator": "EMBEDDING_LOOKUP" if table.is_embedding_lookup else "GATHER",
-        "data_bytes": table.data_bytes,
-        "scale_bytes": table.scale_bytes,
+    has_scales = errors is not None and not table.holds_floats
+    return TableDescription(
+        name=table.name,
+        rows=rows,
+        width=width,
+        storage=str(table.storage),
+        bits=table.bits,
+        operator="EMBEDDING_LOOKUP" if table.is_embedding_lookup else "GATHER",
+        data_bytes=table.data_bytes,
+        scale_bytes=table.scale_bytes,
         # A single scale is a constant of the graph.
-        "metadata_bytes": 0
-        if errors is None or table.holds_floats
-        else table.scale_bytes or table.scale.nbytes,
-        "float32_bytes": 4 * rows * width,
-        "median_error": 0.0 if errors is None else errors.median,
-        "worst_error": 0.0 if errors is None else errors.worst,
-        **({} if errors is None else {"error_quantiles": list(errors.quantiles)}),
-    }
+        metadata_bytes=(table.scale_bytes or table.scale.nbytes) if has_scales else 0,
+        float32_bytes=4 * rows * width,
+        median_error=0.0 if errors is None else errors.median,
+        worst_error=0.0 if errors is None else errors.worst,
+        error_quantiles=None if errors is None else list(errors.quantiles),
+    )
 
 
 def share_not_unique(layer: Any, tables: dict[str, np.ndarray]) -> float:

@@ -15,10 +15,11 @@ from memcom_tf.ops.interface import Array
 from memcom_tf.tables import FLOAT32, INT16_PER_TABLE, Storage, Table
 
 from ..inputs import Group, ModelFunction, Samples, draw, samples_of
+from ..model_file.description import FileDescription
 from ..quantization.fold import ShippedEmbedding
 from ..quantization.quantization_error import RowErrors, losses, row_errors
 from ..quantization.quantize import QuantizedTable, looked_up, quantize_table
-from ..quantization.weights import Profile, Stored, Weights, kind_of, storage_of, stored_in
+from ..quantization.weights import Profile, Stored, Weights, kind_of, storage_of
 from ..sources.source import Function, Source
 from ..tracing.frozen import FrozenFunction, Key, Matrix
 from ..tracing.graph_def import node_of
@@ -77,10 +78,10 @@ class TrainedModel:
         weights: Weights,
         profile: Profile = "portable",
         samples: Samples = None,
-        described: Mapping[str, Any] | None = None,
+        described: FileDescription | None = None,
     ) -> None:
         self.source, self.shipped, self._samples = source, shipped, samples
-        decided_on = "drawn" if described is None else described.get("inputs", "drawn")
+        decided_on = "drawn" if described is None else described.inputs
         self.fits_inputs = samples is not None or decided_on == "drawn"
         """Whether it was decided on such inputs as there are what is multiplied in 8 bits."""
         self._groups: dict[str, list[Group]] = {}
@@ -90,7 +91,7 @@ class TrainedModel:
         in_file: dict[str, Stored] = {}
         if described is not None:
             names = [name for embedding in shipped for name in embedding.names]
-            in_file = stored_in(described, [*names, *(table.name for _, table in stored)])
+            in_file = described.stored([*names, *(table.name for _, table in stored)])
         self.matrices = [_shipped(*one, profile, in_file) for one in stored]
         self.in_floats: dict[str, str] = {}
         """Why tables are multiplied in floats, by name."""

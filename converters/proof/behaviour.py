@@ -36,7 +36,7 @@ class _Signature:
         self._graph = functions.graph(signature)
         self._taken = file.signatures[signature]["inputs"]
         self._names = sorted(file.signatures[signature]["outputs"])
-        self._in_integers = bool(file.description["scores_in_integers"])
+        self._in_integers = file.description.scores_in_integers
         self._outputs: dict[str, FloatOutput | IntegerOutput] = {}
         self._refused: dict[str, str] = {}
 

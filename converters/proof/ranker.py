@@ -43,7 +43,7 @@ def verify_ranker(
             "Take them from a split: `split.test`.",
             examples=type(examples).__name__,
         )
-    k, reserved = file.description["k"], file.description["reserved_ids"]
+    k, reserved = file.ranker.k, file.ranker.reserved_ids
     histories = _histories(model, examples, samples)
     original = np.array(model.predict_on_batch(histories), np.float64)
     with dequantized_tables(shipped, ReferenceOps()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from memcom_tf.tables import FLOAT32
 
+from ..model_file.description import FileDescription
 from ..preparation.prepared import Prepared, versions
 from ..quantization.fold import values_in_use
 from ..quantization.quantize import QuantizedTable
@@ -94,7 +94,7 @@ def verify_graph(
     prepared: Prepared,
     expected: bytes,
     found: memoryview,
-    described: Mapping[str, Any],
+    described: FileDescription,
 ) -> None:
     """Requires that a graph is the one that converting its model writes.
 
@@ -104,7 +104,7 @@ def verify_graph(
     try:
         differences = compare_graphs(expected, found, lambda: _names(prepared))
     except OtherGraphError as error:
-        written = {key: described.get(key) for key in versions()}
+        written = _versions_of(described)
         if written == versions():
             verification.bounded("graph that converting the model does not write", 1, 0, str(error))
             return
@@ -125,18 +125,21 @@ def verify_graph(
 
 
 def verify_description(
-    verification: Verification, prepared: Prepared, expected: bytes, described: Mapping[str, Any]
+    verification: Verification, prepared: Prepared, expected: bytes, described: FileDescription
 ) -> None:
     """Requires that a file says of itself what converting its model does, of the same versions."""
-    if any(described.get(key) != value for key, value in versions().items()):
+    if _versions_of(described) != versions():
         return
-    # As it is read from JSON, where tuples are lists.
-    ours = _nameless(json.loads(json.dumps(describe(prepared, expected))))
-    theirs = _nameless(described)
+    ours = _nameless(describe(prepared, expected).to_json())
+    theirs = _nameless(described.to_json())
     differ = [key for key, value in ours.items() if not _same(value, theirs.get(key))]
     verification.bounded(
         "entries of the description that differ", len(differ), 0, ", ".join(differ)
     )
+
+
+def _versions_of(described: FileDescription) -> dict[str, Any]:
+    return {key: getattr(described, key) for key in versions()}
 
 
 def _nameless(description: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,13 +63,12 @@ def verify(
     described = file.description
     prepared = prepare(
         model,
-        weights=described["weights"],
-        # Files of earlier versions have no profile.
-        profile=described.get("profile", "portable"),
+        weights=described.weights,
+        profile=described.profile,
         inputs=inputs,
-        k=described.get("k", 0),
+        k=0 if described.ranker is None else described.ranker.k,
         samples=samples,
-        signatures=described["signatures"] if isinstance(model, str | os.PathLike) else None,
+        signatures=described.signatures if isinstance(model, str | os.PathLike) else None,
         allow_unsafe_deserialization=allow_unsafe_deserialization,
         described=described,
         task=task,
@@ -118,16 +117,19 @@ def _verify(
 
 
 def _require_same_model(prepared: Prepared, file: CompressedModelFile) -> None:
-    theirs, ours = file.description, prepared.description()
-    keys = ("method", "input_dim", "output_dim")
-    compared = ("kind", "history_length", "vocabulary_fingerprint")
-    pairs = {name: (ours.get(name), theirs.get(name)) for name in compared}
+    ours, theirs = prepared.form, file.description
+    lengths = [of.ranker and of.ranker.history_length for of in (ours, theirs)]
     shapes = [
-        [{key: described[key] for key in keys} for described in description["embeddings"]]
-        for description in (ours, theirs)
+        [(of.method, of.input_dim, of.output_dim) for of in described.embeddings]
+        for described in (prepared, theirs)
     ]
-    pairs["embeddings"] = (shapes[0], shapes[1])
-    for name, (value, found) in pairs.items():
+    fingerprint = prepared.vocabulary and prepared.vocabulary.fingerprint
+    for name, value, found in (
+        ("kind", ours.kind, theirs.kind),
+        ("history_length", *lengths),
+        ("vocabulary_fingerprint", fingerprint, theirs.vocabulary_fingerprint),
+        ("embeddings", *shapes),
+    ):
         if value != found:
             raise invalid(
                 f"The file must have been converted from this model: its `{name}` differs.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,8 @@ from memcom_tf.tables import FLOAT32, Tables
 from .quantization_error import RowErrors, losses, row_errors
 from .quantize import QuantizedTable, looked_up, quantize_table
 from .weights import Profile, Stored, Weights, kind_of, stored_as
+
+_ROWS_AT_A_TIME = 2**13
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,7 @@ def ship(
     Tables that the layer itself rounds are stored as it does in any case. Those of a file, which
     `in_file` names, keep its levels.
     """
-    # By the operations that a layer rounds after: NumPy's sums may differ in their last bit.
-    folded = trained.fold(ReferenceOps(), _as_tensors(trained.table_values()))
+    folded = _folded(trained)
     tables, errors = {}, {}
     for table in trained.stored_tables():
         is_rounded = _is_rounded(trained, table.name)
@@ -98,11 +100,35 @@ def values_in_use(trained: CompressedEmbedding) -> dict[str, np.ndarray]:
 
     A layer that has learned in few bits loses nothing when its tables are stored in these.
     """
-    folded = dict(trained.fold(ReferenceOps(), _as_tensors(trained.table_values())))
+    folded = dict(_folded(trained))
     for table in trained.stored_tables():
         if _is_rounded(trained, table.name) and table.storage != FLOAT32:
             folded[table.name] = RoundedTable(folded[table.name], table).all()
     return {name: np.asarray(values) for name, values in folded.items()}
+
+
+class _FoldOps(ReferenceOps):
+    """Folds with sums that are the same on every machine, up to one of some 10^8.
+
+    The order in which float32 products are summed depends on the processor: a file would differ
+    from what another machine makes of the same model.
+    """
+
+    def matmul(self, x: Any, table: Any) -> Any:
+        exact = np.asarray(table, np.float64)
+        rows = np.asarray(x)
+        found = np.empty((*rows.shape[:-1], exact.shape[-1]), np.float32)
+        for start in range(0, len(rows), _ROWS_AT_A_TIME):
+            stop = start + _ROWS_AT_A_TIME
+            found[start:stop] = rows[start:stop].astype(np.float64) @ exact
+        return tf.constant(found)
+
+
+def _folded(trained: CompressedEmbedding) -> Tables:
+    """The tables that ship, as floats: by the operations that a layer rounds after, if it does."""
+    ops = ReferenceOps() if trained.computes_as_stored else _FoldOps()
+    folded: Tables = trained.fold(ops, _as_tensors(trained.table_values()))
+    return folded
 
 
 def _is_rounded(trained: CompressedEmbedding, name: str) -> bool:

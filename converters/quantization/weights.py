@@ -112,29 +112,3 @@ class Stored(NamedTuple):
 
     storage: str
     in_floats: str
-
-
-def stored_in(
-    description: Mapping[str, Any], names: Sequence[str], first: int = 0
-) -> dict[str, Stored]:
-    """What a file decided about the tables of its model.
-
-    Args:
-        description: That of the file.
-        names: The tables of the model in their order. Layers of a model that was built again may
-            have other names than they had.
-        first: The place of the first of them among all tables of the file.
-
-    Returns:
-        By the names of the model; nothing of a file that has fewer tables.
-    """
-    reasons = description.get("multiplied_in_floats", {})
-    tables = [
-        ("/".join(filter(None, (embedding["name"], table["name"]))), table["storage"])
-        for embedding in description.get("embeddings", [])
-        for table in embedding["tables"]
-    ][first : first + len(names)]
-    return {
-        ours: Stored(storage, reasons.get(theirs, ""))
-        for ours, (theirs, storage) in zip(names, tables, strict=False)
-    }

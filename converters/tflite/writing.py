@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ..model_file.description import FileDescription
 from ..preparation.prepared import Prepared
 from .converter import convert_signatures, finish, runtime_version, scores_in_integers
 
@@ -13,10 +12,8 @@ def write_graph(prepared: Prepared) -> bytes:
     return finish(convert_signatures(prepared.signatures, prepared), prepared.tables)
 
 
-def describe(prepared: Prepared, graph: bytes) -> dict[str, Any]:
-    """What a file says of itself."""
-    return {
-        **prepared.description(),
-        "min_runtime_version": runtime_version(graph),
-        "scores_in_integers": scores_in_integers(graph),
-    }
+def describe(prepared: Prepared, graph: bytes) -> FileDescription:
+    """What a file with that graph says of itself."""
+    return prepared.description(
+        min_runtime_version=runtime_version(graph), scores_in_integers=scores_in_integers(graph)
+    )

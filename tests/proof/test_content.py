@@ -185,7 +185,7 @@ def test_of_a_file_of_another_version_the_tables_are_compared(trained, path, tmp
     spare = schema.TensorT()
     spare.shape, spare.type, spare.buffer = np.array([1], np.int32), schema.TensorType.INT32, 0
     graph.tensors.append(spare)
-    older = {**archive.description, "converter": "tensorflow 2.99"}
+    older = dataclasses.replace(archive.description, converter="tensorflow 2.99")
     changed = tmp_path / "older.tflite"
     changed.write_bytes(append_members(pack(found), older, None))
     assert verify(trained, changed).passed
@@ -231,7 +231,8 @@ def test_the_description_is_that_of_the_model(trained, path, tmp_path, key):
     archive = read_archive(path)
     other = {"min_runtime_version": "2.4.0", "parameters": 7, "left_as_floats": {"a": "b"}}[key]
     changed = tmp_path / "described.tflite"
-    changed.write_bytes(append_members(graph_of(path), {**archive.description, key: other}, None))
+    described = dataclasses.replace(archive.description, **{key: other})
+    changed.write_bytes(append_members(graph_of(path), described, None))
     assert failed(verify(trained, changed))["entries of the description that differ"].detail == key
 
 

@@ -123,7 +123,7 @@ class CompressedEmbedding(TableLayer):
         self.combiner = combiner
         self.storage = {name: str(stored) for name, stored in (storage or {}).items()}
         self.quantization_aware = quantization_aware
-        if self._is_rounded and self._trains_apart:
+        if self.computes_as_stored and self._trains_apart:
             raise invalid(
                 f"`quantization_aware` of {type(self).__name__}, which computes something else in "
                 "training, must be False where there is a `storage`.",
@@ -183,7 +183,7 @@ class CompressedEmbedding(TableLayer):
     def _source(self) -> tuple[CompressedEmbedding, Ops, Tables]:
         if self._substitute is not None:
             return self._substitute.layer, self._substitute.ops, self._substitute.tables
-        if self._is_rounded:
+        if self.computes_as_stored:
             return self.ships_as(), _QUANTIZATION_AWARE, self._rounded_tables()
         return self, _REFERENCE, self._tf_variables(ships=True)
 
@@ -192,7 +192,7 @@ class CompressedEmbedding(TableLayer):
         """Whether XLA may compile the model: not where the fused ops train this layer."""
         tables = self._trained_variables
         return self._may_be_compiled and (
-            self._is_rounded
+            self.computes_as_stored
             or self._trains_apart
             or not selection.uses_native(tables, training=True)
         )
@@ -288,7 +288,7 @@ class CompressedEmbedding(TableLayer):
     @tf.autograph.experimental.do_not_convert
     def _fused_program(self, training: Any) -> Program | None:
         """What the fused ops run, where it is they who run."""
-        if self._is_rounded or not selection.uses_native(
+        if self.computes_as_stored or not selection.uses_native(
             self._trained_variables, training=training
         ):
             return None

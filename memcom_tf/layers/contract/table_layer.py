@@ -130,7 +130,8 @@ class TableLayer(Method, keras.layers.Layer):
         return type(self).train_lookup is not Method.train_lookup
 
     @property
-    def _is_rounded(self) -> bool:
+    def computes_as_stored(self) -> bool:
+        """Whether the layer computes with what `storage` leaves of its tables."""
         return self.quantization_aware and bool(self.storage)
 
     def stored_tables(self) -> tuple[Table, ...]:
@@ -153,7 +154,7 @@ class TableLayer(Method, keras.layers.Layer):
         A step of training looks the history, the targets and the negatives up: the tables do not
         change in between.
         """
-        if not self._is_rounded or self._rounded is not None:
+        if not self.computes_as_stored or self._rounded is not None:
             yield
             return
         if not self.built:

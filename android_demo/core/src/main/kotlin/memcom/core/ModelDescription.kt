@@ -8,7 +8,7 @@ import java.io.Reader
  *
  * @property name the model's name
  * @property method the embedding's class, such as "MEmComEmbedding"
- * @property weights how tables are stored: "int8" or "float32"
+ * @property weights how tables are stored: "int8" and so on, or "mixed"
  * @property kind "ranker" for a file with the signatures `rank`, `score` and `embed`
  * @property signatures names of the functions
  * @property inputDim ids of the tables, the reserved ones included
@@ -35,39 +35,61 @@ data class ModelDescription(
         private const val FORMAT = "memcom_tf.model"
         private const val FORMAT_VERSION = 2
 
+        // What is read, as `description.schema.json` of the converter specifies it.
+        internal val FIELDS = listOf(
+            "name", "kind", "signatures", "weights", "embeddings", "vocabulary_fingerprint", "graph_crc32",
+        )
+        internal val RANKER_FIELDS = listOf("k", "history_length")
+        internal val EMBEDDING_FIELDS = listOf("method", "input_dim", "output_dim")
+        private const val LONGEST_HISTORY = 1L shl 20
+
         /** Reads the member `memcom.json`; what this version does not know is left out. */
         fun read(text: Reader): ModelDescription {
             val texts = HashMap<String, String?>()
             val signatures = ArrayList<String>()
-            var embedding = emptyMap<String, String?>()
+            var embedding: Map<String, String?>? = null
             val json = JsonReader(text)
             json.forEachField { name ->
                 when (name) {
                     "signatures" -> json.forEachElement { signatures += json.nextString() }
                     "embeddings" -> json.forEachElement {
                         val fields = json.readScalars()
-                        if (embedding.isEmpty()) embedding = fields // that of the history
+                        if (embedding == null) embedding = fields // that of the history
                     }
+                    "weights" -> texts[name] = json.nextScalar() ?: "mixed" // one for all, or by names
                     else -> texts[name] = json.nextScalar()
                 }
             }
             requireFormat(FORMAT, FORMAT_VERSION, texts)
+            val kind = texts.text("kind")
+            val isRanker = kind == "ranker"
+            val first = embedding.orEmpty()
+            if (isRanker && first.isEmpty()) missing("embeddings")
+            if ("vocabulary_fingerprint" !in texts) missing("vocabulary_fingerprint")
             return ModelDescription(
-                name = texts["name"].orEmpty(),
-                method = embedding["method"].orEmpty(),
-                weights = texts["weights"].orEmpty(),
-                kind = texts["kind"].orEmpty(),
-                signatures = signatures,
-                inputDim = embedding.number("input_dim").toInt(),
-                outputDim = embedding.number("output_dim").toInt(),
-                historyLength = texts.number("history_length").toInt(),
-                listLength = texts.number("k").toInt(),
-                graphCrc32 = texts.number("graph_crc32"),
+                name = texts.text("name"),
+                method = if (isRanker) first.text("method") else first["method"].orEmpty(),
+                weights = texts.text("weights"),
+                kind = kind,
+                signatures = signatures.ifEmpty { missing("signatures") },
+                inputDim = if (isRanker) first.number("input_dim") else 0,
+                outputDim = if (isRanker) first.number("output_dim") else 0,
+                historyLength = if (isRanker) texts.number("history_length", LONGEST_HISTORY) else 0,
+                listLength = if (isRanker) texts.number("k") else 0,
+                graphCrc32 = texts.text("graph_crc32").toLong(),
                 vocabularyFingerprint = texts["vocabulary_fingerprint"],
             )
         }
 
-        private fun Map<String, String?>.number(name: String): Long = get(name)?.toLong() ?: 0
+        private fun Map<String, String?>.text(name: String): String = get(name) ?: missing(name)
+
+        private fun Map<String, String?>.number(name: String, most: Long = Int.MAX_VALUE.toLong()): Int {
+            val number = text(name).toLong()
+            require(number in 1..most) { "its description's $name must be from 1 to $most, not $number" }
+            return number.toInt()
+        }
+
+        private fun missing(name: String): Nothing = throw IllegalArgumentException("its description has no $name")
     }
 }
 

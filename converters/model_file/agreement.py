@@ -1,0 +1,81 @@
+"""Description, vocabulary and graph of a file must be of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memcom_tf.errors import invalid
+
+from .description import FileDescription, short
+
+if TYPE_CHECKING:
+    from memcom_tf.vocabulary import Dictionary
+
+    from ..graph_check.graph import Graph, Tensor
+
+_Specs = Mapping[str, tuple[str, tuple[int, ...]]]
+"""Type and shape of tensors by name; -1 is a size that is not known."""
+
+
+def check_agreement(
+    description: FileDescription, dictionary: Dictionary | None, graph: Graph, path: Path
+) -> None:
+    """Requires that description, vocabulary and graph are of one model.
+
+    Raises:
+        ValueError: If the graph has other signatures than the description says, or those that
+            give vectors or rank have other inputs and outputs, or the vocabulary another size.
+    """
+    if set(description.signatures) != set(graph.signatures):
+        raise _disagree("signatures", sorted(graph.signatures)[:10], path)
+    vectors = description.vector_signatures
+    for name in vectors:
+        _require(graph, name, {"ids": ("int32", (-1,))}, {"vectors": ("float32", (-1, -1))}, path)
+    ranker = description.ranker
+    if ranker is None:
+        return
+    if "embed" not in vectors:
+        raise _disagree("signatures", sorted(graph.signatures)[:10], path)
+    items, k = description.num_ids, ranker.k
+    if k + ranker.reserved_ids > items:
+        raise _disagree("k", k, path)
+    if dictionary is not None:
+        sizes = (dictionary.input_dim, dictionary.first_id)
+        if sizes != (items, ranker.reserved_ids):
+            raise _disagree("vocabulary", sizes, path)
+    history = {"history": ("int32", (1, ranker.history_length))}
+    candidates = {"candidates": ("int32", (-1,))}
+    ranked = {"ids": ("int32", (k,)), "scores": ("float32", (k,))}
+    _require(graph, "rank", history, ranked, path)
+    _require(graph, "score", {**history, **candidates}, {"scores": ("float32", (-1,))}, path)
+
+
+def _require(graph: Graph, signature: str, inputs: _Specs, outputs: _Specs, path: Path) -> None:
+    found = graph.signatures.get(signature)
+    if found is None or set(found.inputs) != set(inputs) or set(found.outputs) != set(outputs):
+        names = found and (sorted(found.inputs), sorted(found.outputs))
+        raise _disagree(f"tensors of {signature}", names, path)
+    for places, specs in ((found.inputs, inputs), (found.outputs, outputs)):
+        for name, (dtype, shape) in specs.items():
+            tensor = graph.subgraphs[found.subgraph].tensors[places[name]]
+            if tensor.dtype != dtype or not _fits(tensor, shape):
+                raise _disagree(f"{signature}: {name}", (tensor.dtype, tensor.shape), path)
+
+
+def _fits(tensor: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether a shape is the wanted one, where both know it."""
+    return len(tensor.shape) == len(shape) and all(
+        found == wanted or -1 in (found, wanted)
+        for found, wanted in zip(tensor.shape, shape, strict=True)
+    )
+
+
+def _disagree(name: str, found: object, path: Path) -> ValueError:
+    return invalid(
+        f"The file's graph, vocabulary and description must be of one model: {name} differ.",
+        "Convert the model again, or copy the file again.",
+        found=short(found),
+        path=str(path),
+    )
