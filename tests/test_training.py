@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from importlib import import_module
 
@@ -334,3 +335,38 @@ def test_renumbered_splits_name_the_same_items(sets):
             before = sets.vocabulary.items(getattr(part, name))
             assert (before == other.items(getattr(same, name))).all()
     assert (sets.vocabulary.items(sets.test.seen) == other.items(renumbered.test.seen)).all()
+
+
+def test_a_teacher_may_be_trained_afterwards(sequences):
+    length = sequences.train.history.shape[1]
+    rows = sequences.vocabulary.input_dim
+    teacher = NextItemRanker(FullEmbedding(rows, 8), history_length=length)
+    student = NextItemRanker(FullEmbedding(rows, 8), history_length=length)
+    teacher.build_once()
+    before = teacher.get_weights()
+    model = DistilledRanker(student, teacher)
+    model.compile("adam")
+    model.fit(sequences.train.history[:64], sequences.train.target[:64], verbose=0)
+    for now, then in zip(teacher.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    assert teacher.trainable
+    assert len(teacher.trainable_variables) == len(student.trainable_variables) > 0
+
+
+def test_training_leaves_the_random_numbers_of_its_caller(sequences):
+    length = sequences.train.history.shape[1]
+
+    def drawn(seed, trains):
+        """What a program with that seed draws, with or without a training in between."""
+        keras.utils.set_random_seed(seed)
+        embedding = FullEmbedding(sequences.vocabulary.input_dim, 8)
+        ranker = NextItemRanker(embedding, history_length=length)
+        ranker.build_once()
+        if trains:
+            train(ranker, sequences, TrainingSettings(epochs=1, seed=9))
+        return np.random.rand(), random.random(), float(tf.random.uniform([]))
+
+    assert drawn(1, trains=True)[:2] == drawn(1, trains=False)[:2]
+    # TensorFlow's follow from the caller's seed, not from that of the training.
+    assert drawn(1, trains=True)[2] == drawn(1, trains=True)[2]
+    assert drawn(1, trains=True)[2] != drawn(2, trains=True)[2]

@@ -76,7 +76,6 @@ class DistilledRanker(keras.Model):
         # Kept from Keras: what does not train is neither counted nor saved.
         self._teacher = (teacher,)
         if teacher is not None:
-            teacher.trainable = False
             teacher.build_once()
         self._looks_up_distinct = any(
             isinstance(embedding, CodebookEmbedding) for embedding in student.embeddings

@@ -12,6 +12,7 @@ from memcom_tf.errors import invalid
 from memcom_tf.models.replicas import mean_over_replicas, num_replicas, over_replicas
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.optimizers.adaptation import with_adaptation
+from memcom_tf.seeding import seeded
 from memcom_tf.tables import check_positive
 
 
@@ -87,11 +88,21 @@ def fine_tune(
             original=original,
             loss=loss,
         )
-    keras.utils.set_random_seed(seed)
-    data, held_out = _training_and_validation(x, y, validation_data, validation_split, batch_size)
     share = distillation if original is not None and loss is not None else float(loss is None)
     trained = _FineTuned(model, original, None if loss is None else keras.losses.get(loss), share)
-    trained.compile(LazyAdam(learning_rate))
+    with seeded(seed):
+        data, held_out = _training_and_validation(
+            x, y, validation_data, validation_split, batch_size
+        )
+        trained.compile(LazyAdam(learning_rate))
+        return _best_of(trained, data, held_out, epochs, verbose)
+
+
+def _best_of(
+    trained: _FineTuned, data: Any, held_out: Any, epochs: int, verbose: int | str
+) -> dict[str, Any]:
+    """Trains, and leaves the model with its best weights."""
+    model = trained.trained
 
     def validation_loss() -> float:
         return float(trained.evaluate(held_out, verbose=0, return_dict=True)["loss"])

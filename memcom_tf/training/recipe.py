@@ -11,6 +11,7 @@ from memcom_tf.evaluation import Split
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ordering import interaction_vectors, similarity_order
+from memcom_tf.seeding import seeded
 from memcom_tf.training.train import TrainingSettings, train
 
 LARGE_CATALOGUE = 8192
@@ -114,12 +115,12 @@ def train_ranker(
         ('similarity', 3)
     """
     settings = settings or TrainingSettings()
-    keras.utils.set_random_seed(settings.seed)
-    embedding = None
-    if ratio is not None:
-        embedding = memcom_of(split.vocabulary.input_dim, width, ratio)
-        split = by_similarity(split, embedding.num_buckets, width, embedding.num_unshared)
-    model = new_ranker(split, embedding, width=width)
+    with seeded(settings.seed):
+        embedding = None
+        if ratio is not None:
+            embedding = memcom_of(split.vocabulary.input_dim, width, ratio)
+            split = by_similarity(split, embedding.num_buckets, width, embedding.num_unshared)
+        model = new_ranker(split, embedding, width=width)
     record = train(model, split, settings, checkpoint=checkpoint, verbose=verbose)
     return TrainedRanker(model, split, record)
 

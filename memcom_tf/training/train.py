@@ -17,6 +17,7 @@ from memcom_tf.evaluation import Examples, Split, evaluate_ranking
 from memcom_tf.models import NextItemRanker
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
+from memcom_tf.seeding import seeded
 from memcom_tf.tables import check_positive
 from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.checkpoint import Checkpoint, TrainingState, fingerprint
@@ -146,7 +147,18 @@ def train(
         3
     """
     settings = settings or TrainingSettings()
-    keras.utils.set_random_seed(settings.seed)
+    with seeded(settings.seed):
+        return _train(model, split, settings, teacher, checkpoint, verbose)
+
+
+def _train(
+    model: NextItemRanker,
+    split: Split,
+    settings: TrainingSettings,
+    teacher: NextItemRanker | None,
+    checkpoint: str | os.PathLike[str] | None,
+    verbose: int,
+) -> dict[str, Any]:
     batches = TrainingBatches(split, batch_size=settings.batch_size, seed=settings.seed)
     epochs = settings.epochs_of(batches)
     every = settings.evaluate_every or max(1, epochs // _EVALUATIONS)
