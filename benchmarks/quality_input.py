@@ -8,10 +8,11 @@ import numpy as np
 
 from benchmarks.quality_case import Case
 from benchmarks.quality_outcome import Outcome
-from memcom_tf.compression.students import rebuilt, uncompressed, vectors_of
+from memcom_tf.compression.students import uncompressed, vectors_of
 from memcom_tf.evaluation import Split, evaluate_ranking
 from memcom_tf.layers import CompressedEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
+from memcom_tf.models.rebuilding import rebuilt_ranker
 from memcom_tf.ordering import similarity_order
 from memcom_tf.training import train
 from memcom_tf.training.train import some_of
@@ -70,4 +71,4 @@ def _shared(
             return layer
         return MEmComEmbedding.from_table(vectors_of(layer), frequencies=frequencies, **sharing)
 
-    return rebuilt(original, ordered, tables), original, case.split.renumbered(ordered)
+    return rebuilt_ranker(original, ordered, tables), original, case.split.renumbered(ordered)

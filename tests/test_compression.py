@@ -373,3 +373,17 @@ def test_the_command_line_trains_compresses_and_ranks(tmp_path, log, capsys):
     assert file.exists() and small.exists()
     assert main(["verify", str(small), str(file)]) == 0
     assert main(["rank", str(file), "--history", "3", "4", "-k", "2"]) == 0
+
+
+def test_what_is_trained_beside_the_tables_is_kept(trained):
+    """By its place: Dense layers have other names in every ranker of a program."""
+    _, split = trained
+    embedding = FullEmbedding(split.vocabulary.input_dim, WIDTH)
+    model = new_ranker(split, embedding, hidden_units=(5,), item_bias=True)
+    model.build_once()
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_weights:
+        weight.assign(rng.normal(0, 0.5, weight.shape))
+    same = uncompressed(model, model.vocabulary)
+    found, wanted = (np.asarray(ranker(split.test.history))[:, 1:] for ranker in (same, model))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,6 +15,7 @@ from memcom_tf.layers import (
     MEmComEmbedding,
     ResidualQuantizedEmbedding,
 )
+from memcom_tf.layers.contract.sizing import largest_that_fits
 
 _LEAST_ROWS = 64
 _UNSHARED_SHARES = (0.0, 0.25, 0.5, 0.75)
@@ -210,8 +210,7 @@ def largest(
     make: Callable[[int], Candidate], most: int, input_dim: int, output_dim: int, max_bytes: int
 ) -> int:
     """The largest size whose candidate fits, 0 where none does."""
-
-    def stored_bytes(size: int) -> int:
-        return make(size).stored_bytes(input_dim, output_dim)
-
-    return bisect_right(range(1, most + 1), max_bytes, key=stored_bytes)
+    found = largest_that_fits(
+        range(1, most + 1), lambda size: make(size).stored_bytes(input_dim, output_dim) <= max_bytes
+    )
+    return found or 0

@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.compression.rebuilding import is_table, layers_of, table_of, with_layers
+from memcom_tf.compression.search import largest_file
 from memcom_tf.compression.tables import Approximation, approximation_of, method_named
 from memcom_tf.errors import invalid
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
+from memcom_tf.models.rebuilding import is_table, layers_of, table_of, with_layers
 from memcom_tf.tasks import task_of
 
 _LEAST_SHARE = 0.01
 """Of the bytes of all embeddings: a smaller one is left alone."""
 _LEAST_WIDTH = 5
-_ROUNDS = 6
+_SPARE = 0.05
+"""Share of the bytes of a file that may be left over."""
 
 
 @dataclass(frozen=True)
@@ -138,22 +140,24 @@ def _within(work: _Replacement, max_bytes: int) -> ModelCompression:
         return int(conversion.report["graph_bytes"])
 
     stored = sum(_stored(layer) for layer in work.worth_it)
-    room = max_bytes - (file_bytes(work.model) - stored)
-    smallest = max_bytes - room
-    for _ in range(_ROUNDS):
-        if room <= 0:
-            break
-        found = work.at_bytes(room)
-        model = work.rebuilt(found)
-        size = file_bytes(model)
-        if size <= max_bytes:
-            return ModelCompression(model, found, size)
-        room -= size - max_bytes + max_bytes // 200
-    raise invalid(
-        "`max_bytes` must leave room for the smallest method.",
-        f"The file without these tables takes about {smallest:,} bytes.",
-        max_bytes=max_bytes,
-    )
+    smallest = file_bytes(work.model) - stored
+    models: dict[str, Any] = {}
+
+    def size(found: list[LayerCompression]) -> int:
+        models[str(found)] = work.rebuilt(found)
+        return file_bytes(models[str(found)])
+
+    def make(room: int) -> list[LayerCompression] | None:
+        return work.at_bytes(room) if room else None
+
+    fitting = largest_file(max_bytes, max_bytes - smallest, make, size, spare=_SPARE)
+    if fitting is None:
+        raise invalid(
+            "`max_bytes` must leave room for the smallest method.",
+            f"The file without these tables takes about {smallest:,} bytes.",
+            max_bytes=max_bytes,
+        )
+    return ModelCompression(models[str(fitting.made)], fitting.made, fitting.file_bytes)
 
 
 class _Replacement:

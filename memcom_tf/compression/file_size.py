@@ -8,6 +8,7 @@ import numpy as np
 
 from memcom_tf.layers import FullEmbedding
 from memcom_tf.models import NextItemRanker
+from memcom_tf.models.rebuilding import ranker_with
 
 
 def graph_bytes(ranker: NextItemRanker, weights: Literal["int8", "float32"] = "int8") -> int:
@@ -27,12 +28,8 @@ def fill_at_random(ranker: NextItemRanker) -> None:
 
 def graph_overhead(model: NextItemRanker) -> int:
     """Bytes of the graph alone: those of a ranker of the same shape with hardly any items."""
-    config = model.get_config()
     rows = 2 * model.history_length + 40
-    small = {"item_embedding": FullEmbedding(rows, model.item_embedding.output_dim)}
-    if model.output_embedding is not None:
-        small["output_embedding"] = FullEmbedding(rows, model.item_embedding.output_dim)
-    toy = NextItemRanker(**{**config, **small})
+    toy = ranker_with(model, lambda layer: FullEmbedding(rows, layer.output_dim))
     fill_at_random(toy)
     values = sum(int(np.prod(weight.shape)) for weight in toy.weights)
     return graph_bytes(toy, "float32") - 4 * values

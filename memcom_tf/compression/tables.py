@@ -18,6 +18,7 @@ from memcom_tf.layers import (
     LowRankEmbedding,
     ResidualQuantizedEmbedding,
 )
+from memcom_tf.layers.contract.sizing import largest_that_fits
 
 Floats = npt.NDArray[np.float32]
 _FULL = ("int8_per_row", "int4_per_row", "int2_per_row")
@@ -125,17 +126,15 @@ def _of_method(
     if not argument:
         only = Candidate(method)
         return only if only.stored_bytes(input_dim, output_dim) <= max_bytes else None
-    sizes = method.size_range(input_dim, output_dim)
-    low, high = -1, len(sizes)
 
-    def at(place: int) -> Candidate:
-        return Candidate(method, {argument: sizes[place]})
+    def sized(size: int) -> Candidate:
+        return Candidate(method, {argument: size})
 
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = at(middle).stored_bytes(input_dim, output_dim) <= max_bytes
-        low, high = (middle, high) if fits else (low, middle)
-    return None if low < 0 else at(low)
+    largest = largest_that_fits(
+        method.size_range(input_dim, output_dim),
+        lambda size: sized(size).stored_bytes(input_dim, output_dim) <= max_bytes,
+    )
+    return None if largest is None else sized(largest)
 
 
 def _error(table: Floats, layer: CompressedEmbedding, frequencies: Any) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from memcom_tf.compression.biases import correct_biases
 from memcom_tf.compression.candidates import Candidate, Family, families, worth_trying
 from memcom_tf.compression.file_size import fill_at_random, graph_bytes, graph_overhead
 from memcom_tf.compression.result import Trial
-from memcom_tf.compression.students import queries_of, rebuilt, uncompressed, vectors_of
+from memcom_tf.compression.search import largest_file
+from memcom_tf.compression.students import queries_of, uncompressed, vectors_of
 from memcom_tf.evaluation import Split, evaluate_ranking
 from memcom_tf.layers import CompressedEmbedding
+from memcom_tf.layers.codebook import CodebookEmbedding
 from memcom_tf.models import NextItemRanker
+from memcom_tf.models.rebuilding import copy_of, ranker_with, rebuilt_ranker
 from memcom_tf.ordering import similarity_order
 from memcom_tf.training import TrainingBatches, TrainingSettings, train
 from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
@@ -30,7 +34,6 @@ BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
 """A byte for each item: popularity is what compressed vectors lose first, but of a small file
 rows are the better part (`Candidate.item_bias`)."""
 _SPREAD_SHARE = 0.25
-_SIZE_ROUNDS = 6
 _SPARE = 0.01
 """Share of the bytes that may be left over."""
 
@@ -129,15 +132,11 @@ class Trials:
                     vectors_of(layer), frequencies=frequencies, **metric, **candidate.arguments
                 )
 
-            student = rebuilt(teacher, vocabulary, compressed, **_changed(candidate))
+            student = rebuilt_ranker(teacher, vocabulary, compressed, **_changed(candidate))
             if candidate.item_bias:
                 correct_biases(student, teacher, self.mean_query, self.splits(vocabulary))
             self._start[candidate] = student
-        start = self._start[candidate]
-        copy = NextItemRanker.from_config(start.get_config())
-        copy.vocabulary = vocabulary
-        copy.build_once()
-        copy.set_weights(start.get_weights())
+        copy = rebuilt_ranker(self._start[candidate], vocabulary, copy_of)
         return copy, self.splits(vocabulary)
 
     def in_closed_form(self, limit: int, candidates: Sequence[Candidate] | None) -> list[Trial]:
@@ -167,49 +166,32 @@ class Trials:
     def _sized(self, family: Family, limit: int) -> Candidate | None:
         """The candidate of a family whose file takes the bytes, or a little less.
 
-        What the graph takes beside the tables differs between families, and grows with some: it is
-        looked for between a file that is too small and one that is too large, from what the
-        family before it of the same method took.
+        It is looked for from what the graph of the family before it, of the same method, took
+        beside its tables.
         """
         method = getattr(family, "func", family)
         tables = 1 if self.model.output_embedding is None else 2
         shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
-        room = float(limit - self._overheads.get(method, self.overhead))
-        tried: set[Candidate] = set()
-        best: Candidate | None = None
-        below: tuple[float, int] | None = None
-        above: tuple[float, int] | None = None
-        for _ in range(_SIZE_ROUNDS):
-            candidate = family(*shape, max(0, int(room)) // tables)
-            if candidate in tried or (candidate is None and above is None):
-                break
-            over = -limit  # of no tables
-            if candidate is not None:
-                tried.add(candidate)
-                file_bytes = self._file_bytes(candidate)
-                self._overheads[method] = file_bytes - int(room)
-                over += file_bytes
-            if over > 0:
-                above = room, over
-            else:
-                best, below = candidate or best, (room, over)
-            if -_SPARE * limit <= over <= 0:
-                break
-            wanted, slope = -_SPARE * limit / 2, 1.0
-            if below and above:
-                slope = (above[0] - below[0]) / (above[1] - below[1])
-            room += slope * (wanted - over)
-        return best
+        found = largest_file(
+            limit,
+            limit - self._overheads.get(method, self.overhead),
+            lambda room: family(*shape, room // tables),
+            self._file_bytes,
+            spare=_SPARE,
+        )
+        if found is None:
+            return None
+        self._overheads[method] = found.file_bytes - int(found.room)
+        return found.made
 
     def _file_bytes(self, candidate: Candidate) -> int:
         """Bytes of a candidate's file, whatever its values."""
         if candidate not in self._sizes:
-            config = {**self.model.get_config(), **_changed(candidate)}
-            shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
-            layers = {"item_embedding": candidate.layer(*shape)}
-            if self.model.output_embedding is not None:
-                layers["output_embedding"] = candidate.layer(*shape)
-            ranker = NextItemRanker(**{**config, **layers})
+            ranker = ranker_with(
+                self.model,
+                lambda layer: candidate.layer(layer.input_dim, layer.output_dim),
+                **_changed(candidate),
+            )
             fill_at_random(ranker)
             self._sizes[candidate] = graph_bytes(ranker)
         return self._sizes[candidate]
@@ -240,10 +222,15 @@ class Trials:
         k = self.settings.k
         examples = some_of(split.validation, self.settings)
         assert ranker.vocabulary is not None
-        # Vectors of codes are looked up once, not for every batch; not compiled, a ranker being
-        # evaluated once.
-        plain = uncompressed(ranker, ranker.vocabulary)
-        found: dict[str, Any] = evaluate_ranking(plain, examples, k=k)
+        if any(isinstance(layer, CodebookEmbedding) for layer in ranker.embeddings):
+            # Looked up once, not for every batch. Not of other methods: where items share a row,
+            # products with a full table break ties that the file has.
+            ranker = uncompressed(ranker, ranker.vocabulary)
+        with ExitStack() as rounded:
+            for layer in ranker.embeddings:
+                rounded.enter_context(layer.rounded_once())
+            # Not compiled: a ranker is evaluated once.
+            found: dict[str, Any] = evaluate_ranking(ranker, examples, k=k)
         return float(found[f"ndcg@{k}"])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from memcom_tf.errors import invalid
 from memcom_tf.models.next_item import NextItemRanker
+from memcom_tf.models.rebuilding import rebuilt_ranker
 from memcom_tf.ordering.carry_over import extended_layer, refreshed_layer
 from memcom_tf.vocabulary import Vocabulary
 
@@ -78,19 +79,5 @@ def _carried_over(
     before = ranker.vocabulary
     if before is None:
         raise invalid("The ranker must have a vocabulary.", "Set it when the ranker is made.")
-    if not ranker.built:
-        ranker.build((None, ranker.history_length))
-    layers = [carry(layer, before, vocabulary) for layer in ranker.embeddings]
-    carried = iter(layers)
-    config = {**ranker.get_config(), "item_embedding": next(carried)}
-    if ranker.output_embedding is not None:
-        config["output_embedding"] = next(carried)
-    new = NextItemRanker(**config, vocabulary=vocabulary)
-    new.build((None, ranker.history_length))
-    for ours, theirs in zip(new.embeddings, layers, strict=True):
-        ours.assign_tables(theirs.table_values())
-    of_tables = {id(weight) for layer in new.embeddings for weight in layer.weights}
-    for ours, theirs in zip(new.weights, ranker.weights, strict=True):
-        if id(ours) not in of_tables:
-            ours.assign(theirs)
-    return new
+    ranker.build_once()
+    return rebuilt_ranker(ranker, vocabulary, lambda layer: carry(layer, before, vocabulary))

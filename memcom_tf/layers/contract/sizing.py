@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,14 +47,19 @@ def layer_for_ratio(cls: Any, input_dim: int, output_dim: int, ratio: float, **k
             ratio=ratio,
             **kwargs,
         )
-    low, high = 0, len(sizes)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if sized(sizes[middle]).compression_ratio >= ratio:
-            low = middle
-        else:
-            high = middle
-    return sized(sizes[low])
+    largest = largest_that_fits(sizes, lambda size: sized(size).compression_ratio >= ratio)
+    return sized(sizes[0] if largest is None else largest)
+
+
+def largest_that_fits(sizes: Sequence[int], fits: Callable[[int], bool]) -> int | None:
+    """The largest of rising sizes that fits, of which the smaller do if a larger one does.
+
+    Example:
+        >>> largest_that_fits(range(100), lambda size: size**2 <= 50)
+        7
+    """
+    place = bisect_left(sizes, True, key=lambda size: not fits(size))
+    return sizes[place - 1] if place else None
 
 
 def layer_from_table(

@@ -1,8 +1,8 @@
-"""Keras models made again with other layers in place of some."""
+"""Models made again with other tables in place of some: rankers, and any Keras model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,81 @@ from memcom_tf._keras import keras
 from memcom_tf.calling import call_model
 from memcom_tf.errors import for_reader, invalid, message
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
+from memcom_tf.models.next_item import NextItemRanker
+from memcom_tf.vocabulary import Vocabulary
+
+TablesOf = Callable[[CompressedEmbedding], CompressedEmbedding]
+"""Makes the layer that takes another one's place."""
 
 _POOLED = "EmbedReduce"
 """The pooling layer of keras-rs, known by its name so that it need not be installed."""
+
+
+def ranker_with(
+    ranker: NextItemRanker,
+    tables: TablesOf,
+    vocabulary: Vocabulary | None = None,
+    **changed: Any,
+) -> NextItemRanker:
+    """A new ranker like another one, with other tables: as it starts, without what was trained.
+
+    Args:
+        ranker: The other one.
+        tables: Makes the new layer of the history, and of the scored items, from the old one.
+        vocabulary: That of the new one.
+        **changed: Arguments of the ranker to change.
+    """
+    layers = {"item_embedding": tables(ranker.item_embedding)}
+    if ranker.output_embedding is not None:
+        layers["output_embedding"] = tables(ranker.output_embedding)
+    config = {**ranker.get_config(), **changed, **layers}
+    return NextItemRanker(**config, vocabulary=vocabulary)
+
+
+def rebuilt_ranker(
+    ranker: NextItemRanker, vocabulary: Vocabulary, tables: TablesOf, **changed: Any
+) -> NextItemRanker:
+    """A ranker with other tables, and all other weights of a trained one.
+
+    Args:
+        ranker: The trained ranker.
+        vocabulary: The vocabulary of the new one.
+        tables: Makes the new layer, built, of an old one.
+        **changed: Arguments of the ranker to change; tables they leave out are left out.
+
+    Returns:
+        The new ranker, built.
+    """
+    made: list[CompressedEmbedding] = []
+
+    def kept(layer: CompressedEmbedding) -> CompressedEmbedding:
+        made.append(tables(layer))
+        return made[-1]
+
+    new = ranker_with(ranker, kept, vocabulary, **changed)
+    new.build_once()
+    if new.item_bias_embedding is not None and ranker.item_bias_embedding is not None:
+        kept(ranker.item_bias_embedding)
+    # A new ranker has no table of biases behind those that were made, where the old one had none.
+    for own, layer in zip(new.embeddings, made, strict=False):
+        own.assign_tables(layer.table_values())
+    for own, old in zip(_weights_but_tables(new), _weights_but_tables(ranker), strict=True):
+        own.assign(old)
+    return new
+
+
+def copy_of(layer: CompressedEmbedding) -> CompressedEmbedding:
+    """A layer of its own with the same tables."""
+    copy = type(layer).from_config(layer.get_config())
+    copy.build(None)
+    copy.assign_tables(layer.table_values())
+    return copy
+
+
+def _weights_but_tables(ranker: NextItemRanker) -> list[Any]:
+    """By their places: names of layers are others in every ranker of a program."""
+    of_tables = {id(weight) for layer in ranker.embeddings for weight in layer.weights}
+    return [weight for weight in ranker.weights if id(weight) not in of_tables]
 
 
 def is_table(layer: Any) -> bool:
