@@ -19,7 +19,7 @@ from memcom_tf.training.train import some_of
 
 INPUT_RATIO = 16
 """Parameters of the full table over those of the compressed one."""
-_UNSHARED = 0.1, 0.25, 0.5, 0.75, 0.9
+_DEDICATED = 0.1, 0.25, 0.5, 0.75, 0.9
 """Shares of the rows that may belong to single items: what is best differs between data sets."""
 
 
@@ -40,20 +40,20 @@ def input_after_teacher(case: Case, seed: int, limit: int) -> Outcome:
         found = evaluate_ranking(start[0].predict_on_batch, examples, k=settings.k)
         return float(found[f"ndcg@{settings.k}"])
 
-    starts = (_shared(case, teacher, rows, int(share * rows)) for share in _UNSHARED)
+    starts = (_shared(case, teacher, rows, int(share * rows)) for share in _DEDICATED)
     model, original, split = max(starts, key=ndcg)
     record = train(model, split, replace(settings, seed=seed), teacher=original)
     layer = model.item_embedding
-    name = f"MEmComEmbedding(num_buckets={layer.num_buckets}, num_unshared={layer.num_unshared})"
+    name = f"MEmComEmbedding(num_buckets={layer.num_buckets}, num_dedicated={layer.num_dedicated})"
     return Outcome(model, split, epoch, record["epoch"], name)
 
 
 def _shared(
-    case: Case, teacher: NextItemRanker, rows: int, num_unshared: int
+    case: Case, teacher: NextItemRanker, rows: int, num_dedicated: int
 ) -> tuple[NextItemRanker, NextItemRanker, Split]:
     """A ranker with so many rows in closed form, the teacher, and the split, under its ids."""
     vocabulary = case.split.vocabulary
-    sharing = {"num_buckets": rows - num_unshared, "num_unshared": num_unshared}
+    sharing = {"num_buckets": rows - num_dedicated, "num_dedicated": num_dedicated}
     order = similarity_order(
         vectors_of(teacher.item_embedding)[vocabulary.ids(list(vocabulary))],
         counts=vocabulary.counts,

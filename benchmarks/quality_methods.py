@@ -13,9 +13,16 @@ from benchmarks.quality_input import INPUT_RATIO, input_after_teacher
 from benchmarks.quality_outcome import Outcome, measure
 from memcom_tf._keras import keras
 from memcom_tf.compression import SETTINGS, Candidate, compress_ranker
-from memcom_tf.layers import CompressedEmbedding, FullEmbedding, MEmComEmbedding
+from memcom_tf.layers import (
+    CompressedEmbedding,
+    FullEmbedding,
+    HashedEmbedding,
+    MEmComEmbedding,
+    QuotientRemainderEmbedding,
+)
 from memcom_tf.layers.contract.layer import METHODS
 from memcom_tf.layers.contract.method import Method
+from memcom_tf.tables import RowSharing
 from memcom_tf.training import train
 from memcom_tf.training.recipe import by_similarity
 
@@ -43,6 +50,10 @@ class Contender:
     trains_student: bool = False
 
 
+_ORDERED = (MEmComEmbedding, QuotientRemainderEmbedding, HashedEmbedding)
+"""Whose ids share rows by their remainder, and may be in an order of similarity."""
+
+
 def contenders() -> dict[str, Contender]:
     """All methods by name: baselines, every registered layer in its ways, and `compress`."""
     found = [
@@ -53,7 +64,7 @@ def contenders() -> dict[str, Contender]:
     ]
     for name, method in METHODS.items():
         ways: dict[str, dict[str, Any]] = {name: {}}
-        if method.shares_by_remainder:
+        if method in _ORDERED:
             ways[f"{name}+order"] = {"ordered": True}
             if method is MEmComEmbedding:
                 ways[f"{name}+order+unshared"] = {"ordered": True, "unshared": True}
@@ -112,14 +123,14 @@ def _trained(
     unshared: bool = False,
 ) -> Outcome:
     """A ranker from scratch; half of the rows are of single items where they are `unshared`."""
-    split, rows = case.split, candidate.num_buckets
-    if unshared and rows is not None:
-        sharing = {"num_buckets": rows - rows // 2, "num_unshared": rows // 2}
-        candidate = replace(candidate, arguments={**candidate.arguments, **sharing})
-    if ordered and candidate.num_buckets is not None:
-        split = by_similarity(
-            split, candidate.num_buckets, case.settings.width, candidate.num_unshared
-        )
+    split, sharing = case.split, candidate.sharing
+    if unshared and sharing is not None:
+        rows = sharing.num_buckets
+        sharing = RowSharing(rows - rows // 2, rows // 2)
+        arguments = {**candidate.arguments, **sharing.arguments()}
+        candidate = replace(candidate, arguments=arguments)
+    if ordered and sharing is not None:
+        split = by_similarity(split, sharing, case.settings.width)
     keras.utils.set_random_seed(seed)
     layer = case.layer(candidate.method, width, **candidate.arguments)
     model = case.ranker(split, layer, scored)

@@ -91,11 +91,11 @@ class Recipes:
         split, width = self.case.split, self.case.settings.width
         config = memcom_of(split.vocabulary.input_dim, width, RATIO_ALONE).get_config()
         if not unshared:
-            config["num_buckets"] += config["num_unshared"]
-            config["num_unshared"] = 0
+            config["num_buckets"] += config["num_dedicated"]
+            config["num_dedicated"] = 0
         embedding = MEmComEmbedding.from_config({**config, **(layer or {})})
         if ordered:
-            split = by_similarity(split, embedding.num_buckets, width, embedding.num_unshared)
+            split = by_similarity(split, embedding.sharing, width)
         scalars = [name for name in _TRAINING.SCALARS if name != decayed]
         keras.utils.set_random_seed(self.seed)
         model = new_ranker(split, embedding)

@@ -54,7 +54,7 @@ SMALL_NUM_BUCKETS = 290
 """Shared rows of MEmCom, trained from the start in order of frequency, at the same bytes."""
 LOW = {"shared": "int4_per_table", "multiplier": "int8_per_bucket"}
 QUICK_CANDIDATES = (
-    Candidate(MEmComEmbedding, {"num_buckets": 140, "num_unshared": 140, "storage": LOW}),
+    Candidate(MEmComEmbedding, {"num_buckets": 140, "num_dedicated": 140, "storage": LOW}),
 )
 """What is tried instead of all methods, each at the size that fits, with `--quick`."""
 

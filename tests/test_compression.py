@@ -58,9 +58,9 @@ def test_candidates_fill_the_bytes_and_no_more(max_bytes):
     for candidate in found:
         size = candidate.stored_bytes(20_000, 64)
         assert size <= max_bytes
-        if candidate.num_buckets is not None:
+        if candidate.sharing is not None:
             items_a_row = 8 if candidate.method is ResidualQuantizedEmbedding else 2
-            rows = candidate.num_buckets + candidate.num_unshared
+            rows = candidate.sharing.num_rows
             assert size > 0.99 * max_bytes or rows == 20_000 // items_a_row
 
 
@@ -72,8 +72,9 @@ def test_where_every_id_can_have_a_row_nothing_else_is_tried():
 
 def test_rows_of_single_ids_take_from_those_that_are_shared():
     found = [c for c in candidates_for(20_000, 64, 100_000) if c.method is MEmComEmbedding]
-    rows = [(c.num_buckets, c.num_unshared) for c in found if "shared int4" in str(c)]
-    shares = [unshared / (shared + unshared) for shared, unshared in rows]
+    sharing = [c.sharing for c in found if "shared int4" in str(c)]
+    rows = [(of.num_buckets, of.num_dedicated) for of in sharing]
+    shares = [dedicated / (shared + dedicated) for shared, dedicated in rows]
     assert shares == pytest.approx([0, 0.25, 0.5, 0.75], abs=0.001)
     assert max(map(sum, rows)) < 1.2 * min(map(sum, rows))
 
@@ -88,7 +89,7 @@ def test_rows_of_single_ids_are_of_items_that_would_lose_most_without(trained):
     changed = uncompressed(model, model.vocabulary)
     changed.item_embedding.assign_tables({"embeddings": table})
     work = trials.Trials(changed, split, QUICK, lambda line: None)
-    candidate = Candidate(MEmComEmbedding, {"num_buckets": 9, "num_unshared": 9})
+    candidate = Candidate(MEmComEmbedding, {"num_buckets": 9, "num_dedicated": 9})
     items = list(model.vocabulary)
     ids = work.vocabulary(candidate).ids([items[rare], items[frequent]])
     assert ids[0] < 9 <= ids[1]
@@ -188,7 +189,7 @@ def test_the_finalist_that_training_makes_best_is_taken(trained, monkeypatch):
 
 def test_a_candidate_may_be_without_biases_of_items(trained):
     model, split = trained
-    own = {"num_buckets": 4, "num_unshared": 6, "storage": {"hashed": "int4_per_row"}}
+    own = {"num_buckets": 4, "num_dedicated": 6, "storage": {"hashed": "int4_per_row"}}
     found = [
         compress(
             model,
@@ -237,7 +238,7 @@ def test_biases_of_the_original_are_not_dropped(trained, monkeypatch, biased):
     if biased:
         model = new_ranker(split, width=WIDTH, item_bias=True)
         model.build_once()
-    own = {"num_buckets": 4, "num_unshared": 6}
+    own = {"num_buckets": 4, "num_dedicated": 6}
     ways = [Candidate(HashedEmbedding, own, item_bias=item_bias) for item_bias in (True, False)]
     monkeypatch.setattr(trials, "families", lambda _: [lambda *_, way=way: way for way in ways])
     found = compress(model, split, max_bytes=50_000, settings=replace(QUICK, epochs=0))

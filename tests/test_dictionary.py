@@ -28,8 +28,9 @@ def vocabulary_of(case) -> Vocabulary:
         name: dict(zip(case["items"], column, strict=True))
         for name, column in case["details"].items()
     }
-    names = ("items", "counts", "order", "num_buckets", "num_unshared", "out_of_vocabulary")
-    return Vocabulary(**{name: case[name] for name in names}, details=details)
+    names = ("items", "counts", "order", "num_buckets", "out_of_vocabulary")
+    arguments = {name: case[name] for name in names}
+    return Vocabulary(**arguments, num_dedicated=case["num_unshared"], details=details)
 
 
 def same_lookups(dictionary: Dictionary, vocabulary: Vocabulary, ids=None) -> None:
@@ -103,7 +104,7 @@ def vocabularies(draw) -> Vocabulary:
         slots,
         order="similarity",
         num_buckets=draw(st.integers(1, 2**32 - 1)),
-        num_unshared=draw(st.integers(0, 99)),
+        num_dedicated=draw(st.integers(0, 99)),
         details=details,
         out_of_vocabulary=policy,
     )

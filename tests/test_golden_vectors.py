@@ -121,7 +121,7 @@ def test_multi_layer():
 def test_hashed():
     layer = with_tables(HashedEmbedding(5, 1, num_buckets=2), hashed=[[7], [8]])
     np.testing.assert_array_equal(layer(np.array([0, 1, 4])), [[7], [8], [7]])
-    layer = HashedEmbedding(5, 1, num_buckets=2, num_unshared=1)
+    layer = HashedEmbedding(5, 1, num_buckets=2, num_dedicated=1)
     layer = with_tables(layer, hashed=[[6], [7], [8]])
     np.testing.assert_array_equal(layer(np.arange(5)), [[6], [7], [8], [7], [8]])
 

@@ -166,11 +166,11 @@ def test_how_many_rows_single_items_have_is_chosen_on_validation(tmp_path, monke
     case = quality_case.Case(Data("clicks", split, ""), case_settings(split), tmp_path)
     shared, evaluated = quality_input._shared, []
     monkeypatch.setattr(quality_input, "INPUT_RATIO", 4)
-    monkeypatch.setattr(quality_input, "_UNSHARED", (0.1, 0.9))
+    monkeypatch.setattr(quality_input, "_DEDICATED", (0.1, 0.9))
 
-    def told(case, teacher, rows, num_unshared):
-        evaluated.append(num_unshared == int(share * rows))
-        return shared(case, teacher, rows, num_unshared)
+    def told(case, teacher, rows, num_dedicated):
+        evaluated.append(num_dedicated == int(share * rows))
+        return shared(case, teacher, rows, num_dedicated)
 
     monkeypatch.setattr(quality_input, "_shared", told)
     monkeypatch.setattr(
@@ -179,9 +179,9 @@ def test_how_many_rows_single_items_have_is_chosen_on_validation(tmp_path, monke
         lambda score, examples, k: {f"ndcg@{k}": float(evaluated[-1])},
     )
     layer = quality_input.input_after_teacher(case, 0, 0).model.item_embedding
-    rows = layer.num_buckets + layer.num_unshared
+    rows = layer.num_buckets + layer.num_dedicated
     assert len(evaluated) == 2
-    assert layer.num_unshared == int(share * rows)
+    assert layer.num_dedicated == int(share * rows)
     assert layer.for_ratio(layer.input_dim, layer.output_dim, 4).num_buckets == rows
 
 
@@ -288,7 +288,7 @@ def test_a_recipe_changes_what_it_names(monkeypatch):
 
     def train(model, split, settings):
         table = model.item_embedding
-        seen["shape"] = table.num_buckets, table.num_unshared, table.multiplier_learning_rate
+        seen["shape"] = table.num_buckets, table.num_dedicated, table.multiplier_learning_rate
         seen["scalars"], seen["settings"] = list(recipe._TRAINING.SCALARS), settings
         return {"epoch": 0}
 

@@ -36,17 +36,38 @@ def means(table: Floats, weights: Floats, groups: npt.NDArray[Any], count: int) 
     return (sums / np.where(total > 0, total, 1)[:, None]).astype(np.float32)
 
 
-def roots(metric: npt.NDArray[np.float64], cut: slice = slice(None)) -> tuple[Floats, Floats]:
-    """A square root `[d, d]` of a metric, or of a block on its diagonal, and its inverse.
+class Whitening:
+    """A space in which lengths are those that a metric measures.
 
-    Distances in `x @ root` are those that the metric measures. Directions that it does not see
-    count a millionth of its mean, so that the inverse exists.
+    Directions that the metric does not see count a millionth of its mean, so that there is a way
+    back.
+
+    Args:
+        metric: `[d, d]`, positive semi-definite; None leaves vectors as they are.
+        cut: Takes a block on its diagonal.
+
+    Example:
+        >>> space = Whitening(np.diag([4.0, 1.0]))
+        >>> space.into(np.ones((1, 2), np.float32)), space.back(np.ones((1, 2), np.float32))
+        (array([[2., 1.]], dtype=float32), array([[0.5, 1. ]], dtype=float32))
     """
-    values, directions = np.linalg.eigh(metric[cut, cut])
-    lengths = np.sqrt(np.maximum(values, 1e-6 * np.trace(metric) / len(metric)))
-    root = (directions * lengths) @ directions.T
-    inverse = (directions / lengths) @ directions.T
-    return root.astype(np.float32), inverse.astype(np.float32)
+
+    def __init__(self, metric: npt.NDArray[np.float64] | None, cut: slice = slice(None)) -> None:
+        self._root: Floats | None = None
+        if metric is None:
+            return
+        values, directions = np.linalg.eigh(metric[cut, cut])
+        lengths = np.sqrt(np.maximum(values, 1e-6 * np.trace(metric) / len(metric)))
+        self._root = ((directions * lengths) @ directions.T).astype(np.float32)
+        self._inverse = ((directions / lengths) @ directions.T).astype(np.float32)
+
+    def into(self, vectors: Floats) -> Floats:
+        """Vectors `[n, d]` in that space."""
+        return vectors if self._root is None else vectors @ self._root
+
+    def back(self, vectors: Floats) -> Floats:
+        """Vectors of that space as they were."""
+        return vectors if self._root is None else vectors @ self._inverse
 
 
 def shared_directions(

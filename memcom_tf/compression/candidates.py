@@ -16,9 +16,10 @@ from memcom_tf.layers import (
     ResidualQuantizedEmbedding,
 )
 from memcom_tf.layers.contract.sizing import largest_that_fits
+from memcom_tf.tables import RowSharing
 
 _LEAST_ROWS = 64
-_UNSHARED_SHARES = (0.0, 0.25, 0.5, 0.75)
+_DEDICATED_SHARES = (0.0, 0.25, 0.5, 0.75)
 """Shares of the rows that belong to single, frequent ids."""
 _HASHED = ((0.5, True), (0.75, False), (0.9, False))
 """The same share of rows alone, and whether items have biases: rare ids then cost no byte."""
@@ -48,14 +49,11 @@ class Candidate:
         return hash(str(self))
 
     @property
-    def num_buckets(self) -> int | None:
-        """Rows that ids share, for which they should be ordered."""
-        return self.arguments.get("num_buckets")
-
-    @property
-    def num_unshared(self) -> int:
-        """Ids from 0 on that have a row of their own."""
-        return int(self.arguments.get("num_unshared", 0))
+    def sharing(self) -> RowSharing | None:
+        """How ids share rows, for which they should be ordered."""
+        num_buckets = self.arguments.get("num_buckets")
+        own = self.arguments.get("num_dedicated", self.arguments.get("num_unshared", 0))
+        return None if num_buckets is None else RowSharing(num_buckets, own)
 
     def layer(self, input_dim: int, output_dim: int) -> CompressedEmbedding:
         """A new layer."""
@@ -84,15 +82,17 @@ def families(input_dim: int) -> list[Family]:
         partial(_full, storage={}),
         partial(_full, storage={"embeddings": "int4_per_row"}),
         _low_rank,
-        partial(_memcom, storage={}, unshared=0.0),
+        partial(_memcom, storage={}, dedicated=0.0),
     ]
-    found += [partial(_memcom, storage=_LOW_MEMCOM, unshared=share) for share in _UNSHARED_SHARES]
-    found += [partial(_hashed, unshared=share, item_bias=item_bias) for share, item_bias in _HASHED]
+    found += [partial(_memcom, storage=_LOW_MEMCOM, dedicated=share) for share in _DEDICATED_SHARES]
+    found += [
+        partial(_hashed, dedicated=share, item_bias=item_bias) for share, item_bias in _HASHED
+    ]
     sizes = [256, 16] if input_dim < _SMALL_CATALOGUE else [256]
     found += [
-        partial(_residual, num_codes=num_codes, unshared=share)
+        partial(_residual, num_codes=num_codes, dedicated=share)
         for num_codes in sizes
-        for share in _UNSHARED_SHARES[::2]
+        for share in _DEDICATED_SHARES[::2]
     ]
     return found
 
@@ -112,7 +112,7 @@ def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Cand
         >>> for candidate in candidates_for(40_000, 64, max_bytes=180_000)[::5]:
         ...     print(candidate)
         MEmComEmbedding(num_buckets=1562)
-        HashedEmbedding(num_buckets=2813, num_unshared=2812, hashed int4)
+        HashedEmbedding(num_buckets=2813, num_dedicated=2812, hashed int4)
     """
     return worth_trying(family(input_dim, output_dim, max_bytes) for family in families(input_dim))
 
@@ -144,26 +144,26 @@ def _low_rank(input_dim: int, output_dim: int, max_bytes: int) -> Candidate | No
 
 
 def _memcom(
-    input_dim: int, output_dim: int, max_bytes: int, storage: Mapping[str, Any], unshared: float
+    input_dim: int, output_dim: int, max_bytes: int, storage: Mapping[str, Any], dedicated: float
 ) -> Candidate | None:
     fixed = {"storage": storage} if storage else {}
     return _with_rows(
-        MEmComEmbedding, fixed, unshared, input_dim - 1, input_dim, output_dim, max_bytes
+        MEmComEmbedding, fixed, dedicated, input_dim - 1, input_dim, output_dim, max_bytes
     )
 
 
 def _hashed(
-    input_dim: int, output_dim: int, max_bytes: int, unshared: float, item_bias: bool
+    input_dim: int, output_dim: int, max_bytes: int, dedicated: float, item_bias: bool
 ) -> Candidate | None:
     fixed = {"storage": {"hashed": "int4_per_table"}}
     found = _with_rows(
-        HashedEmbedding, fixed, unshared, input_dim - 1, input_dim, output_dim, max_bytes
+        HashedEmbedding, fixed, dedicated, input_dim - 1, input_dim, output_dim, max_bytes
     )
     return found and replace(found, item_bias=item_bias)
 
 
 def _residual(
-    input_dim: int, output_dim: int, max_bytes: int, num_codes: int, unshared: float
+    input_dim: int, output_dim: int, max_bytes: int, num_codes: int, dedicated: float
 ) -> Candidate | None:
     """As many codes an id as fit, or one less, and the rest of the bytes for rows of ids."""
     books: dict[str, Any] = {"storage": {"codebooks": "int4_per_row"}}
@@ -175,21 +175,21 @@ def _residual(
 
     count = largest(of_books, output_dim, input_dim, output_dim, max_bytes)
     most = input_dim // _ITEMS_A_BUCKET
-    for fewer in range(count - bool(unshared), max(count - 2, 0), -1):
+    for fewer in range(count - bool(dedicated), max(count - 2, 0), -1):
         storage = {**books["storage"], "shared": "int4_per_row"}
         fixed = {**books, "num_codebooks": fewer, "storage": storage}
         found = _with_rows(
-            ResidualQuantizedEmbedding, fixed, unshared, most, input_dim, output_dim, max_bytes
+            ResidualQuantizedEmbedding, fixed, dedicated, most, input_dim, output_dim, max_bytes
         )
         if found is not None:
             return found
-    return of_books(count) if count and not unshared else None
+    return of_books(count) if count and not dedicated else None
 
 
 def _with_rows(
     method: type[CompressedEmbedding],
     fixed: Mapping[str, Any],
-    unshared: float,
+    dedicated: float,
     most: int,
     input_dim: int,
     output_dim: int,
@@ -198,8 +198,8 @@ def _with_rows(
     """As many rows as fit, at most `most`, a share of them for single ids."""
 
     def of_rows(rows: int) -> Candidate:
-        own = int(unshared * rows)
-        sharing = {"num_buckets": rows - own, "num_unshared": own} if own else {"num_buckets": rows}
+        own = int(dedicated * rows)
+        sharing = RowSharing(rows - own, own).arguments() if own else {"num_buckets": rows}
         return Candidate(method, {**sharing, **fixed})
 
     rows = largest(of_rows, most, input_dim, output_dim, max_bytes)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.approximation.closed_forms import roots
+from memcom_tf.approximation.closed_forms import Whitening
 from memcom_tf.compression.biases import correct_biases
 from memcom_tf.compression.candidates import Candidate, Family, families, worth_trying
 from memcom_tf.compression.file_size import fill_at_random, graph_bytes, graph_overhead
@@ -25,6 +25,7 @@ from memcom_tf.layers.codebook import CodebookEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.models.rebuilding import copy_of, ranker_with, rebuilt_ranker
 from memcom_tf.ordering import similarity_order
+from memcom_tf.tables import RowSharing
 from memcom_tf.training import TrainingBatches, TrainingSettings, train
 from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
 from memcom_tf.training.train import some_of
@@ -64,7 +65,7 @@ class Trials:
         if self._checkpoints is not None:
             self._checkpoints.mkdir(exist_ok=True)
         self.model, self.split, self.settings, self.report = model, split, settings, report
-        self._orders: dict[tuple[int, int], Vocabulary] = {}
+        self._orders: dict[RowSharing, Vocabulary] = {}
         self._splits: dict[str, Split] = {model.vocabulary.fingerprint: split}
         self._start: dict[Candidate, NextItemRanker] = {}
         self._sizes: dict[Candidate, int] = {}
@@ -86,18 +87,17 @@ class Trials:
         """The vocabulary that a candidate wants."""
         vocabulary = self.model.vocabulary
         assert vocabulary is not None
-        num_buckets = candidate.num_buckets
-        sharing = num_buckets or 0, candidate.num_unshared
-        if num_buckets is None or sum(sharing) >= len(vocabulary):
+        sharing = candidate.sharing
+        if sharing is None or sharing.num_rows >= len(vocabulary):
             return vocabulary  # every item has a row of its own
         if sharing not in self._orders:
             vectors = vectors_of(self.model.scored_embedding)[vocabulary.ids(list(vocabulary))]
-            vectors = vectors @ roots(self.metric)[0]
+            vectors = Whitening(self.metric).into(vectors)
             counts = np.zeros(len(vectors)) if vocabulary.counts is None else vocabulary.counts
             order = similarity_order(
                 vectors,
-                num_buckets,
-                num_unshared=sharing[1],
+                sharing.num_buckets,
+                num_dedicated=sharing.num_dedicated,
                 counts=counts,
                 # What is lost where others that share the row tell nothing of the item.
                 importance=(counts + 1.0) * np.einsum("nd,nd->n", vectors, vectors),

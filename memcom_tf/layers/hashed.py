@@ -8,14 +8,9 @@ import numpy as np
 
 from memcom_tf.approximation import closed_forms
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
-from memcom_tf.layers.contract.sharing import (
-    bucket_rows,
-    check_sharing,
-    rows_in_graph,
-    spread_over_ids,
-)
+from memcom_tf.layers.contract.renaming import RENAMED
 from memcom_tf.ops.interface import Array, Ops
-from memcom_tf.tables import Table, Tables
+from memcom_tf.tables import RowSharing, Table, Tables
 
 
 @register_method
@@ -25,7 +20,7 @@ class HashedEmbedding(CompressedEmbedding):
     Ids that share a bucket cannot be told apart; it is the baseline of the compressed methods.
     With ids in order of frequency the `m` most frequent ids fall into buckets of their own.
 
-    With `num_unshared = h` the ids below `h` have a row that no other id reads, and the others
+    With `num_dedicated = h` the ids below `h` have a row that no other id reads, and the others
     share the `m` that follow: `T[i]` below `h`, else `T[h + (i - h) mod m]`. With ids by
     similarity (`memcom_tf.ordering`) a rare id costs no byte at all, and still has the mean of
     what it resembles: where there are few bytes an id, that may be their best use.
@@ -37,11 +32,11 @@ class HashedEmbedding(CompressedEmbedding):
     Args:
         *args: `input_dim`, `output_dim` and what follows them in `CompressedEmbedding`.
         num_buckets: Rows that ids share, `m`.
-        num_unshared: Ids from 0 on that have a row of their own, `h`.
+        num_dedicated: Ids from 0 on that have a row of their own, `h`.
         **kwargs: The same by keyword.
 
     Raises:
-        ValueError: If `num_buckets` is not in `[1, input_dim]`, or `num_unshared` leaves no id for
+        ValueError: If `num_buckets` is not in `[1, input_dim]`, or `num_dedicated` leaves no id for
             every bucket.
 
     Example:
@@ -53,45 +48,51 @@ class HashedEmbedding(CompressedEmbedding):
 
     formula = "T[i mod m]"
     source = "arXiv:0902.2206"
-    variants = ({}, {"num_unshared": 5})
-    shares_by_remainder = True
+    variants = ({}, {"num_dedicated": 5})
+    renamed_arguments = RENAMED
     size_argument = "num_buckets"
+    sharing: RowSharing
 
     def __init__(
         self,
         *args: Any,
         num_buckets: int,
-        num_unshared: int = 0,
+        num_dedicated: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        check_sharing(num_buckets, num_unshared, self.input_dim)
-        self.num_buckets = int(num_buckets)
-        self.num_unshared = int(num_unshared)
+        self.sharing = RowSharing(num_buckets, num_dedicated).of_ids(self.input_dim)
+
+    @property
+    def num_buckets(self) -> int:
+        """Rows that ids share."""
+        return self.sharing.num_buckets
+
+    @property
+    def num_dedicated(self) -> int:
+        """Ids from 0 on that have a row of their own."""
+        return self.sharing.num_dedicated
 
     def tables(self) -> tuple[Table, ...]:
-        return (Table("hashed", self.num_unshared + self.num_buckets, self.output_dim),)
+        return (Table("hashed", self.sharing.num_rows, self.output_dim),)
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
-        rows = rows_in_graph(xp, ids, self.num_buckets, self.num_unshared)
-        return xp.gather(t["hashed"], rows)
+        return xp.gather(t["hashed"], self.sharing.rows_in_graph(xp, ids))
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         scores = xp.scores(query, t["hashed"])
-        return spread_over_ids(xp, scores, self.input_dim, self.num_buckets, self.num_unshared)
+        return self.sharing.spread_over_ids(xp, scores, self.input_dim)
 
     def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
         """The weighted mean of the vectors that share a row."""
-        rows = bucket_rows(np.arange(self.input_dim), self.num_buckets, self.num_unshared)
-        count = self.num_unshared + self.num_buckets
-        return {"hashed": closed_forms.means(table, weights, rows, count)}
+        rows = self.sharing.rows_of(np.arange(self.input_dim))
+        return {"hashed": closed_forms.means(table, weights, rows, self.sharing.num_rows)}
 
     @classmethod
     def size_range(
-        cls, input_dim: int, output_dim: int, num_unshared: int = 0, **kwargs: Any
+        cls, input_dim: int, output_dim: int, num_dedicated: int = 0, **kwargs: Any
     ) -> range:
-        return range(1, input_dim - num_unshared + 1)
+        return range(1, input_dim - num_dedicated + 1)
 
     def get_config(self) -> dict[str, Any]:
-        sharing = {"num_buckets": self.num_buckets, "num_unshared": self.num_unshared}
-        return {**super().get_config(), **sharing}
+        return {**super().get_config(), **self.sharing.arguments()}

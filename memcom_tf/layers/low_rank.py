@@ -76,12 +76,9 @@ class LowRankEmbedding(CompressedEmbedding):
         self, table: np.ndarray, weights: np.ndarray, metric: np.ndarray | None = None
     ) -> Tables:
         """The truncated singular value decomposition of the weighted rows."""
-        back = None
-        if metric is not None:
-            root, back = closed_forms.roots(metric)
-            table = table @ root
-        factor, projection = closed_forms.low_rank(table, weights, self.rank)
-        return {"factor": factor, "projection": projection if back is None else projection @ back}
+        space = closed_forms.Whitening(metric)
+        factor, projection = closed_forms.low_rank(space.into(table), weights, self.rank)
+        return {"factor": factor, "projection": space.back(projection)}
 
     @classmethod
     def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:

@@ -11,14 +11,9 @@ from memcom_tf._keras import keras
 from memcom_tf.approximation import closed_forms
 from memcom_tf.errors import invalid
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
-from memcom_tf.layers.contract.sharing import (
-    bucket_rows,
-    check_sharing,
-    rows_in_graph,
-    spread_over_ids,
-)
+from memcom_tf.layers.contract.renaming import RENAMED
 from memcom_tf.ops.interface import LOWEST, Array, Ops
-from memcom_tf.tables import Table, Tables
+from memcom_tf.tables import RowSharing, Table, Tables
 
 
 @register_method
@@ -32,7 +27,7 @@ class MEmComEmbedding(CompressedEmbedding):
     as `memcom_tf.Vocabulary` does: ids that share a row then differ in frequency; or by similarity
     (`memcom_tf.ordering`).
 
-    With `num_unshared = h` the ids below `h` read a row of `U` that no other id does, and the
+    With `num_dedicated = h` the ids below `h` read a row of `U` that no other id does, and the
     others share the `m` that follow: `vector(i) = U[i] * V[i]` below `h`, else
     `U[h + (i - h) mod m] * V[i]`. Few ids make most of what users choose.
 
@@ -43,7 +38,7 @@ class MEmComEmbedding(CompressedEmbedding):
     Args:
         *args: `input_dim`, `output_dim` and what follows them in `CompressedEmbedding`.
         num_buckets: Rows that ids share, `m`.
-        num_unshared: Ids from 0 on that have a row of their own, `h`.
+        num_dedicated: Ids from 0 on that have a row of their own, `h`.
         bias: Whether there is a `W`.
         multiplier_initializer: Initial values of `V`.
         multiplier_learning_rate: Learning rate of `V` and `W` relative to that of `U`, under
@@ -55,7 +50,7 @@ class MEmComEmbedding(CompressedEmbedding):
         **kwargs: The same by keyword.
 
     Raises:
-        ValueError: If `num_buckets` is not in `[1, input_dim]`, `num_unshared` leaves no id for
+        ValueError: If `num_buckets` is not in `[1, input_dim]`, `num_dedicated` leaves no id for
             every bucket, or the learning rate is not positive.
 
     Example:
@@ -68,34 +63,43 @@ class MEmComEmbedding(CompressedEmbedding):
 
     formula = "U[i mod m] * V[i] (+ W[i])"
     source = "arXiv:2203.10135"
-    variants = ({}, {"bias": True}, {"num_unshared": 5})
-    shares_by_remainder = True
+    variants = ({}, {"bias": True}, {"num_dedicated": 5})
+    renamed_arguments = RENAMED
     reads_rows_of_ids = True
     takes_metric = True
     size_argument = "num_buckets"
+    sharing: RowSharing
 
     def __init__(
         self,
         *args: Any,
         num_buckets: int,
-        num_unshared: int = 0,
+        num_dedicated: int = 0,
         bias: bool = False,
         multiplier_initializer: Any = "ones",
         multiplier_learning_rate: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        check_sharing(num_buckets, num_unshared, self.input_dim)
+        self.sharing = RowSharing(num_buckets, num_dedicated).of_ids(self.input_dim)
         if not multiplier_learning_rate > 0:
             raise invalid(
                 "`multiplier_learning_rate` must be positive.",
                 multiplier_learning_rate=multiplier_learning_rate,
             )
-        self.num_buckets = int(num_buckets)
-        self.num_unshared = int(num_unshared)
         self.bias = bias
         self.multiplier_initializer = keras.initializers.get(multiplier_initializer)
         self.multiplier_learning_rate = float(multiplier_learning_rate)
+
+    @property
+    def num_buckets(self) -> int:
+        """Rows that ids share."""
+        return self.sharing.num_buckets
+
+    @property
+    def num_dedicated(self) -> int:
+        """Ids from 0 on that have a row of their own."""
+        return self.sharing.num_dedicated
 
     def tables(self) -> tuple[Table, ...]:
         rate = self.multiplier_learning_rate
@@ -103,12 +107,7 @@ class MEmComEmbedding(CompressedEmbedding):
         def multiplier_initializer(shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
             return self.multiplier_initializer(shape, dtype=dtype, **kwargs) / rate
 
-        shared = Table(
-            "shared",
-            self.num_unshared + self.num_buckets,
-            self.output_dim,
-            storage="int8_per_table",
-        )
+        shared = Table("shared", self.sharing.num_rows, self.output_dim, storage="int8_per_table")
         multiplier = Table(
             "multiplier",
             self.input_dim,
@@ -129,9 +128,8 @@ class MEmComEmbedding(CompressedEmbedding):
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         rate = self.multiplier_learning_rate
         scores = xp.scores(query, t["shared"])
-        scores = spread_over_ids(
-            xp, scores, self.input_dim, self.num_buckets, self.num_unshared
-        ) * xp.reshape(xp.values(t["multiplier"]), (-1,))
+        scores = self.sharing.spread_over_ids(xp, scores, self.input_dim)
+        scores = scores * xp.reshape(xp.values(t["multiplier"]), (-1,))
         if self.bias:
             ones = np.ones((self.output_dim, 1), np.float32)
             scores = scores + xp.matmul(query, ones) * xp.reshape(xp.values(t["bias"]), (-1,))
@@ -147,22 +145,22 @@ class MEmComEmbedding(CompressedEmbedding):
         """
         if self.bias or k >= self.num_buckets:
             return None
-        unshared = self.num_unshared
+        dedicated = self.num_dedicated
         scores = xp.reshape(xp.scores(query, t["shared"]), (-1,))
-        lowest, highest = xp.extremes(t["multiplier"], self.num_buckets, unshared)
-        of_shared = scores[unshared:] if unshared else scores
+        lowest, highest = xp.extremes(t["multiplier"], self.num_buckets, dedicated)
+        of_shared = scores[dedicated:] if dedicated else scores
         buckets = xp.top_k(xp.maximum(of_shared * lowest, of_shared * highest), k)
-        steps = xp.arange(-(-(self.input_dim - unshared) // self.num_buckets)) * self.num_buckets
+        steps = xp.arange(-(-(self.input_dim - dedicated) // self.num_buckets)) * self.num_buckets
         ids = xp.reshape(xp.reshape(buckets, (1, -1)) + xp.reshape(steps, (-1, 1)), (-1,))
-        if unshared:
-            ids = xp.concat([xp.arange(unshared), ids + unshared])
+        if dedicated:
+            ids = xp.concat([xp.arange(dedicated), ids + dedicated])
         multipliers = xp.gather(t["multiplier"], xp.minimum(ids, self.input_dim - 1))
         of_ids = xp.gather(scores, self._rows(xp, ids))
         products = of_ids * xp.reshape(multipliers, (-1,))
         return xp.gather(ids, xp.top_k(xp.where(ids < self.input_dim, products, LOWEST), k))
 
     def _rows(self, xp: Ops, ids: Array) -> Array:
-        return rows_in_graph(xp, ids, self.num_buckets, self.num_unshared)
+        return self.sharing.rows_in_graph(xp, ids)
 
     def ships_as(self) -> MEmComEmbedding:
         return self.from_config({**self.get_config(), "multiplier_learning_rate": 1.0})
@@ -187,27 +185,25 @@ class MEmComEmbedding(CompressedEmbedding):
         self, table: np.ndarray, weights: np.ndarray, metric: np.ndarray | None = None
     ) -> Tables:
         """The best matrix of rank 1 for each bucket; biases are zero."""
-        rows = bucket_rows(np.arange(self.input_dim), self.num_buckets, self.num_unshared)
-        count = self.num_unshared + self.num_buckets
-        root, back = (None, None) if metric is None else closed_forms.roots(metric)
-        seen = table if root is None else table @ root
-        shared, factors = closed_forms.shared_directions(seen, weights, rows, count)
-        if back is not None:
-            shared = shared @ back
+        rows = self.sharing.rows_of(np.arange(self.input_dim))
+        space = closed_forms.Whitening(metric)
+        shared, factors = closed_forms.shared_directions(
+            space.into(table), weights, rows, self.sharing.num_rows
+        )
+        shared = space.back(shared)
         tables = {"shared": shared, "multiplier": factors[:, None] / self.multiplier_learning_rate}
         return {**tables, "bias": np.zeros((self.input_dim, 1))} if self.bias else tables
 
     @classmethod
     def size_range(
-        cls, input_dim: int, output_dim: int, num_unshared: int = 0, **kwargs: Any
+        cls, input_dim: int, output_dim: int, num_dedicated: int = 0, **kwargs: Any
     ) -> range:
-        return range(1, input_dim - num_unshared + 1)
+        return range(1, input_dim - num_dedicated + 1)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "num_buckets": self.num_buckets,
-            "num_unshared": self.num_unshared,
+            **self.sharing.arguments(),
             "bias": self.bias,
             "multiplier_initializer": keras.initializers.serialize(self.multiplier_initializer),
             "multiplier_learning_rate": self.multiplier_learning_rate,

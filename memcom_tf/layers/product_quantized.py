@@ -85,18 +85,17 @@ class ProductQuantizedEmbedding(CodebookEmbedding):
         self, table: np.ndarray, weights: np.ndarray, metric: np.ndarray | None = None
     ) -> Tables:
         """k-means on every cut of the vectors; of a metric the blocks of the cuts count."""
-        backs = None
-        if metric is not None:
-            width = self._width
-            cuts = [slice(begin, begin + width) for begin in range(0, self.output_dim, width)]
-            roots, backs = zip(*(closed_forms.roots(metric, cut) for cut in cuts), strict=True)
-            table = np.concatenate(
-                [table[:, cut] @ root for cut, root in zip(cuts, roots, strict=True)], axis=1
-            )
-        codes, books = codebooks.product(table, weights, self.num_codebooks, self.num_codes)
-        if backs is not None:
-            books = books @ np.stack(backs)
-        return {"codes": codes, "codebooks": books.reshape(-1, self._width)}
+        width = self._width
+        cuts = [slice(begin, begin + width) for begin in range(0, self.output_dim, width)]
+        spaces = [closed_forms.Whitening(metric, cut) for cut in cuts]
+        seen = [space.into(table[:, cut]) for space, cut in zip(spaces, cuts, strict=True)]
+        codes, books = codebooks.product(
+            np.concatenate(seen, axis=1), weights, self.num_codebooks, self.num_codes
+        )
+        books = np.concatenate(
+            [space.back(book) for space, book in zip(spaces, books, strict=True)]
+        )
+        return {"codes": codes, "codebooks": books}
 
     def _nearest_codes(self, table: np.ndarray, t: Tables) -> np.ndarray:
         return codebooks.product_codes(table, self._books(t))

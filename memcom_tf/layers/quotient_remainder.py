@@ -11,7 +11,7 @@ from memcom_tf.approximation import closed_forms
 from memcom_tf.errors import invalid
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
-from memcom_tf.tables import Table, Tables, check_num_buckets
+from memcom_tf.tables import RowSharing, Table, Tables
 
 OPERATIONS = ("mult", "add", "concat")
 
@@ -48,8 +48,8 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
     formula = "R[i mod m] op Q[i div m]"
     source = "arXiv:1909.02107"
     variants = tuple({"operation": operation} for operation in OPERATIONS)
-    shares_by_remainder = True
     size_argument = "num_buckets"
+    sharing: RowSharing
 
     def __init__(
         self,
@@ -59,15 +59,19 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        check_num_buckets(num_buckets, self.input_dim)
+        self.sharing = RowSharing(num_buckets).of_ids(self.input_dim)
         if operation not in OPERATIONS:
             raise invalid(f"`operation` must be one of {OPERATIONS}.", operation=operation)
         if operation == "concat" and self.output_dim < 2:
             raise invalid(
                 "`output_dim` must be at least 2 to be concatenated.", output_dim=self.output_dim
             )
-        self.num_buckets = int(num_buckets)
         self.operation = operation
+
+    @property
+    def num_buckets(self) -> int:
+        """Rows of the remainder table, which ids share."""
+        return self.sharing.num_buckets
 
     @property
     def num_quotients(self) -> int:

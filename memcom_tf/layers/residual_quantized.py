@@ -10,14 +10,9 @@ from memcom_tf.approximation import closed_forms, codebooks
 from memcom_tf.errors import invalid
 from memcom_tf.layers.codebook import CodebookEmbedding
 from memcom_tf.layers.contract.layer import register_method
-from memcom_tf.layers.contract.sharing import (
-    bucket_rows,
-    check_sharing,
-    rows_in_graph,
-    spread_over_ids,
-)
+from memcom_tf.layers.contract.renaming import RENAMED
 from memcom_tf.ops.interface import Array, Ops
-from memcom_tf.tables import Table, Tables
+from memcom_tf.tables import RowSharing, Table, Tables
 
 
 @register_method
@@ -27,9 +22,9 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
     Every `B_k` is `[num_codes, output_dim]`, and the integer codes `c` are `[input_dim,
     num_codebooks]`. An id costs `num_codebooks` codes, the books nearly nothing. With `num_buckets`
     there is a row `S` for every bucket of ids: where ids are numbered by similarity
-    (`memcom_tf.ordering`) the bucket is one more code, which costs no bits. With `num_unshared = h`
-    the ids below `h` have a row of `S` of their own, as in `MEmComEmbedding`. The codes are
-    chosen by `from_table`, and are not trained; all else is.
+    (`memcom_tf.ordering`) the bucket is one more code, which costs no bits. With
+    `num_dedicated = h` the ids below `h` have a row of `S` of their own, as in `MEmComEmbedding`.
+    The codes are chosen by `from_table`, and are not trained; all else is.
 
     Source: Chen et al., Approximate nearest neighbor search by residual vector quantization,
     Sensors 2010; Babenko and Lempitsky, Additive quantization, CVPR 2014; learned for embeddings
@@ -40,7 +35,7 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
         num_codebooks: Number of books.
         num_codes: Rows of a book, from 2 to 256; a code takes 4 bits up to 16 rows, else 8.
         num_buckets: Rows that ids share, `m`; None leaves the table out.
-        num_unshared: Ids from 0 on that have a row of that table of their own, `h`.
+        num_dedicated: Ids from 0 on that have a row of that table of their own, `h`.
         **kwargs: The same by keyword.
 
     Raises:
@@ -56,7 +51,8 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
 
     formula = "(S[i mod m] +) sum_k B_k[c_k(i)]"
     source = "arXiv:1711.01068"
-    variants = ({"num_codes": 20}, {"num_codes": 11, "num_buckets": 2, "num_unshared": 3})
+    renamed_arguments = RENAMED
+    variants = ({"num_codes": 20}, {"num_codes": 11, "num_buckets": 2, "num_dedicated": 3})
 
     def __init__(
         self,
@@ -64,64 +60,53 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
         num_codebooks: int,
         num_codes: int = 256,
         num_buckets: int | None = None,
-        num_unshared: int = 0,
+        num_dedicated: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, num_codebooks=num_codebooks, num_codes=num_codes, **kwargs)
         if num_buckets is not None:
-            check_sharing(num_buckets, num_unshared, self.input_dim)
-            num_buckets = int(num_buckets)
-        elif num_unshared:
+            self.sharing = RowSharing(num_buckets, num_dedicated).of_ids(self.input_dim)
+        elif num_dedicated:
             raise invalid(
-                "`num_unshared` needs `num_buckets`.",
+                "`num_dedicated` needs `num_buckets`.",
                 "Pass how many rows the other ids share.",
-                num_unshared=num_unshared,
+                num_dedicated=num_dedicated,
             )
-        self.num_buckets = num_buckets
-        self.num_unshared = int(num_unshared)
-        self.shares_by_remainder = num_buckets is not None
 
     def tables(self) -> tuple[Table, ...]:
-        terms = self.num_codebooks + self.shares_by_remainder
+        terms = self.num_codebooks + (self.sharing is not None)
         rows = self.num_codebooks * self.num_codes
         books = Table("codebooks", rows, self.output_dim, terms=terms)
-        if self.num_buckets is None:
+        if self.sharing is None:
             return (self._code_table(), books)
-        rows_of_ids = self.num_unshared + self.num_buckets
-        shared = Table("shared", rows_of_ids, self.output_dim, terms=terms)
+        shared = Table("shared", self.sharing.num_rows, self.output_dim, terms=terms)
         return (self._code_table(), books, shared)
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
         first_rows = np.array(self._first_rows, np.int32)
         vectors = xp.sum(xp.gather(t["codebooks"], xp.gather(t["codes"], ids) + first_rows))
-        if self.num_buckets is None:
+        if self.sharing is None:
             return vectors
-        shared = rows_in_graph(xp, ids, self.num_buckets, self.num_unshared)
-        return vectors + xp.gather(t["shared"], shared)
+        return vectors + xp.gather(t["shared"], self.sharing.rows_in_graph(xp, ids))
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         scores = self._summed(xp, xp.scores(query, t["codebooks"]), self._first_rows, t)
-        if self.num_buckets is None:
+        if self.sharing is None:
             return scores
         of_rows = xp.scores(query, t["shared"])
-        return scores + spread_over_ids(
-            xp, of_rows, self.input_dim, self.num_buckets, self.num_unshared
-        )
+        return scores + self.sharing.spread_over_ids(xp, of_rows, self.input_dim)
 
     def approximate(
         self, table: np.ndarray, weights: np.ndarray, metric: np.ndarray | None = None
     ) -> Tables:
         """Residual quantization, refined by least squares and beam search in turns."""
-        back = None
-        if metric is not None:
-            root, back = closed_forms.roots(metric)
-            table = table @ root
-        found = codebooks.residual(table, weights, self.num_codebooks, self.num_codes, self._groups)
-        tables = {"codebooks": found.books.reshape(-1, self.output_dim)}
+        space = closed_forms.Whitening(metric)
+        found = codebooks.residual(
+            space.into(table), weights, self.num_codebooks, self.num_codes, self._groups
+        )
+        tables = {"codebooks": space.back(found.books.reshape(-1, self.output_dim))}
         if found.shared is not None:
-            tables["shared"] = found.shared
-        if back is not None:
-            tables = {name: values @ back for name, values in tables.items()}
+            tables["shared"] = space.back(found.shared)
         return {"codes": found.codes, **tables}
 
     def _nearest_codes(self, table: np.ndarray, t: Tables) -> np.ndarray:
@@ -131,11 +116,21 @@ class ResidualQuantizedEmbedding(CodebookEmbedding):
 
     @property
     def _groups(self) -> codebooks.Groups | None:
-        if self.num_buckets is None:
+        if self.sharing is None:
             return None
-        rows = bucket_rows(np.arange(self.input_dim), self.num_buckets, self.num_unshared)
-        return codebooks.Groups(rows, self.num_unshared + self.num_buckets)
+        rows = self.sharing.rows_of(np.arange(self.input_dim))
+        return codebooks.Groups(rows, self.sharing.num_rows)
 
     def get_config(self) -> dict[str, Any]:
-        sharing = {"num_buckets": self.num_buckets, "num_unshared": self.num_unshared}
+        sharing = {"num_buckets": self.num_buckets, "num_dedicated": self.num_dedicated}
         return {**super().get_config(), **sharing}
+
+    @property
+    def num_buckets(self) -> int | None:
+        """Rows that ids share; None where there is no such table."""
+        return None if self.sharing is None else self.sharing.num_buckets
+
+    @property
+    def num_dedicated(self) -> int:
+        """Ids from 0 on that have a row of their own."""
+        return 0 if self.sharing is None else self.sharing.num_dedicated

@@ -287,19 +287,14 @@ class NextItemRanker(CatalogueRanker):
 
 
 def _check_order(vocabulary: Vocabulary, embedding: CompressedEmbedding) -> None:
-    if not embedding.shares_by_remainder or vocabulary.num_buckets is None:
-        return
-    found = embedding.num_buckets, getattr(embedding, "num_unshared", 0)
-    wanted = vocabulary.num_buckets, vocabulary.num_unshared
-    if found != wanted:
+    found, wanted = embedding.sharing, vocabulary.sharing
+    if found is not None and wanted is not None and found != wanted:
         raise invalid(
-            "`num_buckets` and `num_unshared` of the embedding must be those of the vocabulary's "
+            "`num_buckets` and `num_dedicated` of the embedding must be those of the vocabulary's "
             "similarity order.",
             "Order the vocabulary for these numbers, or change the layer.",
-            num_buckets=found[0],
-            num_unshared=found[1],
-            vocabulary_num_buckets=wanted[0],
-            vocabulary_num_unshared=wanted[1],
+            **found.arguments(),
+            **{f"vocabulary_{name}": value for name, value in wanted.arguments().items()},
         )
 
 

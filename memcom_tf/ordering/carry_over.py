@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 from memcom_tf.approximation import closed_forms
 from memcom_tf.errors import invalid
-from memcom_tf.layers.contract.sharing import bucket_rows
+from memcom_tf.tables import RowSharing
 from memcom_tf.vocabulary import Vocabulary
 
 _IDS_AT_A_TIME = 1 << 18
+_ALL = RowSharing(1)
+"""All ids in one bucket: where none is known."""
 
 
 def extended_layer(layer: Any, before: Vocabulary, after: Vocabulary) -> Any:
@@ -50,7 +52,7 @@ def extended_layer(layer: Any, before: Vocabulary, after: Vocabulary) -> Any:
         for name, values in tables.items():
             if len(values) == after.input_dim:
                 tables[name] = _with_bucket_means(
-                    values, _item_ids(before), new, after.num_buckets, after.num_unshared
+                    values, _item_ids(before), new, after.sharing or _ALL
                 )
         grown.assign_tables(tables)
     return grown
@@ -68,7 +70,7 @@ def refreshed_layer(layer: Any, before: Vocabulary, after: Vocabulary) -> Any:
         layer: A `CompressedEmbedding`, trained.
         before: Its vocabulary.
         after: Another, of any order, with new items and without old ones; its `num_buckets`
-            and `num_unshared` become the layer's.
+            and `num_dedicated` become the layer's.
 
     Returns:
         A layer of its own for `after`, built.
@@ -95,13 +97,14 @@ def refreshed_layer(layer: Any, before: Vocabulary, after: Vocabulary) -> Any:
     ids = after.ids(known)
     table[ids] = old[before.ids(known)]
     config = dict(layer.get_config())
-    if layer.shares_by_remainder and after.num_buckets is not None:
-        config["num_buckets"] = after.num_buckets
-        if after.num_unshared or "num_unshared" in config:
-            config["num_unshared"] = after.num_unshared
+    sharing = layer.sharing
+    if sharing is not None and after.sharing is not None:
+        sharing = after.sharing
+        config |= {
+            name: value for name, value in sharing.arguments().items() if value or name in config
+        }
     rest = np.setdiff1d(np.arange(after.first_id, after.input_dim), ids)
-    num_buckets = after.num_buckets or config.get("num_buckets") or 1
-    table = _with_bucket_means(table, ids.astype(np.int64), rest, num_buckets, after.num_unshared)
+    table = _with_bucket_means(table, ids.astype(np.int64), rest, after.sharing or sharing or _ALL)
     frequencies = np.zeros(after.input_dim)
     # Padding weighs nothing: it shares a row with items, and is masked where it matters.
     frequencies[1 : after.first_id] = 1.0
@@ -115,8 +118,7 @@ def _check_extends(before: Vocabulary, after: Vocabulary) -> None:
     ids = _item_ids(before)
     same = (
         before.first_id == after.first_id
-        and before.num_buckets == after.num_buckets
-        and before.num_unshared == after.num_unshared
+        and before.sharing == after.sharing
         and before.input_dim <= after.input_dim
         and np.array_equal(before.items(ids), after.items(ids))
     )
@@ -145,21 +147,16 @@ def _with_bucket_means(
     rows: npt.NDArray[np.float32],
     known: npt.NDArray[np.int64],
     wanted: npt.NDArray[np.int64],
-    num_buckets: int | None,
-    num_unshared: int,
+    sharing: RowSharing,
 ) -> npt.NDArray[np.float32]:
     """The rows, those at `wanted` the means of those at `known` in their bucket.
 
     Where a bucket has none the row is the mean over all buckets.
     """
-    count = num_unshared + (num_buckets or 1)
-
-    def rows_of(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        return bucket_rows(ids, num_buckets or 1, num_unshared)
-
-    buckets = rows_of(known)
-    means = closed_forms.means(rows[known], np.ones(len(known), np.float32), buckets, count)
-    means[np.bincount(buckets, minlength=count) == 0] = rows[known].mean(axis=0)
+    buckets = sharing.rows_of(known)
+    weights = np.ones(len(known), np.float32)
+    means = closed_forms.means(rows[known], weights, buckets, sharing.num_rows)
+    means[np.bincount(buckets, minlength=sharing.num_rows) == 0] = rows[known].mean(axis=0)
     filled = rows.copy()
-    filled[wanted] = means[rows_of(wanted)]
+    filled[wanted] = means[sharing.rows_of(wanted)]
     return filled

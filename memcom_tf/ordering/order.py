@@ -15,9 +15,13 @@ from memcom_tf.errors import invalid
 from memcom_tf.files import write_atomically
 from memcom_tf.ordering.assignment import choose
 from memcom_tf.ordering.clustering import Centres, Floats, Integers
+from memcom_tf.tables import RowSharing
 
 CANDIDATES = 32
 """Nearest centres that an item may choose from before all centres with room are looked at."""
+
+_IN_FILE = {"num_dedicated": "num_unshared"}
+"""Names that fields have had in files."""
 
 
 class Placement(NamedTuple):
@@ -39,7 +43,7 @@ class SimilarityOrder:
     Attributes:
         ids: `[n]` the id of each item, in the order in which the vectors were passed.
         centres: `[num_buckets, d]` the centre of each bucket, of length 1.
-        num_unshared: Ids below it are in no bucket: they have a row of their own.
+        num_dedicated: Ids below it are in no bucket: they have a row of their own.
         first_id: The smallest id.
         reserve: Ids of each bucket that no item has: holes, after those of the items.
         share_in_nearest: Share of the items, between 0 and 1, that are in the bucket of their
@@ -50,7 +54,7 @@ class SimilarityOrder:
 
     ids: Integers
     centres: Floats
-    num_unshared: int
+    num_dedicated: int
     first_id: int
     reserve: int
     share_in_nearest: float
@@ -67,9 +71,15 @@ class SimilarityOrder:
         """The largest id + 1, the holes included."""
         return self.first_id + len(self.ids) + self.reserve * self.num_buckets
 
+    @property
+    def sharing(self) -> RowSharing:
+        """How ids share rows in the layers that the order is for."""
+        return RowSharing(self.num_buckets, self.num_dedicated)
+
     def buckets(self, ids: npt.ArrayLike) -> Integers:
-        """The bucket of ids that are not below `num_unshared`."""
-        return (np.asarray(ids, np.int64) - self.num_unshared) % self.num_buckets
+        """The bucket of ids that are not below `num_dedicated`."""
+        rows: Integers = self.sharing.rows_of(np.asarray(ids, np.int64)) - self.num_dedicated
+        return rows
 
     def place(self, vectors: npt.ArrayLike, holes: npt.ArrayLike) -> Placement:
         """Chooses holes for later items; `Vocabulary.appended` does it for a vocabulary.
@@ -130,7 +140,7 @@ class SimilarityOrder:
             OSError: If it cannot be written.
         """
         content = io.BytesIO()
-        np.savez(content, **vars(self))
+        np.savez(content, **{_IN_FILE.get(name, name): x for name, x in vars(self).items()})
         write_atomically(path, content.getvalue())
 
     @classmethod
@@ -159,7 +169,8 @@ class SimilarityOrder:
         """
         try:
             with np.load(path) as fields:
-                values = {name: fields[name] for name in cls.__dataclass_fields__}
+                names = cls.__dataclass_fields__
+                values = {name: fields[_IN_FILE.get(name, name)] for name in names}
             return cls(**{k: v if v.ndim else v.item() for k, v in values.items()})
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise invalid(

@@ -24,7 +24,7 @@ def similarity_order(
     vectors: npt.ArrayLike,
     num_buckets: int,
     *,
-    num_unshared: int = 0,
+    num_dedicated: int = 0,
     counts: npt.ArrayLike | None = None,
     importance: npt.ArrayLike | None = None,
     first_id: int = 1,
@@ -41,7 +41,7 @@ def similarity_order(
     chose them, and all choose again, eight times or fewer. Bucket `j` has room for exactly the ids
     `j`, `j + num_buckets`, ... up to the last: every id is given and none is left over, but for
     the holes of a `reserve`, which follow. Within a bucket ids rise as the counts fall. With
-    `num_unshared` the most important items, by default the most frequent, get the ids below it,
+    `num_dedicated` the most important items, by default the most frequent, get the ids below it,
     and are in no bucket; buckets then begin at that id.
 
     Args:
@@ -49,7 +49,7 @@ def similarity_order(
             what else tells which items are alike. Only their directions count. New items need
             vectors of the same kind, so that for a catalogue that grows texts or contents are best.
         num_buckets: `num_buckets` of the layer, at most `n`.
-        num_unshared: `num_unshared` of the layer.
+        num_dedicated: `num_dedicated` of the layer.
         counts: `[n]` how often each item occurred in training; None takes all alike.
         importance: `[n]` how much each item is in need of a row of its own; None takes `counts`.
             `counts * |vectors|^2` is what would be lost without any row.
@@ -77,28 +77,28 @@ def similarity_order(
     """
     import_libraries()
     check_positive(num_buckets=num_buckets, first_id=first_id, iterations=iterations)
-    for name, value in {"reserve": reserve, "num_unshared": num_unshared}.items():
+    for name, value in {"reserve": reserve, "num_dedicated": num_dedicated}.items():
         if value:
             check_positive(**{name: value})
     x = unit_vectors(vectors)
     frequencies = _checked("counts", counts, len(x))
     needed = frequencies if importance is None else _checked("importance", importance, len(x))
-    unshared = max(0, num_unshared - first_id)
-    if num_buckets > len(x) - unshared:
+    dedicated = max(0, num_dedicated - first_id)
+    if num_buckets > len(x) - dedicated:
         raise invalid(
-            f"`num_buckets` must be at most {len(x) - unshared}, the number of items that share.",
+            f"`num_buckets` must be at most {len(x) - dedicated}, the number of items that share.",
             num_buckets=num_buckets,
-            num_unshared=num_unshared,
+            num_dedicated=num_dedicated,
         )
-    own, sharing = np.split(np.argsort(-needed, kind="stable"), [unshared])
+    own, sharing = np.split(np.argsort(-needed, kind="stable"), [dedicated])
     every_id = np.empty(len(x), np.int64)
     by_frequency = np.argsort(-frequencies[own], kind="stable")
-    every_id[own[by_frequency]] = np.arange(first_id, first_id + unshared)
+    every_id[own[by_frequency]] = np.arange(first_id, first_id + dedicated)
     sharing.sort()
     x, frequencies = x[sharing], frequencies[sharing]
     by_frequency = np.argsort(-frequencies, kind="stable")
-    dense = np.arange(first_id + unshared, first_id + unshared + len(x))
-    buckets = (dense - num_unshared) % num_buckets
+    dense = np.arange(first_id + dedicated, first_id + dedicated + len(x))
+    buckets = (dense - num_dedicated) % num_buckets
     with progress_bar(progress) as advance:
         weights = np.sqrt(frequencies + 1.0).astype(np.float32)
         centres = cluster(
@@ -132,7 +132,7 @@ def similarity_order(
         return SimilarityOrder(
             ids=every_id,
             centres=of_buckets,
-            num_unshared=int(num_unshared),
+            num_dedicated=int(num_dedicated),
             first_id=int(first_id),
             reserve=int(reserve),
             share_in_nearest=float((clusters == nearest[:, 0]).mean()),

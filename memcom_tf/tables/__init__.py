@@ -1,5 +1,6 @@
 """Tables: what they are for, how they are stored, and who shares a row of them."""
 
+from memcom_tf.tables.sharing import RowSharing
 from memcom_tf.tables.storage import (
     FLOAT16,
     FLOAT32,
@@ -29,6 +30,7 @@ __all__ = [
     "INT16_PER_TABLE",
     "Kind",
     "Levels",
+    "RowSharing",
     "Scales",
     "Storage",
     "StorageField",

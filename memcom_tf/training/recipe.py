@@ -12,12 +12,13 @@ from memcom_tf.layers import CompressedEmbedding, FullEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ordering import interaction_vectors, similarity_order
 from memcom_tf.seeding import seeded
+from memcom_tf.tables import RowSharing
 from memcom_tf.training.train import TrainingSettings, train
 
 LARGE_CATALOGUE = 8192
 """From so many items on a step compares its targets with drawn items, not with all."""
 NUM_NEGATIVES = 3000
-_UNSHARED_SHARE = 0.5
+_DEDICATED_SHARE = 0.5
 """Share of MEmCom's rows that belong to single items, the most frequent."""
 _START = 0.15
 """Standard deviation of the vectors at the start."""
@@ -119,7 +120,7 @@ def train_ranker(
         embedding = None
         if ratio is not None:
             embedding = memcom_of(split.vocabulary.input_dim, width, ratio)
-            split = by_similarity(split, embedding.num_buckets, width, embedding.num_unshared)
+            split = by_similarity(split, embedding.sharing, width)
         model = new_ranker(split, embedding, width=width)
     record = train(model, split, settings, checkpoint=checkpoint, verbose=verbose)
     return TrainedRanker(model, split, record)
@@ -135,18 +136,17 @@ def memcom_of(input_dim: int, width: int, ratio: float) -> MEmComEmbedding:
     """
     settings = {"embeddings_initializer": start(), "multiplier_learning_rate": 10.0}
     rows = MEmComEmbedding.for_ratio(input_dim, width, ratio, **settings).num_buckets
-    own = int(_UNSHARED_SHARE * rows)
-    return MEmComEmbedding(input_dim, width, num_buckets=rows - own, num_unshared=own, **settings)
+    own = int(_DEDICATED_SHARE * rows)
+    return MEmComEmbedding(input_dim, width, num_buckets=rows - own, num_dedicated=own, **settings)
 
 
-def by_similarity(split: Split, num_buckets: int, width: int = 64, num_unshared: int = 0) -> Split:
+def by_similarity(split: Split, sharing: RowSharing, width: int = 64) -> Split:
     """The split under ids by the similarity of who took an item, in training alone.
 
     Args:
         split: The interactions.
-        num_buckets: Shared rows of the layer that it is for.
+        sharing: How ids share rows in the layer that it is for.
         width: Numbers by which items are compared.
-        num_unshared: Ids from 0 on that have a row of their own.
     """
     vocabulary = split.vocabulary
     log = split.train_interactions
@@ -155,8 +155,8 @@ def by_similarity(split: Split, num_buckets: int, width: int = 64, num_unshared:
     vectors = interaction_vectors(log.user[known], item[known], len(vocabulary), width)
     order = similarity_order(
         vectors,
-        num_buckets,
-        num_unshared=num_unshared,
+        sharing.num_buckets,
+        num_dedicated=sharing.num_dedicated,
         counts=vocabulary.counts,
         first_id=vocabulary.first_id,
     )

@@ -61,7 +61,7 @@ class Dictionary:
                 "Update memcom_tf.",
                 format_version=version,
             )
-        kind, policy, order, places, num_buckets, num_unshared, bytes_of_counts, columns = fields
+        kind, policy, order, places, num_buckets, num_dedicated, bytes_of_counts, columns = fields
         if kind >= len(KINDS) or policy >= len(POLICIES) or order >= len(ORDERS):
             raise broken(f"kind {kind}, policy {policy}, order {order}")
         if not columns:
@@ -72,7 +72,7 @@ class Dictionary:
         self._settings: dict[str, Any] = {
             "order": ORDERS[order],
             "num_buckets": num_buckets or None,
-            "num_unshared": num_unshared,
+            "num_dedicated": num_dedicated,
             "out_of_vocabulary": POLICIES[policy],
         }
         records = COLUMN.iter_unpack(parts.take(columns * COLUMN.size))

@@ -56,7 +56,7 @@ def encode_dictionary(vocabulary: Vocabulary) -> bytes:
     numbers = {
         "places": len(items),
         "num_buckets": vocabulary.num_buckets or 0,
-        "num_unshared": vocabulary.num_unshared,
+        "num_dedicated": vocabulary.num_dedicated,
         "bytes_of_counts": len(encoded_counts),
         "columns": len(columns),
     }

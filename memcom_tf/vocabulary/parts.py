@@ -21,7 +21,8 @@ Details: TypeAlias = Mapping[str, Mapping[Any, str]]
 FORMAT = "memcom_tf.vocabulary"
 FORMAT_VERSION = 1
 _FIELDS = ("items", "counts", "order", "num_buckets", "out_of_vocabulary", "details", "fingerprint")
-_OPTIONAL_FIELDS = ("num_unshared",)
+NUM_DEDICATED = "num_unshared"
+"""An optional field, by the name that it has had in files."""
 _SHOWN = 3
 
 
@@ -199,5 +200,7 @@ def parse(text: str) -> dict[str, Any]:
     missing = [name for name in _FIELDS if name not in content]
     if missing:
         raise damaged(f"fields missing: {', '.join(missing)}")
-    optional = [name for name in _OPTIONAL_FIELDS if name in content]
-    return {name: content[name] for name in (*_FIELDS, *optional)}
+    found = {name: content[name] for name in _FIELDS}
+    if NUM_DEDICATED in content:
+        found["num_dedicated"] = content[NUM_DEDICATED]
+    return found

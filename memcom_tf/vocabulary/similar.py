@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 import numpy.typing as npt
 
 from memcom_tf.errors import invalid
-from memcom_tf.tables import check_positive
+from memcom_tf.tables import RowSharing, check_positive
 from memcom_tf.vocabulary.items import as_column
 from memcom_tf.vocabulary.parts import Details
 from memcom_tf.vocabulary.state import VocabularyState
@@ -30,12 +30,8 @@ class ItemOrder(Protocol):
         """The largest id + 1."""
 
     @property
-    def num_buckets(self) -> int:
-        """Rows that ids share."""
-
-    @property
-    def num_unshared(self) -> int:
-        """Ids from 0 on that have a row of their own."""
+    def sharing(self) -> RowSharing:
+        """How ids share rows under it."""
 
     def place(self, vectors: npt.ArrayLike, holes: npt.ArrayLike) -> Any:
         """Free ids for later items."""
@@ -79,7 +75,7 @@ class SimilarItems(VocabularyState):
         slots: list[Any] = [None] * (order.input_dim - self.first_id)
         for item, id_ in zip(self._items, order.ids.tolist(), strict=True):
             slots[id_ - self.first_id] = item
-        return self._with_slots(slots, order.num_buckets, order.num_unshared)
+        return self._with_slots(slots, order.sharing)
 
     def appended(
         self,
@@ -122,12 +118,10 @@ class SimilarItems(VocabularyState):
         new = as_column(items, "items").values
         if known := [item for item in new if item in self]:
             raise invalid("`items` must be new.", "Leave out what has an id.", known=known[:5])
-        known_as = self._num_buckets, self._num_unshared, self.first_id
-        if (order.num_buckets, order.num_unshared, order.first_id) != known_as:
+        if (order.sharing, order.first_id) != (self._sharing, self.first_id):
             raise invalid(
                 "`order` must be the one that the vocabulary was reordered by.",
-                num_buckets=order.num_buckets,
-                num_unshared=order.num_unshared,
+                **order.sharing.arguments(),
                 first_id=order.first_id,
                 vocabulary=self,
             )
@@ -139,7 +133,7 @@ class SimilarItems(VocabularyState):
         slots = list(self._slots)
         for item, id_ in zip(new, ids.tolist(), strict=True):
             slots[id_ - self.first_id] = item
-        return self._with_slots(slots, order.num_buckets, order.num_unshared, details)
+        return self._with_slots(slots, order.sharing, details)
 
     def with_reserve(self, reserve: int) -> Self:
         """Returns this vocabulary with more holes in each bucket; all items keep their ids.
@@ -160,20 +154,19 @@ class SimilarItems(VocabularyState):
             [3, 4, 5, 6]
         """
         check_positive(reserve=reserve)
-        if self._num_buckets is None:
+        if self._sharing is None:
             raise invalid(
                 "The vocabulary must be ordered by similarity.",
                 "Use `reordered`.",
                 order=self._order,
             )
-        slots = [*self._slots, *[None] * (reserve * self._num_buckets)]
-        return self._with_slots(slots, self._num_buckets, self._num_unshared)
+        slots = [*self._slots, *[None] * (reserve * self._sharing.num_buckets)]
+        return self._with_slots(slots, self._sharing)
 
     def _with_slots(
         self,
         slots: Sequence[Any],
-        num_buckets: int,
-        num_unshared: int,
+        sharing: RowSharing,
         details: Details | None = None,
     ) -> Self:
         """The vocabulary of `slots` in an order by similarity, with all that is known of them."""
@@ -192,8 +185,7 @@ class SimilarItems(VocabularyState):
             slots,
             counts=counts,
             order="similarity",
-            num_buckets=num_buckets,
-            num_unshared=num_unshared,
+            **sharing.arguments(),
             out_of_vocabulary=self._policy,
             details=texts,
         )

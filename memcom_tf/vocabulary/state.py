@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.errors import invalid
-from memcom_tf.tables import check_positive
+from memcom_tf.tables import RowSharing
 from memcom_tf.vocabulary import parts
 from memcom_tf.vocabulary.items import Item, as_column, kind_of
 from memcom_tf.vocabulary.parts import Details, Order, OutOfVocabulary
@@ -29,7 +29,7 @@ class VocabularyState:
         counts: Iterable[int] | None = None,
         order: Order = "given",
         num_buckets: int | None = None,
-        num_unshared: int = 0,
+        num_dedicated: int = 0,
         out_of_vocabulary: OutOfVocabulary = "error",
         details: Details | None = None,
     ) -> None:
@@ -49,14 +49,11 @@ class VocabularyState:
                 order=order,
                 num_buckets=num_buckets,
             )
-        if num_buckets is not None:
-            check_positive(num_buckets=num_buckets)
-        if num_unshared:
-            check_positive(num_unshared=num_unshared)
-        if num_unshared and num_buckets is None:
+        self._sharing = None if num_buckets is None else RowSharing(num_buckets, num_dedicated)
+        if num_dedicated and num_buckets is None:
             raise invalid(
-                '`num_unshared` must be 0 where `order` is not "similarity".',
-                num_unshared=num_unshared,
+                '`num_dedicated` must be 0 where `order` is not "similarity".',
+                num_dedicated=num_dedicated,
                 order=order,
             )
         parts.one_of("out_of_vocabulary", out_of_vocabulary, OutOfVocabulary)
@@ -65,8 +62,6 @@ class VocabularyState:
         """The items in the order of their ids; None where an id is a hole."""
         self._items: tuple[Any, ...] = tuple(values)
         self._order = order
-        self._num_buckets = num_buckets
-        self._num_unshared = num_unshared
         self._policy = out_of_vocabulary
         self._index = {
             item: self.first_id + i for i, item in enumerate(self._slots) if item is not None
@@ -109,12 +104,17 @@ class VocabularyState:
     @property
     def num_buckets(self) -> int | None:
         """For how many buckets items were ordered by similarity; None in another order."""
-        return self._num_buckets
+        return None if self._sharing is None else self._sharing.num_buckets
 
     @property
-    def num_unshared(self) -> int:
+    def num_dedicated(self) -> int:
         """Ids below it are those of items that share no row, where the order is "similarity"."""
-        return self._num_unshared
+        return 0 if self._sharing is None else self._sharing.num_dedicated
+
+    @property
+    def sharing(self) -> RowSharing | None:
+        """How ids of layers share rows that the items were ordered for; None in another order."""
+        return self._sharing
 
     @property
     def out_of_vocabulary(self) -> OutOfVocabulary:
@@ -137,9 +137,10 @@ class VocabularyState:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of all that decides which id an item gets: items, order, policy."""
-        buckets = [] if self._num_buckets is None else [self._num_buckets]
-        if self._num_unshared:
-            buckets.append(self._num_unshared)
+        sharing = self._sharing
+        buckets = [] if sharing is None else [sharing.num_buckets]
+        if sharing is not None and sharing.num_dedicated:
+            buckets.append(sharing.num_dedicated)
         decisive = json.dumps([self._slots, self._order, self._policy, *buckets])
         return hashlib.sha256(decisive.encode("ascii")).hexdigest()
 
@@ -161,8 +162,8 @@ class VocabularyState:
             "items": self._slots,
             "counts": self._counts,
             "order": self._order,
-            "num_buckets": self._num_buckets,
-            **({"num_unshared": self._num_unshared} if self._num_unshared else {}),
+            "num_buckets": self.num_buckets,
+            **({parts.NUM_DEDICATED: self.num_dedicated} if self.num_dedicated else {}),
             "out_of_vocabulary": self._policy,
             "details": self._details,
         }

@@ -39,7 +39,7 @@ class Vocabulary(SimilarItems):
         order: The rule by which the ids were given: "frequency" (falling count), "similarity"
             (see `reordered`) or "given".
         num_buckets: For how many buckets the order is, where it is "similarity".
-        num_unshared: Ids below it are in no bucket, where the order is "similarity".
+        num_dedicated: Ids below it are in no bucket, where the order is "similarity".
         out_of_vocabulary: What `ids` does with an unknown item: "error" raises, "drop" gives
             padding, "share" gives id 1.
         details: Detail name -> item -> text. Entries of other items are left out; an item

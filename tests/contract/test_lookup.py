@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memcom_tf._keras import is_keras_3, keras
-from memcom_tf.layers.contract.sharing import bucket_rows
 from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.reference import ReferenceOps
+from memcom_tf.tables import RowSharing
 from tests.contract.methods import INPUT_DIM, OUTPUT_DIM, Case, every_method
 
 NUMPY = NumpyOps()
@@ -40,7 +40,7 @@ def test_shape_and_values_as_the_oracle(case: Case, dtype, shape):
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_any_size_equals_the_oracle(case: Case, data):
-    input_dim = data.draw(st.integers(2 + case.variant.get("num_unshared", 0), 400))
+    input_dim = data.draw(st.integers(2 + case.variant.get("num_dedicated", 0), 400))
     output_dim = data.draw(st.integers(2, 9))
     sizes = case.method.size_range(input_dim, output_dim, **case.variant)
     size = data.draw(st.sampled_from(sizes))
@@ -243,6 +243,6 @@ def test_it_says_whether_remainders_decide_which_ids_share_a_row(case: Case):
 
     layer.lookup(Recording(), ids, layer.table_values())
     num_buckets = getattr(layer, "num_buckets", None) or INPUT_DIM
-    buckets = bucket_rows(ids, num_buckets, getattr(layer, "num_unshared", 0))
+    buckets = RowSharing(num_buckets, getattr(layer, "num_dedicated", 0)).rows_of(ids)
     shares = any(np.array_equal(rows, buckets) for rows in gathered if rows.max() < ids.max())
-    assert shares == layer.shares_by_remainder
+    assert shares == (layer.sharing is not None)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid, message
+from memcom_tf.layers.contract.renaming import taking_renamed
 from memcom_tf.layers.contract.sizing import grown_layer, layer_for_ratio, layer_from_table
 from memcom_tf.layers.contract.table_layer import TableLayer
 from memcom_tf.ops import reference, selection
@@ -135,6 +136,8 @@ class CompressedEmbedding(TableLayer):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Shows a method's arguments behind the ones that it hands on through `*args`."""
         super().__init_subclass__(**kwargs)
+        if cls.renamed_arguments and "__init__" in vars(cls):
+            cls.__init__ = taking_renamed(cls.__init__, cls.renamed_arguments)  # type: ignore[method-assign]
         inherited = inspect.signature(CompressedEmbedding).parameters
         own = inspect.signature(cls.__init__).parameters
         new = [p.name for p in own.values() if p.kind == p.POSITIONAL_OR_KEYWORD]

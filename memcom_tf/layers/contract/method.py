@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from memcom_tf.ops.interface import Array, Ops
-from memcom_tf.tables import Table, Tables
+from memcom_tf.tables import RowSharing, Table, Tables
 
 _BLOCK = 1 << 16
 """Of vectors that exist at a time: 16 MB where they are 64 wide."""
@@ -56,8 +56,10 @@ class Method:
     source: ClassVar[str]
     variants: ClassVar[tuple[dict[str, Any], ...]] = ({},)
     """Settings under which the method is tested and compared."""
-    shares_by_remainder: bool = False
-    """Whether ids of equal `id % num_buckets` share a row, so that their similarity matters."""
+    sharing: RowSharing | None = None
+    """How ids share rows by `id % num_buckets`, where they do, so that their similarity matters."""
+    renamed_arguments: ClassVar[Mapping[str, str]] = {}
+    """Names that arguments have had, and those that they have: saved models use the first."""
     takes_metric: ClassVar[bool] = False
     """Whether `approximate` takes a `metric` that errors are measured in."""
     reads_rows_of_ids: ClassVar[bool] = False
