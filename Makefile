@@ -35,9 +35,9 @@ lint: $(INSTALLED)
 	@cp -r converters build/house/memcom_tf
 	cd build/house && $(abspath $(BIN))/lint-imports --no-logo --no-cache $(abspath pyproject.toml)
 
-FIND_COMPILER := $(BIN)/python -c "from memcom_tf.ops.build import find_compiler; print(*find_compiler())"
+FIND_COMPILER := $(BIN)/python -c "from memcom_tf.kernels.build import find_compiler; print(*find_compiler())"
 KERNELS_TEST := -std=c++17 -O1 -g -pthread -fno-sanitize-recover=all -Wall -Wextra -Werror -Wno-psabi \
-	-Imemcom_tf/ops/cc tests/cc/kernels_test.cc
+	-Imemcom_tf/kernels/cc tests/cc/kernels_test.cc
 
 # Without a C++ compiler training runs on plain TensorFlow ops: nothing to test, and no failure.
 test-cc: $(INSTALLED)
@@ -48,7 +48,7 @@ test-cc: $(INSTALLED)
 	fi
 
 test-cc-found: $(INSTALLED)
-	$(BIN)/clang-format --dry-run --Werror $(wildcard memcom_tf/ops/cc/* tests/cc/* benchmarks/cc/*)
+	$(BIN)/clang-format --dry-run --Werror $(wildcard memcom_tf/kernels/cc/*.h memcom_tf/kernels/cc/*.cc tests/cc/* benchmarks/cc/*)
 	mkdir -p build
 	$$($(FIND_COMPILER)) -fsanitize=address,undefined $(KERNELS_TEST) -o build/kernels_test
 	build/kernels_test

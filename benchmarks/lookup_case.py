@@ -77,8 +77,8 @@ def _passes(
 ) -> Iterator[tuple[str, Callable[[int], Any]]]:
     import tensorflow as tf
 
-    from memcom_tf.ops import use
-    from memcom_tf.ops.native import PendingSlices
+    from memcom_tf.kernels import use
+    from memcom_tf.kernels.native import PendingSlices
     from memcom_tf.optimizers.gradients import sum_duplicates
 
     upstream = tf.random.normal(shape)

@@ -53,9 +53,9 @@ def _version(package: str) -> str | None:
 
 def main() -> None:
     """Loads the fused ops, and prints the machine and its compiler."""
-    from memcom_tf.ops import selection
-    from memcom_tf.ops.build import find_compiler
-    from memcom_tf.ops.status import status_of_ops
+    from memcom_tf.kernels import selection
+    from memcom_tf.kernels.build import find_compiler
+    from memcom_tf.kernels.status import status_of_ops
 
     with selection.use("native"):
         try:

@@ -21,6 +21,13 @@ OPERATIONS = (
 )
 
 
+_MOST_IDS = 10_000
+
+
+class UnknownError(Exception):
+    """The call has more ids than can be looked at here: it may be right."""
+
+
 class MalformedError(Exception):
     """The oracle cannot run a program."""
 
@@ -148,9 +155,9 @@ def _parse(call: Call):
         return code.pop(0)
 
     input_dim = take(1)
-    slots = {0: np.arange(input_dim, dtype=object) if input_dim <= 10_000 else None}
-    if slots[0] is None:
-        raise MalformedError
+    if input_dim > _MOST_IDS:
+        raise UnknownError
+    slots = {0: np.arange(input_dim, dtype=object)}
     for _ in range(take()):
         slot, kind, operand = take(1), take(), take()
         constant = code.pop(0) if code else 0

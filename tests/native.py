@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memcom_tf.ops.build import BuildError, find_compiler
+from memcom_tf.kernels.build import BuildError, find_compiler
 
 
 def _compiler() -> bool:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from memcom_tf.cli.main import main
 from memcom_tf.files import write_atomically
-from memcom_tf.ops import build, selection
+from memcom_tf.kernels import build, selection
 
 ROOT = Path(__file__).parents[1]
 TINY_OP = """
@@ -323,7 +323,7 @@ def test_a_lock_that_is_never_freed(cache, sources, compiler, monkeypatch):
 def process(folder: Path, code: str) -> subprocess.Popen[str]:
     (folder / "tensorflow.py").write_text(FAKE_TENSORFLOW)
     return subprocess.Popen(
-        [sys.executable, "-c", f"from memcom_tf.ops import build\n{code}"],
+        [sys.executable, "-c", f"from memcom_tf.kernels import build\n{code}"],
         env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"},
         text=True,
         stdout=subprocess.PIPE,

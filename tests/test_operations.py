@@ -11,11 +11,11 @@ from memcom_tf.converters.quantization.bounds import BallOps
 from memcom_tf.converters.quantization.quantize import quantize_table
 from memcom_tf.converters.tracing.graph_ops import QuantizedOps, unknown_zero
 from memcom_tf.converters.tracing.signatures import MarkingOps
+from memcom_tf.kernels.program import ProgramTracer
 from memcom_tf.ops.balls import Ball
 from memcom_tf.ops.interface import Ops, UnsupportedOpError
 from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.operations import OPERATIONS, Version, names_of_operations
-from memcom_tf.ops.program import ProgramTracer
 from memcom_tf.ops.quantization_aware import QuantizationAwareOps, RoundedTable
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.tables import Table

@@ -39,8 +39,8 @@ def test_the_wheel_holds_the_converters_inside_the_package(tmp_path):
         for path in (ROOT / folder).rglob("*.py"):
             assert f"{inside}/{path.relative_to(ROOT / folder).as_posix()}" in names
     # And every source that is compiled where the package is installed.
-    for path in (ROOT / "memcom_tf/ops/cc").iterdir():
-        assert f"memcom_tf/ops/cc/{path.name}" in names
+    for path in (ROOT / "memcom_tf/kernels/cc").iterdir():
+        assert f"memcom_tf/kernels/cc/{path.name}" in names
 
 
 def test_reading_a_file_needs_no_tensorflow():

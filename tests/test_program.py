@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from memcom_tf.kernels import selection, use
+from memcom_tf.kernels.program import program_of
 from memcom_tf.layers import (
     CompressedEmbedding,
     HashWeightedEmbedding,
@@ -15,9 +17,7 @@ from memcom_tf.layers import (
     QuotientRemainderEmbedding,
     Table,
 )
-from memcom_tf.ops import selection, use
 from memcom_tf.ops.interface import UnsupportedOpError
-from memcom_tf.ops.program import program_of
 from memcom_tf.ops.symbols import Index
 from tests.native import needs_native
 
@@ -223,3 +223,13 @@ def test_a_gradient_of_a_row_that_is_not_there_is_refused():
         with pytest.raises(tf.errors.InvalidArgumentError):
             update(**({"indices": rows, "values": values, "unique": True} | arguments | wrong))
     np.testing.assert_array_equal(table, np.ones((5, 4)))
+
+
+def test_what_python_and_the_kernels_agree_on_is_read_from_one_file():
+    from memcom_tf.kernels import program
+    from memcom_tf.ops import symbols
+
+    assert program._OPERATIONS[0] == "mod"
+    assert {"div", "minimum", "subtract"} < set(program._OPERATIONS)
+    assert program._MAX_SLOTS == 16
+    assert 2 ** int(program._LIMITS["ExactBits"]) == symbols._LARGEST_INTEGER

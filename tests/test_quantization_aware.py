@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from memcom_tf._keras import keras
+from memcom_tf.kernels import use
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
-from memcom_tf.ops import use
 from memcom_tf.tables import Table
 
 ITEMS, WIDTH, STEPS = 60, 12, 300

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.converters import convert, verify
+from memcom_tf.kernels import selection, use
 from memcom_tf.layers import Adaptation, CompressedEmbedding, Table, TrainingLookup
 from memcom_tf.models import NextItemRanker
-from memcom_tf.ops import selection, use
 
 ITEMS, WIDTH, LENGTH = 120, 8, 4
 

@@ -13,8 +13,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
 from memcom_tf._keras import is_keras_3, keras
-from memcom_tf.ops import build, selection, use
-from memcom_tf.ops.selection import uses_native
+from memcom_tf.kernels import build, selection, use
+from memcom_tf.kernels.selection import uses_native
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.datasets import Interactions
 from memcom_tf.evaluation import leave_last_out
+from memcom_tf.kernels import selection
 from memcom_tf.layers import (
     METHODS,
     Adaptation,
@@ -21,7 +22,6 @@ from memcom_tf.layers import (
     TrainingLookup,
 )
 from memcom_tf.models import NextItemRanker
-from memcom_tf.ops import selection
 from memcom_tf.optimizers import SGD, Adagrad, LazyAdam, move_rows
 from memcom_tf.optimizers.adaptation import with_adaptation
 from memcom_tf.training import AdaptTables, DistilledRanker, TrainingSettings, fine_tune, train

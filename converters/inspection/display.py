@@ -14,7 +14,7 @@ from rich.text import Text
 from memcom_tf.text import LONGEST_MESSAGE, LONGEST_NAME, printable, printable_list
 
 if TYPE_CHECKING:
-    from memcom_tf.ops.status import Status
+    from memcom_tf.kernels.status import Status
 
     from ..proof import Verification
 

@@ -17,7 +17,7 @@ def build_ops(options: argparse.Namespace) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow  # noqa: F401  its seconds are not those of building
 
-    from memcom_tf.ops import build, selection
+    from memcom_tf.kernels import build, selection
 
     start = time.perf_counter()
     try:
@@ -34,7 +34,7 @@ def build_ops(options: argparse.Namespace) -> int:
 def doctor(options: argparse.Namespace) -> int:
     """Shows which ops training runs on, and why."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from memcom_tf.ops.status import status_of_ops
+    from memcom_tf.kernels.status import status_of_ops
 
     status = status_of_ops()
     # It must tell what is missing where rich is missing too.

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.errors import invalid
-from memcom_tf.ops import selection
+from memcom_tf.kernels import selection
 from memcom_tf.ops.interface import Array
 from memcom_tf.optimizers.gradients import scalar, sum_duplicates, wide, with_values
 from memcom_tf.optimizers.hooks import Keras3Hooks, Pairs, TfKerasHooks, as_tf_variable
@@ -159,7 +159,7 @@ class SparseOptimizer(_Hooks):
             learning_rate = self.learning_rate
         hyper = self.hyper_of(variable, learning_rate)
         if isinstance(gradient, tf.IndexedSlices) and _uses_native(variable, slots):
-            from memcom_tf.ops import native
+            from memcom_tf.kernels import native
 
             native.sparse_update(self.rule.__name__, variable, slots, gradient, hyper)
         else:

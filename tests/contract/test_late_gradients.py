@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from memcom_tf._keras import keras
+from memcom_tf.kernels import use
 from memcom_tf.layers import MEmComEmbedding
-from memcom_tf.ops import use
 from memcom_tf.optimizers import SGD, LazyAdam
 from memcom_tf.optimizers.hooks import as_tf_variable
 from tests.native import needs_native

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from memcom_tf._keras import is_keras_3, keras
-from memcom_tf.ops import selection, use
-from memcom_tf.ops.program import program_of
+from memcom_tf.kernels import selection, use
+from memcom_tf.kernels.program import program_of
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.optimizers import SGD, Adagrad, LazyAdam
 from tests.contract.methods import CASES, INPUT_DIM, OUTPUT_DIM, Case, every_method, fill, name_of
@@ -389,7 +389,7 @@ import sys
 import numpy as np, tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
 from memcom_tf.layers import MEmComEmbedding
-from memcom_tf.ops import use
+from memcom_tf.kernels import use
 layer = MEmComEmbedding(1000, 24, num_buckets=70, combiner="mean", embeddings_initializer="ones")
 layer.build(None)
 rng = np.random.default_rng(0)

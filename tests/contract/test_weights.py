@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from memcom_tf.kernels import use
 from memcom_tf.layers import FullEmbedding
-from memcom_tf.ops import use
 from tests.native import needs_native
 
 MODES = ["reference", pytest.param("native", marks=needs_native)]

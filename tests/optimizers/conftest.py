@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memcom_tf.ops.status import status_of_ops
+from memcom_tf.kernels.status import status_of_ops
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from memcom_tf.ops import native
+from memcom_tf.kernels import native
 from memcom_tf.optimizers import RULES, Adagrad, LazyAdam
 from tests.optimizers.cases import (
     CASES,

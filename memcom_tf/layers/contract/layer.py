@@ -12,12 +12,13 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid, message
+from memcom_tf.kernels import selection
+from memcom_tf.kernels.program import Program, program_of
 from memcom_tf.layers.contract.renaming import taking_renamed
 from memcom_tf.layers.contract.sizing import grown_layer, layer_for_ratio, layer_from_table
 from memcom_tf.layers.contract.table_layer import TableLayer
-from memcom_tf.ops import reference, selection
+from memcom_tf.ops import reference
 from memcom_tf.ops.interface import Array, Ops, UnsupportedOpError
-from memcom_tf.ops.program import Program, program_of
 from memcom_tf.ops.quantization_aware import QuantizationAwareOps
 from memcom_tf.tables import StorageLike, Tables, check_positive
 
@@ -225,7 +226,7 @@ class CompressedEmbedding(TableLayer):
         if self.adapts_every:
             self._require_adaptation(training)
         if self._substitute is None and (program := self._fused_program(training)):
-            from memcom_tf.ops import native
+            from memcom_tf.kernels import native
 
             tables = self._tf_variables()
             vectors = native.look_up(program, tables, ids, weights, combiner, self.mask_zero)

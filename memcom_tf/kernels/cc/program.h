@@ -20,15 +20,27 @@
 
 namespace memcom {
 
-constexpr int kChunk = 64;     // ids that are worked on at a time
-constexpr int kMaxSlots = 16;  // results of index arithmetic that are alive at a time
-constexpr int kMaxGathers = 16;
-constexpr int kMaxTerms = 16;
-constexpr int kMaxFactors = 8;
+constexpr int kChunk = 64;  // ids that are worked on at a time
+#define OPERATION(name, text)
+#define LIMIT(name, value) constexpr int k##name = value;
+#include "program.def"
+#undef OPERATION
+#undef LIMIT
 constexpr int64_t kMaxBroadcast = 1 << 16;  // values made of one, where no table is as wide
-constexpr int64_t kLargestInteger = int64_t{1} << 51;  // doubles divide exactly up to here
+constexpr int64_t kLargestInteger = int64_t{1} << kExactBits;
 
-enum class Operation : int64_t { kMod, kDiv, kMultiply, kAddConstant, kMinimum, kAdd, kSubtract };
+enum class Operation : int64_t {
+#define OPERATION(name, text) k##name,
+#define LIMIT(name, value)
+#include "program.def"
+#undef OPERATION
+};
+constexpr int64_t kNumOperations = 0
+#define OPERATION(name, text) +1
+#include "program.def"
+#undef OPERATION
+#undef LIMIT
+    ;
 
 struct Instruction {
   Operation operation;
@@ -145,7 +157,7 @@ inline std::string Program::parse(const std::vector<int64_t>& code,
   for (int64_t i = 0; i < num_instructions && in.good; i++) {
     Instruction line{};
     line.slot = (int)in.next(1, kMaxSlots - 1);
-    line.operation = (Operation)in.next(0, 6);
+    line.operation = (Operation)in.next(0, kNumOperations - 1);
     line.operand = (int)in.next(0, kMaxSlots - 1);
     const bool binary = line.operation == Operation::kAdd || line.operation == Operation::kSubtract;
     if (binary)

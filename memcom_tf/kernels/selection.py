@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from memcom_tf.errors import invalid, message
-from memcom_tf.ops import build
+from memcom_tf.kernels import build
 
 MODES = ("auto", "native", "reference")
 MODE_VARIABLE = "MEMCOM_TF_OPS"

@@ -10,9 +10,9 @@ from tensorflow.python.framework import auto_control_deps_utils
 from tensorflow.python.ops import resource_variable_ops
 
 from memcom_tf.errors import message
-from memcom_tf.ops import selection
+from memcom_tf.kernels import selection
+from memcom_tf.kernels.program import Program
 from memcom_tf.ops.interface import Array
-from memcom_tf.ops.program import Program
 from memcom_tf.ops.slices import SummedSlices
 
 # Otherwise every lookup of a table would wait for the one before.

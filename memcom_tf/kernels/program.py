@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from memcom_tf.kernels.build import SOURCES
 from memcom_tf.ops.interface import Array, UnsupportedOpError
 from memcom_tf.ops.operations import Version
 from memcom_tf.ops.symbols import Gather, Index, Projected, Segment, Term, Vectors
 from memcom_tf.tables import Table
 
-_OPERATIONS = ("mod", "div", "multiply", "add_constant", "minimum", "add", "subtract")
-_MAX_SLOTS, _MAX_GATHERS, _MAX_TERMS, _MAX_FACTORS = 16, 16, 16, 8
+_DEFINITIONS = (SOURCES / "program.def").read_text()
+_OPERATIONS = re.findall(r"^OPERATION\(\w+, (\w+)\)", _DEFINITIONS, re.MULTILINE)
+_LIMITS = dict(re.findall(r"^LIMIT\((\w+), (\d+)\)", _DEFINITIONS, re.MULTILINE))
+_MAX_SLOTS, _MAX_GATHERS, _MAX_TERMS, _MAX_FACTORS = (
+    int(_LIMITS[name]) for name in ("MaxSlots", "MaxGathers", "MaxTerms", "MaxFactors")
+)
 
 
 @dataclass(frozen=True)

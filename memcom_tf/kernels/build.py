@@ -274,7 +274,7 @@ def _key(sources: Path) -> str:
         digest.update(b"%d:%b" % (len(content), content))
 
     for path in sorted(sources.rglob("*")):
-        if path.suffix in (".cc", ".h"):
+        if path.suffix in (".cc", ".h", ".def"):
             add(path.relative_to(sources).as_posix().encode())
             add(path.read_bytes())
     # Without the folder of the headers: environments with one TensorFlow share the library.

@@ -6,7 +6,7 @@ import platform
 import subprocess
 from dataclasses import dataclass
 
-from memcom_tf.ops import build, selection
+from memcom_tf.kernels import build, selection
 
 
 @dataclass(frozen=True)
