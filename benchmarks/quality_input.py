@@ -15,7 +15,7 @@ from memcom_tf.models import NextItemRanker
 from memcom_tf.models.rebuilding import rebuilt_ranker
 from memcom_tf.ordering import similarity_order
 from memcom_tf.training import train
-from memcom_tf.training.train import some_of
+from memcom_tf.training.train import subsample
 
 INPUT_RATIO = 16
 """Parameters of the full table over those of the compressed one."""
@@ -36,7 +36,7 @@ def input_after_teacher(case: Case, seed: int, limit: int) -> Outcome:
     ).num_buckets
 
     def ndcg(start: tuple[NextItemRanker, NextItemRanker, Split]) -> float:
-        examples = some_of(start[2].validation, settings)
+        examples = subsample(start[2].validation, settings)
         found = evaluate_ranking(start[0].predict_on_batch, examples, k=settings.k)
         return float(found[f"ndcg@{settings.k}"])
 

@@ -172,10 +172,15 @@ class CompressedModelFile:
         )
 
     @property
-    def holes(self) -> np.ndarray:
+    def free_ids(self) -> np.ndarray:
         """The ids that no item of the file's vocabulary has; none where there is no vocabulary."""
         dictionary = self.archive.dictionary
-        return np.empty(0, np.int64) if dictionary is None else dictionary.holes
+        return np.empty(0, np.int64) if dictionary is None else dictionary.free_ids
+
+    @property
+    def holes(self) -> np.ndarray:
+        """The name that `free_ids` had."""
+        return self.free_ids
 
     def history_row(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """The input `history [1, L]`: the last `L` ids in order of time, then zeros.
@@ -187,7 +192,7 @@ class CompressedModelFile:
         row = np.zeros((1, length), np.int32)
         recent = as_array("ids", ids, "int64", (-1,))
         items = self.description.num_ids
-        outside = recent[(recent < 0) | (recent >= items) | np.isin(recent, self.holes)]
+        outside = recent[(recent < 0) | (recent >= items) | np.isin(recent, self.free_ids)]
         if len(outside):
             raise invalid(
                 f"Ids must be in [0, {items}), and ids of items in the vocabulary.",

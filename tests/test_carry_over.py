@@ -95,7 +95,7 @@ def test_an_extended_ranker_scores_as_it_did(tied):
     new = int(after.ids("a"))
     np.testing.assert_allclose(scores[:, new], expected[:, members].mean(axis=1), rtol=1e-4)
     assert extended.vocabulary == after
-    assert scores[:, after.holes].max() < -1e30
+    assert scores[:, after.free_ids].max() < -1e30
     weights = [weight for weight in extended.weights if weight.shape == (WIDTH,)]
     assert weights, "the gate of the last item was carried over"
     with pytest.raises(ValueError, match="must have a vocabulary"):

@@ -39,7 +39,7 @@ def same_lookups(dictionary: Dictionary, vocabulary: Vocabulary, ids=None) -> No
     assert dictionary.fingerprint == vocabulary.fingerprint
     for name in ("first_id", "input_dim"):
         assert getattr(dictionary, name) == getattr(vocabulary, name)
-    np.testing.assert_array_equal(dictionary.holes, vocabulary.holes)
+    np.testing.assert_array_equal(dictionary.free_ids, vocabulary.free_ids)
     for id_ in range(vocabulary.input_dim) if ids is None else ids:
         item = vocabulary.items(id_).item()
         assert dictionary.item(id_) == item
@@ -199,7 +199,7 @@ def use(content: bytes) -> None:
     dictionary = Dictionary(content)
     asked = [
         lambda: dictionary.vocabulary(),
-        lambda: dictionary.holes,
+        lambda: dictionary.free_ids,
         lambda: dictionary.id("tea"),
         lambda: dictionary.id(7),
         *(
@@ -246,7 +246,7 @@ def test_missing_and_foreign_bytes_give_a_clear_error(content, data):
 
 
 def test_every_single_changed_bit_that_matters_is_noticed():
-    """But for a byte kept for later, bits that fill a byte, and details of holes."""
+    """But for a byte kept for later, bits that fill a byte, and details of free ids."""
     content = bytes.fromhex(CASES["holes"]["hex"])
     expected = vocabulary_of(CASES["holes"])
     unnoticed = set()
@@ -296,7 +296,7 @@ def test_many_items_are_found_without_reading_them_all():
     dictionary = Dictionary(content)
     same_lookups(dictionary, vocabulary, np.random.default_rng(0).integers(0, size, 200))
     assert dictionary.id("item") is None
-    del dictionary.holes  # the one thing that looks at every place
+    del dictionary.free_ids  # the one thing that looks at every place
     assert tracemalloc.get_traced_memory()[0] < 200_000
     tracemalloc.stop()
     assert Dictionary(content).vocabulary() == vocabulary

@@ -48,7 +48,7 @@ def test_similar_items_share_a_bucket():
     assert len({*zip(clusters.tolist(), buckets.tolist(), strict=True)}) == 8
     assert order.share_in_nearest == 1.0
     assert order.mean_similarity > 0.99 > 2 * order.mean_similarity_by_chance
-    assert "48 items in 8 buckets, 0 holes: 100.0 % in their nearest" in str(order)
+    assert "48 items in 8 buckets, 0 free ids: 100.0 % in their nearest" in str(order)
 
 
 def test_the_most_frequent_choose_first_and_lead_their_bucket():

@@ -67,13 +67,13 @@ def test_sets_are_cut_anew_and_hold_nothing_held_out(sets):
     batches = TrainingBatches(sets, batch_size=40, seed=3)
     log = sets.train_interactions
     ids = sets.vocabulary.ids(log.item)
-    of_user = [frozenset(ids[log.user == user].tolist()) for user in np.unique(log.user)]
+    rows_by_user = [frozenset(ids[log.user == user].tolist()) for user in np.unique(log.user)]
     first, second = ([*batches.epoch()] for _ in range(2))
     for history, target in first + second:
         for h, t in zip(history, target, strict=True):
             h, t = {*h[h > 0].tolist()}, {*t[t > 0].tolist()}
             assert t and h and not h & t
-            assert any(h | t <= items for items in of_user)
+            assert any(h | t <= items for items in rows_by_user)
     assert any((a[1] != b[1]).any() for a, b in zip(first, second, strict=True))
     repeated = [*TrainingBatches(sets, batch_size=40, seed=3).epoch()]
     np.testing.assert_array_equal(repeated[0][0], first[0][0])
@@ -231,7 +231,7 @@ def test_tables_are_rounded_anew_after_a_step():
 
 def test_negatives_are_drawn_by_popularity_and_count_once():
     counts = np.array([0, 1000, 1, 1, 1, 0, 1, 1])
-    sampler = NegativeSampler(8, counts=counts, holes=[5])
+    sampler = NegativeSampler(8, counts=counts, free_ids=[5])
     keras.utils.set_random_seed(1)
     drawn = [np.asarray(sampler(3).ids) for _ in range(400)]
     assert not {0, 5} & {*np.concatenate(drawn).tolist()}

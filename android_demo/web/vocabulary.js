@@ -8,7 +8,7 @@ const HEADER_BYTES = 64;
 const COLUMN_BYTES = 12;
 const SHARE = 2;
 
-/** Items and their ids, with titles to show and to search; a hole is an id kept for an item to come. */
+/** Items and their ids, with titles to show and to search; a free id is kept for an item to come. */
 export class Vocabulary {
   /**
    * @param {Uint8Array} bytes what `memcom convert` wrote
@@ -28,7 +28,7 @@ export class Vocabulary {
     const named = Array.from({length: columns}, (_, number) => {
       const [nameBytes, texts, textBytes] =
           [0, 4, 8].map((at) => records.getUint32(number * COLUMN_BYTES + at, true));
-      return readColumn(parts, {nameBytes, texts, textBytes, places, holes: number === 0});
+      return readColumn(parts, {nameBytes, texts, textBytes, places, freeIds: number === 0});
     });
     const [[name, items], ...details] = named;
     this.items = items;
@@ -45,7 +45,7 @@ export class Vocabulary {
     this.titles = this.details.get('title') ?? items;
   }
 
-  /** The item of an id, or null for a hole. */
+  /** The item of an id, or null for a free id. */
   item(id) {
     return this.items.get(id - this.firstId);
   }
@@ -96,11 +96,11 @@ export class Vocabulary {
   }
 }
 
-function readColumn(parts, {nameBytes, texts, textBytes, places, holes}) {
+function readColumn(parts, {nameBytes, texts, textBytes, places, freeIds}) {
   check(texts > 0 && texts <= places, `${texts} texts at ${places} places`);
   const name = parts.text(nameBytes);
   const distinct = SortedTexts.read(parts, texts, textBytes);
-  return [name, new Column(distinct, parts.integers(places, holes ? texts : texts - 1))];
+  return [name, new Column(distinct, parts.integers(places, freeIds ? texts : texts - 1))];
 }
 
 /** Texts by place: `ranks` says which of `distinct`; their number stands for none. */

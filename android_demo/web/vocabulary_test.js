@@ -65,7 +65,7 @@ test('what is read after damage never fails', () => {
   assert.ok(read > 500, String(read));
 });
 
-test('titles are found, holes are not', () => {
+test('titles are found, free ids are not', () => {
   const example = golden.vocabularies.find(({name}) => name === 'holes');
   const vocabulary = new Vocabulary(bytesOf(example));
   assert.deepEqual(vocabulary.search('b', 5), [1]);

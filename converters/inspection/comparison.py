@@ -224,7 +224,7 @@ def _agreement(files: Sequence[CompressedModelFile], ids: np.ndarray) -> Agreeme
     length = min(file.ranker.history_length for file in files)
     rng = np.random.default_rng(1)
     items = np.arange(first.ranker.reserved_ids, len(ids))
-    items = np.setdiff1d(items, first.holes)
+    items = np.setdiff1d(items, first.free_ids)
     back = np.zeros(int(ids.max()) + 1, np.int64)
     back[ids] = np.arange(len(ids))
     common, differences = [], []

@@ -58,7 +58,7 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
     """
     length = file.ranker.history_length
     items = np.arange(file.ranker.reserved_ids, file.description.num_ids)
-    items = np.setdiff1d(items, file.holes)
+    items = np.setdiff1d(items, file.free_ids)
     rng = np.random.default_rng(0)
 
     def draw(count: int) -> np.ndarray:

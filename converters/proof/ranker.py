@@ -48,7 +48,7 @@ def verify_ranker(
     original = np.array(model.predict_on_batch(histories), np.float64)
     with dequantized_tables(shipped, ReferenceOps()):
         reference = np.array(model(histories), np.float64)
-    items = np.setdiff1d(np.arange(reserved, reference.shape[1]), model.holes)
+    items = np.setdiff1d(np.arange(reserved, reference.shape[1]), model.free_ids)
     # Scores are compared relative to how far items are apart in the list of a history.
     spread = float(np.median(reference[:, items].std(axis=1)))
     largest = np.abs(reference[:, items]).max()
@@ -126,7 +126,7 @@ def _histories(model: NextItemRanker, examples: Examples | None, samples: Sample
         )
     rng = np.random.default_rng(1)
     length = model.history_length
-    ids = np.setdiff1d(np.arange(1, model.item_embedding.input_dim, dtype=np.int32), model.holes)
+    ids = np.setdiff1d(np.arange(1, model.item_embedding.input_dim, dtype=np.int32), model.free_ids)
     histories = ids[rng.integers(0, len(ids), (_NUM_HISTORIES, length))].astype(np.int32)
     for row, known_items in enumerate(rng.integers(0, length + 1, _NUM_HISTORIES)):
         histories[row, known_items:] = 0

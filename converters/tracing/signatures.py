@@ -121,7 +121,7 @@ def ranker_signatures(model: Any, shipped: Sequence[ShippedEmbedding], k: int) -
     """
     length = model.history_length
     reserved = 1 if model.vocabulary is None else model.vocabulary.first_id
-    items = model.item_embedding.input_dim - reserved - len(model.holes)
+    items = model.item_embedding.input_dim - reserved - len(model.free_ids)
     if k < 1 or k + length > items:
         raise invalid(
             f"`k` must be in [1, {items - length}]: {items} items less a history of {length}.",
@@ -136,8 +136,8 @@ def ranker_signatures(model: Any, shipped: Sequence[ShippedEmbedding], k: int) -
         with shipped_tables(shipped, QuantizedOps(unknown_zero(history))):
             query = model.query(history)
             candidates = None
-            # The shortcut of a method knows no holes: it might return them.
-            if not model.item_bias and not len(model.holes):
+            # The shortcut of a method knows no free ids: it might return them.
+            if not model.item_bias and not len(model.free_ids):
                 candidates = model.scored_embedding.find_top_k(query, num_candidates)
             if candidates is None:
                 everything = tf.reshape(model.score_all(query), [-1])

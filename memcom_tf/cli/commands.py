@@ -50,7 +50,7 @@ def _load_examples(path: Path | None, model: Any) -> Any:
     users = np.arange(len(target))
     if vocabulary is None:
         return Examples(history, target, users)
-    return Examples(history, target, users, vocabulary.first_id, vocabulary.holes)
+    return Examples(history, target, users, vocabulary.first_id, vocabulary.free_ids)
 
 
 def convert(options: argparse.Namespace) -> int:

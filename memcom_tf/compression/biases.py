@@ -47,7 +47,7 @@ def correct_biases(
     if teacher.item_bias_embedding is not None:
         biases += vectors_of(teacher.item_bias_embedding)[:, 0]
     layer.assign_tables({"embeddings": biases[:, None]})
-    items = np.setdiff1d(np.arange(split.vocabulary.first_id, len(biases)), student.holes)
+    items = np.setdiff1d(np.arange(split.vocabulary.first_id, len(biases)), student.free_ids)
     wanted, found = (_shares(ranker, split, items) for ranker in (teacher, student))
     least = _LEAST_SHARE / len(items)
     biases[items] += step * np.log(np.maximum(wanted, least) / np.maximum(found, least))

@@ -28,7 +28,7 @@ from memcom_tf.ordering import similarity_order
 from memcom_tf.tables import RowSharing
 from memcom_tf.training import TrainingBatches, TrainingSettings, train
 from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
-from memcom_tf.training.train import some_of
+from memcom_tf.training.train import subsample
 from memcom_tf.vocabulary import Vocabulary
 
 BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
@@ -220,7 +220,7 @@ class Trials:
 
     def _ndcg(self, ranker: NextItemRanker, split: Split) -> float:
         k = self.settings.k
-        examples = some_of(split.validation, self.settings)
+        examples = subsample(split.validation, self.settings)
         assert ranker.vocabulary is not None
         if any(isinstance(layer, CodebookEmbedding) for layer in ranker.embeddings):
             # Looked up once, not for every batch. Not of other methods: where items share a row,

@@ -24,7 +24,7 @@ class Examples:
         target: [n] ids, or [n, P] padded with zeros.
         user: [n] users as in the interactions.
         reserved: The number of ids that are no items: 0..reserved-1.
-        holes: Further ids that are no items, of a vocabulary that keeps room for later ones.
+        free_ids: Further ids that are no items, of a vocabulary that keeps room for later ones.
         seen: [n, S] ids that are left out of the ranking, padded with zeros; None leaves out
             those in `history`.
 
@@ -40,7 +40,7 @@ class Examples:
     target: IdArray
     user: npt.NDArray[Any]
     reserved: int = 1
-    holes: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    free_ids: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     seen: IdArray | None = None
 
     def __post_init__(self) -> None:
@@ -131,7 +131,7 @@ class Split:
                 history=ids[part.history],
                 target=ids[part.target],
                 seen=None if part.seen is None else ids[part.seen],
-                holes=vocabulary.holes,
+                free_ids=vocabulary.free_ids,
             )
 
         return replace(

@@ -86,12 +86,12 @@ def hold_out(
     ids = found.ids
     names = interactions.user_labels.values
     user = interactions.user_labels.codes.astype(np.int64)
-    of_user = _Rows(ids, user, np.flatnonzero(train & (ids != PADDING_ID)), len(names))
+    rows_by_user = _Rows(ids, user, np.flatnonzero(train & (ids != PADDING_ID)), len(names))
 
     dropped = {}
 
     pair = user * vocabulary.input_dim + ids
-    new = ~np.isin(pair, pair[train]) & (of_user.size > 0)[user] & (ids >= vocabulary.first_id)
+    new = ~np.isin(pair, pair[train]) & (rows_by_user.size > 0)[user] & (ids >= vocabulary.first_id)
 
     def evaluation(chosen: npt.NDArray[np.bool_], name: str) -> Examples:
         usable = np.flatnonzero(chosen & new)
@@ -100,27 +100,27 @@ def hold_out(
         dropped[name] = int(chosen.sum()) - len(wanted.rows)
         who = np.flatnonzero(wanted.size)
         return Examples(
-            of_user.last(who, history_length),
+            rows_by_user.last(who, history_length),
             wanted.last(who),
             names[who],
             vocabulary.first_id,
-            vocabulary.holes,
-            of_user.last(who),
+            vocabulary.free_ids,
+            rows_by_user.last(who),
         )
 
-    learned = np.flatnonzero(of_user.size > 1)
-    num_targets = np.maximum(of_user.size[learned] // 5, 1)
+    learned = np.flatnonzero(rows_by_user.size > 1)
+    num_targets = np.maximum(rows_by_user.size[learned] // 5, 1)
     return Split(
         vocabulary,
         Examples(
-            of_user.last(learned, history_length, before_end=num_targets),
-            of_user.last(learned, int(num_targets.max(initial=1)), at_most=num_targets),
+            rows_by_user.last(learned, history_length, before_end=num_targets),
+            rows_by_user.last(learned, int(num_targets.max(initial=1)), at_most=num_targets),
             names[learned],
             vocabulary.first_id,
-            vocabulary.holes,
+            vocabulary.free_ids,
         ),
         Interactions(interactions.user_labels, found.items, details=interactions.details)[
-            of_user.rows[found.learned[of_user.rows]]
+            rows_by_user.rows[found.learned[rows_by_user.rows]]
         ],
         evaluation(validation, "validation"),
         evaluation(test, "test"),

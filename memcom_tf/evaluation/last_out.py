@@ -112,7 +112,7 @@ def leave_last_out(
             usable = (history != target[:, None]).all(axis=1)
             dropped[evaluation] = wanted - int(usable.sum())
             history, target, who = history[usable], target[usable], who[usable]
-        return Examples(history, target, names[who], reserved, vocabulary.holes)
+        return Examples(history, target, names[who], reserved, vocabulary.free_ids)
 
     return Split(
         vocabulary,

@@ -16,12 +16,12 @@ def ranks_from_scores(
     target: npt.ArrayLike,
     *,
     reserved: int = 1,
-    holes: npt.ArrayLike = (),
+    free_ids: npt.ArrayLike = (),
 ) -> npt.NDArray[np.float64]:
     """Returns the rank that scores give to each target.
 
     rank = 1 + the number of other candidates whose score is at least the target's. Candidates
-    are the ids from `reserved` on that are neither holes nor in the example's history. Ties thus
+    are the ids from `reserved` on that are neither free ids nor in the example's history. Ties thus
     count against the target: a constant score gives it the last rank.
 
     Args:
@@ -29,14 +29,14 @@ def ranks_from_scores(
         history: [n, L] ids to leave out, padded with 0.
         target: [n] ids, or [n, P] of which at least one a row, padded with 0.
         reserved: The number of ids that are no items: 0..reserved-1 (a vocabulary's `first_id`).
-        holes: Further ids that are no items (a vocabulary's `holes`).
+        free_ids: Further ids that are no items (a vocabulary's `free_ids`).
 
     Returns:
         Ranks from 1 of the shape of `target`, float64; 0 where there is no target.
 
     Raises:
         ValueError: If shapes do not fit, a score is NaN, an id is out of range, or a target is
-            reserved, a hole or in its own history.
+            reserved, a free id or in its own history.
 
     Example:
         >>> ranks_from_scores([[0.0, 0.9, 0.5, 0.7]], history=[[1, 0]], target=[2])
@@ -72,8 +72,8 @@ def ranks_from_scores(
     candidates = scores.astype(np.result_type(scores, np.float32))
     candidates[:, :reserved] = np.nan
     candidates[np.arange(n)[:, None], history] = np.nan
-    no_items = np.asarray(holes, np.int64)
-    _in_range("holes", no_items, 0, size)
+    no_items = np.asarray(free_ids, np.int64)
+    _in_range("free_ids", no_items, 0, size)
     wrong = np.isin(columns, no_items) & present
     if wrong.any():
         example, place = np.argwhere(wrong)[0].tolist()

@@ -19,7 +19,7 @@ def rank_examples(
 ) -> npt.NDArray[np.float64]:
     """Returns the rank that a model's scores give to the target of each example.
 
-    The ids in `examples.left_out`, reserved ids and holes are left out, and ties count against
+    The ids in `examples.left_out`, reserved ids and free ids are left out, and ties count against
     the target: see `ranks_from_scores`.
 
     Args:
@@ -49,7 +49,7 @@ def rank_examples(
         scores = np.asarray(score(part.history))
         ranks.append(
             ranks_from_scores(
-                scores, part.left_out, part.target, reserved=part.reserved, holes=part.holes
+                scores, part.left_out, part.target, reserved=part.reserved, free_ids=part.free_ids
             )
         )
     return np.concatenate(ranks)

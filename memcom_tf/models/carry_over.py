@@ -37,7 +37,7 @@ def extended_ranker(ranker: NextItemRanker, vocabulary: Vocabulary) -> NextItemR
         >>> table = MEmComEmbedding(vocabulary.input_dim, 4, num_buckets=2)
         >>> ranker = NextItemRanker(table, history_length=3, vocabulary=vocabulary)
         >>> later = vocabulary.appended(["milk"], order, [[1, 0.1]])
-        >>> extended_ranker(ranker, later).vocabulary.ids("milk") in vocabulary.holes
+        >>> extended_ranker(ranker, later).vocabulary.ids("milk") in vocabulary.free_ids
         True
     """
     return _carried_over(ranker, vocabulary, extended_layer)

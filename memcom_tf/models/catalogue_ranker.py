@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.layers.contract.layer import CompressedEmbedding
-from memcom_tf.models.holes import Integers, without_holes
+from memcom_tf.models.free_ids import Integers, without_free_ids
 from memcom_tf.models.negatives import EXCLUDED, Negatives, NegativeSampler
 from memcom_tf.models.replicas import num_replicas
 from memcom_tf.models.softmax import cross_entropy
@@ -29,7 +29,7 @@ class CatalogueRanker(keras.Model):
 
     Args:
         num_negatives: Items drawn for the softmax; None takes the whole catalogue.
-        vocabulary: The `Vocabulary` that gave the ids: its holes are neither trained nor ranked,
+        vocabulary: The `Vocabulary` that gave the ids: its free ids are neither trained nor ranked,
             its counts decide how often an item is drawn.
         **kwargs: Arguments of `keras.Model`.
 
@@ -79,9 +79,9 @@ class CatalogueRanker(keras.Model):
         raise NotImplementedError
 
     @property
-    def holes(self) -> Integers:
+    def free_ids(self) -> Integers:
         """The ids that no item of the vocabulary has yet."""
-        return np.empty(0, np.int64) if self.vocabulary is None else self.vocabulary.holes
+        return np.empty(0, np.int64) if self.vocabulary is None else self.vocabulary.free_ids
 
     def score(self, query: Any, candidates: Any) -> Any:
         """Scores of candidates: queries `[b, d]` and ids `[n]` give `[b, n]`."""
@@ -97,7 +97,7 @@ class CatalogueRanker(keras.Model):
         scores = self.scored_embedding.score_all(query)
         if biases is not None:
             scores = scores + biases.score_all(tf.ones([1, 1], scores.dtype))
-        return without_holes(scores, self.holes)
+        return without_free_ids(scores, self.free_ids)
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.fit`, and lets tables change that do so between steps."""
@@ -152,8 +152,8 @@ class CatalogueRanker(keras.Model):
             if self.vocabulary is not None and self.vocabulary.counts is not None:
                 counts = np.zeros(input_dim)
                 ids = np.arange(self.vocabulary.first_id, input_dim)
-                counts[np.setdiff1d(ids, self.holes)] = self.vocabulary.counts
-            self._sampler = NegativeSampler(input_dim, holes=self.holes, counts=counts)
+                counts[np.setdiff1d(ids, self.free_ids)] = self.vocabulary.counts
+            self._sampler = NegativeSampler(input_dim, free_ids=self.free_ids, counts=counts)
         return self._sampler(self.num_negatives)
 
     @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from memcom_tf.models.holes import draw_ids
+from memcom_tf.models.free_ids import draw_ids
 
 _PLACES_AN_ITEM = 4
 """Size of the urn of popular items, for each item."""
@@ -57,7 +57,7 @@ class NegativeSampler:
 
     Args:
         input_dim: Ids are below it; id 0 is not drawn.
-        holes: Rising ids that are not drawn.
+        free_ids: Rising ids that are not drawn.
         counts: `[input_dim]` how often each id occurred; None draws all uniformly.
         popular_share: The share that is drawn by popularity.
 
@@ -72,15 +72,15 @@ class NegativeSampler:
         self,
         input_dim: int,
         *,
-        holes: npt.ArrayLike = (),
+        free_ids: npt.ArrayLike = (),
         counts: npt.ArrayLike | None = None,
         popular_share: float = 0.5,
     ) -> None:
         self._input_dim = input_dim
-        self._holes = np.asarray(holes, np.int64)
+        self._free_ids = np.asarray(free_ids, np.int64)
         weights = np.zeros(input_dim) if counts is None else np.asarray(counts, np.float64) ** 0.75
         self._share = popular_share if weights.sum() > 0 else 0.0
-        items = input_dim - 1 - len(self._holes)
+        items = input_dim - 1 - len(self._free_ids)
         probability = np.full(input_dim, (1 - self._share) / items)
         if self._share:
             places = np.ceil(weights / weights.sum() * _PLACES_AN_ITEM * items).astype(np.int64)
@@ -90,7 +90,7 @@ class NegativeSampler:
 
     def __call__(self, count: int) -> Negatives:
         """Draws `count` items."""
-        ids, _ = draw_ids(count, self._input_dim, self._holes)
+        ids, _ = draw_ids(count, self._input_dim, self._free_ids)
         if self._share:
             places = tf.random.uniform([count], 0, len(self._urn), tf.int32)
             popular = tf.random.uniform([count]) < self._share

@@ -64,14 +64,14 @@ class NextItemRanker(CatalogueRanker):
             each; None leaves them at two.
         num_negatives: Items sampled for the softmax; None takes the whole catalogue.
         vocabulary: The `Vocabulary` that gave the ids; saved with the model, it lets the
-            exported file rank by title. Its holes are neither trained nor ranked.
+            exported file rank by title. Its free ids are neither trained nor ranked.
         **kwargs: Arguments of `keras.Model`; `dtype` is that of `item_embedding` by default.
 
     Call arguments:
         inputs: Histories `[b, history_length]`: ids in order of time, then zeros.
 
     Returns of a call:
-        Scores `[b, input_dim]` of all ids; those of padding mean nothing, those of holes are
+        Scores `[b, input_dim]` of all ids; those of padding mean nothing, those of free ids are
         below all others.
 
     Raises:

@@ -64,7 +64,7 @@ def refreshed_layer(layer: Any, before: Vocabulary, after: Vocabulary) -> Any:
     The vectors of all ids are looked up, put where the new order wants them, and approximated
     (`from_table`) with the counts as weights. Vectors of items that share a row with others than
     before change, so that training should go on for a few epochs. Items that `before` does not
-    know, and holes, get the mean vector of their bucket.
+    know, and free ids, get the mean vector of their bucket.
 
     Args:
         layer: A `CompressedEmbedding`, trained.
@@ -132,7 +132,7 @@ def _check_extends(before: Vocabulary, after: Vocabulary) -> None:
 
 
 def _item_ids(vocabulary: Vocabulary) -> npt.NDArray[np.int64]:
-    return np.setdiff1d(np.arange(vocabulary.first_id, vocabulary.input_dim), vocabulary.holes)
+    return np.setdiff1d(np.arange(vocabulary.first_id, vocabulary.input_dim), vocabulary.free_ids)
 
 
 def _all_vectors(layer: Any) -> npt.NDArray[np.float32]:

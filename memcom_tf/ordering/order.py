@@ -28,7 +28,7 @@ class Placement(NamedTuple):
     """Where items that came later are put.
 
     Attributes:
-        ids: `[n]` their ids, which were holes.
+        ids: `[n]` their ids, which were free.
         share_in_nearest: Share of them, between 0 and 1, in the bucket of their nearest centre.
     """
 
@@ -45,7 +45,7 @@ class SimilarityOrder:
         centres: `[num_buckets, d]` the centre of each bucket, of length 1.
         num_dedicated: Ids below it are in no bucket: they have a row of their own.
         first_id: The smallest id.
-        reserve: Ids of each bucket that no item has: holes, after those of the items.
+        reserve: Ids of each bucket that no item has: free ids, after those of the items.
         share_in_nearest: Share of the items, between 0 and 1, that are in the bucket of their
             nearest centre (as it was found); the others found it full.
         mean_similarity: Mean cosine between an item's vector and the mean of its bucket's.
@@ -68,7 +68,7 @@ class SimilarityOrder:
 
     @property
     def input_dim(self) -> int:
-        """The largest id + 1, the holes included."""
+        """The largest id + 1, the free ids included."""
         return self.first_id + len(self.ids) + self.reserve * self.num_buckets
 
     @property
@@ -81,31 +81,31 @@ class SimilarityOrder:
         rows: Integers = self.sharing.rows_of(np.asarray(ids, np.int64)) - self.num_dedicated
         return rows
 
-    def place(self, vectors: npt.ArrayLike, holes: npt.ArrayLike) -> Placement:
-        """Chooses holes for later items; `Vocabulary.appended` does it for a vocabulary.
+    def place(self, vectors: npt.ArrayLike, free_ids: npt.ArrayLike) -> Placement:
+        """Chooses free ids for later items; `Vocabulary.appended` does it for a vocabulary.
 
-        The items, one after the other, take the first hole of the bucket whose centre is nearest
-        among those that have holes left.
+        The items, one after the other, take the first free id of the bucket whose centre is nearest
+        among those that have free ids left.
 
         Args:
             vectors: `[n, d]` vectors of the kind that the order was made of.
-            holes: Free ids, n or more.
+            free_ids: Ids that no item has, n or more.
 
         Returns:
             Their ids, and how many found room where they belong.
 
         Raises:
-            ValueError: If sizes do not fit, a vector is not finite, or holes are missing.
+            ValueError: If sizes do not fit, a vector is not finite, or free ids are missing.
 
         Example:
             >>> from memcom_tf.ordering import similarity_order
             >>> order = similarity_order([[1, 0], [0, 1]], num_buckets=2, reserve=1)
-            >>> placed = order.place([[1, 0.1]], holes=[3, 4])
+            >>> placed = order.place([[1, 0.1]], free_ids=[3, 4])
             >>> placed.ids[0] % 2 == order.ids[0] % 2, placed.share_in_nearest
             (np.True_, 1.0)
         """
         x = unit_vectors(vectors)
-        free = np.sort(np.asarray(holes, np.int64))
+        free = np.sort(np.asarray(free_ids, np.int64))
         if x.shape[1] != self.centres.shape[1]:
             raise invalid(
                 f"`vectors` must be `[n, {self.centres.shape[1]}]`, as those of the order.",
@@ -113,10 +113,10 @@ class SimilarityOrder:
             )
         if len(x) > len(free):
             raise invalid(
-                "There must be a hole for each new item.",
+                "There must be a free id for each new item.",
                 "Make room with `Vocabulary.with_reserve`.",
                 items=len(x),
-                holes=len(free),
+                free_ids=len(free),
             )
         of_free = self.buckets(free)
         room = np.bincount(of_free, minlength=self.num_buckets)
@@ -180,7 +180,7 @@ class SimilarityOrder:
     def __str__(self) -> str:
         return (
             f"{len(self.ids):,} items in {self.num_buckets:,} buckets, "
-            f"{self.reserve * self.num_buckets:,} holes: "
+            f"{self.reserve * self.num_buckets:,} free ids: "
             f"{100 * self.share_in_nearest:.1f} % in their nearest; cosine with the bucket's mean "
             f"{self.mean_similarity:.3f}, by chance {self.mean_similarity_by_chance:.3f}"
         )

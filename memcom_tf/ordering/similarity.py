@@ -40,7 +40,7 @@ def similarity_order(
     nearest centre that has room. Of up to 250,000 items, centres then move to the means of what
     chose them, and all choose again, eight times or fewer. Bucket `j` has room for exactly the ids
     `j`, `j + num_buckets`, ... up to the last: every id is given and none is left over, but for
-    the holes of a `reserve`, which follow. Within a bucket ids rise as the counts fall. With
+    the free ids of a `reserve`, which follow. Within a bucket ids rise as the counts fall. With
     `num_dedicated` the most important items, by default the most frequent, get the ids below it,
     and are in no bucket; buckets then begin at that id.
 

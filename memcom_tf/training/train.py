@@ -170,7 +170,7 @@ def _train(
     if settings.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=list(SCALARS))
     trained.compile(optimizer)
-    examples = some_of(split.validation, settings)
+    examples = subsample(split.validation, settings)
     # Between tables of which rows have moved there is nothing.
     ways = () if teacher is None or adapted_layers(model) else _WAYS
     best = _BestWeights(model, examples, settings, epochs, every, ways)
@@ -216,7 +216,7 @@ def _identity(
     }
 
 
-def some_of(examples: Examples, settings: TrainingSettings) -> Examples:
+def subsample(examples: Examples, settings: TrainingSettings) -> Examples:
     """The validation examples that choose: all, or as many as `settings` say, at random."""
     if not len(examples):
         raise invalid("There must be validation examples.", "Split more interactions.", examples=0)

@@ -114,11 +114,11 @@ class Dictionary:
         return tuple(self._details)
 
     @cached_property
-    def holes(self) -> npt.NDArray[np.int64]:
+    def free_ids(self) -> npt.NDArray[np.int64]:
         """The ids that no item has, rising."""
-        holes = self.first_id + np.flatnonzero(self._items.ranks.array() == len(self))
-        holes.flags.writeable = False
-        return holes
+        free_ids = self.first_id + np.flatnonzero(self._items.ranks.array() == len(self))
+        free_ids.flags.writeable = False
+        return free_ids
 
     def id(self, item: Item) -> int | None:
         """Returns the id of an item, or None where there is no such item.
@@ -137,7 +137,7 @@ class Dictionary:
         return None if rank is None else self.first_id + self._place_of[rank]
 
     def item(self, id_: int) -> Item | None:
-        """Returns the item of an id in [0, input_dim); None for a reserved id and a hole."""
+        """Returns the item of an id in [0, input_dim); None for a reserved or free id."""
         text = self._text(self._items, id_)
         return None if text is None else self._as_item(text)
 
@@ -192,7 +192,7 @@ class Dictionary:
             raise broken(str(error)) from error
 
     def _all_counts(self, items: list[Item | None]) -> list[int] | None:
-        """A count for each place, 0 for a hole; None if the vocabulary has none."""
+        """A count for each place, 0 for a free id; None if the vocabulary has none."""
         if not len(self._counts):
             return None
         counts = []
@@ -215,7 +215,7 @@ class _Column(NamedTuple):
     ranks: PackedInts
 
     @classmethod
-    def read(cls, parts: _Parts, places: int, holes: bool, *record: int) -> _Column:
+    def read(cls, parts: _Parts, places: int, free_ids: bool, *record: int) -> _Column:
         bytes_of_name, texts, bytes_of_texts = record
         if not 1 <= texts <= places:
             raise broken(f"{texts} texts for {places} places")
@@ -223,7 +223,7 @@ class _Column(NamedTuple):
         starts = parts.take(bytes_of_starts(texts, bytes_of_texts))
         sorted_texts = SortedTexts(texts, starts, parts.take(bytes_of_texts))
         # An item may be missing, a detail not: "" is a text.
-        return cls(name, sorted_texts, parts.integers(places, texts + holes))
+        return cls(name, sorted_texts, parts.integers(places, texts + free_ids))
 
     def text(self, place: int) -> str | None:
         rank = self.ranks[place]

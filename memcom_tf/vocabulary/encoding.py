@@ -48,7 +48,7 @@ def encode_dictionary(vocabulary: Vocabulary) -> bytes:
     ids = np.arange(vocabulary.first_id, vocabulary.input_dim)
     items = vocabulary.items(ids).tolist()
     kind = int if isinstance(next(iter(vocabulary)), int) else str
-    columns = [_Column("", [None if item is None else str(item) for item in items], holes=True)]
+    columns = [_Column("", [None if item is None else str(item) for item in items], free_ids=True)]
     for name in vocabulary.details:
         columns.append(_Column(name, vocabulary.detail(name, ids).tolist()))
     counts = vocabulary.counts
@@ -77,14 +77,14 @@ def encode_dictionary(vocabulary: Vocabulary) -> bytes:
 class _Column:
     """The texts of all places under one name; None for a place without."""
 
-    def __init__(self, name: str, texts: list[str | None], holes: bool = False) -> None:
+    def __init__(self, name: str, texts: list[str | None], free_ids: bool = False) -> None:
         encoded = [None if text is None else _utf8(text) for text in texts]
         distinct = sorted({text for text in encoded if text is not None})
         rank_of: dict[bytes | None, int] = {text: rank for rank, text in enumerate(distinct)}
         self.name = _utf8(name)
         self.size = len(distinct)
         self.starts, self.blocks = encode_texts(distinct)
-        self.largest_rank = self.size if holes else self.size - 1
+        self.largest_rank = self.size if free_ids else self.size - 1
         # None is behind all others.
         self.ranks = [rank_of.get(text, self.size) for text in encoded]
 

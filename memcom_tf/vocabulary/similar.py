@@ -1,4 +1,4 @@
-"""Ids under which similar items share a row, and holes among them for items that come later."""
+"""Ids under which similar items share a row, and free ids among them for items that come later."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ItemOrder(Protocol):
     def sharing(self) -> RowSharing:
         """How ids share rows under it."""
 
-    def place(self, vectors: npt.ArrayLike, holes: npt.ArrayLike) -> Any:
+    def place(self, vectors: npt.ArrayLike, free_ids: npt.ArrayLike) -> Any:
         """Free ids for later items."""
 
 
@@ -49,7 +49,7 @@ class SimilarItems(VocabularyState):
 
         Returns:
             The vocabulary, which remembers for how many buckets it is ordered: a model of another
-            `num_buckets` refuses it. The order's reserve are its `holes`.
+            `num_buckets` refuses it. The order's reserve are its `free_ids`.
 
         Raises:
             ValueError: If the order's ids are not those of this vocabulary.
@@ -85,10 +85,10 @@ class SimilarItems(VocabularyState):
         *,
         details: Details | None = None,
     ) -> Self:
-        """Returns this vocabulary with later items in its holes; all others keep their ids.
+        """Returns this vocabulary with later items in its free ids; all others keep their ids.
 
-        The items, one after the other, get a hole in the bucket whose centre is nearest among
-        those with holes left. Their count is 0. `memcom_tf.models.extended_ranker` carries a
+        The items, one after the other, get a free id in the bucket whose centre is nearest among
+        those with free ids left. Their count is 0. `memcom_tf.models.extended_ranker` carries a
         trained model over.
 
         Args:
@@ -102,7 +102,7 @@ class SimilarItems(VocabularyState):
             The vocabulary, of the same `input_dim`.
 
         Raises:
-            ValueError: If an item is known or repeated, if they are more than the holes, or if
+            ValueError: If an item is known or repeated, if they are more than the free ids, or if
                 the order is another.
 
         Example:
@@ -112,7 +112,7 @@ class SimilarItems(VocabularyState):
             >>> vocabulary = Vocabulary(["tea", "nail"]).reordered(order)
             >>> later = vocabulary.appended(["milk"], order, [[1, 0.1]])
             >>> tea, milk = later.ids(["tea", "milk"])
-            >>> tea % 2 == milk % 2, later.holes.size
+            >>> tea % 2 == milk % 2, later.free_ids.size
             (np.True_, 1)
         """
         new = as_column(items, "items").values
@@ -125,7 +125,7 @@ class SimilarItems(VocabularyState):
                 first_id=order.first_id,
                 vocabulary=self,
             )
-        ids = order.place(vectors, self.holes).ids
+        ids = order.place(vectors, self.free_ids).ids
         if len(ids) != len(new):
             raise invalid(
                 "`vectors` must have a row for each item.", vectors=len(ids), items=len(new)
@@ -136,7 +136,7 @@ class SimilarItems(VocabularyState):
         return self._with_slots(slots, order.sharing, details)
 
     def with_reserve(self, reserve: int) -> Self:
-        """Returns this vocabulary with more holes in each bucket; all items keep their ids.
+        """Returns this vocabulary with more free ids in each bucket; all items keep their ids.
 
         Args:
             reserve: How many: `input_dim` rises by `reserve * num_buckets`.
@@ -150,7 +150,7 @@ class SimilarItems(VocabularyState):
         Example:
             >>> from memcom_tf import Vocabulary
             >>> vocabulary = Vocabulary(["tea", "nail"], order="similarity", num_buckets=2)
-            >>> vocabulary.with_reserve(2).holes.tolist()
+            >>> vocabulary.with_reserve(2).free_ids.tolist()
             [3, 4, 5, 6]
         """
         check_positive(reserve=reserve)

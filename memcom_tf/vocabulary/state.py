@@ -59,7 +59,7 @@ class VocabularyState:
         parts.one_of("out_of_vocabulary", out_of_vocabulary, OutOfVocabulary)
         self._kind = kind
         self._slots: tuple[Any, ...] = tuple(values) if slots is items else _filled(slots, values)
-        """The items in the order of their ids; None where an id is a hole."""
+        """The items in the order of their ids; None where an id is free."""
         self._items: tuple[Any, ...] = tuple(values)
         self._order = order
         self._policy = out_of_vocabulary
@@ -89,12 +89,17 @@ class VocabularyState:
         return self.first_id + len(self._slots)
 
     @cached_property
-    def holes(self) -> npt.NDArray[np.int64]:
+    def free_ids(self) -> npt.NDArray[np.int64]:
         """The ids that are kept free for later items, rising; see `appended`."""
         free = [self.first_id + place for place, item in enumerate(self._slots) if item is None]
-        holes = np.array(free, np.int64)
-        holes.flags.writeable = False
-        return holes
+        free_ids = np.array(free, np.int64)
+        free_ids.flags.writeable = False
+        return free_ids
+
+    @property
+    def holes(self) -> npt.NDArray[np.int64]:
+        """The name that `free_ids` had."""
+        return self.free_ids
 
     @property
     def order(self) -> Order:
@@ -189,7 +194,7 @@ class VocabularyState:
     def __repr__(self) -> str:
         free = len(self._slots) - len(self)
         return (
-            f"<Vocabulary: {len(self)} items, {f'{free} holes, ' if free else ''}"
+            f"<Vocabulary: {len(self)} items, {f'{free} free ids, ' if free else ''}"
             f"input_dim={self.input_dim}, order={self._order!r}, "
             f"out_of_vocabulary={self._policy!r}, details={list(self._details)}>"
         )

@@ -30,12 +30,12 @@ class Vocabulary(SimilarItems):
     Id 0 is padding. Under `out_of_vocabulary="share"` id 1 stands for every unknown item. The
     items follow: entry number i (from 0) of `items` has the id `first_id + i`, and
     `input_dim = first_id + len(items)` is what an embedding layer needs. In an order by
-    similarity an entry may be None, a hole: an id that is kept for a later item (`appended`).
+    similarity an entry may be None, a free id, which is kept for a later item (`appended`).
 
     Args:
         items: The items in the order of their ids: strings or integers, not both; with
-            `order="similarity"` None for a hole.
-        counts: How often each item occurred, aligned with `items`; 0 for a hole.
+            `order="similarity"` None for a free id.
+        counts: How often each item occurred, aligned with `items`; 0 for a free id.
         order: The rule by which the ids were given: "frequency" (falling count), "similarity"
             (see `reordered`) or "given".
         num_buckets: For how many buckets the order is, where it is "similarity".
@@ -187,7 +187,7 @@ class Vocabulary(SimilarItems):
             other: The other vocabulary, such as `reordered` returned.
 
         Returns:
-            [input_dim] its ids; padding and the shared id are themselves, holes give 0.
+            [input_dim] its ids; padding and the shared id are themselves, free ids give 0.
 
         Raises:
             ValueError: If `other` lacks an item and its policy is "error", or if only one of both

@@ -31,7 +31,7 @@ class TextColumn internal constructor(
 
     companion object {
         /** The next column, whose record is at [at] in [records], and its name. */
-        internal fun read(parts: Parts, places: Int, holes: Boolean, records: ByteBuffer, at: Int): Pair<String, TextColumn> {
+        internal fun read(parts: Parts, places: Int, freeIds: Boolean, records: ByteBuffer, at: Int): Pair<String, TextColumn> {
             val nameBytes = records.unsignedInt(at)
             val texts = records.unsignedInt(at + 4)
             val textBytes = records.unsignedInt(at + 8)
@@ -39,7 +39,7 @@ class TextColumn internal constructor(
             val name = parts.take(nameBytes).let { bytes -> ByteArray(bytes.limit()).also { bytes.get(it) } }
             val starts = parts.integers((texts.toInt() - 1) / SortedTexts.BLOCK + 1, textBytes.toInt())
             val distinct = SortedTexts(texts.toInt(), starts, parts.take(textBytes))
-            val ranks = parts.integers(places, if (holes) distinct.size else distinct.size - 1)
+            val ranks = parts.integers(places, if (freeIds) distinct.size else distinct.size - 1)
             return Pair(String(name, Charsets.UTF_8), TextColumn(distinct, ranks))
         }
     }

@@ -6,9 +6,9 @@ import java.nio.ByteBuffer
  * Items and their ids in the bytes of a model file, of which a lookup reads what it needs.
  *
  * Item number i has the id `firstId + i`; smaller ids are reserved for padding and unknown items. A
- * hole is an id that is kept for an item to come; nothing ranks it, and nothing shows it.
+ * free id is kept for an item to come; nothing ranks it, and nothing shows it.
  *
- * @property items what a data set calls its items, integers as text; "" for a hole
+ * @property items what a data set calls its items, integers as text; "" for a free id
  * @property details texts of the items by name, such as "title", each aligned with [items]
  * @property firstId id of the first item
  * @property fingerprint tells vocabularies apart whose ids differ
@@ -23,13 +23,13 @@ class Vocabulary private constructor(
     /** The ids, the reserved ones included: rows of an embedding table. */
     val inputDim: Int get() = firstId + items.size
 
-    /** Ids without the reserved ones; among them may be holes. */
+    /** Ids without the reserved ones; among them may be free ones. */
     val ids: IntRange get() = firstId until inputDim
 
     /** How many items there are. */
     val size: Int get() = items.distinct.size
 
-    /** Whether an id in [ids] is a hole. */
+    /** Whether an id in [ids] is free. */
     fun isHole(id: Int): Boolean = items.rank(id - firstId) == size
 
     /** The item of an id in [ids]. */
@@ -88,7 +88,7 @@ class Vocabulary private constructor(
             require(slots in 1..Int.MAX_VALUE - 2 && columns > 0) { "$slots places in $columns columns" }
             val records = parts.take(columns * COLUMN_BYTES)
             val named = List(columns.toInt()) {
-                TextColumn.read(parts, slots.toInt(), holes = it == 0, records, it * COLUMN_BYTES)
+                TextColumn.read(parts, slots.toInt(), freeIds = it == 0, records, it * COLUMN_BYTES)
             }
             val (name, items) = named.first()
             val details = named.drop(1).toMap()

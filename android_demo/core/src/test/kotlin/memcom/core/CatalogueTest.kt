@@ -44,7 +44,7 @@ class CatalogueTest {
     }
 
     @Test
-    fun holesAreNeitherCountedNorFound() {
+    fun freeIdsAreNeitherCountedNorFound() {
         val items = listOf("tea", null, "", null)
         val vocabulary = TestVocabulary.of(items, mapOf("title" to listOf("Tea", "", "", "")), firstId = 2)
         val catalogue = Catalogue(vocabulary)
