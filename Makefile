@@ -64,11 +64,10 @@ test-keras3: $(INSTALLED) data
 
 # The layers, the ranker and the converter run on tf_keras too, in a process of its own.
 test-tf-keras: $(INSTALLED)
-	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) -m "not long" tests/contract tests/proof \
-		tests/test_ranker.py tests/optimizers \
-		tests/test_any_model.py tests/test_compress_embeddings.py tests/test_fine_tune.py \
-		tests/test_large_tables.py tests/test_profiles.py tests/test_ragged.py \
-		tests/test_training.py
+	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) -m "not long" tests/contract tests/proof tests/optimizers \
+		tests/conversion/test_any_model.py tests/conversion/test_large_tables.py tests/conversion/test_ragged.py \
+		tests/compression/test_compress_embeddings.py tests/quantization/test_profiles.py \
+		tests/training/test_fine_tune.py tests/training/test_ranker.py tests/training/test_training.py
 
 .PHONY: data
 data: $(INSTALLED)

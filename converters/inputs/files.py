@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.datasets.npz import read_arrays
+from memcom_tf.datasets.files.npz import read_arrays
 from memcom_tf.errors import invalid, message
 
 _READ = (".npz", ".csv", ".parquet")

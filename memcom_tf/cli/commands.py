@@ -24,7 +24,7 @@ def _load_examples(path: Path | None, model: Any) -> Any:
         return None
     import numpy as np
 
-    from memcom_tf.datasets.npz import read_arrays
+    from memcom_tf.datasets.files.npz import read_arrays
     from memcom_tf.evaluation import Examples
 
     require_file(path)

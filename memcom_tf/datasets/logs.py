@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from memcom_tf.datasets.columns import ColumnFile, Kind, listed, shown
+from memcom_tf.datasets.files.columns import ColumnFile, Kind, listed, shown
+from memcom_tf.datasets.files.opening import open_columns
 from memcom_tf.datasets.interactions import Interactions
-from memcom_tf.datasets.opening import open_columns
 from memcom_tf.errors import argument, invalid
 
 TimeColumn: TypeAlias = str | Literal[False] | None

@@ -40,7 +40,7 @@ def test_what_the_method_can_hold_it_gets_exactly(case: Case):
     if case.variant.get("bias"):
         pytest.skip("the closed form leaves biases at zero")
     if not all(table.trainable for table in case.layer().tables()):
-        pytest.skip("codes are found by a search: tests/test_codebooks.py")
+        pytest.skip("codes are found by a search: tests/compression/test_codebooks.py")
     table = np.asarray(case.trained()(IDS))
     again = case.method.from_table(table, **size_of(case), **case.variant)
     np.testing.assert_allclose(again(IDS), table, rtol=1e-3, atol=1e-3)

@@ -1,0 +1,1 @@
+"""Columns of files: delimited text, Parquet and .npz, read once and typed."""

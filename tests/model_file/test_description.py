@@ -1,0 +1,96 @@
+"""What a file says of itself: one class writes it, reads it, and specifies it for other readers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from memcom_tf import FullEmbedding
+from memcom_tf.converters import convert
+from memcom_tf.converters.model_file import description as module
+from memcom_tf.converters.model_file.description import FileDescription
+from memcom_tf.models import NextItemRanker
+
+ROOT = Path(__file__).parents[2]
+PATH = Path("tea.tflite")
+SCHEMA = FileDescription.schema()
+PARTS = {
+    "file": (SCHEMA, lambda description: description),
+    "ranker": (SCHEMA["then"], lambda description: description),
+    "embedding": (
+        SCHEMA["properties"]["embeddings"]["items"],
+        lambda description: description["embeddings"][0],
+    ),
+    "table": (
+        SCHEMA["properties"]["embeddings"]["items"]["properties"]["tables"]["items"],
+        lambda description: description["embeddings"][0]["tables"][0],
+    ),
+}
+FIELDS = [
+    (part, name)
+    for part, (schema, _) in PARTS.items()
+    for name in schema["properties"]
+    if not name.startswith("format")  # the archive's own
+]
+
+
+@pytest.fixture(scope="module")
+def text():
+    ranker = NextItemRanker(FullEmbedding(40, 6), history_length=5, name="teas")
+    ranker.build((None, 5))
+    content = convert(ranker, k=3, verify=False).content
+    start = content.rindex(b'{\n "format"')
+    return content[start : content.index(b"\n}", start) + 2].decode()
+
+
+def test_the_schema_for_other_readers_is_that_of_the_class():
+    """Where it is not, `python -m tests.model_file.test_description` writes it."""
+    assert json.loads(schema_file().read_text()) == SCHEMA
+
+
+def schema_file():
+    return Path(module.__file__).with_name("description.schema.json")
+
+
+def test_what_is_read_is_what_was_written(text):
+    description = FileDescription.from_json(json.loads(text), PATH)
+    assert description.ranker.k == 3
+    assert description.num_ids == 40
+    # The order of fields too: the same model gives the same bytes.
+    assert json.dumps(description.to_json(), indent=1) == text
+
+
+def test_every_field_that_is_written_is_in_the_schema(text):
+    written = json.loads(text)
+    of_rankers = set(SCHEMA["then"]["properties"])
+    for schema, of in (PARTS[part] for part in ("file", "embedding", "table")):
+        assert set(of(written)) - set(schema["properties"]) - of_rankers == set()
+        assert set(schema["required"]) - set(of(written)) == set()
+
+
+@pytest.mark.parametrize(("part", "name"), FIELDS)
+def test_a_field_of_another_kind_is_refused_by_name(text, part, name):
+    schema, of = PARTS[part]
+    if name in schema["required"]:
+        changed = json.loads(text)
+        del of(changed)[name]
+        with pytest.raises(ValueError, match=f"description's `{name}` is not what it must be"):
+            FileDescription.from_json(changed, PATH)
+    wanted = schema["properties"][name]
+    wrong = [[1], -1] if wanted.get("type") == "array" else [[], True, {"a": 1}]
+    wrong = wrong[:1] + wrong[2:] if wanted.get("type") == "boolean" else wrong
+    if "minimum" in wanted:
+        wrong.append(wanted["minimum"] - 1)
+    if "maximum" in wanted:
+        wrong.append(wanted["maximum"] + 1)
+    for value in wrong:
+        changed = json.loads(text)
+        of(changed)[name] = value
+        with pytest.raises(ValueError, match=r"description's `\w+` is not what it must be"):
+            FileDescription.from_json(changed, PATH)
+
+
+if __name__ == "__main__":
+    schema_file().write_text(json.dumps(SCHEMA, indent=1) + "\n")

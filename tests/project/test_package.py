@@ -1,0 +1,66 @@
+"""What is installed, and what importing it costs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_wheel_holds_the_converters_inside_the_package(tmp_path):
+    pip = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "-w", str(tmp_path), "-q"], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "memcom_tf/converters/cli.py" in names
+    assert "memcom_tf/py.typed" in names
+    assert {name.split("/")[0] for name in names if not name.startswith("memcom_tf-")} == {
+        "memcom_tf"
+    }
+    # Every module of the tree is in the wheel.
+    for folder, inside in (("memcom_tf", "memcom_tf"), ("converters", "memcom_tf/converters")):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert f"{inside}/{path.relative_to(ROOT / folder).as_posix()}" in names
+    # And every source that is compiled where the package is installed.
+    for path in (ROOT / "memcom_tf/kernels/cc").iterdir():
+        assert f"memcom_tf/kernels/cc/{path.name}" in names
+
+
+def test_reading_a_file_needs_no_tensorflow():
+    done = run(
+        "import sys, memcom_tf.cli.main, memcom_tf.converters.runtime, memcom_tf;"
+        "memcom_tf.Vocabulary; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
+    )
+    assert done.stdout.split() == ["False", "False"], done.stderr
+
+
+def test_everything_public_can_be_imported():
+    done = run("import memcom_tf; [getattr(memcom_tf, name) for name in memcom_tf.__all__]")
+    assert done.returncode == 0, done.stderr
+    done = run("import memcom_tf; memcom_tf.nothing")
+    assert "has no attribute 'nothing'" in done.stderr
+
+
+def test_another_backend_is_refused():
+    pytest.importorskip("keras")
+    code = "import sys, types, keras;keras.backend.backend = lambda: 'jax';import memcom_tf.layers"
+    done = run(code, TF_USE_LEGACY_KERAS="0")
+    assert "ImportError: memcom_tf must run on Keras' TensorFlow backend." in done.stderr
+    assert "KERAS_BACKEND=tensorflow" in done.stderr
