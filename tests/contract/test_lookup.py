@@ -214,7 +214,7 @@ def test_the_best_ids_are_exact_where_a_method_finds_them(case: Case, k):
 def test_a_grown_layer_looks_up_what_it_did(case: Case, more):
     layer = case.trained(name="items")
     if more and not layer.can_grow:
-        with pytest.raises(NotImplementedError, match="hash functions change"):
+        with pytest.raises(NotImplementedError, match="its hash functions change with"):
             layer.grown(INPUT_DIM + more)
         return
     grown = layer.grown(INPUT_DIM + more)

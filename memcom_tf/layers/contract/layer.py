@@ -15,8 +15,7 @@ from memcom_tf.errors import invalid, message
 from memcom_tf.kernels import selection
 from memcom_tf.kernels.program import Program, program_of
 from memcom_tf.layers.contract.renaming import taking_renamed
-from memcom_tf.layers.contract.sizing import grown_layer, layer_for_ratio, layer_from_table
-from memcom_tf.layers.contract.table_layer import TableLayer
+from memcom_tf.layers.contract.sizing import SizedLayer
 from memcom_tf.ops import reference
 from memcom_tf.ops.interface import Array, Ops, UnsupportedOpError
 from memcom_tf.ops.quantization_aware import QuantizationAwareOps
@@ -46,7 +45,7 @@ def register_method(cls: Registered) -> Registered:
     return keras.saving.register_keras_serializable("memcom_tf")(cls)
 
 
-class CompressedEmbedding(TableLayer):
+class CompressedEmbedding(SizedLayer):
     """Base class of the layers that replace `keras.layers.Embedding`.
 
     A method declares `tables` and `lookup`; where it is cheap also `lookup_scores`, where another
@@ -352,86 +351,6 @@ class CompressedEmbedding(TableLayer):
         if self.combiner is not None and len(shape) > 1:
             shape = shape[:-1]
         return (*shape, self.output_dim)
-
-    @classmethod
-    def for_ratio(cls, input_dim: int, output_dim: int, ratio: float, **kwargs: Any) -> Any:
-        """The largest layer that is at least `ratio` times smaller than a plain embedding.
-
-        Args:
-            input_dim: Size of the vocabulary.
-            output_dim: Width of an embedding.
-            ratio: Wanted `compression_ratio`, 1 or more.
-            **kwargs: Further arguments of the layer.
-
-        Returns:
-            A layer of the class. Its ratio is the wanted one up to the step of its size.
-
-        Raises:
-            ValueError: If `ratio` is below 1 or above what the method can reach, which is named.
-        """
-        return layer_for_ratio(cls, input_dim, output_dim, ratio, **kwargs)
-
-    @classmethod
-    def from_table(
-        cls,
-        table: Any,
-        *,
-        ratio: float | None = None,
-        frequencies: Any = None,
-        metric: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        """A layer that looks up nearly what a trained table holds, without training.
-
-        Args:
-            table: `[input_dim, output_dim]`, of `keras.layers.Embedding.get_weights()[0]`, say.
-            ratio: Wanted `compression_ratio`, as `for_ratio` takes it; None where the size is
-                among `kwargs`.
-            frequencies: `[input_dim]` how often each id occurs, which is the weight of its error;
-                None weighs all alike. An id that never occurs is not approximated.
-            metric: `[output_dim, output_dim]`, positive semi-definite: errors `e` of a vector
-                count as `e^T metric e`. With the second moment of the queries, `Q^T Q` over rows
-                of `Q`, these are the errors of scores. None takes the squared length.
-            **kwargs: Further arguments of the layer.
-
-        Returns:
-            The layer, built.
-
-        Raises:
-            ValueError: If shapes do not fit, a number is not finite, the method takes no
-                `metric`, or as the constructor.
-            NotImplementedError: If the method can only be trained.
-
-        Example:
-            >>> from memcom_tf import MEmComEmbedding
-            >>> table = np.outer(np.arange(1, 11), np.ones(4))  # ten multiples of one row
-            >>> layer = MEmComEmbedding.from_table(table, num_buckets=2)
-            >>> np.allclose(layer(np.arange(10)), table, rtol=1e-5)
-            True
-        """
-        return layer_from_table(cls, table, ratio, frequencies, metric, **kwargs)
-
-    def grown(self, input_dim: int) -> Any:
-        """This layer for a larger vocabulary: what it looks up for the ids so far stays.
-
-        Args:
-            input_dim: At least that of this layer.
-
-        Returns:
-            A layer of its own, built; what further ids alone need is as the initializers make it.
-
-        Raises:
-            ValueError: If `input_dim` is smaller.
-            NotImplementedError: If it is larger, and decides where the method looks ids up.
-
-        Example:
-            >>> from memcom_tf import MEmComEmbedding
-            >>> layer = MEmComEmbedding(10, 4, num_buckets=3)
-            >>> larger = layer.grown(12)
-            >>> larger.input_dim, np.array_equal(larger(np.arange(10)), layer(np.arange(10)))
-            (12, True)
-        """
-        return grown_layer(self, input_dim)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
