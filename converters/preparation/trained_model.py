@@ -21,7 +21,8 @@ from ..quantization.quantization_error import RowErrors, losses, row_errors
 from ..quantization.quantize import QuantizedTable, looked_up, quantize_table
 from ..quantization.weights import Profile, Stored, Weights, kind_of, storage_of
 from ..sources.source import Function, Source
-from ..tracing.frozen import FrozenFunction, Key, Matrix
+from ..tracing.frozen import FrozenFunction
+from ..tracing.frozen_graph import Key, Matrix
 from ..tracing.graph_def import node_of
 from ..tracing.graph_ops import QuantizedOps, unknown_zero
 from ..tracing.rounding import ROUNDINGS, Queries

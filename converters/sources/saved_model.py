@@ -14,7 +14,7 @@ import tensorflow as tf
 from memcom_tf.errors import for_reader, invalid
 from memcom_tf.text import printable, printable_list
 
-from ..tracing.frozen import DENSE
+from ..tracing.frozen_graph import DENSE
 from .saved_model_ops import require_harmless
 from .source import Context, Source, by_name
 

@@ -18,7 +18,7 @@ from memcom_tf.errors import for_reader, invalid
 from memcom_tf.ops.interface import Array
 from memcom_tf.text import printable
 
-from ..tracing.frozen import DENSE
+from ..tracing.frozen_graph import DENSE
 from .names import file_names, node_names
 from .ragged import RaggedSpec, as_ragged, ragged_spec
 

@@ -59,6 +59,14 @@ class Table:
     num_buckets: int = 0
     kind: Kind = "weights"
 
+    def __post_init__(self) -> None:
+        if self.kind != "weights" and self.initializer is None:
+            raise invalid(
+                f"A table of kind {self.kind!r} must have an initializer.",
+                "Only weights start as the layer's `embeddings_initializer` says.",
+                table=self.name,
+            )
+
     @classmethod
     def of_codes(
         cls, name: str, rows: int, width: int, *, num_codes: int, initializer: Any

@@ -439,5 +439,7 @@ def test_an_index_holds_what_codes_would_wrap(num_rows, bits, tmp_path):
 def test_more_codes_than_a_byte_holds_are_refused():
     with pytest.raises(ValueError, match=r"`num_codes` must be in \[1, 256\].*Table.of_index"):
         Table.of_codes("codes", 9, 2, num_codes=1000, initializer="zeros")
+    with pytest.raises(ValueError, match="kind 'constant' must have an initializer"):
+        Table("signs", 9, 2, kind="constant")
     with pytest.raises(ValueError, match="`num_values` must be in"):
         Table.of_index("index", 9, 2, num_values=2**31, initializer="zeros")
