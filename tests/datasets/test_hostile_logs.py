@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from memcom_tf.datasets import load_interactions, npz
+from memcom_tf.datasets import load_interactions
+from memcom_tf.datasets.files import npz
 from memcom_tf.datasets.files.npz import read_arrays
 from tests.datasets.test_logs import PACKED
 
@@ -67,7 +68,7 @@ def test_damaged_compression(tmp_path, suffix):
 
 
 def test_a_bomb_of_text(tmp_path, monkeypatch):
-    from memcom_tf.datasets import streams
+    from memcom_tf.datasets.files import streams
 
     monkeypatch.setattr(streams, "_UNPACKED_FREELY", 2**20)
     path = tmp_path / "log.csv.gz"
@@ -218,7 +219,7 @@ def test_damaged_parquet_is_refused_or_read(tmp_path):
 
 
 def test_a_bomb_of_rows(tmp_path, monkeypatch):
-    from memcom_tf.datasets import parquet
+    from memcom_tf.datasets.files import parquet
 
     monkeypatch.setattr(parquet, "_ROWS_FREELY", 1000)
     monkeypatch.setattr(parquet, "MOST_ROWS_A_BYTE", 10)

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from memcom_tf.datasets import load_interactions, load_log, opening
+from memcom_tf.datasets import load_interactions, load_log
+from memcom_tf.datasets.files import opening
 from memcom_tf.errors import at_command_line
 
 FRAME = pd.DataFrame({"user": [1, 1, 2], "item": ["tea", "milk", "tea"], "when": [3, 2, 1]})
@@ -83,7 +84,7 @@ def test_ids_are_those_of_the_file(tmp_path, case, suffix):
 
 def test_the_type_is_that_of_the_whole_column(tmp_path, monkeypatch):
     """Blocks of the reader that hold integers alone make no integers of a column of strings."""
-    from memcom_tf.datasets import delimited
+    from memcom_tf.datasets.files import delimited
 
     monkeypatch.setattr(delimited, "_BLOCK_BYTES", 64)
     monkeypatch.setattr(delimited, "_HEADER_BYTES", 64)

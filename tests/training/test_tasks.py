@@ -52,7 +52,9 @@ def test_metrics_of_clicks_are_those_of_the_model_and_of_the_file(from_logits, t
             shares = values.astype(np.float64).ravel()
             shares = 1 / (1 + np.exp(-shares)) if from_logits else shares
             assert found.value(f"log loss of the {of}") == pytest.approx(log_loss(labels, shares))
-            assert found.value(f"AUC of the {of}") == pytest.approx(roc_auc_score(labels, shares))
+            # A last bit may change the order of two of the pairs that it counts.
+            area = pytest.approx(roc_auc_score(labels, shares), abs=1e-4)
+            assert found.value(f"AUC of the {of}") == area
 
 
 def test_the_task_is_the_models_own_or_none():
