@@ -22,9 +22,9 @@ _LONGEST_HISTORY = 2**20
 """Ids that a ranker sees: a row of them is made for every call."""
 
 
-def _is(value: Value, **default: Any) -> Any:
-    """A field of a description, whose values are such."""
-    return field(metadata={"value": value}, **default)
+def _is(value: Value, *, in_every_file: bool = False, **default: Any) -> Any:
+    """A field of a description, whose values are such; required where it has no default."""
+    return field(metadata={"value": value, "in_every_file": in_every_file}, **default)
 
 
 class Described:
@@ -58,7 +58,7 @@ class Described:
         found = {}
         for name, of in _fields_of(type(self)).items():
             value = getattr(self, name)
-            if value is not None or not _is_optional(of):
+            if value is not None or of.default is MISSING:
                 found[name] = list(value) if isinstance(value, tuple) else value
         return found
 
@@ -235,7 +235,7 @@ class FileDescription(Described):
     ranker: RankerDescription | None = None
     min_runtime_version: str = _is(Text())
     scores_in_integers: bool = _is(Truth())
-    graph_crc32: int | None = _is(Count(), default=None)
+    graph_crc32: int | None = _is(Count(), default=None, in_every_file=True)
 
     @classmethod
     def from_json(cls, values: Any, path: Path) -> Self:
@@ -330,7 +330,7 @@ def _fields_of(cls: type) -> dict[str, Field[Any]]:
 
 
 def _is_optional(of: Field[Any]) -> bool:
-    return of.default is not MISSING
+    return of.default is not MISSING and not of.metadata["in_every_file"]
 
 
 def _with_items(schema: dict[str, Any], **items: type[Described]) -> dict[str, Any]:
