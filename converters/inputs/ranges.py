@@ -65,16 +65,35 @@ def _start(model: ModelFunction) -> tuple[tuple[int, ...], int]:
     def accepts(length: int, low: int) -> bool:
         return model.accepts(filled(model, length, dict.fromkeys(model.names, low)))
 
+    def varies(length: int) -> bool:
+        calls = [filled(model, length, dict.fromkeys(model.names, base)) for base in bases]
+        first, *others = [model.run(model.arrays(x)) for x in calls if model.accepts(x)] or [{}]
+        return any(
+            not np.array_equal(first[name], other[name], equal_nan=first[name].dtype.kind == "f")
+            for other in others
+            for name in first
+        )
+
     for low, length in product(bases, lengths):
         if accepts(length, low):
             others = [other for other in lengths if other != length and accepts(other, low)]
-            return (length, *others), low
+            return _long_enough((length, *others), varies), low
     raise invalid(
         "The model must accept some input: none of those that were tried, ids from 0 to 3 in "
         f"inputs of lengths {LENGTHS}, is one.",
         "Give samples of what it is made for.",
         inputs=model.names,
     )
+
+
+def _long_enough(lengths: tuple[int, ...], varies: Callable[[int], bool]) -> tuple[int, ...]:
+    """Lengths from the shortest on at which outputs follow from ids; all where none do.
+
+    A convolution over less than its kernel has no values. What TensorFlow makes of these is the
+    processor's affair: -inf, no number, or 0; and runtimes refuse such inputs.
+    """
+    shortest = next(filter(varies, sorted(lengths)), 0)
+    return tuple(length for length in lengths if length >= shortest)
 
 
 def filled(model: ModelFunction, length: int, values: Mapping[str, object], count: int = 1) -> Rows:

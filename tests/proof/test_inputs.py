@@ -77,6 +77,21 @@ def test_a_length_that_the_model_takes_is_found():
     assert len({call["ids"].shape[1] for call in calls}) == 3
 
 
+@pytest.mark.parametrize("of_nothing", [0.0, np.nan, -np.inf])
+def test_lengths_at_which_nothing_follows_from_ids_are_left_out(of_nothing):
+    """As of a convolution over less than its kernel, of which processors make what they will."""
+
+    def convolution(ids):
+        vectors = looked_up(50, ids)
+        found = tf.reduce_max(tf.reduce_sum(vectors, axis=-1), axis=1)
+        return tf.where(tf.shape(ids)[1] < 5, of_nothing, found)
+
+    model = of(convolution, {"ids": [50]}, ids=([None, None], tf.int32))
+    assert min(find_ranges(model).lengths) == 8
+    constant = of(lambda i: tf.zeros(tf.shape(i)[:1]), {"ids": [50]}, ids=([None, None], tf.int32))
+    assert min(find_ranges(constant).lengths) == 1
+
+
 def test_histories_are_empty_full_of_one_id_and_between():
     model = of(lambda i: looked_up(50, i), {"ids": [50]}, ids=([None, 6], tf.int32))
     rows = np.concatenate([call["ids"] for group in draw(model) for call in group.calls])
