@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from memcom_tf.errors import for_reader, invalid
+
 _NOT_INPUTS = ("self", "training", "mask")
 
 
@@ -28,6 +30,23 @@ def call_model(model: Any, inputs: Any) -> Any:
     if isinstance(inputs, Mapping) and set(names[:required]) <= set(inputs) <= set(names):
         return model(**inputs, training=False)
     return model(inputs, training=False)
+
+
+def inputs_missing(model: Any, instead: str = "") -> ValueError:
+    """The error where nobody said what a subclassed model is called with.
+
+    Args:
+        model: The model.
+        instead: What else the reader at the command line may do.
+    """
+    return invalid(
+        "The inputs of a subclassed model must be given.",
+        for_reader(
+            'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or a batch.',
+            f"Say what it is called with, as in --inputs 'user:int32[?]' 'item:int32[?]'{instead}.",
+        ),
+        model=model.name,
+    )
 
 
 def input_names(model: Any, inputs: Any) -> list[str] | None:

@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
-from memcom_tf.calling import call_model, input_names
-from memcom_tf.errors import for_reader, invalid
+from memcom_tf.calling import call_model, input_names, inputs_missing
+from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import Array
 from memcom_tf.text import printable
 
@@ -148,16 +148,7 @@ def _structure_of(model: Any, inputs: Any) -> Any:
     if inputs is None:
         inputs = _known_inputs(model)
     if inputs is None:
-        raise invalid(
-            "The inputs of a subclassed model must be given.",
-            for_reader(
-                'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or '
-                "a batch.",
-                "Say what it is called with, as in --inputs 'user:int32[?]' 'item:int32[?]', or "
-                "save it with model.export(), and convert the folder.",
-            ),
-            model=model.name,
-        )
+        raise inputs_missing(model, ", or save it with model.export(), and convert the folder")
     for tensor in tf.nest.flatten(inputs):
         if getattr(tensor, "sparse", False):
             raise invalid(

@@ -141,11 +141,10 @@ def _within(work: _Replacement, max_bytes: int) -> ModelCompression:
 
     stored = sum(_stored(layer) for layer in work.worth_it)
     smallest = file_bytes(work.model) - stored
-    models: dict[str, Any] = {}
 
     def size(found: list[LayerCompression]) -> int:
-        models[str(found)] = work.rebuilt(found)
-        return file_bytes(models[str(found)])
+        # Rebuilt once more at the end: one model at a time is in memory.
+        return file_bytes(work.rebuilt(found))
 
     def make(room: int) -> list[LayerCompression] | None:
         return work.at_bytes(room) if room else None
@@ -157,7 +156,7 @@ def _within(work: _Replacement, max_bytes: int) -> ModelCompression:
             f"The file without these tables takes about {smallest:,} bytes.",
             max_bytes=max_bytes,
         )
-    return ModelCompression(models[str(fitting.made)], fitting.made, fitting.file_bytes)
+    return ModelCompression(work.rebuilt(fitting.made), fitting.made, fitting.file_bytes)
 
 
 class _Replacement:

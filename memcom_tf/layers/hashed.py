@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.approximation import closed_forms
-from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
+from memcom_tf.layers.contract.layer import register_method
 from memcom_tf.layers.contract.renaming import RENAMED
+from memcom_tf.layers.contract.shared_rows import SharedRows
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import RowSharing, Table, Tables
 
 
 @register_method
-class HashedEmbedding(CompressedEmbedding):
+class HashedEmbedding(SharedRows):
     """The hashing trick with the remainder as hash: `vector(i) = T[i mod m]`.
 
     Ids that share a bucket cannot be told apart; it is the baseline of the compressed methods.
@@ -51,7 +52,6 @@ class HashedEmbedding(CompressedEmbedding):
     variants = ({}, {"num_dedicated": 5})
     renamed_arguments = RENAMED
     size_argument = "num_buckets"
-    sharing: RowSharing
 
     def __init__(
         self,
@@ -62,16 +62,6 @@ class HashedEmbedding(CompressedEmbedding):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.sharing = RowSharing(num_buckets, num_dedicated).of_ids(self.input_dim)
-
-    @property
-    def num_buckets(self) -> int:
-        """Rows that ids share."""
-        return self.sharing.num_buckets
-
-    @property
-    def num_dedicated(self) -> int:
-        """Ids from 0 on that have a row of their own."""
-        return self.sharing.num_dedicated
 
     def tables(self) -> tuple[Table, ...]:
         return (Table("hashed", self.sharing.num_rows, self.output_dim),)

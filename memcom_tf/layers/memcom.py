@@ -10,14 +10,15 @@ import numpy as np
 from memcom_tf._keras import keras
 from memcom_tf.approximation import closed_forms
 from memcom_tf.errors import invalid
-from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
+from memcom_tf.layers.contract.layer import register_method
 from memcom_tf.layers.contract.renaming import RENAMED
+from memcom_tf.layers.contract.shared_rows import SharedRows
 from memcom_tf.ops.interface import LOWEST, Array, Ops
 from memcom_tf.tables import RowSharing, Table, Tables
 
 
 @register_method
-class MEmComEmbedding(CompressedEmbedding):
+class MEmComEmbedding(SharedRows):
     """Multi-embedding compression: `vector(i) = U[i mod m] * V[i] (+ W[i])`.
 
     `U` of shape `[num_buckets, output_dim]` is shared, `V` and `W` hold one value an id, which is
@@ -68,7 +69,6 @@ class MEmComEmbedding(CompressedEmbedding):
     reads_rows_of_ids = True
     takes_metric = True
     size_argument = "num_buckets"
-    sharing: RowSharing
 
     def __init__(
         self,
@@ -90,16 +90,6 @@ class MEmComEmbedding(CompressedEmbedding):
         self.bias = bias
         self.multiplier_initializer = keras.initializers.get(multiplier_initializer)
         self.multiplier_learning_rate = float(multiplier_learning_rate)
-
-    @property
-    def num_buckets(self) -> int:
-        """Rows that ids share."""
-        return self.sharing.num_buckets
-
-    @property
-    def num_dedicated(self) -> int:
-        """Ids from 0 on that have a row of their own."""
-        return self.sharing.num_dedicated
 
     def tables(self) -> tuple[Table, ...]:
         rate = self.multiplier_learning_rate

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
-from memcom_tf.calling import call_model
-from memcom_tf.errors import for_reader, invalid, message
+from memcom_tf.calling import call_model, inputs_missing
+from memcom_tf.errors import message
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
 from memcom_tf.models.next_item import NextItemRanker
 from memcom_tf.vocabulary import Vocabulary
@@ -155,15 +155,7 @@ def _own_weights(layer: Any) -> list[Any]:
 def _subclassed(model: Any, replaced: dict[int, Any], inputs: Any) -> Any:
     """The model made again from its config, with new layers among its attributes."""
     if inputs is None:
-        raise invalid(
-            "The inputs of a subclassed model must be given.",
-            for_reader(
-                'Pass `inputs`, as in inputs={"user": tf.TensorSpec([None], tf.int32)}, or '
-                "a batch.",
-                "Say what it is called with, as in --inputs 'user:int32[?]' 'item:int32[?]'.",
-            ),
-            model=model.name,
-        )
+        raise inputs_missing(model)
     try:
         copy = type(model).from_config(model.get_config())
     except (TypeError, NotImplementedError) as error:
