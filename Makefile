@@ -78,13 +78,13 @@ data: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.movielens
 	$(BIN)/python -m benchmarks.ordering
-	$(BIN)/python -m benchmarks.training_step
-	$(BIN)/python -m benchmarks.vocabulary_scaling
-	$(BIN)/python -m benchmarks.lookup_kernels
-	$(BIN)/python -m benchmarks.training_parity
+	$(BIN)/python -m benchmarks.training.step
+	$(BIN)/python -m benchmarks.training.vocabulary_scaling
+	$(BIN)/python -m benchmarks.training.lookup_kernels
+	$(BIN)/python -m benchmarks.training.parity
 	$(BIN)/python -m benchmarks.export
-	$(BIN)/python -m benchmarks.runtimes
-	$(BIN)/python -m benchmarks.profiles
+	$(BIN)/python -m benchmarks.export.runtimes
+	$(BIN)/python -m benchmarks.export.profiles
 	$(BIN)/python -m benchmarks.scale --fresh
 
 # Hours: every method at every ratio, resumable. DATA=FILE takes other interactions.

@@ -13,10 +13,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-if not __package__:  # run as a file
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
-from benchmarks import measure
+from benchmarks.common import measure
 
 ITEMS = 1_000_000
 QUICK_ITEMS = 20_000

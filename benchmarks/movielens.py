@@ -10,16 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-if not __package__:  # run as a file
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
-from benchmarks.machine import describe
+from benchmarks.common.machine import describe
 from examples.movielens_demo import HISTORY_LENGTH, NUM_BUCKETS, Recipe, measure, recipes, train
 from memcom_tf import MEmComEmbedding
 from memcom_tf.datasets import movielens_100k

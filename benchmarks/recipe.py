@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,17 +21,15 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-if not __package__:  # run as a file
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
 from rich.progress import track
 
-from benchmarks import quality, quality_report
-from benchmarks.machine import describe
-from benchmarks.measure import table
-from benchmarks.quality_case import Case
-from benchmarks.quality_data import load
-from benchmarks.runs import Row, Runs
+from benchmarks.common.machine import describe
+from benchmarks.common.measure import table
+from benchmarks.common.runs import Row, Runs
+from benchmarks.quality import __main__ as quality
+from benchmarks.quality import report as quality_report
+from benchmarks.quality.case import Case
+from benchmarks.quality.data import load
 from memcom_tf._keras import keras
 from memcom_tf.compression import Candidate, Compression, compress_ranker
 from memcom_tf.compression.biases import STEP, correct_biases

@@ -1,6 +1,7 @@
 """Settings of every test: deterministic, quiet, and without a GPU; which of many are long."""
 
 import collections
+import gc
 import os
 import zlib
 
@@ -11,6 +12,15 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _imported() -> None:
+    """What TensorFlow makes at import is no garbage: collections need not go through it."""
+    from memcom_tf._keras import keras
+
+    assert keras
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """Tables: what they are for, how they are stored, and who shares a row of them."""
 
+from memcom_tf.tables.ranges import RangedTable, RowRange
 from memcom_tf.tables.sharing import RowSharing
 from memcom_tf.tables.storage import (
     FLOAT16,
@@ -30,6 +31,8 @@ __all__ = [
     "INT16_PER_TABLE",
     "Kind",
     "Levels",
+    "RangedTable",
+    "RowRange",
     "RowSharing",
     "Scales",
     "Storage",

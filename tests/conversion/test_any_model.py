@@ -380,7 +380,7 @@ OF_ANY_KIND = [0, 1, 2, 14, 43, 59, 64, 79, 183, 244, 370, 379, 403, 477, 532, 8
 
 # Of those of the trade, empty histories before a tower of floats (10002), and a row with several
 # values halfway (10218).
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("seed", [*OF_ANY_KIND, 1085, *range(10_000, 10_010), 10_218])
 def test_a_random_model_converts_or_is_refused_by_name(seed):
     """`python -m tests.random_models` tries as many as it is told."""

@@ -10,39 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import (
-    lookup_case,
-    lookup_kernels,
-    measure,
-    op_profile,
-    ordering,
-    ordering_case,
-    scale,
-    training_case,
-    training_parity,
-    training_step,
-    vocabulary_scaling,
-)
-from benchmarks.memory_floor import accesses
-from benchmarks.workload import BATCH_SIZE, DISTRIBUTIONS, HISTORY_LENGTH, draw_ids
+from benchmarks.common import measure
+from benchmarks.common.workload import BATCH_SIZE, DISTRIBUTIONS, HISTORY_LENGTH, draw_ids
+from benchmarks.ordering import __main__ as ordering
+from benchmarks.ordering import case as ordering_case
+from benchmarks.scale import __main__ as scale
+from benchmarks.training import lookup_case, lookup_kernels, op_profile, vocabulary_scaling
+from benchmarks.training import parity as training_parity
+from benchmarks.training import step as training_step
+from benchmarks.training import step_case as training_case
+from benchmarks.training.memory_floor import accesses
 from tests.native import needs_native
 
 ROOT = Path(__file__).parents[2]
-
-
-TEXTS = {path.stem: path.read_text() for path in (ROOT / "benchmarks").glob("*.py")}
-PROGRAMS = [
-    name
-    for name, text in TEXTS.items()
-    if f"python -m benchmarks.{name}" in text and "\nfrom benchmarks" in text
-]
-
-
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_a_benchmark_can_be_run_as_a_file(program):
-    """From any folder: it says where the project is before it imports from there."""
-    before, _, _ = TEXTS[program].partition("\nfrom benchmarks")
-    assert "\n    sys.path[0] = str(Path(__file__).resolve().parent.parent)\n" in before
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)

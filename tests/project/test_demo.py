@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# `make demo` and the tests of the app, which take its files, run it whole.
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 KEYS = {
     "name",
@@ -33,7 +36,6 @@ def demo(tmp_path_factory):
     return output, run.stdout
 
 
-@pytest.mark.long
 def test_the_report_holds_every_figure(demo):
     output, _ = demo
     report = json.loads((output / "report.json").read_text())

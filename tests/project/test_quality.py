@@ -9,15 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import (
-    quality,
-    quality_case,
-    quality_input,
-    quality_methods,
-    quality_report,
-    recipe,
-)
-from benchmarks.quality_data import Data, fingerprint, load
+from benchmarks import recipe
+from benchmarks.quality import __main__ as quality
+from benchmarks.quality import case as quality_case
+from benchmarks.quality import input as quality_input
+from benchmarks.quality import methods as quality_methods
+from benchmarks.quality import report as quality_report
+from benchmarks.quality.data import Data, fingerprint, load
 from memcom_tf.compression import Candidate, file_size, trials
 from memcom_tf.datasets import Interactions
 from memcom_tf.evaluation import hold_out, leave_last_out
@@ -160,6 +158,7 @@ def test_what_is_tested_on_changes_nothing_that_is_learned(tmp_path, monkeypatch
         np.testing.assert_array_equal(weight, same)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("share", [0.1, 0.9])
 def test_how_many_rows_single_items_have_is_chosen_on_validation(tmp_path, monkeypatch, share):
     split = leave_last_out(Interactions(**columns()), history_length=8)

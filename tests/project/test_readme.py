@@ -78,7 +78,7 @@ def test_extras_exist():
 
 
 def test_the_method_table_is_current():
-    from benchmarks.method_table import END, START, method_table
+    from benchmarks.quality.method_table import END, START, method_table
 
     assert START + method_table() + END in README
 
@@ -91,11 +91,11 @@ def test_the_results_are_those_of_the_benchmark():
 
 
 def test_the_tables_of_quality_are_current():
-    from benchmarks.quality_tables import TABLES, placed
+    from benchmarks.quality.tables import TABLES, placed
 
     assert len(TABLES) == 3
     for name in TABLES:
-        assert placed(name) in README, f"run python -m benchmarks.quality_tables --write: {name}"
+        assert placed(name) in README, f"run python -m benchmarks.quality.tables --write: {name}"
 
 
 def test_the_times_of_ordering_are_those_of_the_benchmark():

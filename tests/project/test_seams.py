@@ -11,6 +11,7 @@ from memcom_tf.converters import convert, verify
 from memcom_tf.kernels import selection, use
 from memcom_tf.layers import Adaptation, CompressedEmbedding, Table, TrainingLookup
 from memcom_tf.models import NextItemRanker
+from memcom_tf.tables import RangedTable, RowRange
 
 ITEMS, WIDTH, LENGTH = 120, 8, 4
 
@@ -147,7 +148,39 @@ class Reassigned(CompressedEmbedding):
         return {**super().get_config(), "num_rows": self.num_rows}
 
 
+@keras.saving.register_keras_serializable("seams")
+class MixedPrecision(CompressedEmbedding):
+    """One table, of which frequent ids have 8 bits, others 4 and half the width, rare ones none."""
+
+    formula, source = "E[i]", "a test"
+
+    def __init__(self, *args, num_frequent, num_rare, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.num_frequent, self.num_rare = num_frequent, num_rare
+        others = self.input_dim - num_frequent - num_rare
+        ranges = (
+            RowRange(num_frequent, self.output_dim, "int8_per_row"),
+            RowRange(others, self.output_dim // 2, "int4_per_row"),
+            RowRange(num_rare, 0),
+        )
+        self.rows = RangedTable("rows", self.output_dim, ranges)
+
+    def tables(self):
+        return self.rows.tables()
+
+    def lookup(self, xp, ids, t):
+        return self.rows.gather(xp, ids, t)
+
+    def lookup_scores(self, xp, query, t):
+        return self.rows.scores(xp, query, t)
+
+    def get_config(self):
+        sizes = {"num_frequent": self.num_frequent, "num_rare": self.num_rare}
+        return {**super().get_config(), **sizes}
+
+
 LAYERS = {
+    "mixed precision": lambda: MixedPrecision(ITEMS, WIDTH, num_frequent=30, num_rare=10),
     "k-ary": lambda: KAryPartition(ITEMS, WIDTH, radix=5),
     "path-based": lambda: PathBasedPartition(ITEMS, WIDTH, num_paths=6),
     "re-assigned": lambda: Reassigned(ITEMS, WIDTH, num_rows=60),

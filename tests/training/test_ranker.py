@@ -136,6 +136,7 @@ def test_the_tower_starts_as_nothing():
 # Training.
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "settings",
     [

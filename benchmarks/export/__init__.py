@@ -1,0 +1,1 @@
+"""Files: bytes and errors beside other converters, profiles, runtimes and the proof."""

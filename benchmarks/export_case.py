@@ -1,9 +1,0 @@
-"""One model of the benchmark of exports, in a process of its own."""
-
-import json
-import sys
-
-from benchmarks.export import case
-
-if __name__ == "__main__":
-    print(json.dumps(case(json.loads(sys.argv[1]))))

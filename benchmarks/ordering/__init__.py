@@ -1,0 +1,1 @@
+"""What the order of ids does to how well a compressed model ranks."""

@@ -1,0 +1,1 @@
+"""How well models rank at which size, by method, data set and ratio."""

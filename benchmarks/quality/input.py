@@ -1,0 +1,74 @@
+"""The papers' setting, in which the table of the histories alone is compressed, after a teacher."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarks.quality.case import Case
+from benchmarks.quality.outcome import Outcome
+from memcom_tf.compression.students import uncompressed, vectors_of
+from memcom_tf.evaluation import Split, evaluate_ranking
+from memcom_tf.layers import CompressedEmbedding, MEmComEmbedding
+from memcom_tf.models import NextItemRanker
+from memcom_tf.models.rebuilding import rebuilt_ranker
+from memcom_tf.ordering import similarity_order
+from memcom_tf.training import train
+from memcom_tf.training.train import subsample
+
+INPUT_RATIO = 16
+"""Parameters of the full table over those of the compressed one."""
+_DEDICATED = 0.1, 0.25, 0.5, 0.75, 0.9
+"""Shares of the rows that may belong to single items: what is best differs between data sets."""
+
+
+def input_after_teacher(case: Case, seed: int, limit: int) -> Outcome:
+    """MEmCom from the table of a trained ranker, and trained after that.
+
+    The order is by the trained vectors. How many rows are of single items is chosen on validation,
+    before training.
+    """
+    teacher, epoch = case.trained_baseline("untied-teacher", seed)
+    settings = case.settings.student
+    rows = MEmComEmbedding.for_ratio(
+        case.split.vocabulary.input_dim, case.settings.width, INPUT_RATIO
+    ).num_buckets
+
+    def ndcg(start: tuple[NextItemRanker, NextItemRanker, Split]) -> float:
+        examples = subsample(start[2].validation, settings)
+        found = evaluate_ranking(start[0].predict_on_batch, examples, k=settings.k)
+        return float(found[f"ndcg@{settings.k}"])
+
+    starts = (_shared(case, teacher, rows, int(share * rows)) for share in _DEDICATED)
+    model, original, split = max(starts, key=ndcg)
+    record = train(model, split, replace(settings, seed=seed), teacher=original)
+    layer = model.item_embedding
+    name = f"MEmComEmbedding(num_buckets={layer.num_buckets}, num_dedicated={layer.num_dedicated})"
+    return Outcome(model, split, epoch, record["epoch"], name)
+
+
+def _shared(
+    case: Case, teacher: NextItemRanker, rows: int, num_dedicated: int
+) -> tuple[NextItemRanker, NextItemRanker, Split]:
+    """A ranker with so many rows in closed form, the teacher, and the split, under its ids."""
+    vocabulary = case.split.vocabulary
+    sharing = {"num_buckets": rows - num_dedicated, "num_dedicated": num_dedicated}
+    order = similarity_order(
+        vectors_of(teacher.item_embedding)[vocabulary.ids(list(vocabulary))],
+        counts=vocabulary.counts,
+        first_id=vocabulary.first_id,
+        **sharing,
+    )
+    ordered = vocabulary.reordered(order)
+    original = uncompressed(teacher, ordered)
+    # An error counts as often as histories hold the item.
+    frequencies = np.zeros(vocabulary.input_dim)
+    frequencies[ordered.ids(list(ordered))] = ordered.counts + 1.0
+
+    def tables(layer: CompressedEmbedding) -> CompressedEmbedding:
+        if layer is not original.item_embedding:
+            return layer
+        return MEmComEmbedding.from_table(vectors_of(layer), frequencies=frequencies, **sharing)
+
+    return rebuilt_ranker(original, ordered, tables), original, case.split.renumbered(ordered)

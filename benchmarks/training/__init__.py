@@ -1,0 +1,1 @@
+"""The speed of a step of training, and that it trains the same."""
