@@ -22,6 +22,7 @@ test: lint test-cc test-keras3 test-tf-keras
 # What takes hours: tests marked `long`, two thousand random models, and mutants of their files.
 test-long: test
 	$(PYTEST) $(PARALLEL) -m long
+	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) $(TF_KERAS_LONG)
 	$(BIN)/python -m tests.random_models --count 2000 --jobs 2 --json build/random_models.jsonl
 	$(BIN)/python -m tests.random_models --count 300 --seed 10000 --jobs 2 --json build/random_models.jsonl
 	$(BIN)/python -m tests.mutations --count 300 --jobs 2 --json build/mutations.jsonl
@@ -62,12 +63,16 @@ test-cc-thread: $(INSTALLED)
 test-keras3: $(INSTALLED) data
 	$(PYTEST) $(PARALLEL) -m "not long"
 
-# The layers, the ranker and the converter run on tf_keras too, in a process of its own.
+# The layers, the ranker and the converter run on tf_keras too, in a process of its own; what stands
+# on these, and meets Keras through them alone, in `make test-long`.
+TF_KERAS := tests/contract tests/optimizers tests/proof/test_behaviour.py tests/conversion/test_any_model.py \
+	tests/training/test_ranker.py
+TF_KERAS_LONG := tests/proof tests/conversion/test_large_tables.py tests/conversion/test_ragged.py \
+	tests/compression/test_compress_embeddings.py tests/quantization/test_profiles.py \
+	tests/training/test_fine_tune.py tests/training/test_training.py
+
 test-tf-keras: $(INSTALLED)
-	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) -m "not long" tests/contract tests/proof tests/optimizers \
-		tests/conversion/test_any_model.py tests/conversion/test_large_tables.py tests/conversion/test_ragged.py \
-		tests/compression/test_compress_embeddings.py tests/quantization/test_profiles.py \
-		tests/training/test_fine_tune.py tests/training/test_ranker.py tests/training/test_training.py
+	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) -m "not long" $(TF_KERAS)
 
 .PHONY: data
 data: $(INSTALLED)

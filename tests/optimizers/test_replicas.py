@@ -61,7 +61,7 @@ def fine_tuned():
 
 default = tf.distribute.get_strategy()
 mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-make = globals()[sys.argv[1]]
+make = {"plain": plain, "distilled": distilled, "fine_tuned": fine_tuned}[sys.argv[1]]
 results = []
 for strategy in (default, mirrored):
     keras.utils.set_random_seed(3)

@@ -47,6 +47,7 @@ def memcom(aware: bool) -> MEmComEmbedding:
     return MEmComEmbedding(ITEMS, WIDTH, num_buckets=30, storage=storage, quantization_aware=aware)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("make_layer", "share"), [(full, 0.7), (memcom, 0.9)])
 def test_two_bits_trained_beat_two_bits_afterwards(make_layer, share):
     trained, stored = losses(make_layer, aware=True)
