@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 from collections.abc import Callable, Sequence
@@ -179,6 +180,8 @@ class Trials:
             self._file_bytes,
             spare=_SPARE,
         )
+        # TensorFlow's graphs hold each other: those of the family go here, not some time later.
+        gc.collect()
         if found is None:
             return None
         self._overheads[method] = found.file_bytes - int(found.room)
