@@ -1,15 +1,19 @@
-"""Interactions of users with items, from files or from a public dataset."""
+"""Interactions of users with items, and rows of fields, from files or a public dataset."""
 
 from memcom_tf.datasets.interactions import Interactions
 from memcom_tf.datasets.labels import Labels
 from memcom_tf.datasets.logs import Log, load_interactions, load_log
 from memcom_tf.datasets.movielens import movielens_100k
+from memcom_tf.datasets.rows import Columns, Rows, load_rows
 
 __all__ = [
+    "Columns",
     "Interactions",
     "Labels",
     "Log",
+    "Rows",
     "load_interactions",
     "load_log",
+    "load_rows",
     "movielens_100k",
 ]

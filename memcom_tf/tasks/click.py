@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+import tensorflow as tf
 
 from memcom_tf.errors import invalid, message
 from memcom_tf.tasks.task import Task
@@ -25,6 +26,19 @@ class Click(Task):
     """
 
     name: ClassVar[str] = "click"
+
+    def inputs(self, model: Any) -> Any:
+        """Ids and numbers of a `memcom_tf.models.ClickModel`; other models know."""
+        features = getattr(model, "features", None)
+        if features is None:
+            return None
+        specs = {}
+        if features.categorical:
+            specs["ids"] = tf.TensorSpec([None, features.slots], tf.int32, name="ids")
+        if features.numeric:
+            shape = [None, len(features.numeric)]
+            specs["numbers"] = tf.TensorSpec(shape, tf.float32, name="numbers")
+        return specs
 
     def __init__(self, from_logits: bool = False) -> None:
         self.from_logits = from_logits

@@ -45,6 +45,10 @@ def _typed(
 ) -> Column:
     if kind == "time":
         return times_of(column, place, where)
+    if kind in ("category", "number"):
+        from memcom_tf.datasets.files.fields import categories_of, numbers_of
+
+        return (categories_of if kind == "category" else numbers_of)(column, place, where)
     if column.null_count:
         first = int(np.flatnonzero(column.is_null().to_numpy())[0])
         raise missing_value(where, column.null_count, **place(first))
@@ -66,17 +70,18 @@ def _labels(column: pa.ChunkedArray, where: Where, of_text: bool) -> Labels:
         column = numbers.cast(pa.string())
     elif pa.types.is_decimal(kind) and kind.scale <= 0:
         column, of_text = _plain(column).cast(pa.string()), True
-    elif not _is_text(kind):
+    elif not is_text(kind):
         raise unfit("label", where, type=str(column.type)[:60])
     elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         try:
             column = _plain(column).cast(pa.string())
         except pa.ArrowInvalid as error:
             raise unfit("label", where, type=f"{kind} that is no UTF-8") from error
-    return _encoded(column, of_text)
+    return encoded(column, of_text)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type is one of texts, or of bytes that may be."""
     types = pa.types
     return bool(
         types.is_string(kind)
@@ -93,7 +98,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
-def _encoded(column: pa.ChunkedArray, of_text: bool) -> Labels:
+def encoded(column: pa.ChunkedArray, of_text: bool = False) -> Labels:
     """Labels of strings; the dictionaries of the chunks become one, in rising order."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
@@ -145,7 +150,7 @@ def _flags(column: pa.ChunkedArray, place: Place, where: Where) -> npt.NDArray[n
         return numbers.astype(bool)
     if not (pa.types.is_string(kind) or pa.types.is_dictionary(kind)):
         raise unfit("flag", where, type=str(kind)[:60])
-    labels = _encoded(column, of_text=False)
+    labels = encoded(column, of_text=False)
     parsed = [flag_of(text) for text in labels.values]
     bad = np.array([flag is None for flag in parsed], np.bool_)
     if bad.any():

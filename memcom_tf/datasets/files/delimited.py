@@ -38,16 +38,28 @@ _SIGNATURES = {
 class DelimitedFile:
     """A `ColumnFile` of lines: the first names the columns, every other one is a row.
 
+    Where `names` are given, the first is a row too.
+
     No value has a type of its own: labels are integers where the whole column is, else text,
     and an empty field is a missing value. Quotes follow RFC 4180.
     """
 
-    def __init__(self, path: Path, suffix: str) -> None:
+    def __init__(self, path: Path, suffix: str, names: tuple[str, ...] | None = None) -> None:
         self.path = path
         self._delimiter = "," if suffix.startswith(".csv") else "\t"
         self._codec = _CODECS.get(Path(suffix).suffix)
+        self._given = names
         with self._opened() as file:
-            self.names = self._header(file)
+            found = self._header(file)
+            self.names = names or found
+        if len(found) != len(self.names):
+            raise invalid(
+                "Every line must have as many fields as there are columns.",
+                "",
+                fields=len(found),
+                columns=len(self.names),
+                path=str(path),
+            )
 
     def read(self, kinds: Mapping[str, Kind]) -> dict[str, Column]:
         """As `ColumnFile.read`."""
@@ -62,7 +74,9 @@ class DelimitedFile:
     def _table(self, kinds: Mapping[str, Kind]) -> pa.Table:
         types = {
             # A label recurs: each block stores it once.
-            name: pa.string() if kind == "time" else pa.dictionary(pa.int32(), pa.string())
+            name: pa.string()
+            if kind in ("time", "number")
+            else pa.dictionary(pa.int32(), pa.string())
             for name, kind in kinds.items()
         }
         tail = self._delimiter.join([_LAST] * len(self.names))
@@ -73,7 +87,11 @@ class DelimitedFile:
                 table = pa_csv.read_csv(
                     ended,
                     # One thread: the parser then knows the number of a row.
-                    pa_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+                    pa_csv.ReadOptions(
+                        use_threads=False,
+                        block_size=_BLOCK_BYTES,
+                        column_names=list(self._given) if self._given else None,
+                    ),
                     pa_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
                     pa_csv.ConvertOptions(
                         column_types=types,
@@ -92,9 +110,14 @@ class DelimitedFile:
                 **self._place(rows - 1),
                 path=str(self.path),
             )
-        if ended.lines != rows + 1:  # Blank lines, and values of several lines.
+        if ended.lines != rows + self._first:  # Blank lines, and values of several lines.
             self._check_quotes()
         return table.slice(0, rows - 1)
+
+    @property
+    def _first(self) -> int:
+        """Lines before the first row."""
+        return 0 if self._given else 1
 
     def _unreadable(self, reason: str) -> ValueError:
         if "straddling object" in reason:
@@ -112,7 +135,7 @@ class DelimitedFile:
             return invalid(
                 "Every line must have as many fields as the first, which names the columns.",
                 "Mend that line; where every row has one field more, name it in the first line.",
-                **self._place(int(number) - 2),
+                **self._place(int(number) - 1 - self._first),
                 fields=int(fields) if fields.isdigit() else fields,
                 names=len(self.names),
                 path=str(self.path),
@@ -128,7 +151,7 @@ class DelimitedFile:
         return invalid(
             "The file must be text in UTF-8.",
             "Convert it, for example with iconv -f latin1 -t utf-8.",
-            **(self._place(int(number) - 2) if number.isdigit() else {}),
+            **(self._place(int(number) - 1 - self._first) if number.isdigit() else {}),
             path=str(self.path),
         )
 
@@ -150,7 +173,7 @@ class DelimitedFile:
         """The line on which a row begins: blank lines and breaks in quotes move it."""
         try:
             for place, (_, begins) in enumerate(self._rows()):
-                if place == row + 1:
+                if place == row + self._first:
                     return {"line": begins}
         except (csv.Error, OSError):
             pass  # What cannot be read further cannot be counted further.

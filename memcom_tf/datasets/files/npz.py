@@ -75,6 +75,14 @@ class ArrayFile:
                 shape=array.shape,
                 **where,
             )
+        if kind in ("category", "number"):
+            require_pyarrow("fields in .npz")
+            import pyarrow as pa
+
+            from memcom_tf.datasets.files.arrow import typed
+
+            values = array.tolist() if array.dtype.kind == "U" else array
+            return typed(pa.chunked_array([values]), kind, _row, where)
         if kind == "flag":
             if not np.isin(array, (0, 1)).all():
                 raise unfit("flag", where, dtype=str(array.dtype))

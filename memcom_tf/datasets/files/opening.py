@@ -8,14 +8,21 @@ from pathlib import Path
 from memcom_tf.datasets.files.columns import ColumnFile, require_pyarrow
 from memcom_tf.errors import invalid, message
 
-SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst", ".parquet", ".npz")
+_OF_LINES = (".csv", ".tsv", ".txt")
+SUFFIXES = (
+    *(f"{end}{packed}" for packed in ("", ".gz", ".zst") for end in _OF_LINES),
+    ".parquet",
+    ".npz",
+)
 
 
-def open_columns(path: str | os.PathLike[str]) -> ColumnFile:
+def open_columns(path: str | os.PathLike[str], names: tuple[str, ...] | None = None) -> ColumnFile:
     """Opens a file of columns.
 
     Args:
-        path: A .csv or .tsv file, as it is or compressed (.gz, .zst), a .parquet or an .npz file.
+        path: A .csv file, or one of tabs (.tsv, .txt), as it is or compressed (.gz, .zst), a
+            .parquet or an .npz file.
+        names: The columns of a file of lines whose first line does not name them.
 
     Returns:
         The file, its names read.
@@ -57,4 +64,4 @@ def open_columns(path: str | os.PathLike[str]) -> ColumnFile:
         return ParquetColumns(source)
     from memcom_tf.datasets.files.delimited import DelimitedFile
 
-    return DelimitedFile(source, suffix)
+    return DelimitedFile(source, suffix, names)

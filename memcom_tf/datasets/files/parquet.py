@@ -60,7 +60,9 @@ class ParquetColumns:
             stored = pq.ParquetFile(
                 file,
                 # A label recurs: each batch stores it once.
-                read_dictionary=[name for name, kind in kinds.items() if kind == "label"],
+                read_dictionary=[
+                    name for name, kind in kinds.items() if kind in ("label", "category")
+                ],
             )
             batches = stored.iter_batches(_BATCH_ROWS, columns=list(kinds), use_threads=False)
             table = pa.Table.from_batches(batches) if self._metadata.num_rows else None

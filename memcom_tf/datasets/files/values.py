@@ -20,12 +20,16 @@ _MUST = {
     "label": "A column of users or items must hold strings or integers.",
     "time": "A column of times must hold numbers, dates such as 2018-09-20, or date-times such as "
     "2018-09-20T10:30:00 or 2018-09-20T10:30:00+02:00.",
-    "flag": "A column of what is held out must hold 0 or 1.",
+    "flag": "A column of labels, or of what is held out, must hold 0 or 1.",
+    "category": "A column of categories must hold strings or integers.",
+    "number": "A column of numbers must hold finite numbers, or nothing where one is missing.",
 }
 _ACTION = {
     "label": "Save the ids as strings or as integers.",
     "time": "Write all of its values in one of these ways, or name another column.",
-    "flag": "Write 1 where an interaction is held out, or give the column another name.",
+    "flag": "Write 1 where a row is one, or is held out, and 0 elsewhere.",
+    "category": "Write them as strings, or name the column among the numbers.",
+    "number": "Leave the field empty, or name the column among the categories.",
 }
 
 
@@ -54,6 +58,11 @@ def check_texts(labels: Labels, place: Place, where: Where) -> None:
         lambda text: text == "",
         lambda row, number: missing_value(where, number, **place(row)),
     )
+    check_marks(labels, place, where)
+
+
+def check_marks(labels: Labels, place: Place, where: Where) -> None:
+    """Requires that labels that are strings are lines of Unicode text."""
     joined = "".join(map(str, labels.values))
     if any(mark in joined for mark in "\0\n\r"):
         _refuse(

@@ -1,0 +1,446 @@
+"""A click model: the probability of a click from the fields of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import tensorflow as tf
+
+from memcom_tf._keras import keras
+from memcom_tf.errors import invalid
+from memcom_tf.features import Features, Numeric
+from memcom_tf.layers import METHODS, CompressedEmbedding, FullEmbedding
+from memcom_tf.models.interactions import (
+    check_interaction,
+    crosses,
+    dot_interaction,
+    factorization,
+    width_of_dots,
+)
+from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
+from memcom_tf.tables import check_positive
+from memcom_tf.tasks import Click
+from memcom_tf.vocabulary import PADDING_ID, SHARED_ID, Vocabulary
+
+MIN_ROWS = 1000
+"""Tables of fewer rows are left full, by default."""
+_START = 0.01
+_JOINT = "fields"
+
+
+@keras.saving.register_keras_serializable("memcom_tf")
+class ClickModel(keras.Model):
+    """The probability of a click: vectors of fields, their interactions, dense layers.
+
+    Every field has a vector `v_f [width]`: of a category its row, of several the mean of theirs,
+    of a number the row of the interval that it lies in. With the numbers themselves, as `Numeric`
+    says, they are the vector `x`, and
+
+        logit = w . x + pairs(v) + mlp(x),  probability = sigmoid(logit)
+
+    where `pairs` is by `interaction`: "deepfm" the sum of all products of two vectors; "dlrm"
+    gives each of these products to the mlp; "dcn" is two cross layers, and their linear layer;
+    "wide" is without, and without the mlp where `hidden_units` is empty: logistic regression.
+
+    Fields whose tables are full share one table, in which each has its rows, so that a step looks
+    all of them up at once. Tables of `tables` stand beside it. A value that the vocabulary does
+    not know, and any id that a field does not have, is the unknown one; a missing one has an id of
+    its own.
+
+    Args:
+        features: The fields.
+        width: Width of the vectors.
+        interaction: "deepfm", "dlrm", "dcn" or "wide".
+        hidden_units: Widths of the dense layers.
+        dropout: Rate of dropout behind each of these.
+        embedding_dropout: Rate of dropout on the vectors of the fields.
+        tables: Layers for tables that are not to be full, by the name of the table; see
+            `compressed_tables`. One that is narrower than `width` is followed by a linear layer.
+        **kwargs: Arguments of `keras.Model`.
+
+    Call arguments:
+        inputs: "ids" `[b, slots]` int32 and "numbers" `[b, numeric fields]` float32, NaN where one
+            is missing, as `features.encode` returns; what there is of both.
+
+    Returns of a call:
+        Probabilities `[b, 1]`.
+
+    Raises:
+        ValueError: If an argument is out of range, or a layer does not fit its table.
+        ImportError: If the interaction is of a package that is not installed.
+
+    Example:
+        >>> from memcom_tf.datasets import Rows
+        >>> from memcom_tf.features import fit_features
+        >>> rows = Rows.of({"site": ["a", "b", "a", "a"]}, {"age": [31, None, 18, 44]})
+        >>> model = ClickModel(fit_features(rows), width=4)
+        >>> tuple(model(model.features.encode(rows)).shape)
+        (4, 1)
+    """
+
+    task = Click()
+
+    def __init__(
+        self,
+        features: Features,
+        *,
+        width: int = 16,
+        interaction: str = "deepfm",
+        hidden_units: Sequence[int] = (128, 64),
+        dropout: float = 0.2,
+        embedding_dropout: float = 0.5,
+        tables: Mapping[str, CompressedEmbedding] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_positive(width=width, **{f"hidden_units[{i}]": n for i, n in enumerate(hidden_units)})
+        check_interaction(interaction)
+        self.features = features
+        self.width = int(width)
+        self.interaction = interaction
+        self.hidden_units = tuple(hidden_units)
+        self.dropout, self.embedding_dropout = dropout, embedding_dropout
+        self.tables = dict(tables or {})
+        _check_tables(features, self.tables, self.width)
+        self.full_tables = _rows_of_full_tables(features, self.tables)
+        rows = sum(self.full_tables.values())
+        start = keras.initializers.RandomNormal(stddev=_START)
+        self.joint = FullEmbedding(rows, self.width, start, name=_JOINT) if rows else None
+        self._widened = {
+            name: keras.layers.Dense(self.width, use_bias=False, name=f"{name}_widened")
+            for name, layer in self.tables.items()
+            if layer.output_dim < self.width
+        }
+        self._drop_vectors = keras.layers.Dropout(embedding_dropout)
+        self._wide = keras.layers.Dense(1, name="wide")
+        self._dots = dot_interaction(name="dots") if interaction == "dlrm" else None
+        self._crosses: list[Any] = []
+        self._crossed = None
+        if interaction == "dcn":
+            self._crosses = crosses(self._input_width)
+            self._crossed = keras.layers.Dense(1, use_bias=False, name="crossed")
+        self._hidden = [
+            keras.layers.Dense(units, "relu", name=f"hidden_{place}")
+            for place, units in enumerate(self.hidden_units)
+        ]
+        self._drop = keras.layers.Dropout(dropout)
+        self._deep = keras.layers.Dense(1, use_bias=False, name="deep") if self._hidden else None
+
+    @property
+    def _num_fields(self) -> int:
+        return len(self.features.categorical) + len(self.features.numeric)
+
+    @property
+    def _input_width(self) -> int:
+        return self._num_fields * self.width + 2 * len(self.features.numeric)
+
+    @property
+    def embeddings(self) -> list[CompressedEmbedding]:
+        """Every table of the model."""
+        joint = [] if self.joint is None else [self.joint]
+        return [*joint, *self.tables.values()]
+
+    @property
+    def table_layers(self) -> dict[str, CompressedEmbedding | None]:
+        """The layer of each table by name; None where its rows are in the joint one."""
+        return {name: self.tables.get(name) for name in _all_tables(self.features)}
+
+    def rows_of(self, table: str) -> slice:
+        """The rows of a table in the joint one.
+
+        Raises:
+            KeyError: If it has a layer of its own, or there is none of that name.
+        """
+        first = 0
+        for name, rows in self.full_tables.items():
+            if name == table:
+                return slice(first, first + rows)
+            first += rows
+        raise KeyError(table)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Creates the variables."""
+        for layer in self.embeddings:
+            if not layer.built:
+                layer.build(None)
+        for name, dense in self._widened.items():
+            dense.build((None, self.tables[name].output_dim))
+        width = self._input_width
+        self._wide.build((None, width))
+        for cross in self._crosses:
+            with tf.init_scope():  # its `build` leaves layers inside of it for the first call
+                cross(tf.zeros([1, width]), tf.zeros([1, width]))
+        if self._crossed is not None:
+            self._crossed.build((None, width))
+        if self._dots is not None:
+            width += width_of_dots(self._num_fields)
+        for dense in self._hidden:
+            dense.build((None, width))
+            width = dense.units
+        if self._deep is not None:
+            self._deep.build((None, width))
+        keras.layers.Layer.build(self, input_shape)
+
+    def build_once(self) -> None:
+        """Creates the variables where they do not exist yet."""
+        if not self.built:
+            with tf.init_scope():
+                self.build(None)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Probabilities of clicks."""
+        return tf.sigmoid(self.logits(inputs, training))
+
+    def logits(self, inputs: Any, training: bool = False) -> Any:
+        """Logits `[b, 1]` of clicks."""
+        vectors, numbers = self._vectors(inputs)
+        vectors = self._drop_vectors(vectors, training=training)
+        x = tf.reshape(vectors, [-1, self._num_fields * self.width])
+        if numbers is not None:
+            x = tf.concat([x, numbers], axis=1)
+        logits = self._wide(x)
+        deep = x
+        if self.interaction == "deepfm":
+            logits += factorization(vectors)
+        elif self._dots is not None:
+            deep = tf.concat([x, self._dots(tf.unstack(vectors, axis=1))], axis=1)
+        elif self._crossed is not None:
+            crossed = x
+            for cross in self._crosses:
+                crossed = cross(x, crossed)
+            logits += self._crossed(crossed)
+        for dense in self._hidden:
+            deep = self._drop(dense(deep), training=training)
+        return logits if self._deep is None else logits + self._deep(deep)
+
+    def _vectors(self, inputs: Any) -> tuple[Any, Any]:
+        """Vectors `[b, fields, width]`, and numbers `[b, 2 * numeric fields]` or None."""
+        parts: list[tuple[str, Any]] = []
+        if self.features.categorical:
+            ids = tf.cast(inputs["ids"], tf.int32)
+            sizes = np.concatenate([[of.input_dim] * of.length for of in self.features.categorical])
+            known = tf.logical_and(ids >= 0, ids < tf.constant(sizes, tf.int32))
+            ids = tf.where(known, ids, SHARED_ID)
+            first = 0
+            for of in self.features.categorical:
+                parts.append((of.table, ids[:, first : first + of.length]))
+                first += of.length
+        numbers = None
+        if self.features.numeric:
+            values = tf.cast(inputs["numbers"], tf.float32)
+            numbers, bins = _seen(values, self.features.numeric)
+            parts += [
+                (_table_of(of), bins[:, place : place + 1])
+                for place, of in enumerate(self.features.numeric)
+            ]
+        found = self._looked_up(parts)
+        pooled = [
+            _pooled(vectors, ids) if ids.shape[1] > 1 else vectors
+            for vectors, (_, ids) in zip(found, parts, strict=True)
+        ]
+        return tf.concat(pooled, axis=1) if len(pooled) > 1 else pooled[0], numbers
+
+    def _looked_up(self, parts: Sequence[tuple[str, Any]]) -> list[Any]:
+        """Vectors `[b, length, width]` of ids `[b, length]`, those of full tables in one lookup."""
+        firsts = {name: self.rows_of(name).start for name in self.full_tables}
+        joint = [
+            (place, ids + firsts[name]) for place, (name, ids) in enumerate(parts) if name in firsts
+        ]
+        found: dict[int, Any] = {}
+        if joint:
+            assert self.joint is not None
+            vectors = self.joint(tf.concat([ids for _, ids in joint], axis=1))
+            lengths = [ids.shape[1] for _, ids in joint]
+            split = tf.split(vectors, lengths, axis=1) if len(joint) > 1 else [vectors]
+            found = {place: one for (place, _), one in zip(joint, split, strict=True)}
+        for place, (name, ids) in enumerate(parts):
+            if name in self.tables:
+                vectors = self.tables[name](ids)
+                widened = self._widened.get(name)
+                found[place] = vectors if widened is None else widened(vectors)
+        return [found[place] for place in range(len(parts))]
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains as `keras.Model.fit`, and lets tables change that do so between steps."""
+        if adapted_layers(self):
+            kwargs["callbacks"] = with_adaptation(self, kwargs.get("callbacks"))
+        return super().fit(*args, **kwargs)
+
+    def save_assets(self, dir_path: str) -> None:
+        """Writes the vocabularies into the saved model; Keras calls this."""
+        for place, name in enumerate(self.features.tables):
+            if name in self.features.vocabularies:
+                path = Path(dir_path) / f"vocabulary_{place}.json"
+                self.features.vocabularies[name].save(path)
+
+    def load_assets(self, dir_path: str) -> None:
+        """Reads the vocabularies from the saved model; Keras calls this."""
+        found = {}
+        for place, name in enumerate(self.features.tables):
+            path = Path(dir_path) / f"vocabulary_{place}.json"
+            if path.exists():
+                found[name] = Vocabulary.load(path)
+        self.features = self.features.with_vocabularies(found)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments; the vocabularies are saved beside them."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "features": self.features.to_config(),
+            "width": self.width,
+            "interaction": self.interaction,
+            "hidden_units": list(self.hidden_units),
+            "dropout": self.dropout,
+            "embedding_dropout": self.embedding_dropout,
+            "tables": {name: serialize(layer) for name, layer in self.tables.items()},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """Makes a model from `get_config()`."""
+        config = dict(config)
+        if not isinstance(config["features"], Features):
+            config["features"] = Features.from_config(config["features"])
+        config["tables"] = {
+            name: keras.saving.deserialize_keras_object(layer, custom_objects=custom_objects)
+            if isinstance(layer, dict)
+            else layer
+            for name, layer in config["tables"].items()
+        }
+        return cls(**config)
+
+
+def compressed_tables(
+    features: Features,
+    method: str,
+    ratio: float,
+    *,
+    width: int = 16,
+    min_rows: int = MIN_ROWS,
+    **kwargs: Any,
+) -> dict[str, CompressedEmbedding]:
+    """A layer of a method for every table of categories that is large, so many times smaller.
+
+    Args:
+        features: The fields.
+        method: Name of a registered method, such as "QuotientRemainderEmbedding".
+        ratio: How many times smaller than a full table.
+        width: Width of the vectors.
+        min_rows: Tables of fewer rows are left full.
+        **kwargs: Arguments of the method.
+
+    Returns:
+        Layers by the name of the table, as `ClickModel` takes them. A table of which the method
+        cannot be as small as asked gets its smallest.
+
+    Raises:
+        ValueError: If there is no such method, or the ratio is below 1.
+
+    Example:
+        >>> from memcom_tf.features import Categorical, Features
+        >>> features = Features([Categorical("site", 50_000), Categorical("device", 40)])
+        >>> tables = compressed_tables(features, "QuotientRemainderEmbedding", 8)
+        >>> {name: round(layer.compression_ratio) for name, layer in tables.items()}
+        {'site': 8}
+    """
+    if method not in METHODS:
+        raise invalid(f"`method` must be one of {sorted(METHODS)}.", method=method)
+    if not ratio >= 1:
+        raise invalid("`ratio` must be 1 or more.", ratio=ratio)
+    check_positive(min_rows=min_rows, width=width)
+    found = {}
+    for name, rows in features.tables.items():
+        if rows >= min_rows:
+            layer_name = _layer_name(name)
+            found[name] = _at_ratio(METHODS[method], rows, width, ratio, name=layer_name, **kwargs)
+    return found
+
+
+def _at_ratio(
+    method: type[CompressedEmbedding], rows: int, width: int, ratio: float, **kwargs: Any
+) -> CompressedEmbedding:
+    if method.size_argument is None:
+        return method(rows, width, **kwargs)
+    sizes = method.size_range(rows, width, **{k: v for k, v in kwargs.items() if k != "name"})
+    arguments: dict[str, Any] = {**kwargs, method.size_argument: sizes[0]}
+    smallest = method(rows, width, **arguments)
+    if smallest.compression_ratio <= ratio:
+        return smallest
+    return method.for_ratio(rows, width, ratio, **kwargs)
+
+
+def _layer_name(table: str) -> str:
+    """A name that TensorFlow takes, of any text."""
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in table)
+    return f"table_{plain}"
+
+
+def _all_tables(features: Features) -> dict[str, int]:
+    """Rows of every table, of numbers too, by name."""
+    return {**features.tables, **{_table_of(of): of.input_dim for of in features.numeric}}
+
+
+def _table_of(of: Numeric) -> str:
+    return f"{of.name} (number)"
+
+
+def _rows_of_full_tables(
+    features: Features, tables: Mapping[str, CompressedEmbedding]
+) -> dict[str, int]:
+    return {name: rows for name, rows in _all_tables(features).items() if name not in tables}
+
+
+def _check_tables(
+    features: Features, tables: Mapping[str, CompressedEmbedding], width: int
+) -> None:
+    known = features.tables
+    for name, layer in tables.items():
+        if name not in known:
+            raise invalid(
+                "Layers must be for tables of categories.", f"They are {list(known)}.", table=name
+            )
+        if layer.input_dim != known[name] or layer.output_dim > width:
+            raise invalid(
+                f"The layer of table {name!r} must have {known[name]} ids, and be at most "
+                f"{width} wide.",
+                input_dim=layer.input_dim,
+                output_dim=layer.output_dim,
+            )
+        if layer.combiner is not None:
+            raise invalid(
+                "The model pools by itself: `combiner` of its layers must be None.",
+                combiner=layer.combiner,
+            )
+
+
+def _pooled(vectors: Any, ids: Any) -> Any:
+    """The mean `[b, 1, d]` of the vectors `[b, length, d]` of ids that are not padding."""
+    known = tf.cast(ids != PADDING_ID, vectors.dtype)[..., None]
+    count = tf.reduce_sum(known, axis=1, keepdims=True)
+    return tf.reduce_sum(vectors * known, axis=1, keepdims=True) / tf.maximum(count, 1.0)
+
+
+def _seen(values: Any, fields: Sequence[Numeric]) -> tuple[Any, Any]:
+    """What a model sees of numbers `[b, n]`: floats `[b, 2 n]`, and categories `[b, n]`."""
+    is_known = values == values
+    known = tf.where(is_known, values, tf.zeros_like(values))
+    logarithm = tf.sign(known) * tf.math.log(1.0 + tf.abs(known))
+    log = tf.constant([[of.log for of in fields]])
+    seen = tf.where(log, logarithm, known)
+    mean = tf.constant([[of.mean for of in fields]], tf.float32)
+    deviation = tf.constant([[of.deviation for of in fields]], tf.float32)
+    is_known_float = tf.cast(is_known, tf.float32)
+    standard = (seen - mean) / deviation * is_known_float
+    most = max(1, *(len(of.boundaries) for of in fields))
+    boundaries = np.full((len(fields), most), np.inf, np.float32)
+    for place, of in enumerate(fields):
+        boundaries[place, : len(of.boundaries)] = of.boundaries
+    # The largest finite number in place of infinity, which no number reaches.
+    boundaries = np.minimum(boundaries, np.finfo(np.float32).max)
+    reached = tf.cast(known[..., None] >= tf.constant(boundaries[None]), tf.int32)
+    bins = (1 + tf.reduce_sum(reached, axis=-1)) * tf.cast(is_known, tf.int32)
+    return tf.concat([standard, 1.0 - is_known_float], axis=1), bins
