@@ -149,7 +149,9 @@ def convert(
         advance("writing the graph", 0.3)
         graph = write_graph(prepared)
         description = describe(prepared, graph)
-        content = append_members(graph, description, prepared.vocabulary)
+        content = append_members(
+            graph, description, prepared.vocabulary, prepared.vocabularies_of_fields
+        )
         report = {**description.to_json(), "file_bytes": len(content), "graph_bytes": len(graph)}
         del graph  # which may be large
         advance("compressing, to know the bytes of a download", 0.2)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.errors import for_reader, invalid
+from memcom_tf.features import Categorical, Features, Numeric
 from memcom_tf.text import printable, printable_list
 from memcom_tf.vocabulary import Dictionary, Vocabulary
 
@@ -23,6 +24,8 @@ from .model_file.description import FileDescription, RankerDescription
 from .model_file.interpreters import GraphEndedError, InChild, InProcess, Interpreter
 from .model_file.row_splits import flat_inputs
 from .model_file.sizes import compressed_bytes, parts_of
+
+_ROWS_AT_A_TIME = 4096
 
 
 class CompressedModelFile:
@@ -121,6 +124,59 @@ class CompressedModelFile:
             name: as_array(name, inputs[name], spec.dtype, spec.shape)
             for name, spec in specs.items()
         }
+
+    # A model of rows of fields.
+
+    @cached_property
+    def fields(self) -> Features:
+        """The fields of the rows that the file takes.
+
+        Raises:
+            ValueError: If the file holds a model of other inputs.
+        """
+        described = self.description.fields
+        if described is None:
+            raise invalid(
+                "The file must hold a model of rows of fields.",
+                "Convert a memcom_tf.models.ClickModel.",
+                kind=self.description.kind,
+            )
+        dictionaries = self.archive.field_dictionaries
+        return Features(
+            [
+                Categorical(
+                    of.name,
+                    of.input_dim or 0,
+                    of.length,
+                    of.separator,
+                    of.table or "",
+                    dictionaries[of.table or ""],
+                )
+                for of in described
+                if of.holds == "categories"
+            ],
+            [Numeric(of.name) for of in described if of.holds == "numbers"],
+        )
+
+    def predict(self, columns: Any) -> np.ndarray:
+        """The outputs `[n]` of a model of rows: probabilities of a click model.
+
+        Args:
+            columns: `memcom_tf.datasets.Rows`, or the columns of the fields by name, as
+                `memcom_tf.features.Features.encode` takes them: an unknown category has the id of
+                unknown ones, a missing value that of missing ones, and a field that is left out
+                is missing in every row.
+
+        Raises:
+            ValueError: If the file holds a model of other inputs, or columns are wrong.
+        """
+        inputs = self.fields.encode(columns)
+        parts = []
+        for first in range(0, len(next(iter(inputs.values()))), _ROWS_AT_A_TIME):
+            part = {name: x[first : first + _ROWS_AT_A_TIME] for name, x in inputs.items()}
+            (output,) = self.run("serving_default", **part).values()
+            parts.append(output.reshape(len(next(iter(part.values())))))
+        return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
     # A ranker.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memcom_tf.errors import invalid
 
-from .description import FileDescription, short
+from .description import FieldDescription, FileDescription, short
 
 if TYPE_CHECKING:
     from memcom_tf.vocabulary import Dictionary
@@ -33,6 +33,8 @@ def check_agreement(
     vectors = description.vector_signatures
     for name in vectors:
         _require(graph, name, {"ids": ("int32", (-1,))}, {"vectors": ("float32", (-1, -1))}, path)
+    if description.fields is not None:
+        _check_fields(description.fields, graph, path)
     ranker = description.ranker
     if ranker is None:
         return
@@ -50,6 +52,22 @@ def check_agreement(
     ranked = {"ids": ("int32", (k,)), "scores": ("float32", (k,))}
     _require(graph, "rank", history, ranked, path)
     _require(graph, "score", {**history, **candidates}, {"scores": ("float32", (-1,))}, path)
+
+
+def _check_fields(fields: Sequence[FieldDescription], graph: Graph, path: Path) -> None:
+    """Requires that a graph takes rows of such fields, and gives a number for each."""
+    slots = sum(of.length for of in fields if of.holds == "categories")
+    numbers = sum(of.holds == "numbers" for of in fields)
+    inputs: dict[str, tuple[str, tuple[int, ...]]] = {}
+    if slots:
+        inputs["ids"] = ("int32", (-1, slots))
+    if numbers:
+        inputs["numbers"] = ("float32", (-1, numbers))
+    found = graph.signatures.get("serving_default")
+    outputs = dict.fromkeys(found.outputs if found else ("",), ("float32", (-1, 1)))
+    if len(outputs) != 1 or len({of.name for of in fields}) < len(fields) or not inputs:
+        raise _disagree("fields", len(fields), path)
+    _require(graph, "serving_default", inputs, outputs, path)
 
 
 def _require(graph: Graph, signature: str, inputs: _Specs, outputs: _Specs, path: Path) -> None:

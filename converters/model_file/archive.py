@@ -12,18 +12,26 @@ import json
 import os
 import zipfile
 import zlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from memcom_tf.errors import invalid
-from memcom_tf.vocabulary import Dictionary, Vocabulary, encode_dictionary
+from memcom_tf.vocabulary import (
+    Dictionary,
+    Vocabulary,
+    encode_dictionaries,
+    encode_dictionary,
+    read_dictionaries,
+)
 
 from .description import FORMAT, FORMAT_VERSION, FileDescription, parse_description
 from .members import foreign, read_members
 
 DESCRIPTION = "memcom.json"
 VOCABULARY = "vocabulary.bin"
+FIELDS = "fields.bin"
 
 _IDENTIFIER = b"TFL3"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a file's bytes depend on its content alone
@@ -37,12 +45,14 @@ class Archive:
     Attributes:
         description: What the converter wrote about the file.
         dictionary: The vocabulary in the memory-mapped file, or None where the model had none.
+        field_dictionaries: The vocabularies of fields in the memory-mapped file, by table.
         graph_bytes: Size of the flatbuffer before the members.
     """
 
     description: FileDescription
     dictionary: Dictionary | None
     graph_bytes: int
+    field_dictionaries: Mapping[str, Dictionary] = field(default_factory=dict)
 
     @cached_property
     def vocabulary(self) -> Vocabulary | None:
@@ -55,9 +65,12 @@ class Archive:
 
 
 def append_members(
-    graph: bytes, description: FileDescription, vocabulary: Vocabulary | None
+    graph: bytes,
+    description: FileDescription,
+    vocabulary: Vocabulary | None,
+    of_fields: Mapping[str, Vocabulary] | None = None,
 ) -> bytes:
-    """Appends the description, and the vocabulary where there is one, to a flatbuffer.
+    """Appends the description, and the vocabularies where there are any, to a flatbuffer.
 
     The description gets the checksum of the flatbuffer: the members have theirs from the zip.
 
@@ -68,6 +81,8 @@ def append_members(
     members = {DESCRIPTION: json.dumps(described.to_json(), indent=1).encode()}
     if vocabulary is not None:
         members[VOCABULARY] = encode_dictionary(vocabulary)
+    if of_fields:
+        members[FIELDS] = encode_dictionaries([*of_fields.values()])
     buffer = io.BytesIO(graph)
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
@@ -94,7 +109,7 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
         head = file.read(8)
     if head[4:] != _IDENTIFIER:
         raise invalid("The file must be a TensorFlow Lite file.", path=str(path))
-    members, start = read_members(path, (DESCRIPTION, VOCABULARY))
+    members, start = read_members(path, (DESCRIPTION, VOCABULARY, FIELDS))
     if DESCRIPTION not in members:
         raise foreign(path)
     description = _description(bytes(members[DESCRIPTION]), path)
@@ -110,7 +125,32 @@ def read_archive(path: str | os.PathLike[str]) -> Archive:
                 "Convert the model again, or copy the file again.",
                 path=str(path),
             )
-    return Archive(description, dictionary, start)
+    return Archive(description, dictionary, start, _of_fields(members, description, path))
+
+
+def _of_fields(
+    members: Mapping[str, memoryview], description: FileDescription, path: Path
+) -> dict[str, Dictionary]:
+    """The vocabularies of fields, in the order in which tables are first named."""
+    of_tables = {
+        of.table: (of.input_dim, of.vocabulary_fingerprint)
+        for of in description.fields or ()
+        if of.table is not None
+    }
+    found: list[Dictionary] = []
+    if FIELDS in members:
+        try:
+            found = read_dictionaries(members[FIELDS])
+        except ValueError as error:
+            must = "The file must be undamaged, the vocabularies of its fields too."
+            raise invalid(must, str(error), path=str(path)) from error
+    if [(one.input_dim, one.fingerprint) for one in found] != [*of_tables.values()]:
+        raise invalid(
+            "The file must be undamaged: the vocabularies of its fields are not those described.",
+            "Convert the model again, or copy the file again.",
+            path=str(path),
+        )
+    return dict(zip(of_tables, found, strict=True))
 
 
 def _dictionary(content: memoryview, path: Path) -> Dictionary:

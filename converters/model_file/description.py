@@ -19,6 +19,7 @@ FORMAT_VERSION = 2
 
 _PROFILES = get_args(Profile)
 _LONGEST_HISTORY = 2**20
+_MOST_VALUES = 2**16
 """Ids that a ranker sees: a row of them is made for every call."""
 
 
@@ -178,6 +179,42 @@ class RankerDescription(Described):
     reserved_ids: int = _is(Count(1))
 
 
+@dataclass(frozen=True)
+class FieldDescription(Described):
+    """A field of the rows that a file takes, in the order of its inputs.
+
+    Fields of categories make the input "ids", of which each has `length` columns; fields of
+    numbers make the input "numbers", of which each has one. `memcom_tf.features` says how values
+    become these.
+
+    Attributes:
+        name: Its name.
+        holds: "categories" or "numbers".
+        length: Values of a row that are seen.
+        separator: What separates several values of a row in a text; None of one value.
+        table: The vocabulary that it has, by name.
+        input_dim: Ids of the vocabulary.
+        vocabulary_fingerprint: Its fingerprint. These three are None of numbers.
+    """
+
+    name: str = _is(Text())
+    holds: str = _is(Text(choices=("categories", "numbers")))
+    length: int = _is(Count(1, most=_MOST_VALUES), default=1)
+    separator: str | None = _is(Text(), default=None)
+    table: str | None = _is(Text(), default=None)
+    input_dim: int | None = _is(Count(2), default=None)
+    vocabulary_fingerprint: str | None = _is(Text(), default=None)
+
+    @classmethod
+    def from_json(cls, values: Any, path: Path) -> Self:
+        """Reads one, as `FileDescription.from_json` does."""
+        found = cls(**cls.checked(values, path, "fields"))
+        of_categories = (found.table, found.input_dim, found.vocabulary_fingerprint)
+        if (found.holds == "categories") != all(value is not None for value in of_categories):
+            raise _wrong("fields", found.name, path)
+        return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileDescription(Described):
     """What a file says of itself, and what apps read of it.
@@ -201,6 +238,7 @@ class FileDescription(Described):
         warnings: What quantization loses that nobody would want to lose, in sentences.
         vocabulary_fingerprint: That of the vocabulary in the file; None where there is none.
         ranker: What a ranker's file says beside; None of another.
+        fields: The fields of the rows that the model takes; None of a model that takes others.
         min_runtime_version: The oldest TensorFlow Lite that runs it.
         scores_in_integers: Whether products of vectors are of integers.
         graph_crc32: Checksum of the graph; None before there is one.
@@ -233,6 +271,7 @@ class FileDescription(Described):
     warnings: Sequence[str] | None = _is(ListOf(Text(printable=True)), default=None)
     vocabulary_fingerprint: str | None = _is(Text(or_none=True))
     ranker: RankerDescription | None = None
+    fields: Sequence[FieldDescription] | None = _is(ListOf(), default=None)
     min_runtime_version: str = _is(Text())
     scores_in_integers: bool = _is(Truth())
     graph_crc32: int | None = _is(Count(), default=None, in_every_file=True)
@@ -251,6 +290,8 @@ class FileDescription(Described):
         """
         found = cls.checked(values, path, "description")
         embeddings = [EmbeddingDescription.from_json(of, path) for of in found["embeddings"]]
+        if "fields" in found:
+            found["fields"] = [FieldDescription.from_json(of, path) for of in found["fields"]]
         ranker = None
         if found["kind"] == "ranker":
             if not embeddings:
@@ -266,6 +307,8 @@ class FileDescription(Described):
             **super().to_json(),
             "embeddings": [embedding.to_json() for embedding in self.embeddings],
         }
+        if self.fields is not None:
+            found["fields"] = [of.to_json() for of in self.fields]
         if self.ranker is None:
             return found
         # Where files have had them.
@@ -275,7 +318,9 @@ class FileDescription(Described):
     @classmethod
     def schema(cls) -> dict[str, Any]:
         """The JSON Schema of the object, which the readers of apps are tested against."""
-        found = _with_items(super().schema(), embeddings=EmbeddingDescription)
+        found = _with_items(
+            super().schema(), embeddings=EmbeddingDescription, fields=FieldDescription
+        )
         found["properties"] = {
             "format": {"const": FORMAT},
             "format_version": {"const": FORMAT_VERSION},

@@ -130,7 +130,8 @@ class ModelForm(Form):
     def functions(self) -> TrainedModel:
         """They, over the trained tables and over those that ship."""
         of = self.parts
-        return TrainedModel(of.source, of.shipped, of.weights, of.profile, of.samples, of.described)
+        samples = of.task.samples(of.model) if of.samples is None else of.samples
+        return TrainedModel(of.source, of.shipped, of.weights, of.profile, samples, of.described)
 
     @property
     def matrices(self) -> Sequence[ShippedMatrix]:

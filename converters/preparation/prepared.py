@@ -12,13 +12,17 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf._version import __version__
+from memcom_tf.datasets.files.opening import open_columns
+from memcom_tf.datasets.rows import load_rows_of
 from memcom_tf.errors import for_reader, invalid, message
+from memcom_tf.features import Features
 from memcom_tf.layers.contract.finding import find_embeddings
 from memcom_tf.tasks import Task, task_of
 from memcom_tf.text import printable
+from memcom_tf.vocabulary import Vocabulary
 
 from ..inputs import Samples
-from ..model_file.description import EmbeddingDescription, FileDescription
+from ..model_file.description import EmbeddingDescription, FieldDescription, FileDescription
 from ..quantization.fold import names_of, ship
 from ..quantization.quantization_error import QuantizationWarning
 from ..quantization.quantize import QuantizedTable
@@ -32,6 +36,12 @@ from .report import describe_embedding, describe_matrix
 
 class Prepared(Parts):
     """A model, its parts, and what follows from them."""
+
+    @property
+    def features(self) -> Features | None:
+        """The fields of the rows that the model takes, as its attribute `features` says."""
+        found = getattr(self.model, "features", None)
+        return found if isinstance(found, Features) else None
 
     @property
     def instead_of_what_is_refused(self) -> str:
@@ -74,6 +84,33 @@ class Prepared(Parts):
             warnings.warn(sentence, QuantizationWarning, stacklevel=4)
         return found
 
+    @property
+    def vocabularies_of_fields(self) -> dict[str, Vocabulary]:
+        """The vocabularies of the fields that the model takes, by table."""
+        return {} if self.features is None else self.features.vocabularies
+
+    @property
+    def _fields(self) -> list[FieldDescription] | None:
+        """The fields that the model takes, where it says what they are."""
+        if self.features is None or len(self.vocabularies_of_fields) < len(self.features.tables):
+            return None
+        categories = [
+            FieldDescription(
+                of.name,
+                "categories",
+                of.length,
+                of.separator,
+                of.table,
+                of.input_dim,
+                self.vocabularies_of_fields[of.table].fingerprint,
+            )
+            for of in self.features.categorical
+        ]
+        return [
+            *categories,
+            *(FieldDescription(of.name, "numbers") for of in self.features.numeric),
+        ]
+
     def description(self, *, min_runtime_version: str, scores_in_integers: bool) -> FileDescription:
         """What the file says of itself.
 
@@ -104,6 +141,7 @@ class Prepared(Parts):
             warnings=self.losses,
             vocabulary_fingerprint=self.vocabulary and self.vocabulary.fingerprint,
             ranker=self.form.ranker,
+            fields=self._fields,
             min_runtime_version=min_runtime_version,
             scores_in_integers=scores_in_integers,
         )
@@ -138,6 +176,7 @@ def prepare(
     check_weights(weights)
     check_profile(profile)
     task = task or task_of(model)
+    samples = _encoded(samples, model)
     if isinstance(model, str | os.PathLike):
         saved = SavedModelSource(model, signatures, allow_unsafe_deserialization)
         prepared = Prepared(None, saved, weights, profile, [], k, samples, described, task)
@@ -165,6 +204,18 @@ def prepare(
             model=prepared.source.name,
         )
     return prepared
+
+
+def _encoded(samples: Samples, model: Any) -> Samples:
+    """The rows of a file as the inputs of a model that says what their fields are."""
+    features = getattr(model, "features", None)
+    if not isinstance(features, Features) or not isinstance(samples, str | os.PathLike):
+        return samples
+    if {"ids", "numbers"} & set(open_columns(samples).names):
+        return samples
+    separators = {of.name: of.separator for of in features.categorical}
+    numeric = [of.name for of in features.numeric]
+    return features.encode(load_rows_of(samples, separators, numeric))
 
 
 def _check_types(source: Source) -> None:

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 import memcom_tf
-from memcom_tf.cli import commands, import_path, ops_commands, ranker_commands
+from memcom_tf.cli import (
+    click_commands,
+    commands,
+    import_path,
+    ops_commands,
+    ranker_commands,
+)
 from memcom_tf.converters.quantization.weights import Profile
 from memcom_tf.errors import at_command_line
 from memcom_tf.text import LONGEST_MESSAGE, printable
@@ -92,14 +98,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=memcom_tf.__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    train = subparsers.add_parser("train", help="train a ranker on a file of interactions")
+    train = subparsers.add_parser(
+        "train", help="train a ranker on interactions, or a click model on rows of fields"
+    )
+    train.add_argument(
+        "--task",
+        choices=("next-item", "click"),
+        default="next-item",
+        help="next-item (the default) ranks what a user takes next; click predicts a label of 0 "
+        "or 1 from fields",
+    )
     _add_interactions(train)
     train.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.keras")
-    train.add_argument("--width", type=int, default=64, help="width of an embedding (64)")
+    train.add_argument("--width", type=int, help="width of an embedding (64, of click models 16)")
     train.add_argument("--history-length", type=int, default=50, help="items that it sees (50)")
     train.add_argument(
-        "--ratio", type=float, help="train MEmCom, so many times smaller, instead of a full table"
+        "--ratio",
+        type=float,
+        help="train compressed tables, so many times smaller, instead of full ones",
     )
+    click_commands.add_training(train)
     _add_resume(train)
     train.set_defaults(run=ranker_commands.train)
 
@@ -213,6 +231,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     rank.add_argument("-k", type=int, default=None, help="rows to print (all of the list)")
     rank.set_defaults(run=commands.rank)
+
+    score = subparsers.add_parser("score", help="predict clicks of rows with a .tflite file alone")
+    score.add_argument("file", type=Path, metavar="MODEL.tflite")
+    score.add_argument("rows", type=Path, metavar="ROWS", help="a file of rows, as `train` takes")
+    score.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="default: print them")
+    score.add_argument("--label", metavar="COLUMN", help="labels, to print metrics as well")
+    score.add_argument("--json", action="store_true", help="a JSON list instead of CSV")
+    score.add_argument("--force", action="store_true", help="replace the output if it exists")
+    score.set_defaults(run=click_commands.score)
 
     golden = subparsers.add_parser("golden", help="write what a .tflite file answers, for tests")
     golden.add_argument("file", type=Path, metavar="MODEL.tflite")

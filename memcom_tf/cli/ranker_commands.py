@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from memcom_tf.cli import click_commands
 from memcom_tf.cli.commands import DONE, FAILED, require_file
 from memcom_tf.cli.loading import load_model
 from memcom_tf.errors import message
@@ -21,10 +22,16 @@ _OVERHEAD = 16_384
 """Bytes of a ranker's file beside its table, about."""
 
 
+WIDTH = 64
+
+
 def train(options: argparse.Namespace) -> int:
-    """Trains a ranker on interactions and saves it."""
+    """Trains a model of the task on a file and saves it."""
     _check_output(options.output, options.force, ".keras")
     require_file(options.interactions)
+    if options.task == "click":
+        return click_commands.train(options)
+    options.width = WIDTH if options.width is None else options.width
     split = _split(options, _log(options), None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from memcom_tf.models import save_model

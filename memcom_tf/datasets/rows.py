@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,8 +30,9 @@ CRITEO = (
     *(f"C{number}" for number in range(1, 27)),
 )
 """The columns of Criteo's `train.txt`, which has no line of names."""
-_AVAZU = ("id", "click", "hour", "C1", "banner_pos", "site_id")
-"""The columns that Avazu's files begin with."""
+_AVAZU = ("hour", "C1", "banner_pos", "site_id", "app_id", "device_id")
+"""Columns by which Avazu's files are known."""
+_HASH = re.compile("[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,19 @@ class Rows:
             **others,
         )
 
+    @property
+    def labels(self) -> npt.NDArray[np.bool_]:
+        """The labels.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        if self.label is None:
+            raise invalid(
+                "The rows must have labels.", f"Name the column of labels: {argument('label')}."
+            )
+        return self.label
+
     def __len__(self) -> int:
         lengths = [*map(len, self.categorical.values()), *map(len, self.numeric.values())]
         return lengths[0]
@@ -250,11 +265,11 @@ def load_rows(
     """
     if format not in (None, "criteo", "avazu"):
         raise invalid("`format` must be one of ('criteo', 'avazu').", format=format)
-    file = open_columns(path, CRITEO if format == "criteo" else None)
+    file = open_columns(path)
     if columns is None and format is None:
         format = _looks_like(file)
-        if format == "criteo":
-            file = open_columns(path, CRITEO)
+    if format == "criteo":
+        file = open_columns(path, _names(file))
     if columns is None:
         if format is None:
             raise invalid(
@@ -269,19 +284,74 @@ def load_rows(
     return _with_hour_of_day(rows) if format == "avazu" else _in_order(rows, format)
 
 
+def load_rows_of(
+    path: str | os.PathLike[str],
+    categorical: Mapping[str, str | None],
+    numeric: Sequence[str],
+    *,
+    label: str | None = None,
+    report: Report | None = None,
+) -> Rows:
+    """Reads rows for a model whose fields are known, as those of a file to score.
+
+    Args:
+        path: As in `load_rows`.
+        categorical: Fields of categories, and what separates several values of one.
+        numeric: Fields of numbers.
+        label: The column of labels; None reads those of a known format alone.
+        report: Called with one line that says what was read, and one that says what is missing.
+
+    Returns:
+        The rows, of the fields that the file has.
+
+    Raises:
+        ImportError, OSError, ValueError: As `load_rows`, and if the file has no field.
+    """
+    file = open_columns(path)
+    if label is None and _looks_like(file) is not None:
+        return load_rows(path, report=report)
+    wanted = [*categorical, *numeric]
+    absent = [name for name in wanted if name not in file.names]
+    if len(absent) == len(wanted):
+        raise invalid(
+            "The file must have fields of the model.",
+            f"It has {listed(file.names)}, and the model {listed(tuple(wanted))}.",
+            path=str(file.path),
+        )
+    if absent and report is not None:
+        report(f"missing in every row, as the file does not have them: {listed(tuple(absent))}")
+    several = {name: mark for name, mark in categorical.items() if mark and name not in absent}
+    columns = Columns(
+        label,
+        [name for name in categorical if name not in absent],
+        [name for name in numeric if name not in absent],
+        several,
+    )
+    return load_rows(path, columns, report=report)
+
+
 def _looks_like(file: ColumnFile) -> RowFormat | None:
     """The public format that a file has."""
-    if file.names[: len(_AVAZU)] == _AVAZU:
+    if {"id", *_AVAZU} <= set(file.names) and file.names[0] == "id":
         return "avazu"
-    is_criteo = len(file.names) == len(CRITEO) and file.names[0] in ("0", "1")
-    return "criteo" if is_criteo else None
+    columns = len(file.names)
+    is_labelled = columns == len(CRITEO) and file.names[0] in ("0", "1")
+    # What is to be scored has no label. A line of names has no gaps, and no hashes of 8 digits.
+    is_bare = columns == len(CRITEO) - 1 and any(map(_HASH.fullmatch, file.names))
+    return "criteo" if is_labelled or is_bare else None
+
+
+def _names(file: ColumnFile) -> tuple[str, ...]:
+    """The columns of a file of Criteo's, which has no label where it is to be scored."""
+    return CRITEO[1:] if len(file.names) == len(CRITEO) - 1 else CRITEO
 
 
 def _columns_of(file: ColumnFile, format: RowFormat) -> Columns:
     if format == "criteo":
-        return Columns("label", CRITEO[14:], CRITEO[1:14])
+        label = "label" if "label" in file.names else None
+        return Columns(label, CRITEO[14:], CRITEO[1:14])
     others = [name for name in file.names if name not in ("id", "click", "hour")]
-    return Columns("click", others, time="hour")
+    return Columns("click" if "click" in file.names else None, others, time="hour")
 
 
 def _read(file: ColumnFile, columns: Columns, report: Report | None) -> Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from memcom_tf.evaluation.clicks import by_frequency, click_metrics
 from memcom_tf.evaluation.examples import Examples, Split
 from memcom_tf.evaluation.files import load_split, split_log
 from memcom_tf.evaluation.held_out import hold_out
@@ -15,6 +16,7 @@ from memcom_tf.evaluation.metrics import (
     standard_error,
 )
 from memcom_tf.evaluation.ranking import evaluate_lists, evaluate_ranking, rank_examples
+from memcom_tf.evaluation.rows import RowSplit, split_rows
 
 if TYPE_CHECKING:
     from memcom_tf.evaluation.callback import RankingValidation
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Examples",
     "RankingValidation",
+    "RowSplit",
     "Split",
+    "by_frequency",
+    "click_metrics",
     "evaluate_lists",
     "evaluate_ranking",
     "hold_out",
@@ -33,6 +38,7 @@ __all__ = [
     "ranks_from_lists",
     "ranks_from_scores",
     "split_log",
+    "split_rows",
     "standard_error",
 ]
 

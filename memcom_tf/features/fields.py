@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from memcom_tf.errors import invalid
 from memcom_tf.tables import check_positive
-from memcom_tf.vocabulary import PADDING_ID, SHARED_ID, Vocabulary
+from memcom_tf.vocabulary import PADDING_ID, SHARED_ID, Dictionary, Vocabulary
 
 FIRST_ID = 2
 """Of the values of a field: id 0 is that of a missing value, id 1 that of unknown and rare ones."""
@@ -30,7 +30,7 @@ class Categorical:
         length: Values that are seen of a field of several; 1 of a field of one.
         separator: What separates them in a text; None of a field of one.
         table: The table that it looks up; fields of the same have the same vocabulary.
-        vocabulary: Its values; None where a model was made from its config alone.
+        vocabulary: Its values, which a file has as a `Dictionary`; None where they are not known.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Categorical:
     length: int = 1
     separator: str | None = None
     table: str = ""
-    vocabulary: Vocabulary | None = field(default=None, repr=False, compare=False)
+    vocabulary: Vocabulary | Dictionary | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_positive(length=self.length)
@@ -71,7 +71,7 @@ class Categorical:
         """
         if self.vocabulary is None:
             raise invalid("The field must have a vocabulary.", "", field=self.name)
-        known = self.vocabulary
+        id_of = _looking_up(self.vocabulary)
         found = np.zeros((len(texts), self.length), np.int32)
         for row, text in enumerate(texts):
             values = text.split(self.separator) if self.separator else [text]
@@ -81,7 +81,7 @@ class Categorical:
                 else ([text] if text else [])
             )
             for place, value in enumerate(values[: self.length]):
-                found[row, place] = known.ids(value) if value in known else SHARED_ID
+                found[row, place] = id_of(value)
         return found
 
 
@@ -89,9 +89,9 @@ class Categorical:
 class Numeric:
     """A field of numbers.
 
-    The model sees a number twice: as `(t(x) - mean) / deviation`, 0 where it is missing, with
-    `t(x) = sign(x) log(1 + |x|)` or `t(x) = x`; and as a category, the number of `boundaries` that
-    are at most `x`, with an id of its own where it is missing.
+    The model sees a number twice: as `(t(x) - mean) / deviation`, within [-10, 10], and 0 where it
+    is missing, with `t(x) = sign(x) log(1 + |x|)` or `t(x) = x`; and as a category, the number of
+    `boundaries` that are at most `x`, with an id of its own where it is missing.
 
     Attributes:
         name: Its name.
@@ -177,8 +177,12 @@ class Features:
 
     @property
     def vocabularies(self) -> dict[str, Vocabulary]:
-        """The vocabulary of each table, where it is known."""
-        return {of.table: of.vocabulary for of in self.categorical if of.vocabulary is not None}
+        """The vocabulary of each table, where it is known and not in a file."""
+        return {
+            of.table: of.vocabulary
+            for of in self.categorical
+            if isinstance(of.vocabulary, Vocabulary)
+        }
 
     def with_vocabularies(self, vocabularies: Mapping[str, Vocabulary]) -> Self:
         """The same fields with the vocabularies of their tables."""
@@ -233,6 +237,18 @@ class Features:
             [Categorical(**of) for of in config["categorical"]],
             [Numeric(**of) for of in config["numeric"]],
         )
+
+
+def _looking_up(vocabulary: Vocabulary | Dictionary) -> Callable[[str], int]:
+    """What gives the id of a value, known or not."""
+    if isinstance(vocabulary, Dictionary):
+
+        def of_file(value: str) -> int:
+            found = vocabulary.id(value)
+            return SHARED_ID if found is None else found
+
+        return of_file
+    return lambda value: int(vocabulary.ids(value)) if value in vocabulary else SHARED_ID
 
 
 def _columns(given: Any) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from memcom_tf.vocabulary import PADDING_ID, SHARED_ID, Vocabulary
 MIN_ROWS = 1000
 """Tables of fewer rows are left full, by default."""
 _START = 0.01
+_FARTHEST = 10.0
+"""Standard deviations from the mean at which numbers end."""
 _JOINT = "fields"
 
 
@@ -36,8 +38,8 @@ class ClickModel(keras.Model):
     """The probability of a click: vectors of fields, their interactions, dense layers.
 
     Every field has a vector `v_f [width]`: of a category its row, of several the mean of theirs,
-    of a number the row of the interval that it lies in. With the numbers themselves, as `Numeric`
-    says, they are the vector `x`, and
+    of a number the row of the interval that it lies in. The numbers themselves, as `Numeric` says,
+    make one more by a linear layer. All of them, joined, are `x`, and
 
         logit = w . x + pairs(v) + mlp(x),  probability = sigmoid(logit)
 
@@ -114,13 +116,14 @@ class ClickModel(keras.Model):
             for name, layer in self.tables.items()
             if layer.output_dim < self.width
         }
+        self._numbers = keras.layers.Dense(width, name="numbers") if features.numeric else None
         self._drop_vectors = keras.layers.Dropout(embedding_dropout)
         self._wide = keras.layers.Dense(1, name="wide")
         self._dots = dot_interaction(name="dots") if interaction == "dlrm" else None
         self._crosses: list[Any] = []
         self._crossed = None
         if interaction == "dcn":
-            self._crosses = crosses(self._input_width)
+            self._crosses = crosses(self._num_fields * self.width)
             self._crossed = keras.layers.Dense(1, use_bias=False, name="crossed")
         self._hidden = [
             keras.layers.Dense(units, "relu", name=f"hidden_{place}")
@@ -131,11 +134,9 @@ class ClickModel(keras.Model):
 
     @property
     def _num_fields(self) -> int:
-        return len(self.features.categorical) + len(self.features.numeric)
-
-    @property
-    def _input_width(self) -> int:
-        return self._num_fields * self.width + 2 * len(self.features.numeric)
+        """Vectors of a row, that of the numbers together included."""
+        numbers = len(self.features.numeric)
+        return len(self.features.categorical) + numbers + bool(numbers)
 
     @property
     def embeddings(self) -> list[CompressedEmbedding]:
@@ -168,7 +169,9 @@ class ClickModel(keras.Model):
                 layer.build(None)
         for name, dense in self._widened.items():
             dense.build((None, self.tables[name].output_dim))
-        width = self._input_width
+        if self._numbers is not None:
+            self._numbers.build((None, 2 * len(self.features.numeric)))
+        width = self._num_fields * self.width
         self._wide.build((None, width))
         for cross in self._crosses:
             with tf.init_scope():  # its `build` leaves layers inside of it for the first call
@@ -196,11 +199,8 @@ class ClickModel(keras.Model):
 
     def logits(self, inputs: Any, training: bool = False) -> Any:
         """Logits `[b, 1]` of clicks."""
-        vectors, numbers = self._vectors(inputs)
-        vectors = self._drop_vectors(vectors, training=training)
+        vectors = self._drop_vectors(self._vectors(inputs), training=training)
         x = tf.reshape(vectors, [-1, self._num_fields * self.width])
-        if numbers is not None:
-            x = tf.concat([x, numbers], axis=1)
         logits = self._wide(x)
         deep = x
         if self.interaction == "deepfm":
@@ -216,8 +216,8 @@ class ClickModel(keras.Model):
             deep = self._drop(dense(deep), training=training)
         return logits if self._deep is None else logits + self._deep(deep)
 
-    def _vectors(self, inputs: Any) -> tuple[Any, Any]:
-        """Vectors `[b, fields, width]`, and numbers `[b, 2 * numeric fields]` or None."""
+    def _vectors(self, inputs: Any) -> Any:
+        """Vectors `[b, fields, width]`."""
         parts: list[tuple[str, Any]] = []
         if self.features.categorical:
             ids = tf.cast(inputs["ids"], tf.int32)
@@ -241,7 +241,9 @@ class ClickModel(keras.Model):
             _pooled(vectors, ids) if ids.shape[1] > 1 else vectors
             for vectors, (_, ids) in zip(found, parts, strict=True)
         ]
-        return tf.concat(pooled, axis=1) if len(pooled) > 1 else pooled[0], numbers
+        if self._numbers is not None:
+            pooled.append(self._numbers(numbers)[:, None])
+        return tf.concat(pooled, axis=1) if len(pooled) > 1 else pooled[0]
 
     def _looked_up(self, parts: Sequence[tuple[str, Any]]) -> list[Any]:
         """Vectors `[b, length, width]` of ids `[b, length]`, those of full tables in one lookup."""
@@ -435,6 +437,7 @@ def _seen(values: Any, fields: Sequence[Numeric]) -> tuple[Any, Any]:
     deviation = tf.constant([[of.deviation for of in fields]], tf.float32)
     is_known_float = tf.cast(is_known, tf.float32)
     standard = (seen - mean) / deviation * is_known_float
+    standard = tf.minimum(tf.maximum(standard, -_FARTHEST), _FARTHEST)
     most = max(1, *(len(of.boundaries) for of in fields))
     boundaries = np.full((len(fields), most), np.inf, np.float32)
     for place, of in enumerate(fields):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-import tensorflow as tf
 
 from memcom_tf.errors import invalid, message
+from memcom_tf.features import draw_rows
 from memcom_tf.tasks.task import Task
+
+_DRAWN = 512
 
 
 class Click(Task):
@@ -22,7 +24,7 @@ class Click(Task):
     Example:
         >>> metrics = Click().metrics(np.array([[0.9], [0.2], [0.6]]), np.array([1, 0, 1]))
         >>> {name: round(value, 3) for name, value in metrics.items()}
-        {'log loss': 0.28, 'AUC': 1.0}
+        {'log loss': 0.28, 'calibration': 0.85, 'AUC': 1.0}
     """
 
     name: ClassVar[str] = "click"
@@ -32,6 +34,8 @@ class Click(Task):
         features = getattr(model, "features", None)
         if features is None:
             return None
+        import tensorflow as tf
+
         specs = {}
         if features.categorical:
             specs["ids"] = tf.TensorSpec([None, features.slots], tf.int32, name="ids")
@@ -43,8 +47,16 @@ class Click(Task):
     def __init__(self, from_logits: bool = False) -> None:
         self.from_logits = from_logits
 
+    def samples(self, model: Any) -> Any:
+        """Rows drawn by the fields of a `memcom_tf.models.ClickModel`."""
+        features = getattr(model, "features", None)
+        return None if features is None else draw_rows(features, _DRAWN)
+
     def metrics(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-        """Log loss, and the area under the ROC curve where there are clicks and others.
+        """Log loss, calibration, and the area under the ROC curve.
+
+        Calibration is the mean prediction over the mean label, 1 at best, where there are clicks;
+        the area is there where there are others, too.
 
         Raises:
             ValueError: If there is not one probability for each label, or a label is not 0 or 1.
@@ -73,6 +85,8 @@ class Click(Task):
                 largest=float(values.max()),
             )
         found = {"log loss": float(log_loss(labels, values, labels=[0, 1]))}
+        if labels.any():
+            found["calibration"] = float(values.mean() / labels.mean())
         if len(np.unique(labels)) == 2:
             found["AUC"] = float(roc_auc_score(labels, values))
         return found

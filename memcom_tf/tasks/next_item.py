@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import tensorflow as tf
-
 from memcom_tf.tasks.task import FileKind, Task
 
 
@@ -22,4 +20,6 @@ class NextItem(Task):
 
     def inputs(self, model: Any) -> Any:
         """Histories of ids."""
+        import tensorflow as tf
+
         return tf.TensorSpec([None, model.history_length], tf.int32)

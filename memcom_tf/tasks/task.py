@@ -24,6 +24,13 @@ class Task:
         """What a model is called with, as `tf.TensorSpec`s; None, the default, where it knows."""
         return None
 
+    def samples(self, model: Any) -> Any:
+        """Inputs that a model might get, drawn from what it knows of them.
+
+        None, the default, where nothing is known: inputs are then drawn that it accepts.
+        """
+        return None
+
     def metrics(self, outputs: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         """Metrics of outputs by name, each of examples that the labels belong to.
 

@@ -1,7 +1,13 @@
-"""Training of rankers with settings that were measured, alone or after a teacher."""
+"""Training of rankers and click models with settings that were measured."""
 
 from memcom_tf.optimizers import AdaptTables
 from memcom_tf.training.batches import TrainingBatches
+from memcom_tf.training.clicks import (
+    ClickSettings,
+    TrainedClickModel,
+    train_click_model,
+    train_clicks,
+)
 from memcom_tf.training.distillation import DistilledRanker
 from memcom_tf.training.fine_tuning import fine_tune
 from memcom_tf.training.recipe import TrainedRanker, new_ranker, train_ranker
@@ -9,12 +15,16 @@ from memcom_tf.training.train import TrainingSettings, train
 
 __all__ = [
     "AdaptTables",
+    "ClickSettings",
     "DistilledRanker",
+    "TrainedClickModel",
     "TrainedRanker",
     "TrainingBatches",
     "TrainingSettings",
     "fine_tune",
     "new_ranker",
     "train",
+    "train_click_model",
+    "train_clicks",
     "train_ranker",
 ]

@@ -224,7 +224,8 @@ class CompressedEmbedding(SizedLayer):
     ) -> Array:
         if self.adapts_every:
             self._require_adaptation(training)
-        if self._substitute is None and (program := self._fused_program(training)):
+        program = None if self._substitute is not None else self._fused_program(training)
+        if program is not None:
             from memcom_tf.kernels import native
 
             tables = self._tf_variables()

@@ -1,0 +1,177 @@
+"""The commands of click models: training on rows of fields, and scoring of rows by a file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from memcom_tf.cli.commands import DONE, require_file
+from memcom_tf.errors import message
+from memcom_tf.files import check_writable, write_atomically
+
+WIDTH = 16
+_OVERHEAD = 400_000
+"""Bytes of a click model beside its tables, about."""
+
+
+def train(options: argparse.Namespace) -> int:
+    """Trains a click model on rows of fields and saves it."""
+    rows = _rows(options)
+    from memcom_tf.evaluation import split_rows
+
+    split = split_rows(rows, seed=options.seed)
+    held_out = "the latest" if split.by_time else "some at random"
+    if rows.is_test is not None:
+        held_out = "those held out"
+    _say(
+        f"{len(split.train):,} rows to train on, {len(split.validation):,} for validation, "
+        f"{len(split.test):,} for test, {held_out}"
+    )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from dataclasses import replace
+
+    from memcom_tf.models import save_model
+    from memcom_tf.training import ClickSettings, train_click_model
+
+    settings = ClickSettings(seed=options.seed)
+    if options.epochs is not None:
+        settings = replace(settings, epochs=options.epochs)
+    check_writable(options.output, _OVERHEAD)
+    trained = train_click_model(
+        split,
+        width=options.width or WIDTH,
+        interaction=options.interaction,
+        method=options.method,
+        ratio=options.ratio,
+        min_count=options.min_count,
+        settings=settings,
+        report=_say,
+    )
+    save_model(trained.model, options.output, overwrite=options.force)
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in trained.metrics.items())
+    print(f"{options.output}: on the rows for test {shown}")
+    return DONE
+
+
+def score(options: argparse.Namespace) -> int:
+    """Writes the probabilities of rows, by a .tflite file alone."""
+    require_file(options.file)
+    require_file(options.rows)
+    if options.output is not None and options.output.exists() and not options.force:
+        raise FileExistsError(
+            message(
+                "The output must not exist.", "Replace it with --force.", path=str(options.output)
+            )
+        )
+    from memcom_tf.converters.runtime import CompressedModelFile
+    from memcom_tf.datasets.rows import load_rows_of
+
+    file = CompressedModelFile(options.file)
+    fields = file.fields
+    rows = load_rows_of(
+        options.rows,
+        {of.name: of.separator for of in fields.categorical},
+        [of.name for of in fields.numeric],
+        label=options.label,
+        report=_say,
+    )
+    probabilities = file.predict(rows)
+    if rows.label is not None:
+        from memcom_tf.evaluation import click_metrics
+
+        metrics = click_metrics(probabilities, rows.label)
+        _say(", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+    numbers = [f"{value:.6g}" for value in probabilities.tolist()]
+    text = f"[{', '.join(numbers)}]\n" if options.json else "\n".join(["probability", *numbers, ""])
+    if options.output is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(options.output, text.encode())
+        _say(f"wrote {len(numbers):,} probabilities to {options.output}")
+    return DONE
+
+
+def _rows(options: argparse.Namespace) -> Any:
+    from memcom_tf.datasets import Columns, load_rows
+
+    columns = None
+    named = options.label, options.categorical, options.numeric
+    if options.columns is not None:
+        if any(named):
+            raise ValueError(
+                message(
+                    "Columns must be named in one way.",
+                    "Leave --columns out, or --label, --categorical and --numeric.",
+                    columns=str(options.columns),
+                )
+            )
+        require_file(options.columns)
+        columns = Columns.from_toml(options.columns)
+    elif any(named):
+        several = dict(map(_field_and_mark, options.several or ()))
+        columns = Columns(
+            options.label,
+            options.categorical or (),
+            options.numeric or (),
+            several,
+            options.time or None,
+            options.test,
+        )
+    if columns is not None and columns.label is None:
+        raise ValueError(
+            message(
+                "The column of labels must be named.",
+                "Name it with --label, or as `label` in the file of --columns.",
+            )
+        )
+    return load_rows(options.interactions, columns, format=options.format, report=_say)
+
+
+def _field_and_mark(word: str) -> tuple[str, str]:
+    """A field of several values and what separates them, of `genres` or `genres=;`."""
+    from memcom_tf.datasets.rows import SEPARATOR
+
+    name, _, mark = word.partition("=")
+    return name, mark or SEPARATOR
+
+
+def _say(line: str) -> None:
+    print(f"memcom: {line}", file=sys.stderr, flush=True)
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of click models to `memcom train`."""
+    clicks = parser.add_argument_group("click models (--task click)")
+    clicks.add_argument("--label", metavar="COLUMN", help="column of labels, 0 or 1")
+    clicks.add_argument(
+        "--categorical", nargs="+", metavar="COLUMN", help="columns of strings or integers"
+    )
+    clicks.add_argument("--numeric", nargs="+", metavar="COLUMN", help="columns of numbers")
+    clicks.add_argument(
+        "--several",
+        nargs="+",
+        metavar="COLUMN[=MARK]",
+        help="of the categorical columns those of several values, and what separates them (|)",
+    )
+    clicks.add_argument("--test", metavar="COLUMN", help="column of 0 and 1: what is held out")
+    clicks.add_argument(
+        "--columns", type=Path, metavar="FILE.toml", help="a file that says which columns are what"
+    )
+    clicks.add_argument(
+        "--format",
+        choices=("criteo", "avazu"),
+        help="a public format, if the file does not look like it",
+    )
+    clicks.add_argument(
+        "--interaction",
+        choices=("deepfm", "dlrm", "dcn", "wide"),
+        default="deepfm",
+        help="how fields interact (deepfm)",
+    )
+    clicks.add_argument("--method", help="the layer of large tables with --ratio")
+    clicks.add_argument(
+        "--min-count", type=int, default=2, help="rarer values share an id with unknown ones (2)"
+    )

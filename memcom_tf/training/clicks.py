@@ -1,0 +1,213 @@
+"""Training of a click model, to its best weights on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memcom_tf.errors import invalid
+from memcom_tf.evaluation.clicks import click_metrics
+from memcom_tf.evaluation.rows import RowSplit
+from memcom_tf.features import fit_features
+from memcom_tf.models.click import MIN_ROWS, ClickModel, compressed_tables
+from memcom_tf.optimizers import LazyAdam
+from memcom_tf.seeding import seeded
+from memcom_tf.tables import check_positive
+
+Inputs = dict[str, np.ndarray]
+_PREDICTED_AT_A_TIME = 8192
+
+
+@dataclass(frozen=True)
+class ClickSettings:
+    """How to train a click model.
+
+    Attributes:
+        epochs: Epochs at most.
+        evaluations: Of an epoch, after each of which the weights are a candidate: the best are
+            often before the end of the second.
+        patience: Evaluations without improvement after which training ends.
+        batch_size: Rows of a step.
+        learning_rate: Of `memcom_tf.optimizers.LazyAdam`.
+        weight_decay: Decoupled decay, times the learning rate.
+        seed: Seed of everything.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    epochs: int = 10
+    evaluations: int = 3
+    patience: int = 6
+    batch_size: int = 512
+    learning_rate: float = 1e-3
+    weight_decay: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_positive(
+            epochs=self.epochs,
+            evaluations=self.evaluations,
+            patience=self.patience,
+            batch_size=self.batch_size,
+        )
+        if not self.learning_rate > 0 or not self.weight_decay >= 0:
+            raise invalid(
+                "`learning_rate` must be positive, and `weight_decay` 0 or more.",
+                learning_rate=self.learning_rate,
+                weight_decay=self.weight_decay,
+            )
+
+
+@dataclass(frozen=True)
+class TrainedClickModel:
+    """A trained click model.
+
+    Attributes:
+        model: The model, with its features.
+        record: What `train_clicks` returned.
+        metrics: Log loss, AUC and calibration on the rows for test.
+    """
+
+    model: ClickModel
+    record: dict[str, Any]
+    metrics: dict[str, float]
+
+
+def train_click_model(
+    split: RowSplit,
+    *,
+    width: int = 16,
+    interaction: str = "deepfm",
+    method: str | None = None,
+    ratio: float | None = None,
+    min_rows: int = MIN_ROWS,
+    min_count: int = 2,
+    settings: ClickSettings | None = None,
+    report: Callable[[str], object] = lambda line: None,
+) -> TrainedClickModel:
+    """Trains a click model of the recipe, with full tables or with compressed ones.
+
+    Args:
+        split: The rows; fields are fitted on those for training alone.
+        width: Width of the vectors.
+        interaction: As of `ClickModel`.
+        method: The method of large tables, where `ratio` is given; None takes
+            QuotientRemainderEmbedding.
+        ratio: How many times smaller than full ones large tables are; None trains full ones.
+        min_rows: Tables of fewer rows are full in any case.
+        min_count: As of `memcom_tf.features.fit_features`.
+        settings: How to train; None takes the defaults.
+        report: Called with a line for every evaluation.
+
+    Returns:
+        The model, and how good it is.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> from memcom_tf.datasets import Rows
+        >>> from memcom_tf.evaluation import split_rows
+        >>> rng = np.random.default_rng(0)
+        >>> site = rng.integers(0, 30, 2000)
+        >>> rows = Rows.of({"site": site}, label=rng.random(2000) < site / 30)
+        >>> trained = train_click_model(split_rows(rows), settings=ClickSettings(epochs=3))
+        >>> trained.metrics["AUC"] > 0.6
+        True
+    """
+    settings = settings or ClickSettings()
+    with seeded(settings.seed):
+        features = fit_features(split.train, min_count=min_count)
+        tables = None
+        if ratio is not None or method is not None:
+            tables = compressed_tables(
+                features,
+                method or "QuotientRemainderEmbedding",
+                ratio or 1.0,
+                width=width,
+                min_rows=min_rows,
+            )
+        model = ClickModel(features, width=width, interaction=interaction, tables=tables)
+    record = train_clicks(model, split, settings, report=report)
+    found = predictions(model, features.encode(split.test))
+    return TrainedClickModel(model, record, click_metrics(found, split.test.labels))
+
+
+def train_clicks(
+    model: ClickModel,
+    split: RowSplit,
+    settings: ClickSettings | None = None,
+    *,
+    report: Callable[[str], object] = lambda line: None,
+) -> dict[str, Any]:
+    """Trains a click model, and leaves it with its best weights by log loss on validation.
+
+    Args:
+        model: The model; the weights that it comes with are a candidate where it is built.
+        split: The rows; those for test are not looked at.
+        settings: How to train; None takes the defaults.
+        report: Called with a line for every evaluation.
+
+    Returns:
+        "log_loss": on validation by epochs trained; "best": the smallest; "epochs": when it was.
+    """
+    settings = settings or ClickSettings()
+    with seeded(settings.seed):
+        return _train(model, split, settings, report)
+
+
+def _train(
+    model: ClickModel, split: RowSplit, settings: ClickSettings, report: Callable[[str], object]
+) -> dict[str, Any]:
+    train, validation = (model.features.encode(part) for part in (split.train, split.validation))
+    labels = split.train.labels.astype(np.float32)
+    model.compile(
+        LazyAdam(settings.learning_rate, weight_decay=settings.weight_decay or None),
+        "binary_crossentropy",
+    )
+    was_trained = model.built
+    model.build_once()
+    losses: dict[float, float] = {}
+    best, weights = float("inf"), model.get_weights()
+    at = 0.0
+
+    def evaluate(epochs: float) -> None:
+        nonlocal best, weights, at
+        metrics = click_metrics(predictions(model, validation), split.validation.labels)
+        losses[epochs] = metrics["log loss"]
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        report(f"after {epochs:.2f} epochs on validation: {shown}")
+        if losses[epochs] < best:
+            best, weights, at = losses[epochs], model.get_weights(), epochs
+
+    if was_trained:
+        evaluate(0.0)
+    rng = np.random.default_rng(settings.seed)
+    for epoch in range(settings.epochs):
+        parts = np.array_split(rng.permutation(len(labels)), settings.evaluations)
+        for number, rows in enumerate(parts, start=1):
+            model.fit(
+                {name: values[rows] for name, values in train.items()},
+                labels[rows],
+                batch_size=settings.batch_size,
+                shuffle=False,
+                verbose=0,
+            )
+            evaluate(epoch + number / settings.evaluations)
+            if sum(done > at for done in losses) >= settings.patience:
+                break
+        else:
+            continue
+        break
+    model.set_weights(weights)
+    return {"log_loss": losses, "best": best, "epochs": at}
+
+
+def predictions(model: ClickModel, inputs: Inputs) -> np.ndarray:
+    """Probabilities `[n]` of encoded rows."""
+    found: np.ndarray = model.predict(inputs, batch_size=_PREDICTED_AT_A_TIME, verbose=0)
+    return found.reshape(-1)
