@@ -21,26 +21,31 @@ TOLERANCE = 1e-5
 _NUM_HISTORIES = 8
 _NUM_CANDIDATES = 16
 _NUM_VECTORS = 12
+_NUM_ROWS = 32
 
 
 def golden(file: CompressedModelFile) -> dict[str, Any]:
-    """Answers of a ranker's file to chosen inputs: vectors, scores and ranked lists.
+    """Answers of a file to chosen inputs: of a ranker, or of a model of rows of fields.
 
-    The inputs depend on the sizes of the file alone, and hold the empty history, one longer than
-    the model sees, the first and the last item. Another runtime's numbers should lie within
-    "tolerance" times the largest absolute value of the array; items of a list whose scores are
-    that close may change places.
+    The inputs depend on the sizes and the vocabularies of the file alone. Those of a ranker hold
+    the empty history, one longer than the model sees, the first and the last item; those of rows
+    hold fields that are missing, and categories that are unknown. Another runtime's numbers should
+    lie within "tolerance" times the largest absolute value of the array; items of a list whose
+    scores are that close may change places.
 
     Args:
-        file: A file of `memcom convert` that holds a ranker.
+        file: A file of `memcom convert` that holds a ranker, or a model of rows of fields.
 
     Returns:
-        A document to be saved as JSON: "sha256" of the file, "runtime", "tolerance", "embed" with
-        "ids" [n] and "vectors" [n, d], and "cases", each with a "history" of ids in order of
-        time, "candidates" and their "candidate_scores", and the list's "ids" and "scores".
+        A document to be saved as JSON: "sha256" of the file, "runtime", "tolerance", and of a
+        ranker "embed" with "ids" [n] and "vectors" [n, d], and "cases", each with a "history" of
+        ids in order of time, "candidates" and their "candidate_scores", and the list's "ids" and
+        "scores". Of a model of rows "rows", each an object of values by field: texts of
+        categories, numbers, null where one is missing; the inputs that they become, "ids" and
+        "numbers", with null for what is missing; and the "outputs", one a row.
 
     Raises:
-        ValueError: If the file holds no ranker.
+        ValueError: If the file holds neither.
 
     Example:
         >>> import pathlib, tempfile
@@ -56,6 +61,8 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
         >>> [len(case["ids"]) for case in document["cases"]]
         [5, 5, 5, 5, 5, 5, 5, 5]
     """
+    if file.description.fields is not None:
+        return {**_head(file), **_answers(file, _rows(file))}
     length = file.ranker.history_length
     items = np.arange(file.ranker.reserved_ids, file.description.num_ids)
     items = np.setdiff1d(items, file.free_ids)
@@ -68,17 +75,59 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
     ids = np.unique([items[0], items[-1], *draw(_NUM_VECTORS - 2)]).astype(np.int32)
     vectors = file.run("embed", ids=ids)["vectors"]
     return {
+        **_head(file),
+        "embed": {"ids": ids.tolist(), "vectors": _numbers(vectors)},
+        "cases": [
+            _case(file, draw(size), draw(_NUM_CANDIDATES)) for size in lengths[:_NUM_HISTORIES]
+        ],
+    }
+
+
+def _head(file: CompressedModelFile) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "file": file.path.name,
         "sha256": hashlib.sha256(file.path.read_bytes()).hexdigest(),
         "runtime": f"ai-edge-litert {version('ai-edge-litert')}",
         "tolerance": TOLERANCE,
-        "embed": {"ids": ids.tolist(), "vectors": _numbers(vectors)},
-        "cases": [
-            _case(file, draw(size), draw(_NUM_CANDIDATES)) for size in lengths[:_NUM_HISTORIES]
-        ],
     }
+
+
+def _rows(file: CompressedModelFile) -> list[dict[str, Any]]:
+    """Rows of known values, of unknown ones, and of missing ones; the first has nothing."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, Any]] = [dict.fromkeys(file.fields.names)]
+    for _ in range(_NUM_ROWS - 1):
+        row: dict[str, Any] = {}
+        for of in file.fields.categorical:
+            ids = rng.integers(0, of.input_dim, rng.integers(1, of.length + 2))
+            values = [_value(of.vocabulary, id_) for id_ in ids.tolist()]
+            row[of.name] = values[0] if of.separator is None else of.separator.join(values)
+        for number in file.fields.numeric:
+            value = float(np.float32(rng.normal() * 10.0 ** rng.integers(-2, 4)))
+            row[number.name] = None if rng.random() < 0.1 else value
+        rows.append(row)
+    return rows
+
+
+def _value(dictionary: Any, id_: int) -> str:
+    """A text of an id; of that of unknown values one that is unknown."""
+    return str(dictionary.item(id_)) if id_ > 1 else ("", "never seen before")[id_]
+
+
+def _answers(file: CompressedModelFile, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    columns = {name: [row[name] for row in rows] for name in file.fields.names}
+    inputs = file.fields.encode(columns)
+    found: dict[str, Any] = {"rows": rows}
+    if "ids" in inputs:
+        found["ids"] = inputs["ids"].tolist()
+    if "numbers" in inputs:
+        numbers = inputs["numbers"]
+        found["numbers"] = [
+            [None if np.isnan(number) else float(number) for number in row] for row in numbers
+        ]
+    return {**found, "outputs": _numbers(file.predict(columns))}
 
 
 def differences(document: dict[str, Any], file: CompressedModelFile) -> list[str]:
@@ -103,6 +152,13 @@ def differences(document: dict[str, Any], file: CompressedModelFile) -> list[str
             expected=sha256,
         )
     tolerance = document["tolerance"]
+    if "rows" in document:
+        now = _answers(file, document["rows"])
+        lines = [_compare("outputs", document["outputs"], now["outputs"], tolerance)]
+        for name in ("ids", "numbers"):
+            if now.get(name) != document.get(name):
+                lines.append(f"{name}: {now.get(name)} instead of {document.get(name)}")
+        return [line for line in lines if line]
     embed = document["embed"]
     vectors = file.run("embed", ids=np.array(embed["ids"], np.int32))["vectors"]
     found = [_compare("vectors", embed["vectors"], vectors, tolerance)]

@@ -12,7 +12,7 @@ from memcom_tf.vocabulary import PADDING_ID, SHARED_ID, Vocabulary
 
 _MISSING = 0.05
 _UNKNOWN = 0.05
-_FAR = 0.02
+_FAR = 0.002
 """Share of numbers beyond those of training."""
 
 
