@@ -271,6 +271,14 @@ class ClickModel(keras.Model):
             kwargs["callbacks"] = with_adaptation(self, kwargs.get("callbacks"))
         return super().fit(*args, **kwargs)
 
+    def get_build_config(self) -> dict[str, Any]:
+        """What `build_from_config` takes: that there are variables says enough."""
+        return {"fields": len(self.features.names)}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Creates the variables of a model that is loaded; Keras calls this."""
+        self.build_once()
+
     def save_assets(self, dir_path: str) -> None:
         """Writes the vocabularies into the saved model; Keras calls this."""
         for place, name in enumerate(self.features.tables):
