@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from memcom_tf.cli.commands import DONE, require_file
+from memcom_tf.cli.commands import DONE, FAILED, require_file
+from memcom_tf.cli.loading import load_model
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable, write_atomically
 
@@ -53,6 +54,55 @@ def train(options: argparse.Namespace) -> int:
     save_model(trained.model, options.output, overwrite=options.force)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in trained.metrics.items())
     print(f"{options.output}: on the rows for test {shown}")
+    return DONE
+
+
+def compress(options: argparse.Namespace) -> int:
+    """Compresses a trained click model, converts it and proves the file."""
+    rows = _rows(options)
+    from memcom_tf.evaluation import split_rows
+
+    split = split_rows(rows, seed=options.seed)
+    model = load_model(options)
+    from dataclasses import replace
+
+    from memcom_tf.compression import CLICK_SETTINGS, compress_clicks
+    from memcom_tf.converters.conversion import convert
+    from memcom_tf.converters.inspection.display import show_report, show_verification
+    from memcom_tf.models import ClickModel, save_model
+
+    if not isinstance(model, ClickModel):
+        raise TypeError(
+            message(
+                "The model must be a click model.",
+                "Train one with `memcom train --task click`.",
+                model=model.name,
+            )
+        )
+    settings = replace(CLICK_SETTINGS, seed=options.seed)
+    if options.epochs is not None:
+        settings = replace(settings, epochs=options.epochs)
+    compression = compress_clicks(
+        model,
+        split,
+        max_bytes=options.max_bytes,
+        ratio=options.ratio,
+        settings=settings,
+        report=_say,
+    )
+    conversion = convert(compression.model, samples=compression.samples)
+    assert conversion.verification is not None
+    passed = conversion.verification.passed
+    if passed:
+        if options.save_model is not None:
+            save_model(compression.model, options.save_model, overwrite=options.force)
+        conversion.save(options.output, overwrite=options.force)
+    print(compression)
+    show_verification(conversion.verification)
+    if not passed:
+        _say(f"{options.output} was not written")
+        return FAILED
+    show_report(conversion.report)
     return DONE
 
 
@@ -142,8 +192,8 @@ def _say(line: str) -> None:
     print(f"memcom: {line}", file=sys.stderr, flush=True)
 
 
-def add_training(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of click models to `memcom train`."""
+def add_columns(parser: argparse.ArgumentParser) -> Any:
+    """Adds the options that say which columns of a file of rows are what."""
     clicks = parser.add_argument_group("click models (--task click)")
     clicks.add_argument("--label", metavar="COLUMN", help="column of labels, 0 or 1")
     clicks.add_argument(
@@ -165,6 +215,12 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         choices=("criteo", "avazu"),
         help="a public format, if the file does not look like it",
     )
+    return clicks
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of click models to `memcom train`."""
+    clicks = add_columns(parser)
     clicks.add_argument(
         "--interaction",
         choices=("deepfm", "dlrm", "dcn", "wide"),

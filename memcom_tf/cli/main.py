@@ -101,13 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     train = subparsers.add_parser(
         "train", help="train a ranker on interactions, or a click model on rows of fields"
     )
-    train.add_argument(
-        "--task",
-        choices=("next-item", "click"),
-        default="next-item",
-        help="next-item (the default) ranks what a user takes next; click predicts a label of 0 "
-        "or 1 from fields",
-    )
+    _add_task(train)
     _add_interactions(train)
     train.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.keras")
     train.add_argument("--width", type=int, help="width of an embedding (64, of click models 16)")
@@ -122,8 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=ranker_commands.train)
 
     compress = subparsers.add_parser(
-        "compress", help="compress a trained ranker to a .tflite file of a wanted size"
+        "compress", help="compress what `train` trained to a .tflite file of a wanted size"
     )
+    _add_task(compress)
     compress.add_argument("model", type=Path, metavar="MODEL.keras")
     _add_interactions(compress)
     compress.add_argument(
@@ -143,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     size.add_argument(
         "--ratio", type=float, help="how many times smaller than the model's float32 file"
     )
+    click_commands.add_columns(compress)
     compress.add_argument("--save-model", type=Path, metavar="MODEL.keras", help="save that too")
     _add_loading(compress)
     _add_resume(compress)
@@ -261,6 +257,16 @@ def _parser() -> argparse.ArgumentParser:
     for command in subparsers.choices.values():
         command.set_defaults(flags=_flags(command))
     return parser
+
+
+def _add_task(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--task",
+        choices=("next-item", "click"),
+        default="next-item",
+        help="next-item (the default) ranks what a user takes next; click predicts a label of 0 "
+        "or 1 from fields",
+    )
 
 
 def _flags(command: argparse.ArgumentParser) -> dict[str, str]:

@@ -63,6 +63,8 @@ def compress(options: argparse.Namespace) -> int:
     if options.save_model is not None:
         _check_output(options.save_model, options.force, ".keras")
     require_file(options.interactions)
+    if options.task == "click":
+        return click_commands.compress(options)
     log = _log(options)
     model = load_model(options)
     from memcom_tf.cli.compression_display import show_compression

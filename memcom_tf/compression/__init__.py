@@ -2,19 +2,23 @@
 
 from memcom_tf.compression.any_model import compress
 from memcom_tf.compression.candidates import Candidate, candidates_for
+from memcom_tf.compression.clicks import CLICK_SETTINGS, ClickCompression, compress_clicks
 from memcom_tf.compression.embeddings import LayerCompression, ModelCompression, compress_embeddings
 from memcom_tf.compression.ranker import SETTINGS, compress_ranker
 from memcom_tf.compression.result import Compression, Trial
 
 __all__ = [
+    "CLICK_SETTINGS",
     "SETTINGS",
     "Candidate",
+    "ClickCompression",
     "Compression",
     "LayerCompression",
     "ModelCompression",
     "Trial",
     "candidates_for",
     "compress",
+    "compress_clicks",
     "compress_embeddings",
     "compress_ranker",
 ]

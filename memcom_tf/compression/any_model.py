@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from memcom_tf.compression.clicks import ClickCompression, compress_clicks
 from memcom_tf.compression.embeddings import ModelCompression, compress_embeddings
 from memcom_tf.compression.ranker import compress_ranker
 from memcom_tf.compression.result import Compression
+from memcom_tf.models import ClickModel
 
 
 def compress(
     model: Any, interactions: Any = None, **options: Any
-) -> Compression | ModelCompression:
+) -> Compression | ClickCompression | ModelCompression:
     """Makes a trained model smaller.
 
     Args:
         model: A trained model.
-        interactions: What a `NextItemRanker` was trained on: it is then ordered, compressed and
-            trained after the original by `compress_ranker`, which loses least. None puts smaller
-            tables into any Keras model by `compress_embeddings`, without training.
+        interactions: What a `NextItemRanker` or a `ClickModel` was trained on: it is then
+            compressed and trained after the original by `compress_ranker` or `compress_clicks`,
+            which loses least. None puts smaller tables into any Keras model by
+            `compress_embeddings`, without training.
         **options: Those of either; both take `ratio` or `max_bytes`.
 
     Returns:
-        What `compress_ranker` or `compress_embeddings` returns, with the new `model`.
+        What these functions return, with the new `model`.
 
     Example:
         >>> from memcom_tf import FullEmbedding
@@ -34,4 +37,6 @@ def compress(
     """
     if interactions is None:
         return compress_embeddings(model, **options)
+    if isinstance(model, ClickModel):
+        return compress_clicks(model, interactions, **options)
     return compress_ranker(model, interactions, **options)

@@ -20,6 +20,7 @@ from memcom_tf.models.interactions import (
     factorization,
     width_of_dots,
 )
+from memcom_tf.models.rebuilding import copy_of
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.tables import check_positive
 from memcom_tf.tasks import Click
@@ -265,6 +266,36 @@ class ClickModel(keras.Model):
                 found[place] = vectors if widened is None else widened(vectors)
         return [found[place] for place in range(len(parts))]
 
+    def with_tables(self, layers: Mapping[str, CompressedEmbedding]) -> Self:
+        """The same model with other layers for some tables, and all else that was trained.
+
+        Args:
+            layers: Built layers, by the name of a table that is in the joint one.
+
+        Returns:
+            The model, built; this one is not changed.
+        """
+        config = {**self.get_config(), "features": self.features}
+        config["tables"] = {**{name: copy_of(old) for name, old in self.tables.items()}, **layers}
+        new = type(self).from_config(config)
+        new.build_once()
+        if new.joint is not None and self.joint is not None:
+            rows = self.joint.table_values()["embeddings"]
+            kept = [rows[self.rows_of(name)] for name in new.full_tables]
+            new.joint.assign_tables({"embeddings": np.concatenate(kept)})
+        mine, theirs = self._dense_weights(), new._dense_weights()
+        for old, own in zip(mine, theirs, strict=True):
+            own.assign(old)
+        for name, widened in self._widened.items():
+            new._widened[name].set_weights(widened.get_weights())
+        return new
+
+    def _dense_weights(self) -> list[Any]:
+        """The weights of all layers but tables, and but those that widen a narrow one."""
+        others = [self._numbers, self._wide, self._crossed, self._deep]
+        dense = [*others, *self._crosses, *self._hidden]
+        return [weight for layer in dense if layer is not None for weight in layer.weights]
+
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.fit`, and lets tables change that do so between steps."""
         if adapted_layers(self):
@@ -365,8 +396,8 @@ def compressed_tables(
     found = {}
     for name, rows in features.tables.items():
         if rows >= min_rows:
-            layer_name = _layer_name(name)
-            found[name] = _at_ratio(METHODS[method], rows, width, ratio, name=layer_name, **kwargs)
+            named = {"name": layer_name(name), **kwargs}
+            found[name] = _at_ratio(METHODS[method], rows, width, ratio, **named)
     return found
 
 
@@ -383,8 +414,8 @@ def _at_ratio(
     return method.for_ratio(rows, width, ratio, **kwargs)
 
 
-def _layer_name(table: str) -> str:
-    """A name that TensorFlow takes, of any text."""
+def layer_name(table: str) -> str:
+    """The name of the layer of a table: any text as a name that TensorFlow takes."""
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in table)
     return f"table_{plain}"
 

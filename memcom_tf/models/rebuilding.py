@@ -122,8 +122,9 @@ def with_layers(model: Any, replaced: dict[int, Any], inputs: Any) -> Any:
     else:
         copy = _subclassed(model, replaced, inputs)
     _copy_weights(model, copy, replaced)
-    if getattr(model, "vocabulary", None) is not None:
-        copy.vocabulary = model.vocabulary
+    for name in ("vocabulary", "features"):
+        if getattr(model, name, None) is not None:
+            setattr(copy, name, getattr(model, name))
     return copy
 
 

@@ -142,6 +142,7 @@ def train_clicks(
     split: RowSplit,
     settings: ClickSettings | None = None,
     *,
+    teacher: np.ndarray | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
     """Trains a click model, and leaves it with its best weights by log loss on validation.
@@ -150,6 +151,7 @@ def train_clicks(
         model: The model; the weights that it comes with are a candidate where it is built.
         split: The rows; those for test are not looked at.
         settings: How to train; None takes the defaults.
+        teacher: What another model predicts for the rows of training: it is half of the target.
         report: Called with a line for every evaluation.
 
     Returns:
@@ -157,14 +159,20 @@ def train_clicks(
     """
     settings = settings or ClickSettings()
     with seeded(settings.seed):
-        return _train(model, split, settings, report)
+        return _train(model, split, settings, teacher, report)
 
 
 def _train(
-    model: ClickModel, split: RowSplit, settings: ClickSettings, report: Callable[[str], object]
+    model: ClickModel,
+    split: RowSplit,
+    settings: ClickSettings,
+    teacher: np.ndarray | None,
+    report: Callable[[str], object],
 ) -> dict[str, Any]:
     train, validation = (model.features.encode(part) for part in (split.train, split.validation))
     labels = split.train.labels.astype(np.float32)
+    if teacher is not None:
+        labels = (0.5 * (labels + teacher)).astype(np.float32)
     model.compile(
         LazyAdam(settings.learning_rate, weight_decay=settings.weight_decay or None),
         "binary_crossentropy",

@@ -190,7 +190,7 @@ def test_without_times_rows_are_held_out_at_random():
         return part.categorical["a"].array().astype(int).tolist()
 
     parts = [values(part) for part in (split.train, split.validation, split.test)]
-    assert sorted(sum(parts, [])) == list(range(200))
+    assert sorted([*parts[0], *parts[1], *parts[2]]) == list(range(200))
     assert min(parts[2]) < 100  # not the last ones
     assert values(split_rows(rows, seed=1).test) != parts[2]
 
