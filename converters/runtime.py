@@ -138,7 +138,10 @@ class CompressedModelFile:
         if described is None:
             raise invalid(
                 "The file must hold a model of rows of fields.",
-                "Convert a memcom_tf.models.ClickModel.",
+                for_reader(
+                    "Convert a memcom_tf.models.ClickModel.",
+                    "Convert what `memcom train --task click` wrote; of rankers use `memcom rank`.",
+                ),
                 kind=self.description.kind,
             )
         dictionaries = self.archive.field_dictionaries
@@ -188,9 +191,15 @@ class CompressedModelFile:
             ValueError: If the file holds another model.
         """
         if self.description.ranker is None:
+            of_rows = self.description.fields is not None
             raise invalid(
                 "The file must hold a ranker.",
-                "Convert a memcom_tf.models.NextItemRanker.",
+                for_reader(
+                    "Call `predict` of rows of fields."
+                    if of_rows
+                    else "Convert a memcom_tf.models.NextItemRanker.",
+                    "Use `memcom score`." if of_rows else "Convert what `memcom train` wrote.",
+                ),
                 kind=self.description.kind,
             )
         return self.description.ranker

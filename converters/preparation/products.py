@@ -22,8 +22,10 @@ from ..tracing.rounding import ROUNDINGS, rounded
 from .references import Reference, Values
 from .spread import INTEGER_TOLERANCE, LARGEST_LOSS, LARGEST_STEP, Spread, errors, spreads_of
 
-LARGEST_PRODUCT_LOSS = 0.05
+LARGEST_PRODUCT_LOSS = 0.03
 """Root mean square over the outputs of a kernel, of errors relative to the spread of each."""
+LARGEST_INTEGER_LOSS = 0.01
+"""The same of a kernel that is multiplied in floats: if its integers take more, it stays floats."""
 _MARGIN = 0.9
 """Of what the proof allows on the runtime, which is not computed to the last bit here."""
 _LARGEST_ERROR = 1e150
@@ -39,10 +41,13 @@ class Loss:
     Attributes:
         value: Root mean square of errors, in spreads of the outputs.
         group: The inputs on which it is largest.
+        of_integers: The same of products in floats with the integers, on whichever inputs that is
+            largest: what storing the table in 8 bits takes by itself.
     """
 
     value: float
     group: str
+    of_integers: float = 0.0
 
     def __str__(self) -> str:
         return f"8-bit products lose {_share(self.value)} of its spread ({self.group})"
@@ -55,11 +60,13 @@ class Product(NamedTuple):
         name: Of the table.
         table: The table.
         queries: The tensor of the queries.
+        trained: The values of a kernel before they were integers; None of tables of vectors.
     """
 
     name: str
     table: QuantizedTable
     queries: str
+    trained: np.ndarray | None = None
 
 
 def product_losses(
@@ -88,13 +95,14 @@ def product_losses(
         [queries(*[tf.constant(call[spec.name]) for spec in model.specs]) for call in group.calls]
         for group in groups
     ]
-    for name, table, tensor in products:
+    for name, table, tensor, trained in products:
         parts = [
             _rows([np.asarray(run[tensor]) for run in of_group], table.width) for of_group in runs
         ]
+        of_integers = 0.0 if trained is None else _of_integers(parts, table, trained)
         for group, value in zip(groups, _losses(parts, table), strict=True):
             if name not in found or value > found[name].value:
-                found[name] = Loss(value, group.name)
+                found[name] = Loss(value, group.name, of_integers)
     return found
 
 
@@ -120,6 +128,20 @@ def _losses(groups: Sequence[np.ndarray], table: QuantizedTable) -> list[float]:
             worst = max(worst, float(np.sqrt(np.mean(gaps**2))))
         found.append(worst)
     return found
+
+
+def _of_integers(groups: Sequence[np.ndarray], table: QuantizedTable, trained: np.ndarray) -> float:
+    """What integers take of products with a kernel, in spreads of its outputs; the largest."""
+    rows = _some(table.rows, _MOST_OUTPUTS)
+    wanted = trained[rows].astype(np.float64).T
+    lost = table.take(rows).astype(np.float64).T - wanted
+    units = spreads_of([queries.astype(np.float64) @ wanted for queries in groups], LARGEST_LOSS)
+    found = [
+        float(np.sqrt(np.mean((queries.astype(np.float64) @ lost / unit.unit) ** 2)))
+        for queries, unit in zip(groups, units, strict=True)
+        if unit.varies and len(queries)
+    ]
+    return max(found, default=0.0)
 
 
 def _some(count: int, most: int) -> np.ndarray:

@@ -27,7 +27,14 @@ from ..tracing.graph_def import node_of
 from ..tracing.graph_ops import QuantizedOps, unknown_zero
 from ..tracing.rounding import ROUNDINGS, Queries
 from ..tracing.signatures import MarkingOps, dequantized_tables, shipped_tables
-from .products import LARGEST_PRODUCT_LOSS, Loss, Product, fault_of_outputs, product_losses
+from .products import (
+    LARGEST_INTEGER_LOSS,
+    LARGEST_PRODUCT_LOSS,
+    Loss,
+    Product,
+    fault_of_outputs,
+    product_losses,
+)
 from .references import Reference
 
 _LEAST_VALUES = 1024
@@ -96,6 +103,7 @@ class TrainedModel:
         self.matrices = [_shipped(*one, profile, in_file) for one in stored]
         self.in_floats: dict[str, str] = {}
         """Why tables are multiplied in floats, by name."""
+        self._stay_floats: set[str] = set()
         if described is None:
             self._decide()
         else:
@@ -123,6 +131,9 @@ class TrainedModel:
         one that loses most of these.
         """
         losses = self._losses()
+        self._stay_floats = {
+            name for name, loss in losses.items() if loss.of_integers > LARGEST_INTEGER_LOSS
+        }
         self._multiply_in_floats(
             {name: str(loss) for name, loss in losses.items() if loss.value > LARGEST_PRODUCT_LOSS}
         )
@@ -159,8 +170,9 @@ class TrainedModel:
 
     def _products_with_matrices(self, signature: str) -> list[Product]:
         tables = {key: t for key, t in self._tables.items() if t.is_multiplied_in_8_bits}
+        trained = {shipped.matrix.key: shipped.matrix.values for shipped in self.matrices}
         return [
-            Product(key.variable, tables[key], queries)
+            Product(key.variable, tables[key], queries, trained[key])
             for key, queries in self._originals[signature].products()
             if key in tables
         ]
@@ -175,15 +187,20 @@ class TrainedModel:
         return found
 
     def _multiplied(self, shipped: ShippedMatrix) -> ShippedMatrix:
-        """A kernel stays floats where 8 bits lose too much; a table that is looked up is cast."""
+        """Where products in 8 bits lose too much, the integers become floats to be multiplied.
+
+        A kernel of which the integers themselves lose too much is stored as floats.
+        """
         matrix, table = shipped.matrix, shipped.table
         if table.name not in self.in_floats or not matrix.is_multiplied:
             return shipped
-        if matrix.is_looked_up:
-            return ShippedMatrix(matrix, replace(table, in_floats=True))
-        rows, width = matrix.values.shape
-        floats = Table(table.name, rows, width, storage="float32")
-        return ShippedMatrix(matrix, quantize_table(floats, matrix.values))
+        if table.storage == FLOAT32:
+            return shipped
+        if table.name in self._stay_floats and not matrix.is_looked_up:
+            rows, width = matrix.values.shape
+            floats = Table(table.name, rows, width, storage="float32")
+            return ShippedMatrix(matrix, quantize_table(floats, matrix.values))
+        return ShippedMatrix(matrix, replace(table, in_floats=True))
 
     def function(self, signature: str) -> ModelFunction:
         """A function as it was trained."""

@@ -213,6 +213,7 @@ def rank(options: argparse.Namespace) -> int:
     from memcom_tf.converters.runtime import CompressedModelFile
 
     file = CompressedModelFile(options.file)
+    file.ranker  # noqa: B018, which other files do not have
     vocabulary = file.vocabulary
     history = [_id_of(vocabulary, text) for text in options.history]
     ids, scores = file.rank(history)

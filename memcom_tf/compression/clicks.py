@@ -19,19 +19,25 @@ from memcom_tf.layers import (
     ResidualQuantizedEmbedding,
     TruncatedEmbedding,
 )
-from memcom_tf.models.click import MIN_ROWS, ClickModel, layer_name
+from memcom_tf.models.click import ClickModel, layer_name
 from memcom_tf.seeding import seeded
 from memcom_tf.training.clicks import ClickSettings, predictions, train_clicks
 
 CLICK_SETTINGS = ClickSettings(epochs=3, learning_rate=3e-4)
 """Of the training after compression."""
 
-_SAMPLE = 8192
+_SAMPLE = 4096
 """Rows that losses are measured on."""
 _SAMPLES = 256
+_MIN_ROWS = 500
+"""Of fewer rows a table of its own saves little more than a layer takes in the graph."""
 _SPARE = 0.03
 _SHARES = 2, 4, 8, 16, 32, 64
 """How many times fewer rows a truncated table keeps."""
+_CODES = (2, 16), (3, 16), (1, 256), (2, 256), (4, 256)
+_ROWS_A_CODE = 4
+"""Fewer rows are no reason for a codebook."""
+_LAYER_BYTES, _BOOK_BYTES = 1900, 500
 _LOW = "int4_per_table"
 
 
@@ -41,7 +47,7 @@ class Option:
 
     Attributes:
         candidate: The layer in its place; None where it stays in the table of all fields.
-        bytes: Of the stored table.
+        bytes: Of the stored table, and about what the graph takes for a layer of its own.
         loss: What the log loss of the model rises by, measured with this table alone replaced.
     """
 
@@ -111,7 +117,7 @@ def compress_clicks(
     *,
     ratio: float | None = None,
     max_bytes: int | None = None,
-    min_rows: int = MIN_ROWS,
+    min_rows: int = _MIN_ROWS,
     settings: ClickSettings = CLICK_SETTINGS,
     report: Callable[[str], object] = lambda line: None,
 ) -> ClickCompression:
@@ -200,7 +206,7 @@ class _Work:
         joint = self.model.joint
         assert joint is not None
         (variable,) = joint.trainable_variables
-        trained = np.array(variable)
+        trained = joint.table_values()["embeddings"]
         place = self.model.rows_of(name)
         table = trained[place]
         counts = _counts(self.features, name)
@@ -216,7 +222,7 @@ class _Work:
             changed[place] = np.asarray(layer(np.arange(len(table))))
             variable.assign(changed)
             size = sum(part.stored_bytes for part in layer.stored_tables())
-            found.append(Option(candidate, size, self._rise()))
+            found.append(Option(candidate, size + _graph_bytes(candidate), self._rise()))
         variable.assign(trained)
         report(f"{name}: {len(found)} ways measured")
         return _undominated(found)
@@ -240,8 +246,8 @@ class _Work:
             made[str(chosen)] = self.rebuilt(chosen)
             return self.file_bytes(made[str(chosen)])
 
-        smallest = {name: ways[0] for name, ways in options.items()}
-        self.rest = size(smallest) - sum(way.bytes for way in smallest.values())
+        largest = {name: ways[-1] for name, ways in options.items()}
+        self.rest = size(largest) - sum(way.bytes for way in largest.values())
         found = largest_file(limit, max(0, limit - self.rest), make, size, spare=_SPARE)
         if found is None:
             return None
@@ -319,16 +325,22 @@ def _candidates(rows: int, width: int) -> list[Candidate | None]:
         if rows // share > 8:
             arguments = {"num_kept": rows // share, "storage": {"kept": _LOW}}
             found.append(Candidate(TruncatedEmbedding, arguments))
-    for books in (1, 2, 3):
-        for codes in (16, 256):
-            if codes * 4 <= rows:
-                arguments = {
-                    "num_codebooks": books,
-                    "num_codes": codes,
-                    "storage": {"codebooks": "int4_per_row"},
-                }
-                found.append(Candidate(ResidualQuantizedEmbedding, arguments))
+    for books, codes in _CODES:
+        if _ROWS_A_CODE * codes <= rows:
+            arguments = {
+                "num_codebooks": books,
+                "num_codes": codes,
+                "storage": {"codebooks": "int4_per_row"},
+            }
+            found.append(Candidate(ResidualQuantizedEmbedding, arguments))
     return found
+
+
+def _graph_bytes(candidate: Candidate | None) -> int:
+    """About what the graph of a file takes for a layer."""
+    if candidate is None:
+        return 0
+    return _LAYER_BYTES + _BOOK_BYTES * int(candidate.arguments.get("num_codebooks", 0))
 
 
 def _full(table: np.ndarray) -> FullEmbedding:

@@ -92,7 +92,7 @@ class ClickModel(keras.Model):
         *,
         width: int = 16,
         interaction: str = "deepfm",
-        hidden_units: Sequence[int] = (128, 64),
+        hidden_units: Sequence[int] = (64, 32),
         dropout: float = 0.2,
         embedding_dropout: float = 0.5,
         tables: Mapping[str, CompressedEmbedding] | None = None,

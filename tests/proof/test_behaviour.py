@@ -142,7 +142,7 @@ def test_what_little_losses_take_of_a_difference_is_judged_at_its_end(last):
     second.set_weights([moved, bias - 0.02 * moved.sum(axis=0)])
     conversion = convert(model)
     assert conversion.verification.passed
-    reasons = conversion.report["left_as_floats"].values()
+    reasons = conversion.report["multiplied_in_floats"].values()
     assert reasons
     of = "the scores behind output_0" if last else "output_0"
     assert all(f"of the spread of {of} (" in reason for reason in reasons)
@@ -159,7 +159,7 @@ def test_samples_say_that_the_price_is_small(tmp_path):
     }
     conversion = convert(model, samples=samples)
     assert conversion.verification.passed
-    assert not conversion.report["left_as_floats"]
+    assert not conversion.report["multiplied_in_floats"]
     conversion.save(tmp_path / "model.tflite")
     assert verify(model, tmp_path / "model.tflite", samples=samples).passed
 

@@ -1,0 +1,138 @@
+"""Click models compressed to a budget of bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from memcom_tf.compression import ClickCompression, compress, compress_clicks
+from memcom_tf.compression.clicks import Option, best_within
+from memcom_tf.converters import convert
+from memcom_tf.datasets import Rows
+from memcom_tf.evaluation import click_metrics, split_rows
+from memcom_tf.models import ClickModel
+from memcom_tf.training import ClickSettings, train_click_model
+
+WIDTH = 8
+SETTINGS = ClickSettings(epochs=1, evaluations=1, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="module")
+def split():
+    """Half of the sites are clicked often, and of `noise` nothing follows."""
+    rng = np.random.default_rng(0)
+    site, noise = rng.zipf(1.2, (2, 4000)) % 900
+    return split_rows(
+        Rows.of(
+            {"site": site, "noise": noise, "device": rng.integers(0, 4, 4000)},
+            label=rng.random(4000) < np.where(site % 2, 0.8, 0.2),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def model(split):
+    settings = ClickSettings(epochs=4, batch_size=64, learning_rate=3e-3)
+    return train_click_model(split, width=WIDTH, min_count=1, settings=settings).model
+
+
+@pytest.fixture(scope="module")
+def compression(model, split):
+    return compress_clicks(model, split, ratio=4, min_rows=100, settings=SETTINGS)
+
+
+def test_the_file_has_the_size_and_the_model_its_quality(model, split, compression):
+    converted = convert(compression.model, samples=compression.samples)
+    assert converted.verification.passed
+    size = converted.report["graph_bytes"]
+    limit = convert(model, weights="float32", verify=False).report["graph_bytes"] / 4
+    assert size == compression.file_bytes
+    assert 0.8 * limit < size <= limit
+    original, before, after = compression.log_loss
+    assert after <= before
+    assert after < original + 0.01
+    found = click_metrics(
+        compression.model.predict(model.features.encode(split.test), verbose=0),
+        split.test.labels,
+    )
+    assert found["AUC"] > 0.7
+
+
+def test_a_table_of_which_nothing_follows_gets_fewer_bytes(compression):
+    bytes_of = {choice.name: choice.chosen.bytes for choice in compression.tables}
+    assert list(bytes_of) == ["site", "noise"]  # device is small
+    assert bytes_of["noise"] < bytes_of["site"]
+    for choice in compression.tables:
+        if choice.rejected is not None:
+            assert choice.rejected.bytes > choice.chosen.bytes
+            assert choice.rejected.loss < choice.chosen.loss
+    assert "rows:" in str(compression)
+
+
+def test_the_model_itself_does_not_change(model, split):
+    before = [np.array(weight) for weight in model.get_weights()]
+    found = compress(model, split, max_bytes=22_000, min_rows=100, settings=SETTINGS)
+    assert isinstance(found, ClickCompression)
+    for old, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(now, old)
+
+
+@pytest.mark.parametrize(
+    ("size", "must"),
+    [
+        ({}, "Either"),
+        ({"ratio": 2, "max_bytes": 9000}, "Either"),
+        ({"ratio": 0.5}, "1 or more"),
+        ({"max_bytes": 3000}, "leave room"),
+    ],
+)
+def test_a_size_must_be_one_that_can_be(model, split, size, must):
+    with pytest.raises(ValueError, match=must):
+        compress_clicks(model, split, min_rows=100, settings=SETTINGS, **size)
+
+
+def test_with_tables_keeps_all_else(model, split):
+    inputs = model.features.encode(split.test)
+    rows = model.rows_of("site")
+    table = model.joint.table_values()["embeddings"][rows]
+    from memcom_tf.layers import FullEmbedding
+
+    layer = FullEmbedding.from_table(table, name="table_site")
+    apart = model.with_tables({"site": layer})
+    assert isinstance(apart, ClickModel)
+    assert list(apart.full_tables) == [name for name in model.full_tables if name != "site"]
+    np.testing.assert_allclose(
+        apart.predict(inputs, verbose=0), model.predict(inputs, verbose=0), atol=1e-6
+    )
+
+
+def test_the_best_ways_are_found():
+    """By trying all of them."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        options = {
+            name: [
+                Option(None, int(size), float(loss))
+                for size, loss in zip(
+                    np.sort(rng.integers(1, 100, 4)), np.sort(rng.random(4))[::-1], strict=True
+                )
+            ]
+            for name in "abc"
+        }
+        room = int(rng.integers(60, 250))
+        found = best_within(options, room)
+        every = [
+            (a.bytes + b.bytes + c.bytes, a.loss + b.loss + c.loss)
+            for a in options["a"]
+            for b in options["b"]
+            for c in options["c"]
+        ]
+        fitting = [loss for size, loss in every if size <= room]
+        if found is None:
+            assert not fitting
+            continue
+        assert sum(way.bytes for way in found.values()) <= room
+        loss = sum(way.loss for way in found.values())
+        # A price finds those on the lower hull: no other of as few bytes is better.
+        bytes_taken = sum(way.bytes for way in found.values())
+        assert loss <= min(lost for size, lost in every if size <= bytes_taken) + 1e-9
