@@ -93,7 +93,7 @@ def test_verify_inspect_and_golden(folder, trained, converted, tmp_path, capsys)
 def test_compress(folder, trained, tmp_path, capsys):
     out = tmp_path / "small.tflite"
     words = [trained, folder / "rows.csv", "--task", "click", *COLUMNS, *OF_SEVERAL]
-    assert run("compress", *words, "-o", out, "--ratio", "4", "--epochs", "1") == 0
+    assert run("compress", *words, "-o", out, "--ratio", "2.5", "--epochs", "1") == 0
     printed = capsys.readouterr().out
     assert "site, " in printed
     assert "log loss on validation" in printed

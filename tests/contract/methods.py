@@ -67,4 +67,10 @@ def name_of(case: Case) -> str:
     return f"{case.method.__name__}({settings})"
 
 
-every_method = pytest.mark.parametrize("case", CASES, ids=name_of)
+def _marked(case: Case) -> Any:
+    """Of each method the first variant is tested always, the others in the long tests."""
+    is_first = case.variant == case.method.variants[0]
+    return pytest.param(case, marks=() if is_first else pytest.mark.long, id=name_of(case))
+
+
+every_method = pytest.mark.parametrize("case", list(map(_marked, CASES)))
