@@ -103,10 +103,10 @@ def convert(
             sequential models know.
         samples: Inputs that the model is made for: arrays by the names of the inputs, a batch in
             their structure, a `tf.data.Dataset` of such, or the path of an .npz, .csv or .parquet
-            file; of a model of rows of fields such as `memcom score` takes. The proof runs the file on
-            up to 512 rows of them, and kernels whose products in 8 bits lose too much of their
-            signal are multiplied in floats. None draws inputs that the model accepts, with floats
-            of several magnitudes.
+            file; of a model of rows of fields such as `memcom score` takes. The proof runs the
+            file on up to 512 rows of them, and kernels whose products in 8 bits lose too much of
+            their signal are multiplied in floats. None draws inputs that the model accepts, with
+            floats of several magnitudes.
         signatures: Names of the signatures of a SavedModel to convert. None takes all whose inputs
             and outputs are numbers, and warns of the others.
         allow_unsafe_deserialization: Whether a SavedModel may hold operators that write files or

@@ -107,6 +107,9 @@ class TrainedModel:
         if described is None:
             self._decide()
         else:
+            self._stay_floats = {
+                name for name, stored in in_file.items() if str(stored.storage) == str(FLOAT32)
+            }
             known = {name: stored.in_floats for name, stored in in_file.items()}
             self._multiply_in_floats({name: why for name, why in known.items() if why})
 

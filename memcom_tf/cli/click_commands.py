@@ -140,7 +140,7 @@ def score(options: argparse.Namespace) -> int:
         sys.stdout.write(text)
     else:
         write_atomically(options.output, text.encode())
-        _say(f"wrote {len(numbers):,} probabilities to {options.output}")
+        print(f"{options.output}: {len(numbers):,} probabilities")
     return DONE
 
 

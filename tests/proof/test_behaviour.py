@@ -9,6 +9,7 @@ import tensorflow as tf
 from memcom_tf import MEmComEmbedding
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert, verify
+from memcom_tf.converters.preparation import trained_model
 from memcom_tf.converters.preparation.prepared import prepare
 from memcom_tf.converters.proof.result import Verification
 from memcom_tf.converters.proof.verification import _verify
@@ -252,3 +253,22 @@ def test_empty_histories_before_a_tower_are_no_difference(activation, weights):
     model = keras.Model([user, history], layers.Dense(1)(hidden))
     verification = convert(model, weights=weights).verification
     assert verification.passed, verification
+
+
+@pytest.mark.parametrize(("scale", "is_float"), [(1e-4, True), (1.0, False)])
+def test_a_file_is_verified_as_it_was_stored(tmp_path, monkeypatch, scale, is_float):
+    """Kernels that stay floats, and those that stay integers, on other inputs than decided it."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    samples = {
+        "item": rng.integers(0, ITEMS, 100),
+        "price": rng.uniform(0, 0.2 / scale, (100, 1)).astype(np.float32),
+    }
+    model = price_beside_item(scale)
+    with monkeypatch.context() as patched:
+        patched.setattr(trained_model, "LARGEST_PRODUCT_LOSS", 1e-6)
+        conversion = convert(model, samples=samples, verify=False)
+    assert "hidden/kernel" in conversion.report["multiplied_in_floats"]
+    assert ("hidden/kernel" in conversion.report["left_as_floats"]) == is_float
+    conversion.save(tmp_path / "model.tflite")
+    assert verify(model, tmp_path / "model.tflite", samples=samples).passed
