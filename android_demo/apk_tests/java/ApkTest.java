@@ -105,7 +105,7 @@ public class ApkTest {
     byte[] bytes = Files.readAllBytes(model.toPath());
     ByteBuffer content = ByteBuffer.allocateDirect(bytes.length).order(ByteOrder.nativeOrder());
     content.put(bytes).rewind();
-    TfliteRanker ranker = new TfliteRanker(ModelFile.Companion.read(content), 1);
+    TfliteRanker ranker = new TfliteRanker(ModelFile.Companion.read(content).ranker(), 1);
     JSONArray cases = golden.getJSONArray("cases");
     for (int i = 0; i < cases.length(); ++i) {
       JSONObject example = cases.getJSONObject(i);

@@ -12,7 +12,7 @@ import android.widget.TextView
 import memcom.core.Comparison
 import memcom.core.History
 import memcom.core.Item
-import memcom.core.ModelFile
+import memcom.core.RankerFile
 
 /** The open model beside another: bytes, time, and what both recommend after the same history. */
 class CompareActivity : Activity() {
@@ -73,7 +73,7 @@ class CompareActivity : Activity() {
     }
 
     /** One model of the comparison. */
-    private class Side(val name: String, val file: ModelFile, val ranked: List<Item>, val nanoseconds: Long) {
+    private class Side(val name: String, val file: RankerFile, val ranked: List<Item>, val nanoseconds: Long) {
         val items = ranked.map { file.vocabulary.item(it.id) }
     }
 

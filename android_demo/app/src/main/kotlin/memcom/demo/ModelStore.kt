@@ -82,7 +82,7 @@ class FileModelStore(private val context: Context) : ModelStore {
     }
 
     private fun load(source: ModelSource, content: ByteBuffer): OpenModel {
-        val file = ModelFile.read(content)
+        val file = ModelFile.read(content).ranker()
         return OpenModel(source, Recommender(file, TfliteRanker(file)))
     }
 

@@ -2,9 +2,9 @@ package memcom.demo
 
 import android.content.Context
 import android.text.format.Formatter
-import memcom.core.ModelFile
 import memcom.core.ModelFileException
 import memcom.core.Problem
+import memcom.core.RankerFile
 import java.io.IOException
 
 /** Sizes, times and failures in the words of the screen. */
@@ -15,7 +15,7 @@ class Texts(private val context: Context) {
         context.getString(R.string.milliseconds, nanoseconds / 1e6)
 
     /** Catalogue size, file size, time to rank. */
-    fun statistics(file: ModelFile, nanoseconds: Long): String {
+    fun statistics(file: RankerFile, nanoseconds: Long): String {
         val count = file.vocabulary.size
         val titles = context.resources.getQuantityString(R.plurals.titles, count, count)
         return context.getString(R.string.statistics, titles, size(file.bytes), milliseconds(nanoseconds))
@@ -37,6 +37,7 @@ class Texts(private val context: Context) {
         Problem.DAMAGED -> R.string.damaged
         Problem.LATER_VERSION -> R.string.later_version
         Problem.NOT_A_RANKER -> R.string.not_a_ranker
+        Problem.OTHER_MODEL -> R.string.other_model
         Problem.NO_VOCABULARY -> R.string.no_vocabulary
         Problem.REFUSED_BY_RUNTIME -> R.string.refused_by_runtime
     }
