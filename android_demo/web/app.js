@@ -22,7 +22,9 @@ async function open(bytes, fileName) {
   byId('failure').hidden = true;
   let opened;
   try {
-    opened = await Ranker.open(readModelFile(bytes));
+    const file = readModelFile(bytes);
+    if (file.fields) throw new ModelFileError('This model scores rows, and the page ranks. Convert a NextItemRanker.');
+    opened = await Ranker.open(file);
   } catch (error) {
     if (!(error instanceof ModelFileError)) throw error;
     byId('failure').textContent = `${fileName} cannot be used. ${error.message}`;

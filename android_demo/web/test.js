@@ -85,6 +85,30 @@ async function answers(model, golden) {
   return {vectors: await ranker.vectors(golden.embed.ids), cases};
 }
 
+test('a click model answers the golden values', async () => {
+  await start();
+  const golden = JSON.parse(await readFile(`${BUILD}fixtures/clicks.golden.json`));
+  const bytes = [...await readFile(`${BUILD}fixtures/clicks.tflite`)];
+  const found = await page.evaluate(probabilities, bytes, golden.rows);
+  compare('clicks', golden.outputs, found, golden.tolerance);
+});
+
+test('a graph of other rows is refused', async () => {
+  await start();
+  const bytes = [...await readFile(`${BUILD}fixtures/clicks_of_fewer_fields.tflite`)];
+  await assert.rejects(page.evaluate(probabilities, bytes, []), /other rows than the file says/);
+});
+
+/** In the page: what a model of rows says of them. */
+async function probabilities(bytes, rows) {
+  const {readModelFile} = await import('/model_file.js');
+  const {Scorer} = await import('/scorer.js');
+  const scorer = await Scorer.open(readModelFile(Uint8Array.from(bytes)));
+  const found = [];
+  for (const row of rows) found.push(await scorer.score(row));
+  return found;
+}
+
 function compare(what, expected, found, tolerance) {
   assert.equal(found.length, expected.length, what);
   const allowed = tolerance * Math.max(1, ...expected.map(Math.abs));
