@@ -5,6 +5,7 @@ import android.text.format.Formatter
 import memcom.core.ModelFileException
 import memcom.core.Problem
 import memcom.core.RankerFile
+import memcom.core.ScorerFile
 import java.io.IOException
 
 /** Sizes, times and failures in the words of the screen. */
@@ -20,6 +21,15 @@ class Texts(private val context: Context) {
         val titles = context.resources.getQuantityString(R.plurals.titles, count, count)
         return context.getString(R.string.statistics, titles, size(file.bytes), milliseconds(nanoseconds))
     }
+
+    /** Number of fields, file size, time to score. */
+    fun statistics(file: ScorerFile, nanoseconds: Long): String {
+        val count = file.fields.size
+        val fields = context.resources.getQuantityString(R.plurals.fields, count, count)
+        return context.getString(R.string.score_statistics, fields, size(file.bytes), milliseconds(nanoseconds))
+    }
+
+    fun probability(probability: Float): String = context.getString(R.string.probability_percent, 100 * probability)
 
     /** What a person can do about a failure. */
     fun advice(failure: Failure): String = context.getString(
