@@ -13,11 +13,18 @@ import org.tensorflow.lite.Interpreter
  * @param threads threads of the runtime
  */
 internal class Runtime(file: ModelFile, needed: List<String>, threads: Int) : AutoCloseable {
-    private val interpreter = refusing {
-        Interpreter(file.graph, Interpreter.Options().setNumThreads(threads)).also { opened ->
-            val missing = needed - opened.signatureKeys.toSet()
-            require(missing.isEmpty()) { "signatures missing: $missing" }
-        }
+    private val interpreter = refusing { Interpreter(file.graph, Interpreter.Options().setNumThreads(threads)) }
+
+    init {
+        val missing = needed - interpreter.signatureKeys.toSet()
+        check(missing.isEmpty()) { "signatures missing: $missing" }
+    }
+
+    /** Closes and refuses a file of which something does not hold. */
+    fun check(holds: Boolean, message: () -> String) {
+        if (holds) return
+        close()
+        throw refused(message())
     }
 
     /** Shapes of the inputs by name; a size that the model leaves open is 1. */
@@ -36,16 +43,16 @@ internal class Runtime(file: ModelFile, needed: List<String>, threads: Int) : Au
 }
 
 /** Runs [task], whose refusals are those of the runtime. */
-internal inline fun <T> refusing(task: () -> T): T = try {
+private inline fun <T> refusing(task: () -> T): T = try {
     task()
 } catch (error: IllegalArgumentException) { // sizes that are not the graph's
-    throw refused(error)
+    throw refused(error.message, error)
 } catch (error: IllegalStateException) { // such as ids that the tables do not have
-    throw refused(error)
+    throw refused(error.message, error)
 }
 
-private fun refused(error: RuntimeException) = ModelFileException(
+private fun refused(reason: String?, cause: RuntimeException? = null) = ModelFileException(
     Problem.REFUSED_BY_RUNTIME,
-    "The file must run on this TensorFlow Lite, which says: ${error.message}. Convert the model again.",
-    error,
+    "The file must run on this TensorFlow Lite: $reason. Convert the model again.",
+    cause,
 )

@@ -21,10 +21,8 @@ class TfliteScorer(file: ScorerFile, threads: Int = 1) : Scorer {
         val fields = file.fields
         val expected = mapOf(IDS to fields.slots, NUMBERS to fields.numbers).filterValues { it > 0 }
         val outputs = runtime.outputs(SERVE)
-        refusing {
-            require(inputs == expected.mapValues { (_, size) -> listOf(1, size) }) { "rows of $inputs instead of $expected" }
-            require(outputs.values.toList() == listOf(listOf(1, 1))) { "outputs of $outputs" }
-        }
+        runtime.check(inputs == expected.mapValues { (_, size) -> listOf(1, size) }) { "rows of $inputs, not $expected" }
+        runtime.check(outputs.values.toList() == listOf(listOf(1, 1))) { "outputs of $outputs" }
         output = outputs.keys.single()
     }
 
