@@ -72,6 +72,21 @@ test('fields that are not those of the member are refused', () => {
   assert.throws(() => new Fields([{name: 'age', holds: 'numbers'}], INTACT), VocabularyError);
 });
 
+test('a vocabulary without an id of unknown values is refused', async () => {
+  const {vocabularies} = JSON.parse(await read('tests/golden/vocabularies.json'));
+  const smallest = vocabularies.find(({name}) => name === 'smallest');
+  const fieldsOf = (policy, inputDim) => {
+    const vocabulary = bytesOf(smallest);
+    vocabulary[41] = policy;
+    const head = [...new TextEncoder().encode('MFLD'), 1, 0, 0, 0, 1, 0, 0, 0, vocabulary.length, 0, 0, 0];
+    const described = {name: 'a', holds: 'categories', table: 'a', input_dim: inputDim,
+      vocabulary_fingerprint: smallest.fingerprint};
+    return new Fields([described], Uint8Array.from([...head, ...vocabulary]));
+  };
+  assert.throws(() => fieldsOf(0, 2), VocabularyError);
+  assert.equal(fieldsOf(2, 3).slots, 1);
+});
+
 test('what is read after damage never fails', () => {
   let seed = 1;
   const random = (limit) => (seed = seed * 48271 % 0x7fffffff) % limit;
