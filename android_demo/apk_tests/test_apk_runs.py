@@ -63,7 +63,7 @@ def test_the_finished_apk_runs(tmp_path):
             f"-Djava.library.path={tmp_path}/apk/lib/x86_64",
             *("-Drobolectric.offline=true", "-Drobolectric.usePreinstrumentedJars=false"),
             f"-Drobolectric.dependency.dir={os.path.dirname(framework)}",
-            *(f"-Dapk={tmp_path}/apk", f"-Dmodels={BUILD}/models"),
+            *(f"-Dapk={tmp_path}/apk", f"-Dmodels={BUILD}/models", f"-Dfixtures={BUILD}/fixtures"),
             *("org.junit.runner.JUnitCore", "ApkTest"),
         ],
         env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path / "shim")},
@@ -72,4 +72,4 @@ def test_the_finished_apk_runs(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "OK (2 tests)" in done.stdout
+    assert "OK (3 tests)" in done.stdout

@@ -1,38 +1,45 @@
-// The page: search, history, ranked list.
+// The page: search, history and ranked list of a ranker, or the form of a model of rows.
 
+import {element, Form} from './form.js';
 import {ModelFileError, readModelFile} from './model_file.js';
 import {Ranker, strongestPulls} from './ranker.js';
+import {Scorer} from './scorer.js';
 
 const MATCHES = 8;
 const byId = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat('en');
 
 let ranker;
+let form;
 let name = '';
 let history = [];
-
-/** An element with properties and children. */
-function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
 
 async function open(bytes, fileName) {
   byId('failure').hidden = true;
   let opened;
   try {
-    opened = await Ranker.open(readModelFile(bytes));
+    const file = readModelFile(bytes);
+    opened = await (file.fields ? Scorer.open(file) : Ranker.open(file));
   } catch (error) {
     if (!(error instanceof ModelFileError)) throw error;
     byId('failure').textContent = `${fileName} cannot be used. ${error.message}`;
     byId('failure').hidden = false;
     return;
   }
+  form?.close();
+  form = undefined;
+  name = fileName;
+  byId('rows').hidden = !(opened instanceof Scorer);
+  byId('items').hidden = opened instanceof Scorer;
+  if (opened instanceof Scorer) {
+    // The ranker stays: the next one may know what was chosen.
+    form = new Form(opened, byId('fields'), showScore);
+    await form.update();
+    return;
+  }
   const items = ranker ? history.map((id) => ranker.file.vocabulary.item(id)) : [];
   ranker?.close();
   ranker = opened;
-  name = fileName;
   const {vocabulary} = ranker.file;
   history = items.map((item) => vocabulary.id(item)).filter((id) => id !== undefined);
   byId('search').disabled = false;
@@ -54,6 +61,15 @@ async function show() {
   byId('statistics').textContent = `${number.format(vocabulary.size)} titles · ` +
       `${number.format(Math.round(bytes.length / 1000))} kB · ranked in ${milliseconds.toFixed(2)} ms`;
   byId('ranking').replaceChildren(...ids.map((id, place) => row(id, place, scores, pulls[place])));
+  document.body.dataset.ready = name; // for the test
+}
+
+function showScore({probability, milliseconds, problem}) {
+  const {bytes, fields} = form.scorer.file;
+  byId('probability').textContent = problem ? '–' : `${(100 * probability).toFixed(1)} %`;
+  byId('likely').style.width = problem ? 0 : `${100 * probability}%`;
+  byId('row-statistics').textContent = problem ?? `${number.format(fields.all.length)} fields · ` +
+      `${number.format(Math.round(bytes.length / 1000))} kB · scored in ${milliseconds.toFixed(2)} ms`;
   document.body.dataset.ready = name; // for the test
 }
 

@@ -1,11 +1,13 @@
 // A file of `memcom convert`: the graph, and in a zip archive behind it what describes it.
 
 import {unzipSync} from 'fflate';
+import {Fields} from './fields.js';
 import {VocabularyError} from './sorted_texts.js';
 import {Vocabulary} from './vocabulary.js';
 
 const DESCRIPTION = 'memcom.json';
 const VOCABULARY = 'vocabulary.bin';
+const FIELDS_OF_ROWS = 'fields.bin';
 const FORMAT = 'memcom_tf.model';
 const FORMAT_VERSION = 2;
 
@@ -20,16 +22,25 @@ export const FIELDS = {
 };
 export const RANKER_FIELDS = {history_length: (value) => isCount(value) && value <= 2 ** 20};
 export const EMBEDDING_FIELDS = {input_dim: isCount};
+export const ROW_FIELDS = {name: isText, holds: (value) => value === 'categories' || value === 'numbers'};
+export const CATEGORY_FIELDS = {
+  table: isText,
+  input_dim: (value) => isCount(value) && value > 1,
+  vocabulary_fingerprint: isText,
+  length: (value) => value === undefined || isCount(value) && value <= 2 ** 16,
+  separator: (value) => value === undefined || isText(value) && value !== '',
+};
 
-/** What a person can do about a file that cannot be ranked with. */
+/** What a person can do about a file that cannot be used. */
 export class ModelFileError extends Error {}
 
 /**
- * Reads the members of a ranker's file.
+ * Reads the members of a file.
  *
  * @param {Uint8Array} bytes the file
- * @returns {{bytes: Uint8Array, description: object, vocabulary: Vocabulary}}
- * @throws {ModelFileError} if the file is no ranker's, damaged, or of a later version
+ * @returns {{bytes: Uint8Array, description: object, vocabulary: ?Vocabulary, fields: ?Fields}} a
+ *     ranker has a vocabulary, a model of rows has fields
+ * @throws {ModelFileError} if the file is of another model, damaged, or of a later version
  */
 export function readModelFile(bytes) {
   if (String.fromCharCode(...bytes.slice(4, 8)) !== 'TFL3') {
@@ -38,14 +49,17 @@ export function readModelFile(bytes) {
   const members = readMembers(bytes);
   if (!members[DESCRIPTION]) throw foreign();
   const description = readDescription(members[DESCRIPTION]);
+  if (description.kind !== 'ranker' && description.fields) {
+    return {bytes, description, fields: readOrRefuse(() => new Fields(description.fields, members[FIELDS_OF_ROWS]))};
+  }
   if (description.kind !== 'ranker') {
-    throw new ModelFileError('This model does not rank. Convert a NextItemRanker.');
+    throw new ModelFileError('This model neither ranks nor scores rows. Convert a NextItemRanker or a ClickModel.');
   }
   if (!members[VOCABULARY]) {
     throw new ModelFileError('The file does not say what its items are called. ' +
         'Give the model its vocabulary before it is converted.');
   }
-  const vocabulary = readVocabulary(members[VOCABULARY]);
+  const vocabulary = readOrRefuse(() => new Vocabulary(members[VOCABULARY]));
   if (vocabulary.fingerprint !== description.vocabulary_fingerprint ||
       vocabulary.inputDim !== description.embeddings[0].input_dim) {
     throw damaged();
@@ -55,7 +69,7 @@ export function readModelFile(bytes) {
 
 function readMembers(bytes) {
   try {
-    return unzipSync(bytes, {filter: ({name}) => name === DESCRIPTION || name === VOCABULARY});
+    return unzipSync(bytes, {filter: ({name}) => [DESCRIPTION, VOCABULARY, FIELDS_OF_ROWS].includes(name)});
   } catch (error) {
     if (!('code' in error)) throw error; // not fflate's word on the archive
     throw foreign();
@@ -79,6 +93,12 @@ export function readDescription(content) {
     requireFields(description, RANKER_FIELDS);
     requireFields(description.embeddings[0], EMBEDDING_FIELDS);
   }
+  if ('fields' in description) {
+    if (!Array.isArray(description.fields)) throw damaged();
+    for (const field of description.fields) {
+      requireFields(field, field?.holds === 'categories' ? {...ROW_FIELDS, ...CATEGORY_FIELDS} : ROW_FIELDS);
+    }
+  }
   return description;
 }
 
@@ -88,9 +108,9 @@ function requireFields(values, fields) {
   }
 }
 
-function readVocabulary(content) {
+function readOrRefuse(read) {
   try {
-    return new Vocabulary(content);
+    return read();
   } catch (error) {
     if (!(error instanceof VocabularyError)) throw error;
     throw error.later ? later() : damaged();

@@ -3,15 +3,21 @@
 import assert from 'node:assert/strict';
 import {readFile} from 'node:fs/promises';
 import {test} from 'node:test';
-import {EMBEDDING_FIELDS, FIELDS, ModelFileError, RANKER_FIELDS, readDescription} from './model_file.js';
+import {
+  CATEGORY_FIELDS, EMBEDDING_FIELDS, FIELDS, ModelFileError, RANKER_FIELDS, readDescription, ROW_FIELDS,
+} from './model_file.js';
 
 const SCHEMA = JSON.parse(
     await readFile(new URL('../../converters/model_file/description.schema.json', import.meta.url)));
 
-/** A ranker's description with a value of each required field. */
+const FIELD = SCHEMA.properties.fields.items;
+
+/** A ranker's description with a value of each required field, and with a field of rows. */
 function example() {
   const description = fill(SCHEMA);
-  return {...description, ...fill(SCHEMA.then), kind: 'ranker', embeddings: [fill(SCHEMA.properties.embeddings.items)]};
+  const embeddings = [fill(SCHEMA.properties.embeddings.items)];
+  const fields = [fill({...FIELD, required: Object.keys(FIELD.properties)})];
+  return {...description, ...fill(SCHEMA.then), kind: 'ranker', embeddings, fields};
 }
 
 function fill({properties, required}) {
@@ -20,11 +26,13 @@ function fill({properties, required}) {
 
 function valueOf(schema) {
   if ('const' in schema) return schema.const;
+  if (schema.enum) return schema.enum[0];
   if (schema.anyOf) return valueOf(schema.anyOf.at(-1));
   const type = [schema.type].flat()[0];
   return {string: 'a', boolean: true, integer: schema.minimum, number: 0.5, array: [], object: {}}[type];
 }
 
+const OPTIONAL = ['length', 'separator'];
 const read = (description) => readDescription(new TextEncoder().encode(JSON.stringify(description)));
 
 test('a description by the schema is read', () => {
@@ -36,12 +44,15 @@ test('what is read is what the schema requires, and is refused where it is not s
     [FIELDS, SCHEMA, (description) => description],
     [RANKER_FIELDS, SCHEMA.then, (description) => description],
     [EMBEDDING_FIELDS, SCHEMA.properties.embeddings.items, (description) => description.embeddings[0]],
+    [ROW_FIELDS, FIELD, (description) => description.fields[0]],
+    [CATEGORY_FIELDS, FIELD, (description) => description.fields[0]],
   ];
   for (const [fields, schema, part] of levels) {
     for (const name of Object.keys(fields)) {
-      assert.ok(schema.required.includes(name), name);
       const {minimum, maximum} = schema.properties[name];
-      const wrong = [undefined, 0.5, {a: 1}];
+      const wrong = [0.5, {a: 1}];
+      if (!OPTIONAL.includes(name)) wrong.push(undefined);
+      if (schema !== FIELD) assert.ok(schema.required.includes(name), name);
       if (minimum !== undefined) wrong.push(minimum - 1, maximum + 1);
       for (const value of wrong) {
         const description = example();
@@ -50,4 +61,12 @@ test('what is read is what the schema requires, and is refused where it is not s
       }
     }
   }
+});
+
+test('fields are a list, and one of numbers has no table', () => {
+  for (const fields of [null, {}, [null], [{name: 'age'}], [{...example().fields[0], separator: ''}]]) {
+    assert.throws(() => read({...example(), fields}), ModelFileError, JSON.stringify(fields));
+  }
+  const description = {...example(), fields: [{name: 'age', holds: 'numbers'}]};
+  assert.deepEqual(read(description), description);
 });

@@ -1,18 +1,12 @@
 // A ranker's file on LiteRT.js: the signatures `rank`, `score` and `embed`.
 
-import {loadAndCompile, loadLiteRt, Tensor} from '@litertjs/core';
-import {withFixedShapes} from './fixed_shapes.js';
-
-const RUNTIME = '/node_modules/@litertjs/core/wasm/';
-let runtime;
+import {compile, run} from './runtime.js';
 
 /** Ranks with a file that `readModelFile` returned. */
 export class Ranker {
-  /** Compiles the graph; the runtime is loaded once. */
+  /** Compiles the graph. */
   static async open(file) {
-    runtime ??= loadLiteRt(RUNTIME);
-    await runtime;
-    return new Ranker(file, await loadAndCompile(withFixedShapes(file.bytes), {accelerator: 'wasm'}));
+    return new Ranker(file, await compile(file.bytes));
   }
 
   constructor(file, model) {
@@ -31,7 +25,7 @@ export class Ranker {
   /** The best items after a history of ids: ids and scores, best first, and what it took. */
   async rank(history) {
     const start = performance.now();
-    const {ids, scores} = await this.#run('rank', {history: this.row(history)});
+    const {ids, scores} = await run(this.model, 'rank', {history: this.row(history)});
     return {ids, scores, milliseconds: performance.now() - start};
   }
 
@@ -64,28 +58,13 @@ export class Ranker {
     for (let start = 0; start < values.length; start += size) {
       const part = new Int32Array(size);
       part.set(values.slice(start, start + size));
-      const outputs = await this.#run(signature, {...others, [input]: part});
+      const outputs = await run(this.model, signature, {...others, [input]: part});
       for (const [name, output] of Object.entries(outputs)) {
         const used = output.length / size * Math.min(size, values.length - start);
         (parts[name] ??= []).push(...output.slice(0, used));
       }
     }
     return parts;
-  }
-
-  async #run(signature, inputs) {
-    const tensors = {};
-    for (const {name, shape} of this.model.signatures[signature].getInputDetails()) {
-      tensors[name] = new Tensor(inputs[name], [...shape]);
-    }
-    const outputs = await this.model.run(signature, tensors);
-    const values = {};
-    for (const [name, tensor] of Object.entries(outputs)) {
-      values[name] = [...await tensor.data()];
-      tensor.delete();
-    }
-    Object.values(tensors).forEach((tensor) => tensor.delete());
-    return values;
   }
 }
 

@@ -85,6 +85,30 @@ async function answers(model, golden) {
   return {vectors: await ranker.vectors(golden.embed.ids), cases};
 }
 
+test('a click model answers the golden values', async () => {
+  await start();
+  const golden = JSON.parse(await readFile(`${BUILD}fixtures/clicks.golden.json`));
+  const bytes = [...await readFile(`${BUILD}fixtures/clicks.tflite`)];
+  const found = await page.evaluate(probabilities, bytes, golden.rows);
+  compare('clicks', golden.outputs, found, golden.tolerance);
+});
+
+test('a graph of other rows is refused', async () => {
+  await start();
+  const bytes = [...await readFile(`${BUILD}fixtures/clicks_of_fewer_fields.tflite`)];
+  await assert.rejects(page.evaluate(probabilities, bytes, []), /other rows than the file says/);
+});
+
+/** In the page: what a model of rows says of them. */
+async function probabilities(bytes, rows) {
+  const {readModelFile} = await import('/model_file.js');
+  const {Scorer} = await import('/scorer.js');
+  const scorer = await Scorer.open(readModelFile(Uint8Array.from(bytes)));
+  const found = [];
+  for (const row of rows) found.push(await scorer.score(row));
+  return found;
+}
+
 function compare(what, expected, found, tolerance) {
   assert.equal(found.length, expected.length, what);
   const allowed = tolerance * Math.max(1, ...expected.map(Math.abs));
@@ -120,6 +144,65 @@ test('it is drawn in the dark', async () => {
   await page.type('#search', 'star');
   await screenshot('web-dark');
 });
+
+test('a click model shows its fields, and the probability while one types', async () => {
+  await start();
+  await choose('star wars');
+  const input = await page.$('#file');
+  await input.uploadFile(`${BUILD}fixtures/clicks.tflite`);
+  await page.waitForFunction(() => document.body.dataset.ready === 'clicks.tflite');
+  assert.equal(await page.$('#ranking li').then((row) => row.isVisible()), false);
+  assert.deepEqual(await texts('#fields label'), ['tea', 'weekday', 'flavours', 'price', 'age']);
+  assert.match((await texts('#row-statistics'))[0], /^5 fields · 39 kB · scored in \d+\.\d\d ms$/);
+  const golden = JSON.parse(await readFile(`${BUILD}fixtures/clicks.golden.json`));
+  await probabilityIs(golden.outputs[0]); // of the row without anything
+  const fields = await page.$$('#fields input');
+  for (const [index, row] of golden.rows.entries()) {
+    for (const [place, value] of Object.values(row).entries()) {
+      await fields[place].evaluate((field, text) => {
+        field.value = text;
+        field.dispatchEvent(new Event('input'));
+      }, value === null ? '' : String(value));
+    }
+    await probabilityIs(golden.outputs[index]);
+  }
+  await fields[3].evaluate((field) => (field.value = ''));
+  await fields[3].type('1e39');
+  assert.deepEqual(await texts('#probability'), ['–']);
+  assert.match((await texts('#row-statistics'))[0], /`price` must hold a finite number/);
+  await fields[3].evaluate((field) => (field.value = ''));
+  await fields[3].type('-');
+  assert.match((await texts('#row-statistics'))[0], /Received: no number/);
+  for (const field of fields) await field.evaluate((filled) => (filled.value = ''));
+  await fields[3].type('8.5');
+  await suggest(fields[2], 'flo', 'floral');
+  await suggest(fields[2], '|SMO', 'smoky');
+  assert.equal(await fields[2].evaluate(({value}) => value), 'floral|smoky');
+  await suggest(fields[0], 'hojicha evening 199', 'Hōjicha, evening 1990', false);
+  await screenshot('web-form-light');
+  await suggest(fields[0], '0', 'Hōjicha, evening 1990');
+  assert.equal(await fields[0].evaluate(({value}) => value), 'Hōjicha, evening 1990');
+  await page.select('#models', await page.$eval('#models', ({value}) => value));
+  await page.waitForSelector('#ranking li', {visible: true});
+  assert.deepEqual(await texts('#history li'), ['Star Wars (1977)']);
+});
+
+async function probabilityIs(probability) {
+  const wanted = `${(100 * probability).toFixed(1)} %`;
+  const found = (text) => document.querySelector('#probability').textContent === text;
+  await page.waitForFunction(found, {timeout: 5000}, wanted);
+}
+
+/** Types, and takes what is suggested, which must be there. */
+async function suggest(field, typed, wanted, taken = true) {
+  await field.type(typed);
+  for (const button of await page.$$('#fields .matches:not([hidden]) button')) {
+    if (await button.evaluate(({textContent}) => textContent) !== wanted) continue;
+    if (taken) await button.click();
+    return;
+  }
+  assert.fail(`${wanted} is not among what is suggested for ${typed}`);
+}
 
 test('another file opens, and a bad one is said', async () => {
   await start();

@@ -13,12 +13,18 @@ import java.io.File;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import memcom.core.ModelFile;
 import memcom.core.Ranking;
+import memcom.core.RowInputs;
+import memcom.core.ScorerFile;
 import memcom.demo.DemoApplication;
 import memcom.demo.MainActivity;
 import memcom.tflite.TfliteRanker;
+import memcom.tflite.TfliteScorer;
 import org.json.JSONArray;
 import org.json.JSONObject;
 import org.junit.Test;
@@ -101,11 +107,40 @@ public class ApkTest {
     }
   }
 
-  private static void compare(File model, JSONObject golden) throws Exception {
+  @Test
+  public void itScoresTheGoldenRows() throws Exception {
+    File clicks = new File(System.getProperty("fixtures"), "clicks.tflite");
+    byte[] text = Files.readAllBytes(new File(clicks.getParent(), "clicks.golden.json").toPath());
+    JSONObject golden = new JSONObject(new String(text, "UTF-8"));
+    ScorerFile file = (ScorerFile) read(clicks);
+    TfliteScorer scorer = new TfliteScorer(file, 1);
+    JSONArray rows = golden.getJSONArray("rows");
+    assertTrue(rows.length() > 0);
+    for (int i = 0; i < rows.length(); ++i) {
+      Map<String, Object> row = new HashMap<>();
+      JSONObject given = rows.getJSONObject(i);
+      for (Iterator<String> names = given.keys(); names.hasNext(); ) {
+        String name = names.next();
+        row.put(name, given.isNull(name) ? null : given.get(name));
+      }
+      RowInputs inputs = file.getFields().encode(row);
+      JSONArray ids = golden.getJSONArray("ids").getJSONArray(i);
+      for (int j = 0; j < ids.length(); ++j) assertEquals(ids.getInt(j), inputs.getIds()[j]);
+      double expected = golden.getJSONArray("outputs").getDouble(i);
+      assertEquals(expected, scorer.score(inputs), golden.getDouble("tolerance"));
+    }
+    scorer.close();
+  }
+
+  private static ModelFile read(File model) throws Exception {
     byte[] bytes = Files.readAllBytes(model.toPath());
     ByteBuffer content = ByteBuffer.allocateDirect(bytes.length).order(ByteOrder.nativeOrder());
     content.put(bytes).rewind();
-    TfliteRanker ranker = new TfliteRanker(ModelFile.Companion.read(content), 1);
+    return ModelFile.Companion.read(content);
+  }
+
+  private static void compare(File model, JSONObject golden) throws Exception {
+    TfliteRanker ranker = new TfliteRanker(read(model).ranker(), 1);
     JSONArray cases = golden.getJSONArray("cases");
     for (int i = 0; i < cases.length(); ++i) {
       JSONObject example = cases.getJSONObject(i);

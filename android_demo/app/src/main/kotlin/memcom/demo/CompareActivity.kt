@@ -12,7 +12,7 @@ import android.widget.TextView
 import memcom.core.Comparison
 import memcom.core.History
 import memcom.core.Item
-import memcom.core.ModelFile
+import memcom.core.RankerFile
 
 /** The open model beside another: bytes, time, and what both recommend after the same history. */
 class CompareActivity : Activity() {
@@ -25,7 +25,7 @@ class CompareActivity : Activity() {
         setContentView(R.layout.compare)
         setActionBar(findViewById(R.id.toolbar))
         actionBar?.setDisplayHomeAsUpEnabled(true)
-        val model = session.state.model
+        val model = session.state.ranker
         if (model == null) { // a new process, which starts with the first screen
             finish()
             return
@@ -58,26 +58,21 @@ class CompareActivity : Activity() {
         return true
     }
 
-    private fun compare(model: OpenModel, other: ModelSource) {
+    private fun compare(model: OpenRanker, other: ModelSource) {
         val chosen = session.state.history
-        val items = chosen.map { model.recommender.file.vocabulary.item(it.id) }
+        val items = chosen.map { model.file.vocabulary.item(it.id) }
         val task = {
-            val second = session.models.open(other)
-            try {
-                Pair(measure(model, items), measure(second, items))
-            } finally {
-                second.recommender.close()
-            }
+            session.models.open(other).use { second -> Pair(measure(model, items), measure(second.ranker(), items)) }
         }
         session.inBackground(other.name, task) { sides -> if (sides != null) show(sides.first, sides.second) }
     }
 
     /** One model of the comparison. */
-    private class Side(val name: String, val file: ModelFile, val ranked: List<Item>, val nanoseconds: Long) {
+    private class Side(val name: String, val file: RankerFile, val ranked: List<Item>, val nanoseconds: Long) {
         val items = ranked.map { file.vocabulary.item(it.id) }
     }
 
-    private fun measure(model: OpenModel, items: List<String>): Side {
+    private fun measure(model: OpenRanker, items: List<String>): Side {
         val recommender = model.recommender
         val history = History(recommender.file.vocabulary.idsOf(items))
         val ranked = recommender.recommend(history).rows.map { it.item }

@@ -12,7 +12,7 @@ import android.widget.EditText
 import android.widget.ListView
 import android.widget.TextView
 
-/** Search, history and ranked list. */
+/** Search, history and ranked list of a ranker, or the form of a model of rows. */
 class MainActivity : Activity() {
     private val session get() = (application as DemoApplication).session
     private val texts by lazy { Texts(this) }
@@ -22,6 +22,8 @@ class MainActivity : Activity() {
     private lateinit var chips: HistoryChips
     private lateinit var search: EditText
     private lateinit var header: View
+    private lateinit var form: RowForm
+    private var compare: MenuItem? = null
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
@@ -29,6 +31,7 @@ class MainActivity : Activity() {
         setActionBar(findViewById(R.id.toolbar))
         chips = HistoryChips(findViewById(R.id.chips), session::remove)
         setUpLists()
+        form = RowForm(findViewById(R.id.form), session, texts)
         search = findViewById(R.id.search)
         search.onTextChanged { text ->
             session.search(text)
@@ -51,6 +54,8 @@ class MainActivity : Activity() {
 
     override fun onCreateOptionsMenu(menu: Menu): Boolean {
         menuInflater.inflate(R.menu.main, menu)
+        compare = menu.findItem(R.id.compare)
+        showCompare(session.state)
         return true
     }
 
@@ -123,10 +128,18 @@ class MainActivity : Activity() {
         showHeader(state)
         showFailure(state.failure)
         showPanes(state)
+        showCompare(state)
+        findViewById<View>(R.id.ranking_screen).visible = model !is OpenScorer
+        form.show(state)
+    }
+
+    /** Only lists are compared. */
+    private fun showCompare(state: State) {
+        compare?.isVisible = state.model !is OpenScorer
     }
 
     private fun showHeader(state: State) {
-        val model = state.model
+        val model = state.ranker
         val recommendations = state.recommendations
         search.hint = model?.recommender?.catalogue?.size?.let {
             resources.getQuantityString(R.plurals.search_titles, it, it)

@@ -5,8 +5,11 @@ import android.content.Context
 import android.net.Uri
 import android.provider.OpenableColumns
 import memcom.core.ModelFile
+import memcom.core.RankerFile
 import memcom.core.Recommender
+import memcom.core.ScorerFile
 import memcom.tflite.TfliteRanker
+import memcom.tflite.TfliteScorer
 import java.io.File
 import java.io.FileInputStream
 import java.io.FileNotFoundException
@@ -72,7 +75,7 @@ class FileModelStore(private val context: Context) : ModelStore {
             input.use { from -> beside.outputStream().use { to -> from.copyTo(to) } }
             val model = load(ModelSource.Imported(document.name), map(beside))
             if (!beside.renameTo(imported)) {
-                model.recommender.close()
+                model.close()
                 throw IOException("The app's folder must be writable. Received: $imported.")
             }
             return model
@@ -81,9 +84,9 @@ class FileModelStore(private val context: Context) : ModelStore {
         }
     }
 
-    private fun load(source: ModelSource, content: ByteBuffer): OpenModel {
-        val file = ModelFile.read(content)
-        return OpenModel(source, Recommender(file, TfliteRanker(file)))
+    private fun load(source: ModelSource, content: ByteBuffer): OpenModel = when (val file = ModelFile.read(content)) {
+        is RankerFile -> OpenRanker(source, Recommender(file, TfliteRanker(file)))
+        is ScorerFile -> OpenScorer(source, file, TfliteScorer(file))
     }
 
     private fun mapAsset(name: String): ByteBuffer =

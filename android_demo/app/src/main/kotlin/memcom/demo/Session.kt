@@ -18,6 +18,8 @@ data class Failure(val name: String, val cause: Throwable)
  * @property history what was chosen, in order of time
  * @property recommendations the list after [history]; null until the first is ranked
  * @property matches titles that fit what is searched for
+ * @property row what was typed, by field of a model of rows
+ * @property score what the model says of [row]; null until the first is scored
  * @property opening whether a model is being opened
  * @property failure what went wrong last, until dismissed
  */
@@ -26,9 +28,14 @@ data class State(
     val history: List<Item> = emptyList(),
     val recommendations: Recommendations? = null,
     val matches: List<Item> = emptyList(),
+    val row: Map<String, String> = emptyMap(),
+    val score: Score? = null,
     val opening: Boolean = false,
     val failure: Failure? = null,
-)
+) {
+    /** The open model, if it ranks. */
+    val ranker: OpenRanker? get() = model as? OpenRanker
+}
 
 /**
  * The app without its screens: lives as long as the process, and is used from the main thread.
@@ -92,12 +99,19 @@ class Session(
 
     fun search(text: String) {
         query = text
-        val catalogue = state.model?.recommender?.catalogue ?: return
+        val catalogue = state.ranker?.recommender?.catalogue ?: return
         inBackground(text, { catalogue.search(text, MATCHES) }) { found ->
-            if (text == query && found != null && catalogue == state.model?.recommender?.catalogue) {
+            if (text == query && found != null && catalogue == state.ranker?.recommender?.catalogue) {
                 show(state.copy(matches = found))
             }
         }
+    }
+
+    /** Types a text into a field of a row. */
+    fun fill(field: String, text: String) {
+        if (state.row[field].orEmpty() == text) return
+        show(state.copy(row = state.row + (field to text)))
+        score()
     }
 
     fun dismissFailure() = show(state.copy(failure = null))
@@ -131,15 +145,18 @@ class Session(
 
     private fun use(opened: OpenModel) {
         val before = state.model
-        val vocabulary = opened.recommender.file.vocabulary
-        val items = before?.let { itemsOf(it, history) } ?: memory.history
-        history = History(vocabulary.idsOf(items))
         memory.source = opened.source
-        show(state.copy(model = opened, opening = false, recommendations = null, matches = emptyList()))
+        show(State(model = opened, failure = state.failure))
         // Behind what the worker still has to do with it.
-        if (before != null) worker.execute { before.recommender.close() }
-        rank()
-        search(query)
+        if (before != null) worker.execute { before.close() }
+        when (opened) {
+            is OpenRanker -> {
+                history = History(opened.file.vocabulary.idsOf(memory.history))
+                rank()
+                search(query)
+            }
+            is OpenScorer -> score()
+        }
     }
 
     private fun change(changed: History) {
@@ -148,9 +165,9 @@ class Session(
     }
 
     private fun rank() {
-        val model = state.model ?: return
+        val model = state.ranker ?: return
         val asked = history
-        memory.history = itemsOf(model, asked)
+        memory.history = asked.ids.map { model.file.vocabulary.item(it) }
         show(state.copy(history = asked.ids.map { model.recommender.catalogue[it] }))
         inBackground(model.source.name, { model.recommender.recommend(asked) }) { ranked ->
             if (ranked != null && asked == history && model == state.model) {
@@ -159,8 +176,13 @@ class Session(
         }
     }
 
-    private fun itemsOf(model: OpenModel, history: History): List<String> =
-        history.ids.map { model.recommender.file.vocabulary.item(it) }
+    private fun score() {
+        val model = state.model as? OpenScorer ?: return
+        val asked = state.row
+        inBackground(model.source.name, { model.score(asked) }) { scored ->
+            if (scored != null && asked == state.row && model == state.model) show(state.copy(score = scored))
+        }
+    }
 
     private fun show(changed: State) {
         state = changed

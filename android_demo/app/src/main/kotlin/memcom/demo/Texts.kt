@@ -2,9 +2,10 @@ package memcom.demo
 
 import android.content.Context
 import android.text.format.Formatter
-import memcom.core.ModelFile
 import memcom.core.ModelFileException
 import memcom.core.Problem
+import memcom.core.RankerFile
+import memcom.core.ScorerFile
 import java.io.IOException
 
 /** Sizes, times and failures in the words of the screen. */
@@ -15,11 +16,20 @@ class Texts(private val context: Context) {
         context.getString(R.string.milliseconds, nanoseconds / 1e6)
 
     /** Catalogue size, file size, time to rank. */
-    fun statistics(file: ModelFile, nanoseconds: Long): String {
+    fun statistics(file: RankerFile, nanoseconds: Long): String {
         val count = file.vocabulary.size
         val titles = context.resources.getQuantityString(R.plurals.titles, count, count)
         return context.getString(R.string.statistics, titles, size(file.bytes), milliseconds(nanoseconds))
     }
+
+    /** Number of fields, file size, time to score. */
+    fun statistics(file: ScorerFile, nanoseconds: Long): String {
+        val count = file.fields.size
+        val fields = context.resources.getQuantityString(R.plurals.fields, count, count)
+        return context.getString(R.string.score_statistics, fields, size(file.bytes), milliseconds(nanoseconds))
+    }
+
+    fun probability(probability: Float): String = context.getString(R.string.probability_percent, 100 * probability)
 
     /** What a person can do about a failure. */
     fun advice(failure: Failure): String = context.getString(
@@ -37,6 +47,7 @@ class Texts(private val context: Context) {
         Problem.DAMAGED -> R.string.damaged
         Problem.LATER_VERSION -> R.string.later_version
         Problem.NOT_A_RANKER -> R.string.not_a_ranker
+        Problem.OTHER_MODEL -> R.string.other_model
         Problem.NO_VOCABULARY -> R.string.no_vocabulary
         Problem.REFUSED_BY_RUNTIME -> R.string.refused_by_runtime
     }

@@ -63,6 +63,22 @@ class CompareActivityTest {
     }
 
     @Test
+    fun aModelThatDoesNotRankIsSaid() {
+        val files = FileModelStore(phone.application)
+        val clicks = ModelSource.Bundled("clicks.tflite")
+        phone.application.session = phone.application.newSession(object : ModelStore by files {
+            override val bundled = listOf(files.bundled.first(), clicks)
+
+            override fun open(source: ModelSource) = files.open(
+                if (source == clicks) files.document(phone.provide(Phone.fixture(clicks.name))) else source,
+            )
+        })
+        val activity = compare()
+        assertEquals("clicks.tflite cannot be used", activity.findViewById<TextView>(R.id.failure_title).text)
+        assertTrue("does not rank" in activity.findViewById<TextView>(R.id.failure_advice).text)
+    }
+
+    @Test
     fun aNewProcessStartsWithTheFirstScreen() {
         phone.application.session = phone.application.newSession(FileModelStore(phone.application))
         assertTrue(Robolectric.buildActivity(CompareActivity::class.java).setup().get().isFinishing)

@@ -24,7 +24,7 @@ class Phone(private val controller: ActivityController<MainActivity> = Robolectr
     val session get() = application.session
 
     fun start(): Phone {
-        controller.setup().visible()
+        controller.setup().visible().windowFocusChanged(true)
         settle()
         return this
     }

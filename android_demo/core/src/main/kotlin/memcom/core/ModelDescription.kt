@@ -17,6 +17,7 @@ import java.io.Reader
  * @property listLength items that `rank` returns
  * @property graphCrc32 checksum of the flatbuffer
  * @property vocabularyFingerprint the vocabulary that the model was trained with; null for none
+ * @property fields those of the rows that the model takes; null of a model that takes others
  */
 data class ModelDescription(
     val name: String,
@@ -30,6 +31,7 @@ data class ModelDescription(
     val listLength: Int,
     val graphCrc32: Long,
     val vocabularyFingerprint: String?,
+    val fields: List<FieldDescription>?,
 ) {
     companion object {
         private const val FORMAT = "memcom_tf.model"
@@ -48,13 +50,17 @@ data class ModelDescription(
             val texts = HashMap<String, String?>()
             val signatures = ArrayList<String>()
             var embedding: Map<String, String?>? = null
+            var fields: ArrayList<FieldDescription>? = null
             val json = JsonReader(text)
             json.forEachField { name ->
                 when (name) {
                     "signatures" -> json.forEachElement { signatures += json.nextString() }
                     "embeddings" -> json.forEachElement {
-                        val fields = json.readScalars()
-                        if (embedding == null) embedding = fields // that of the history
+                        val scalars = json.readScalars()
+                        if (embedding == null) embedding = scalars // that of the history
+                    }
+                    "fields" -> fields = ArrayList<FieldDescription>().also { found ->
+                        json.forEachElement { found += FieldDescription.of(json.readScalars()) }
                     }
                     "weights" -> texts[name] = json.nextScalar() ?: "mixed" // one for all, or by names
                     else -> texts[name] = json.nextScalar()
@@ -78,20 +84,64 @@ data class ModelDescription(
                 listLength = if (isRanker) texts.number("k") else 0,
                 graphCrc32 = texts.text("graph_crc32").toLong(),
                 vocabularyFingerprint = texts["vocabulary_fingerprint"],
+                fields = fields,
             )
         }
-
-        private fun Map<String, String?>.text(name: String): String = get(name) ?: missing(name)
-
-        private fun Map<String, String?>.number(name: String, most: Long = Int.MAX_VALUE.toLong()): Int {
-            val number = text(name).toLong()
-            require(number in 1..most) { "its description's $name must be from 1 to $most, not $number" }
-            return number.toInt()
-        }
-
-        private fun missing(name: String): Nothing = throw IllegalArgumentException("its description has no $name")
     }
 }
+
+/**
+ * A field of the rows that a model takes, as the file describes it.
+ *
+ * @property name its name
+ * @property length values of a row that are seen
+ * @property separator what stands between several values in a text; null of one value
+ * @property table the vocabulary that it has, by name; null of a field of numbers
+ * @property inputDim ids of the vocabulary
+ * @property vocabularyFingerprint its fingerprint
+ */
+data class FieldDescription(
+    val name: String,
+    val length: Int,
+    val separator: String?,
+    val table: String?,
+    val inputDim: Int,
+    val vocabularyFingerprint: String?,
+) {
+    internal companion object {
+        val FIELDS = listOf("name", "holds")
+        val CATEGORY_FIELDS = listOf("table", "input_dim", "vocabulary_fingerprint")
+        private const val MOST_VALUES = 1L shl 16
+
+        fun of(texts: Map<String, String?>): FieldDescription {
+            val holdsCategories = when (val holds = texts.text("holds")) {
+                "categories" -> true
+                "numbers" -> false
+                else -> throw IllegalArgumentException("its description has a field of $holds")
+            }
+            val separator = texts["separator"]
+            require(separator != "") { "its description has a field without separator" }
+            return FieldDescription(
+                name = texts.text("name"),
+                length = if ("length" in texts) texts.number("length", MOST_VALUES) else 1,
+                separator = separator,
+                table = if (holdsCategories) texts.text("table") else null,
+                inputDim = if (holdsCategories) texts.number("input_dim", least = 2) else 0,
+                vocabularyFingerprint = if (holdsCategories) texts.text("vocabulary_fingerprint") else null,
+            )
+        }
+    }
+}
+
+private fun Map<String, String?>.text(name: String): String = get(name) ?: missing(name)
+
+private fun Map<String, String?>.number(name: String, most: Long = Int.MAX_VALUE.toLong(), least: Long = 1): Int {
+    val number = text(name).toLong()
+    require(number in least..most) { "its description's $name must be from $least to $most, not $number" }
+    return number.toInt()
+}
+
+private fun missing(name: String): Nothing = throw IllegalArgumentException("its description has no $name")
 
 /** Refuses what another program, or another version of ours, wrote. */
 private fun requireFormat(format: String, version: Int, fields: Map<String, String?>) {

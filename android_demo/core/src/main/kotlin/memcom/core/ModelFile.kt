@@ -6,19 +6,23 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
 /**
- * A file that `memcom convert` wrote of a ranker, used where it is: in memory or in a mapped file.
+ * A file that `memcom convert` wrote, used where it is: in memory or in a mapped file.
  *
  * @property graph the flatbuffer, for a TensorFlow Lite runtime
  * @property bytes size of the whole file
  * @property description what the converter wrote about it
- * @property vocabulary its items
  */
-class ModelFile private constructor(
-    val graph: ByteBuffer,
-    val bytes: Int,
-    val description: ModelDescription,
-    val vocabulary: Vocabulary,
-) {
+sealed class ModelFile(val graph: ByteBuffer, val bytes: Int, val description: ModelDescription) {
+    /**
+     * This file, as that of a ranker.
+     *
+     * @throws ModelFileException if it is another model's
+     */
+    fun ranker(): RankerFile = this as? RankerFile ?: throw ModelFileException(
+        Problem.NOT_A_RANKER,
+        "The file must hold a ranker. Received: kind=${description.kind}. Convert a memcom_tf.models.NextItemRanker.",
+    )
+
     companion object {
         private const val IDENTIFIER = 0x334c4654 // "TFL3", little-endian
 
@@ -28,6 +32,7 @@ class ModelFile private constructor(
          * @param content the bytes of the file from 0 to its limit; a direct buffer, if a runtime
          *   shall have [graph] without a copy
          * @throws ModelFileException if this is no whole, undamaged file of a ranker with a vocabulary
+         *   or of a model of rows
          */
         fun read(content: ByteBuffer): ModelFile {
             val head = content.duplicate().order(ByteOrder.LITTLE_ENDIAN)
@@ -47,29 +52,33 @@ class ModelFile private constructor(
         }
 
         private fun read(content: ByteBuffer, members: Members): ModelFile {
-            val description = members["memcom.json"]?.let { ModelDescription.read(it.reader()) }
+            val description = members["memcom.json"]?.let { ModelDescription.read(it.reader()) } ?: throw noDescription()
             val vocabulary = members["vocabulary.bin"]?.let { Vocabulary.read(it) }
             val graph = content.part(0, members.start).order(ByteOrder.nativeOrder())
-            return checked(content, graph, description ?: throw noDescription(), vocabulary)
-        }
-
-        private fun checked(
-            content: ByteBuffer,
-            graph: ByteBuffer,
-            description: ModelDescription,
-            vocabulary: Vocabulary?,
-        ): ModelFile {
             if (crc32(graph) != description.graphCrc32) throw damaged("the checksum of the graph differs")
             if (description.vocabularyFingerprint != vocabulary?.fingerprint) {
                 throw damaged("the vocabulary is another one")
             }
-            if (description.kind != "ranker") {
-                throw ModelFileException(
-                    Problem.NOT_A_RANKER,
-                    "The file must hold a ranker. Received: kind=${description.kind}. " +
-                        "Convert a memcom_tf.models.NextItemRanker.",
+            return when {
+                description.kind == "ranker" -> ranker(content, graph, description, vocabulary)
+                description.fields != null -> {
+                    val fields = Fields.read(description.fields, members["fields.bin"])
+                    ScorerFile(graph, content.limit(), description, fields)
+                }
+                else -> throw ModelFileException(
+                    Problem.OTHER_MODEL,
+                    "The file must hold a ranker or a model of rows. Received: kind=${description.kind}. " +
+                        "Convert a memcom_tf.models.NextItemRanker or a ClickModel.",
                 )
             }
+        }
+
+        private fun ranker(
+            content: ByteBuffer,
+            graph: ByteBuffer,
+            description: ModelDescription,
+            vocabulary: Vocabulary?,
+        ): RankerFile {
             if (vocabulary == null) {
                 throw ModelFileException(
                     Problem.NO_VOCABULARY,
@@ -79,7 +88,7 @@ class ModelFile private constructor(
             if (vocabulary.inputDim != description.inputDim) {
                 throw damaged("${vocabulary.inputDim} ids for ${description.inputDim} rows")
             }
-            return ModelFile(graph, content.limit(), description, vocabulary)
+            return RankerFile(graph, content.limit(), description, vocabulary)
         }
 
         private fun ByteBuffer.reader(): Reader = ByteArray(remaining()).also { duplicate().get(it) }.inputStream().reader()
@@ -97,3 +106,27 @@ class ModelFile private constructor(
         )
     }
 }
+
+/**
+ * A ranker's file.
+ *
+ * @property vocabulary its items
+ */
+class RankerFile internal constructor(
+    graph: ByteBuffer,
+    bytes: Int,
+    description: ModelDescription,
+    val vocabulary: Vocabulary,
+) : ModelFile(graph, bytes, description)
+
+/**
+ * The file of a model of rows, such as a click model.
+ *
+ * @property fields those of a row
+ */
+class ScorerFile internal constructor(
+    graph: ByteBuffer,
+    bytes: Int,
+    description: ModelDescription,
+    val fields: Fields,
+) : ModelFile(graph, bytes, description)

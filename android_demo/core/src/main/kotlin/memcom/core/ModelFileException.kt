@@ -14,8 +14,11 @@ enum class Problem {
     /** Written in a later format than this code reads. */
     LATER_VERSION,
 
-    /** A model of another kind, which has no `rank`. */
+    /** A model of another kind, where one that ranks is asked for. */
     NOT_A_RANKER,
+
+    /** A model that neither ranks nor takes rows of fields. */
+    OTHER_MODEL,
 
     /** Converted without a vocabulary: ids, but nothing to call them. */
     NO_VOCABULARY,
@@ -24,7 +27,7 @@ enum class Problem {
     REFUSED_BY_RUNTIME,
 }
 
-/** Thrown for a file that cannot be ranked with; the message says what must hold and what was found. */
+/** Thrown for a file that cannot be used; the message says what must hold and what was found. */
 class ModelFileException(
     val problem: Problem,
     message: String,

@@ -28,7 +28,7 @@ data class Reason(val item: Item, val share: Float)
 data class Recommendations(val rows: List<Recommendation>, val nanoseconds: Long)
 
 /** A file and the ranker that runs it. */
-class Recommender(val file: ModelFile, private val ranker: Ranker) : AutoCloseable {
+class Recommender(val file: RankerFile, private val ranker: Ranker) : AutoCloseable {
     val catalogue = Catalogue(file.vocabulary)
     private val explainer = Explainer(ranker)
 

@@ -11,11 +11,13 @@ import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import java.io.File
+import java.math.BigInteger
 
 /** The description of a file is read as the converter's schema specifies it. */
 class ModelDescriptionTest {
     private val schema = JsonParser.parseString(File("../../converters/model_file/description.schema.json").readText()).asJsonObject
     private val embeddingSchema = schema.part("properties", "embeddings", "items")
+    private val fieldSchema = schema.part("properties", "fields", "items")
 
     @Test
     fun aDescriptionByTheSchemaIsRead() {
@@ -30,6 +32,32 @@ class ModelDescriptionTest {
         check(ModelDescription.FIELDS, schema) { it }
         check(ModelDescription.RANKER_FIELDS, schema.part("then")) { it }
         check(ModelDescription.EMBEDDING_FIELDS, embeddingSchema) { it["embeddings"].asJsonArray[0].asJsonObject }
+        check(FieldDescription.FIELDS, fieldSchema) { it.firstField() }
+    }
+
+    @Test
+    fun aFieldOfCategoriesHasATable() {
+        for (name in FieldDescription.CATEGORY_FIELDS) {
+            assertTrue(name, fieldSchema.part("properties").has(name))
+            assertRefused(name) { it.firstField().remove(name) }
+        }
+        for (name in listOf("length", "input_dim")) {
+            val range = fieldSchema.part("properties", name)
+            assertRefused(name) { it.firstField().addProperty(name, range["minimum"].asLong - 1) }
+            assertRefused(name) { it.firstField().addProperty(name, range["maximum"].asBigInteger + BigInteger.ONE) }
+            assertRefused(name) { it.firstField().addProperty(name, "x") }
+        }
+        assertRefused("separator") { it.firstField().addProperty("separator", "") }
+        assertRefused("holds") { it.firstField().addProperty("holds", "texts") }
+    }
+
+    @Test
+    fun aFieldOfNumbersNeedsNoTable() {
+        val description = example()
+        FieldDescription.CATEGORY_FIELDS.forEach { description.firstField().remove(it) }
+        description.firstField().addProperty("holds", "numbers")
+        val field = ModelDescription.read(description.toString().reader()).fields!!.single()
+        assertEquals(FieldDescription("a", 1, null, null, 0, null), field)
     }
 
     private fun check(fields: List<String>, schema: JsonObject, part: (JsonObject) -> JsonObject) {
@@ -60,8 +88,14 @@ class ModelDescriptionTest {
         description.add("signatures", JsonArray().apply { add("a") })
         description.addProperty("graph_crc32", 1)
         description.add("embeddings", JsonArray().apply { add(fill(embeddingSchema)) })
+        val field = fill(fieldSchema).apply {
+            FieldDescription.CATEGORY_FIELDS.forEach { add(it, valueOf(fieldSchema.part("properties", it))) }
+        }
+        description.add("fields", JsonArray().apply { add(field) })
         return description
     }
+
+    private fun JsonObject.firstField() = get("fields").asJsonArray[0].asJsonObject
 
     private fun fill(schema: JsonObject) = JsonObject().apply {
         for (name in schema["required"].asJsonArray.map { it.asString }) add(name, valueOf(schema.part("properties", name)))
@@ -69,6 +103,7 @@ class ModelDescriptionTest {
 
     private fun valueOf(schema: JsonObject): JsonElement = when {
         schema.has("const") -> schema["const"]
+        schema.has("enum") -> schema["enum"].asJsonArray.first()
         schema.has("anyOf") -> valueOf(schema["anyOf"].asJsonArray.last().asJsonObject)
         else -> when (schema["type"].let { if (it.isJsonArray) it.asJsonArray[0] else it }.asString) {
             "integer" -> schema["minimum"]

@@ -11,7 +11,7 @@ class ModelFileTest {
     @Test
     fun aFileIsRead() {
         val test = TestFile()
-        val file = test.read()
+        val file = test.ranker()
         assertEquals(test.graph.size, file.graph.limit())
         assertEquals(test.bytes().size, file.bytes)
         assertEquals("films", file.description.name)
@@ -28,7 +28,7 @@ class ModelFileTest {
         val file = TestFile(
             description = TestFile.DESCRIPTION.replace("\"input_dim\": 4", "\"input_dim\": 5"),
             vocabulary = TestFile.vocabulary(firstId = 2),
-        ).read()
+        ).ranker()
         assertEquals(listOf(4, 2), file.vocabulary.idsOf(listOf("12", "no such", "50")))
         assertEquals("12", file.vocabulary.item(4))
     }
@@ -55,8 +55,22 @@ class ModelFileTest {
     }
 
     @Test
-    fun aModelThatDoesNotRankIsRefused() {
-        assertProblem(Problem.NOT_A_RANKER, TestFile(description = TestFile.DESCRIPTION.replace("\"ranker\"", "\"model\"")))
+    fun aModelThatNeitherRanksNorTakesRowsIsRefused() {
+        assertProblem(Problem.OTHER_MODEL, TestFile(description = TestFile.DESCRIPTION.replace("\"ranker\"", "\"model\"")))
+    }
+
+    @Test
+    fun aModelOfRowsIsNoRanker() {
+        val file = TestFile.ofRows(NUMBERS, null).read()
+        assertEquals(listOf("age"), (file as ScorerFile).fields.map { it.name })
+        val error = assertThrows(ModelFileException::class.java) { file.ranker() }
+        assertEquals(Problem.NOT_A_RANKER, error.problem)
+    }
+
+    @Test
+    fun aRankerStaysOneWhateverFieldsItHas() {
+        val described = TestFile.DESCRIPTION.replace("\"k\": 2", "\"k\": 2, \"fields\": $NUMBERS")
+        assertEquals("films", TestFile(description = described).ranker().description.name)
     }
 
     @Test
@@ -96,6 +110,10 @@ class ModelFileTest {
                 assertTrue(error.message!!.isNotEmpty())
             }
         }
+    }
+
+    private companion object {
+        const val NUMBERS = """[{"name": "age", "holds": "numbers"}]"""
     }
 
     private fun assertProblem(problem: Problem, file: TestFile) = assertProblem(problem, file.bytes())

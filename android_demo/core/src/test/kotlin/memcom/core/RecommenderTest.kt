@@ -28,7 +28,7 @@ class RecommenderTest {
     }
 
     private val ranker = HandMade()
-    private val recommender = Recommender(TestFile().read(), ranker)
+    private val recommender = Recommender(TestFile().ranker(), ranker)
 
     @Test
     fun rowsCarryTitleScoreAndLikelihood() {

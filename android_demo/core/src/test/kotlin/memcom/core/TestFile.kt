@@ -12,18 +12,22 @@ class TestFile(
     var graph: ByteArray = byteArrayOf(28, 0, 0, 0) + "TFL3".toByteArray() + ByteArray(100) { it.toByte() },
     var description: String = DESCRIPTION,
     var vocabulary: ByteArray? = vocabulary(),
+    var fields: ByteArray? = null,
 ) {
     fun bytes(): ByteArray {
         val crc32 = CRC32().apply { update(graph) }.value
         val members = listOfNotNull(
             "memcom.json" to description.replace("CRC32", crc32.toString()).toByteArray(),
             vocabulary?.let { "vocabulary.bin" to it },
+            fields?.let { "fields.bin" to it },
         )
         val archive = zip(members)
         return graph + shifted(archive, graph.size)
     }
 
     fun read() = ModelFile.read(ByteBuffer.wrap(bytes()))
+
+    fun ranker() = read().ranker()
 
     companion object {
         const val DESCRIPTION = """{"format": "memcom_tf.model", "format_version": 2, "name": "films", "kind": "ranker",
@@ -33,6 +37,15 @@ class TestFile(
         private val DETAILS = mapOf(
             "title" to listOf("Star Wars (1977)", "Twelve Monkeys (1995)", "Amélie (2001)"),
             "genres" to listOf("Action|Sci-Fi", "Drama", ""),
+        )
+
+        /** A file of a model of rows, whose `fields` and `fields.bin` are such. */
+        fun ofRows(fields: String, content: ByteArray?, kind: String = "model") = TestFile(
+            description = """{"format": "memcom_tf.model", "format_version": 2, "name": "clicks", "kind": "$kind",
+                "signatures": ["serving_default"], "weights": "int8", "embeddings": [], "fields": $fields,
+                "vocabulary_fingerprint": null, "graph_crc32": CRC32}""",
+            vocabulary = null,
+            fields = content,
         )
 
         fun vocabulary(firstId: Int = 1, fingerprint: String = TestVocabulary.FINGERPRINT, version: Int = 1) =

@@ -16,7 +16,7 @@ import java.util.Random
 
 /** The format of converters/VOCABULARY_FORMAT.md: what Python wrote, and what hostile hands did. */
 class VocabularyTest {
-    private val golden = JsonParser.parseString(File(System.getProperty("demo.vocabularies")!!).readText()).asJsonObject
+    private val golden = JsonParser.parseString(File(System.getProperty("demo.golden")!!, "vocabularies.json").readText()).asJsonObject
 
     private fun bytes(json: JsonElement) = json.asString.chunked(2).map { it.toInt(16).toByte() }.toByteArray()
 

@@ -22,7 +22,7 @@ object RankingBenchmark {
         memory["start"] = memory()
         val start = System.nanoTime()
         val content = FileInputStream(path).channel.map(FileChannel.MapMode.READ_ONLY, 0, File(path).length())
-        val file = ModelFile.read(content)
+        val file = ModelFile.read(content).ranker()
         memory["titles"] = memory()
         val ranker = TfliteRanker(file)
         val recommender = Recommender(file, ranker)

@@ -5,7 +5,6 @@ import memcom.core.ModelFile
 import memcom.core.ModelFileException
 import memcom.core.Problem
 import memcom.core.Recommender
-import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
@@ -23,7 +22,7 @@ class TfliteRankerTest {
         assertTrue("no models", models.isNotEmpty())
         for (model in models + teas) {
             val golden = Golden.of(model)
-            TfliteRanker(ModelFile.read(direct(model))).use { ranker -> compare(model.name, golden, ranker) }
+            TfliteRanker(ModelFile.read(direct(model)).ranker()).use { ranker -> compare(model.name, golden, ranker) }
         }
     }
 
@@ -46,11 +45,6 @@ class TfliteRankerTest {
         }
     }
 
-    private fun assertClose(what: String, expected: FloatArray, found: FloatArray, tolerance: Float) {
-        val largest = expected.maxOf { abs(it) }
-        assertArrayEquals(what, expected, found, tolerance * maxOf(1f, largest))
-    }
-
     @Test
     fun historyIsNeverRecommended() = recommender(models.first()).use { recommender ->
         val history = History(recommender.recommend(History()).rows.map { it.item.id })
@@ -70,7 +64,7 @@ class TfliteRankerTest {
 
     @Test
     fun aGraphThatTheRuntimeCannotReadIsRefused() {
-        val unreadable = ModelFile.read(direct(folder("demo.fixtures").resolve("unreadable_graph.tflite")))
+        val unreadable = ModelFile.read(direct(folder("demo.fixtures").resolve("unreadable_graph.tflite"))).ranker()
         val error = assertThrows(ModelFileException::class.java) { TfliteRanker(unreadable) }
         assertEquals(Problem.REFUSED_BY_RUNTIME, error.problem)
     }
@@ -82,7 +76,5 @@ class TfliteRankerTest {
         assertEquals(Problem.REFUSED_BY_RUNTIME, error.problem)
     }
 
-    private fun recommender(file: File) = ModelFile.read(direct(file)).let { Recommender(it, TfliteRanker(it)) }
-
-    private fun folder(property: String) = File(System.getProperty(property)!!)
+    private fun recommender(file: File) = ModelFile.read(direct(file)).ranker().let { Recommender(it, TfliteRanker(it)) }
 }
