@@ -1,4 +1,4 @@
-"""Typed columns of Arrow's batches: labels, times and flags."""
+"""Columns of Arrow's batches: labels and flags."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from memcom_tf.datasets.files.columns import Column, Kind, shown
-from memcom_tf.datasets.files.times import times_of
+from memcom_tf.datasets.files.columns import shown
 from memcom_tf.datasets.files.values import Place, Where, check_texts, flag_of, missing_value, unfit
 from memcom_tf.datasets.labels import Labels, narrow
 
@@ -18,42 +17,18 @@ from memcom_tf.datasets.labels import Labels, narrow
 _REVERSIBLE = r"^(0|-?[1-9][0-9]{0,18})$"
 
 
-def typed(
-    column: pa.ChunkedArray, kind: Kind, place: Place, where: Where, *, of_text: bool = False
-) -> Column:
-    """Returns a column as what it holds.
+def labels_of(column: pa.ChunkedArray, place: Place, where: Where, of_text: bool) -> Labels:
+    """Returns a column of labels.
 
     Args:
-        column: The column, as Arrow read it.
-        kind: What it holds.
+        column: Strings or integers, without missing values.
         place: Where a row stands in the file.
         where: Which column it is.
-        of_text: Whether the file has no types: labels are integers where every one of them is
-            written as Python writes that integer.
+        of_text: Whether the file has no types.
 
     Raises:
-        ValueError: As `ColumnFile.read`.
+        ValueError: If a value is neither.
     """
-    try:
-        return _typed(column, kind, place, where, of_text)
-    except pa.ArrowException as error:  # a type, or values, that Arrow cannot convert
-        raise unfit(kind, where, type=str(column.type)[:60]) from error
-
-
-def _typed(
-    column: pa.ChunkedArray, kind: Kind, place: Place, where: Where, of_text: bool
-) -> Column:
-    if kind == "time":
-        return times_of(column, place, where)
-    if kind in ("category", "number"):
-        from memcom_tf.datasets.files.fields import categories_of, numbers_of
-
-        return (categories_of if kind == "category" else numbers_of)(column, place, where)
-    if column.null_count:
-        first = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise missing_value(where, column.null_count, **place(first))
-    if kind == "flag":
-        return _flags(column, place, where)
     labels = _labels(column, where, of_text)
     check_texts(labels, place, where)
     return labels
@@ -136,7 +111,8 @@ def _integers(values: pa.Array) -> npt.NDArray[np.int64] | None:
     return numbers
 
 
-def _flags(column: pa.ChunkedArray, place: Place, where: Where) -> npt.NDArray[np.bool_]:
+def flags_of(column: pa.ChunkedArray, place: Place, where: Where) -> npt.NDArray[np.bool_]:
+    """Returns a column of 0 and 1, which has no missing values, as booleans."""
     kind = column.type
     if pa.types.is_boolean(kind):
         flags: npt.NDArray[np.bool_] = column.to_numpy()

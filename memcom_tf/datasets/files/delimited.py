@@ -12,9 +12,9 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from memcom_tf.datasets.files.arrow import typed
 from memcom_tf.datasets.files.columns import Column, Kind, shown
 from memcom_tf.datasets.files.streams import Ended, opened, readable
+from memcom_tf.datasets.files.typed_columns import typed
 from memcom_tf.errors import invalid
 
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}

@@ -79,7 +79,7 @@ class ArrayFile:
             require_pyarrow("fields in .npz")
             import pyarrow as pa
 
-            from memcom_tf.datasets.files.arrow import typed
+            from memcom_tf.datasets.files.typed_columns import typed
 
             values = array.tolist() if array.dtype.kind == "U" else array
             return typed(pa.chunked_array([values]), kind, _row, where)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from memcom_tf.datasets.files.arrow import typed
 from memcom_tf.datasets.files.columns import Column, Kind
+from memcom_tf.datasets.files.typed_columns import typed
 from memcom_tf.datasets.files.values import unfit
 from memcom_tf.errors import invalid
 
