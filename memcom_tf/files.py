@@ -21,7 +21,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes `content` beside `path` and moves it there in one step.
 
     Args:
-        path: Where the file shall be; its folder must exist.
+        path: Where the file shall be; its folder must exist. A device or a pipe is written to.
         content: The bytes of the file.
 
     Raises:
@@ -35,6 +35,9 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
         ...     (pathlib.Path(folder) / "a.txt").read_bytes()
         b'text'
     """
+    if _is_special(Path(path)):
+        Path(path).write_bytes(content)
+        return
     with replacing(path) as beside:
         beside.write_bytes(content)
 
@@ -57,6 +60,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             and a file already at `path` is untouched.
     """
     target = Path(os.path.realpath(path))
+    if _is_special(target):
+        raise OSError(
+            message("The output must be a file.", "Name one in a folder.", path=str(path))
+        )
     _remove_abandoned(target)
     # Not `tempfile`: its files are readable by their owner only, and stay so after the move.
     name = f".{target.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.tmp{target.suffix}"
@@ -74,6 +81,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise _with_path(error, target) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether there is a device or a pipe, which nothing may take the place of."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def check_writable(path: str | os.PathLike[str], size: int = 0) -> None:

@@ -72,6 +72,8 @@ class Columns:
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
             raise invalid("A column must be one thing.", "Name it once.", twice=twice)
+        if "" in self.several.values():
+            raise invalid("What separates values must not be empty.", "", several=self.several)
         unknown = sorted(set(self.several) - set(self.categorical))
         if unknown:
             raise invalid(
@@ -158,6 +160,8 @@ class Rows:
             }.items()
             if column is not None
         }
+        if "" in self.several.values():
+            raise invalid("What separates values must not be empty.", "", several=self.several)
         if not self.categorical and not self.numeric:
             raise invalid(
                 "Rows must have fields.",

@@ -43,9 +43,17 @@ class Categorical:
     def __post_init__(self) -> None:
         check_positive(length=self.length)
         object.__setattr__(self, "table", self.table or self.name)
+        if self.separator == "":
+            raise invalid("`separator` must not be empty.", "None is that of one value a row.")
         if self.input_dim < FIRST_ID:
             raise invalid(f"`input_dim` must be at least {FIRST_ID}.", input_dim=self.input_dim)
         vocabulary = self.vocabulary
+        if vocabulary is not None and vocabulary.kind is not str:
+            raise invalid(
+                "The vocabulary of a field must hold strings.",
+                "Convert its items.",
+                field=self.name,
+            )
         if vocabulary is not None and (vocabulary.first_id, vocabulary.input_dim) != (
             FIRST_ID,
             self.input_dim,
@@ -276,12 +284,17 @@ def _is_missing(value: Any) -> bool:
 def _numbers(of: Numeric, column: Any, count: int) -> npt.NDArray[np.float32]:
     if column is None:
         return np.full(count, np.nan, np.float32)
-    try:
-        numbers = np.array([np.nan if value is None else value for value in column], np.float32)
-    except (TypeError, ValueError) as error:
-        raise invalid(
-            f"The field {of.name!r} must hold numbers.", "None is a missing one.", error=str(error)
-        ) from error
+    typed = isinstance(column, np.ndarray) and column.dtype.kind in "iuf"
+    values = column if typed else [np.nan if value is None else value for value in column]
+    for value in () if typed else values:
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise invalid(
+                f"The field {of.name!r} must hold numbers.",
+                "None is a missing one.",
+                value=str(value)[:60],
+            )
+    with np.errstate(over="ignore"):
+        numbers = np.array(values, np.float64).astype(np.float32)
     if numbers.shape != (count,) or np.isinf(numbers).any():
         raise invalid(
             f"The field {of.name!r} must hold finite numbers, one a row.",

@@ -99,6 +99,11 @@ class Dictionary:
         return hash(self.fingerprint)
 
     @property
+    def kind(self) -> type[Item]:
+        """What the items are: str or int."""
+        return self._kind
+
+    @property
     def first_id(self) -> int:
         """The id of the first item: 2 if unknown items share id 1, else 1."""
         return 2 if self._settings["out_of_vocabulary"] == "share" else 1

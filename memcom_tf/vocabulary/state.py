@@ -79,6 +79,11 @@ class VocabularyState:
         }
 
     @property
+    def kind(self) -> Any:
+        """What the items are: `str` or `int`."""
+        return self._kind
+
+    @property
     def first_id(self) -> int:
         """The id of the first item: 2 if unknown items share id 1, else 1."""
         return 2 if self._policy == "share" else 1

@@ -72,6 +72,21 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
     assert names(tmp_path) == sorted([*kept, "a.txt"])
 
 
+def test_nothing_takes_the_place_of_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomically(pipe, b"text")
+        assert os.read(reader, 10) == b"text"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    with pytest.raises(OSError, match="must be a file"), replacing(pipe):
+        pass
+    assert names(tmp_path) == ["pipe"]
+
+
 def test_a_place_is_checked_before_there_is_something_to_lose(tmp_path):
     check_writable(tmp_path / "a.keras", 1000)
     assert names(tmp_path) == []

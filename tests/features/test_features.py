@@ -100,6 +100,9 @@ def test_it_goes_through_its_config():
     ("values", "must"),
     [
         ({"age": ["old"]}, "must hold numbers"),
+        ({"age": ["12"]}, "must hold numbers"),
+        ({"age": [True]}, "must hold numbers"),
+        ({"age": [1e39]}, "must hold finite numbers"),
         ({"age": [float("inf")]}, "must hold finite numbers"),
         ({"age": [1.0], "site": ["a", "b"]}, "of equal lengths"),
         ({"beside": [1]}, "must be columns of the fields"),
@@ -117,6 +120,12 @@ def test_fields_must_fit_together():
         Features([Categorical("a", 3, table="t"), Categorical("b", 4, table="t")])
     with pytest.raises(ValueError, match="shared id"):
         Categorical("a", 3, vocabulary=Vocabulary(["x", "y"]))
+    with pytest.raises(ValueError, match="must hold strings"):
+        Categorical("a", 4, vocabulary=Vocabulary([5, 6], out_of_vocabulary="share"))
+    with pytest.raises(ValueError, match="must not be empty"):
+        Categorical("a", 4, separator="")
+    with pytest.raises(ValueError, match="must not be empty"):
+        Rows.of({"a": ["x"]}, several={"a": ""})
     with pytest.raises(ValueError, match="must rise"):
         Numeric("a", (2.0, 1.0))
     with pytest.raises(ValueError, match="must be categorical"):
