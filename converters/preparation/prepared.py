@@ -13,7 +13,7 @@ import tensorflow as tf
 from memcom_tf._keras import keras
 from memcom_tf._version import __version__
 from memcom_tf.datasets.files.opening import open_columns
-from memcom_tf.datasets.rows import load_rows_of
+from memcom_tf.datasets.row_files import load_rows_of
 from memcom_tf.errors import for_reader, invalid, message
 from memcom_tf.features import Features
 from memcom_tf.layers.contract.finding import find_embeddings

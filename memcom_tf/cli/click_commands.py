@@ -117,7 +117,7 @@ def score(options: argparse.Namespace) -> int:
             )
         )
     from memcom_tf.converters.runtime import CompressedModelFile
-    from memcom_tf.datasets.rows import load_rows_of
+    from memcom_tf.datasets.row_files import load_rows_of
 
     file = CompressedModelFile(options.file)
     fields = file.fields

@@ -19,7 +19,8 @@ from memcom_tf.layers import (
     ResidualQuantizedEmbedding,
     TruncatedEmbedding,
 )
-from memcom_tf.models.click import ClickModel, layer_name
+from memcom_tf.models.click import ClickModel
+from memcom_tf.models.click_tables import layer_name
 from memcom_tf.seeding import seeded
 from memcom_tf.training.clicks import ClickSettings, predictions, train_clicks
 

@@ -4,7 +4,8 @@ from memcom_tf.datasets.interactions import Interactions
 from memcom_tf.datasets.labels import Labels
 from memcom_tf.datasets.logs import Log, load_interactions, load_log
 from memcom_tf.datasets.movielens import movielens_100k
-from memcom_tf.datasets.rows import Columns, Rows, load_rows
+from memcom_tf.datasets.row_files import load_rows
+from memcom_tf.datasets.rows import Columns, Rows
 
 __all__ = [
     "Columns",

@@ -1,7 +1,8 @@
 """Models that the layers are for."""
 
 from memcom_tf.models.carry_over import extended_ranker, refreshed_ranker
-from memcom_tf.models.click import ClickModel, compressed_tables
+from memcom_tf.models.click import ClickModel
+from memcom_tf.models.click_tables import compressed_tables
 from memcom_tf.models.next_item import NextItemRanker
 from memcom_tf.models.saving import save_model
 

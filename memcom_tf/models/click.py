@@ -10,9 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
-from memcom_tf.errors import invalid
-from memcom_tf.features import Features, Numeric
-from memcom_tf.layers import METHODS, CompressedEmbedding, FullEmbedding
+from memcom_tf.features import Features
+from memcom_tf.layers import CompressedEmbedding, FullEmbedding
+from memcom_tf.models.click_tables import (
+    all_tables,
+    check_tables,
+    rows_of_full_tables,
+    table_of,
+)
+from memcom_tf.models.field_values import pooled_over_values, seen_numbers
 from memcom_tf.models.interactions import (
     check_interaction,
     crosses,
@@ -24,13 +30,9 @@ from memcom_tf.models.rebuilding import copy_of
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.tables import check_positive
 from memcom_tf.tasks import Click
-from memcom_tf.vocabulary import PADDING_ID, SHARED_ID, Vocabulary
+from memcom_tf.vocabulary import SHARED_ID, Vocabulary
 
-MIN_ROWS = 1000
-"""Tables of fewer rows are left full, by default."""
 _START = 0.01
-_FARTHEST = 10.0
-"""Standard deviations from the mean at which numbers end."""
 _JOINT = "fields"
 
 
@@ -107,8 +109,8 @@ class ClickModel(keras.Model):
         self.hidden_units = tuple(hidden_units)
         self.dropout, self.embedding_dropout = dropout, embedding_dropout
         self.tables = dict(tables or {})
-        _check_tables(features, self.tables, self.width)
-        self.full_tables = _rows_of_full_tables(features, self.tables)
+        check_tables(features, self.tables, self.width)
+        self.full_tables = rows_of_full_tables(features, self.tables)
         rows = sum(self.full_tables.values())
         start = keras.initializers.RandomNormal(stddev=_START)
         self.joint = FullEmbedding(rows, self.width, start, name=_JOINT) if rows else None
@@ -148,7 +150,7 @@ class ClickModel(keras.Model):
     @property
     def table_layers(self) -> dict[str, CompressedEmbedding | None]:
         """The layer of each table by name; None where its rows are in the joint one."""
-        return {name: self.tables.get(name) for name in _all_tables(self.features)}
+        return {name: self.tables.get(name) for name in all_tables(self.features)}
 
     def rows_of(self, table: str) -> slice:
         """The rows of a table in the joint one.
@@ -232,14 +234,14 @@ class ClickModel(keras.Model):
         numbers = None
         if self.features.numeric:
             values = tf.cast(inputs["numbers"], tf.float32)
-            numbers, bins = _seen(values, self.features.numeric)
+            numbers, bins = seen_numbers(values, self.features.numeric)
             parts += [
-                (_table_of(of), bins[:, place : place + 1])
+                (table_of(of), bins[:, place : place + 1])
                 for place, of in enumerate(self.features.numeric)
             ]
         found = self._looked_up(parts)
         pooled = [
-            _pooled(vectors, ids) if ids.shape[1] > 1 else vectors
+            pooled_over_values(vectors, ids) if ids.shape[1] > 1 else vectors
             for vectors, (_, ids) in zip(found, parts, strict=True)
         ]
         if self._numbers is not None:
@@ -353,136 +355,3 @@ class ClickModel(keras.Model):
             for name, layer in config["tables"].items()
         }
         return cls(**config)
-
-
-def compressed_tables(
-    features: Features,
-    method: str,
-    ratio: float,
-    *,
-    width: int = 16,
-    min_rows: int = MIN_ROWS,
-    **kwargs: Any,
-) -> dict[str, CompressedEmbedding]:
-    """A layer of a method for every table of categories that is large, so many times smaller.
-
-    Args:
-        features: The fields.
-        method: Name of a registered method, such as "QuotientRemainderEmbedding".
-        ratio: How many times smaller than a full table.
-        width: Width of the vectors.
-        min_rows: Tables of fewer rows are left full.
-        **kwargs: Arguments of the method.
-
-    Returns:
-        Layers by the name of the table, as `ClickModel` takes them. A table of which the method
-        cannot be as small as asked gets its smallest.
-
-    Raises:
-        ValueError: If there is no such method, or the ratio is below 1.
-
-    Example:
-        >>> from memcom_tf.features import Categorical, Features
-        >>> features = Features([Categorical("site", 50_000), Categorical("device", 40)])
-        >>> tables = compressed_tables(features, "QuotientRemainderEmbedding", 8)
-        >>> {name: round(layer.compression_ratio) for name, layer in tables.items()}
-        {'site': 8}
-    """
-    if method not in METHODS:
-        raise invalid(f"`method` must be one of {sorted(METHODS)}.", method=method)
-    if not ratio >= 1:
-        raise invalid("`ratio` must be 1 or more.", ratio=ratio)
-    check_positive(min_rows=min_rows, width=width)
-    found = {}
-    for name, rows in features.tables.items():
-        if rows >= min_rows:
-            named = {"name": layer_name(name), **kwargs}
-            found[name] = _at_ratio(METHODS[method], rows, width, ratio, **named)
-    return found
-
-
-def _at_ratio(
-    method: type[CompressedEmbedding], rows: int, width: int, ratio: float, **kwargs: Any
-) -> CompressedEmbedding:
-    if method.size_argument is None:
-        return method(rows, width, **kwargs)
-    sizes = method.size_range(rows, width, **{k: v for k, v in kwargs.items() if k != "name"})
-    arguments: dict[str, Any] = {**kwargs, method.size_argument: sizes[0]}
-    smallest = method(rows, width, **arguments)
-    if smallest.compression_ratio <= ratio:
-        return smallest
-    return method.for_ratio(rows, width, ratio, **kwargs)
-
-
-def layer_name(table: str) -> str:
-    """The name of the layer of a table: any text as a name that TensorFlow takes."""
-    plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in table)
-    return f"table_{plain}"
-
-
-def _all_tables(features: Features) -> dict[str, int]:
-    """Rows of every table, of numbers too, by name."""
-    return {**features.tables, **{_table_of(of): of.input_dim for of in features.numeric}}
-
-
-def _table_of(of: Numeric) -> str:
-    return f"{of.name} (number)"
-
-
-def _rows_of_full_tables(
-    features: Features, tables: Mapping[str, CompressedEmbedding]
-) -> dict[str, int]:
-    return {name: rows for name, rows in _all_tables(features).items() if name not in tables}
-
-
-def _check_tables(
-    features: Features, tables: Mapping[str, CompressedEmbedding], width: int
-) -> None:
-    known = features.tables
-    for name, layer in tables.items():
-        if name not in known:
-            raise invalid(
-                "Layers must be for tables of categories.", f"They are {list(known)}.", table=name
-            )
-        if layer.input_dim != known[name] or layer.output_dim > width:
-            raise invalid(
-                f"The layer of table {name!r} must have {known[name]} ids, and be at most "
-                f"{width} wide.",
-                input_dim=layer.input_dim,
-                output_dim=layer.output_dim,
-            )
-        if layer.combiner is not None:
-            raise invalid(
-                "The model pools by itself: `combiner` of its layers must be None.",
-                combiner=layer.combiner,
-            )
-
-
-def _pooled(vectors: Any, ids: Any) -> Any:
-    """The mean `[b, 1, d]` of the vectors `[b, length, d]` of ids that are not padding."""
-    known = tf.cast(ids != PADDING_ID, vectors.dtype)[..., None]
-    count = tf.reduce_sum(known, axis=1, keepdims=True)
-    return tf.reduce_sum(vectors * known, axis=1, keepdims=True) / tf.maximum(count, 1.0)
-
-
-def _seen(values: Any, fields: Sequence[Numeric]) -> tuple[Any, Any]:
-    """What a model sees of numbers `[b, n]`: floats `[b, 2 n]`, and categories `[b, n]`."""
-    is_known = values == values
-    known = tf.where(is_known, values, tf.zeros_like(values))
-    logarithm = tf.sign(known) * tf.math.log(1.0 + tf.abs(known))
-    log = tf.constant([[of.log for of in fields]])
-    seen = tf.where(log, logarithm, known)
-    mean = tf.constant([[of.mean for of in fields]], tf.float32)
-    deviation = tf.constant([[of.deviation for of in fields]], tf.float32)
-    is_known_float = tf.cast(is_known, tf.float32)
-    standard = (seen - mean) / deviation * is_known_float
-    standard = tf.minimum(tf.maximum(standard, -_FARTHEST), _FARTHEST)
-    most = max(1, *(len(of.boundaries) for of in fields))
-    boundaries = np.full((len(fields), most), np.inf, np.float32)
-    for place, of in enumerate(fields):
-        boundaries[place, : len(of.boundaries)] = of.boundaries
-    # The largest finite number in place of infinity, which no number reaches.
-    boundaries = np.minimum(boundaries, np.finfo(np.float32).max)
-    reached = tf.cast(known[..., None] >= tf.constant(boundaries[None]), tf.int32)
-    bins = (1 + tf.reduce_sum(reached, axis=-1)) * tf.cast(is_known, tf.int32)
-    return tf.concat([standard, 1.0 - is_known_float], axis=1), bins

@@ -12,7 +12,8 @@ from memcom_tf.errors import invalid
 from memcom_tf.evaluation.clicks import click_metrics
 from memcom_tf.evaluation.rows import RowSplit
 from memcom_tf.features import fit_features
-from memcom_tf.models.click import MIN_ROWS, ClickModel, compressed_tables
+from memcom_tf.models.click import ClickModel
+from memcom_tf.models.click_tables import MIN_ROWS, compressed_tables
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.seeding import seeded
 from memcom_tf.tables import check_positive

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from memcom_tf.datasets import Columns, Rows, load_rows
-from memcom_tf.datasets.rows import CRITEO, load_rows_of
+from memcom_tf.datasets.row_files import CRITEO, load_rows_of
 from memcom_tf.evaluation import split_rows
 
 COLUMNS = Columns("click", ["site", "code"], ["age"], time="hour")
