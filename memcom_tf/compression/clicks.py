@@ -266,7 +266,7 @@ class _Work:
                 layers[name] = option.candidate.method.from_table(
                     rows[self.model.rows_of(name)],
                     frequencies=_counts(self.features, name),
-                    name=layer_name(name),
+                    name=layer_name(self.features, name),
                     **option.candidate.arguments,
                 )
         return self.model.with_tables(layers)

@@ -52,10 +52,10 @@ def split_rows(
             few rows or with labels of one kind.
 
     Example:
-        >>> rows = Rows.of({"site": ["a", "b"] * 50}, label=[0, 1] * 50, time=np.arange(100))
+        >>> rows = Rows.of({"site": ["a", "b"] * 100}, label=[0, 1] * 100, time=np.arange(200))
         >>> split = split_rows(rows)
         >>> len(split.train), len(split.validation), split.test.time.tolist()[:2]
-        (81, 9, [90, 91])
+        (162, 18, [180, 181])
     """
     for name, share in (("validation", validation), ("test", test)):
         if not 0 < share < 1:

@@ -55,7 +55,7 @@ def compressed_tables(
     found = {}
     for name, rows in features.tables.items():
         if rows >= min_rows:
-            named = {"name": layer_name(name), **kwargs}
+            named = {"name": layer_name(features, name), **kwargs}
             found[name] = _at_ratio(METHODS[method], rows, width, ratio, **named)
     return found
 
@@ -73,10 +73,10 @@ def _at_ratio(
     return method.for_ratio(rows, width, ratio, **kwargs)
 
 
-def layer_name(table: str) -> str:
-    """The name of the layer of a table: any text as a name that TensorFlow takes."""
+def layer_name(features: Features, table: str) -> str:
+    """The name of the layer of a table: any text as a name that TensorFlow takes, and only once."""
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in table)
-    return f"table_{plain}"
+    return f"table_{list(features.tables).index(table)}_{plain}"
 
 
 def all_tables(features: Features) -> dict[str, int]:
