@@ -24,7 +24,7 @@ from .spread import INTEGER_TOLERANCE, LARGEST_LOSS, LARGEST_STEP, Spread, error
 
 LARGEST_PRODUCT_LOSS = 0.03
 """Root mean square over the outputs of a kernel, of errors relative to the spread of each."""
-LARGEST_INTEGER_LOSS = 0.01
+LARGEST_INTEGER_LOSS = 0.05
 """The same of a kernel that is multiplied in floats: if its integers take more, it stays floats."""
 _MARGIN = 0.9
 """Of what the proof allows on the runtime, which is not computed to the last bit here."""
