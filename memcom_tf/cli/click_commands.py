@@ -18,6 +18,39 @@ _OVERHEAD = 400_000
 """Bytes of a click model beside its tables, about."""
 
 
+_OF_RANKERS: dict[str, Any] = {
+    "user": "user",
+    "item": "item",
+    "history_length": 50,
+    "resume": False,
+    "new_items": None,
+}
+_OF_CLICKS: dict[str, Any] = dict.fromkeys(
+    ("label", "categorical", "numeric", "several", "test", "columns", "format", "method")
+)
+_OF_CLICKS |= {"interaction": "deepfm", "min_count": 2}
+"""Options that one task alone takes, and what they are where they are left out."""
+
+
+def check_options_of_task(options: argparse.Namespace) -> None:
+    """Requires that no option is given that the task does not look at.
+
+    Raises:
+        ValueError: Naming the first.
+    """
+    of_others = _OF_RANKERS if options.task == "click" else _OF_CLICKS
+    for name, default in of_others.items():
+        given = getattr(options, name, default)
+        if given != default:
+            raise ValueError(
+                message(
+                    f"`{name}` must be left out with --task {options.task}.",
+                    "It is an option of the other task.",
+                    value=str(given),
+                )
+            )
+
+
 def train(options: argparse.Namespace) -> int:
     """Trains a click model on rows of fields and saves it."""
     rows = _rows(options)

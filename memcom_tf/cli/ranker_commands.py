@@ -29,6 +29,7 @@ def train(options: argparse.Namespace) -> int:
     """Trains a model of the task on a file and saves it."""
     _check_output(options.output, options.force, ".keras")
     require_file(options.interactions)
+    click_commands.check_options_of_task(options)
     if options.task == "click":
         return click_commands.train(options)
     options.width = WIDTH if options.width is None else options.width
@@ -63,6 +64,7 @@ def compress(options: argparse.Namespace) -> int:
     if options.save_model is not None:
         _check_output(options.save_model, options.force, ".keras")
     require_file(options.interactions)
+    click_commands.check_options_of_task(options)
     if options.task == "click":
         return click_commands.compress(options)
     log = _log(options)

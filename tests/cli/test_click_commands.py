@@ -112,6 +112,11 @@ def test_compress(folder, trained, tmp_path, capsys):
             "missing=['nowhere']",
         ),
         (["--task", "click", *COLUMNS, *OF_SEVERAL, "--method", "None"], "`--method` must be one"),
+        (
+            ["--task", "click", *COLUMNS, "--resume"],
+            "`--resume` must be left out with --task click",
+        ),
+        (["--label", "click"], "`--label` must be left out"),
     ],
 )
 def test_what_is_wrong_is_said_in_words_of_the_command_line(folder, tmp_path, words, must, capsys):

@@ -194,6 +194,19 @@ def test_training_learns_and_keeps_the_best(rows):
     assert worse["best"] == pytest.approx(trained.record["best"], abs=1e-6)
 
 
+def test_a_teacher_is_half_of_the_target(rows):
+    """One that says the opposite of every label leaves nothing to learn."""
+    split = split_rows(rows)
+    settings = ClickSettings(epochs=4, batch_size=64, learning_rate=3e-3)
+    spreads = []
+    for teacher in (None, 1.0 - split.train.labels):
+        keras.utils.set_random_seed(0)
+        model = ClickModel(fit_features(split.train), width=WIDTH)
+        train_clicks(model, split, settings, teacher=teacher)
+        spreads.append(model.predict(model.features.encode(split.test), verbose=0).std())
+    assert spreads[1] < 0.2 * spreads[0]
+
+
 def test_training_is_reproducible(rows):
     split = split_rows(rows)
     settings = ClickSettings(epochs=1, evaluations=1, batch_size=256)

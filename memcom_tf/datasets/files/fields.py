@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from memcom_tf.datasets.files.arrow import encoded, is_text
 from memcom_tf.datasets.files.columns import shown
+from memcom_tf.datasets.files.times import first_bad
 from memcom_tf.datasets.files.values import Place, Where, check_marks, unfit
 from memcom_tf.datasets.labels import Labels
 
@@ -74,7 +75,7 @@ def numbers_of(column: pa.ChunkedArray, place: Place, where: Where) -> npt.NDArr
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         if not is_text(kind):
             raise unfit("number", where, type=str(kind)[:60]) from error
-        row = _first_bad(column)
+        row = first_bad(column, _are_numbers)
         raise unfit("number", where, **place(row), value=shown(column[row].as_py())) from error
     with np.errstate(over="ignore"):
         numbers: npt.NDArray[np.float32] = values.astype(np.float32)
@@ -93,18 +94,6 @@ def _whole(column: pa.ChunkedArray, place: Place, where: Where) -> pa.ChunkedArr
         raise unfit("category", where, **place(row), value=float(values[row]))
     whole = np.where(np.isnan(values), 0, values).astype(np.int64)
     return pa.chunked_array([pa.array(whole, mask=np.isnan(values))])
-
-
-def _first_bad(column: pa.ChunkedArray) -> int:
-    """The first text that is no number, by halves."""
-    low, high = 0, len(column)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _are_numbers(column.slice(low, middle - low)):
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def _are_numbers(column: Any) -> bool:

@@ -90,7 +90,7 @@ def _of_texts(column: pa.ChunkedArray, place: Place, where: Where) -> npt.NDArra
     for unit in ("ns", "us"):  # Nanoseconds end in 2262.
         if (found := _cast(column, pa.timestamp(unit, zone))) is not None:
             return _instants(found)
-    row = _first_bad(column, lambda part: _cast(part, pa.timestamp("us", zone)) is not None)
+    row = first_bad(column, lambda part: _cast(part, pa.timestamp("us", zone)) is not None)
     raise unfit("time", where, **place(row), value=shown(column[row].as_py()))
 
 
@@ -137,7 +137,7 @@ def _numbers(column: pa.ChunkedArray, place: Place, where: Where) -> npt.NDArray
     return numbers
 
 
-def _first_bad(column: pa.ChunkedArray, is_good: Callable[[pa.ChunkedArray], bool]) -> int:
+def first_bad(column: pa.ChunkedArray, is_good: Callable[[pa.ChunkedArray], bool]) -> int:
     """The first row of a column that is not good as a whole, by halving."""
     low, high = 0, len(column)
     while high - low > 1:
