@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from .model_file.archive import Archive, read_archive
 from .model_file.arrays import as_array
 from .model_file.description import FileDescription, RankerDescription
 from .model_file.interpreters import GraphEndedError, InChild, InProcess, Interpreter
+from .model_file.ranked_lists import Ranked, ranked_list
 from .model_file.row_splits import flat_inputs
 from .model_file.sizes import compressed_bytes, parts_of
 
@@ -197,7 +198,7 @@ class CompressedModelFile:
                 for_reader(
                     "Call `predict` of rows of fields."
                     if of_rows
-                    else "Convert a memcom_tf.models.NextItemRanker.",
+                    else "Convert a memcom_tf.models.NextItemRanker or RetrievalModel.",
                     "Use `memcom score`." if of_rows else "Convert what `memcom train` wrote.",
                 ),
                 kind=self.description.kind,
@@ -259,16 +260,108 @@ class CompressedModelFile:
         items = self.description.num_ids
         outside = recent[(recent < 0) | (recent >= items) | np.isin(recent, self.free_ids)]
         if len(outside):
-            raise invalid(
-                f"Ids must be in [0, {items}), and ids of items in the vocabulary.",
-                "Map items to ids with the file's `vocabulary`.",
-                id=int(outside[0]),
-            )
+            raise _outside(items, int(outside[0]))
         recent = recent[recent != 0][-length:]
         row[0, : len(recent)] = recent
         return row
 
-    def rank(self, ids: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The best items after a history of ids: ids `[k]` and scores `[k]`."""
-        output = self.run("rank", history=self.history_row(ids))
-        return output["ids"], output["scores"]
+    def rank(
+        self,
+        history: Sequence[int] | np.ndarray | None = None,
+        *,
+        k: int | None = None,
+        exclude: Sequence[int] | np.ndarray = (),
+        candidates: Sequence[int] | np.ndarray | None = None,
+        row: Mapping[str, Any] | None = None,
+        **inputs: Any,
+    ) -> Ranked:
+        """The best items of a query: ids `[k]` and scores `[k]`, the best first.
+
+        Items of the history are left out. The list is shorter than `k` where fewer are left.
+
+        Args:
+            history: Ids in order of time, where the file takes a history.
+            k: Length of the list, at most that of the file; None takes that. Of `candidates` any.
+            exclude: Ids to leave out, too. Where too few of the file's list are left, the whole
+                catalogue is scored, which takes longer.
+            candidates: The ids to rank, such as what is in stock; None ranks the catalogue.
+            row: Values of the fields that the file takes, by name; None, or left out, is missing.
+            **inputs: Other inputs of the query by name, `[1, ...]`.
+
+        Raises:
+            ValueError: If the file holds no ranker, `k` is out of range, ids are not in its
+                catalogue, or inputs are not those that it takes.
+        """
+        query = self.query_inputs(history, row, **inputs)
+        length = self.ranker.k if k is None else k
+        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+            raise invalid("`k` must be a positive integer.", k=k)
+        return ranked_list(
+            self.run,
+            query,
+            k=length,
+            longest=self.ranker.k,
+            items=lambda: self._items,
+            exclude=self._ids(exclude),
+            candidates=None if candidates is None else self._ids(candidates),
+        )
+
+    def query_inputs(
+        self,
+        history: Sequence[int] | np.ndarray | None = None,
+        row: Mapping[str, Any] | None = None,
+        **inputs: Any,
+    ) -> dict[str, Any]:
+        """The inputs of `rank`, and of `score` beside candidates; arguments as of `rank`.
+
+        Raises:
+            ValueError: If they are not those that the file takes.
+        """
+        taken = {**inputs}
+        if history is not None or self.ranker.history_length:
+            taken["history"] = self.history_row(() if history is None else history)
+        if row is not None or (self.description.fields and not {"ids", "numbers"} & set(inputs)):
+            taken |= self._encoded({} if row is None else row)
+        missing = sorted({*self.signatures["rank"]["inputs"]} - set(taken))
+        if missing:
+            raise invalid(
+                "All inputs of a query must be given.",
+                for_reader("Pass them by name.", "Such a file is ranked with from Python alone."),
+                missing=missing,
+            )
+        return {name: x for name, x in taken.items() if name in self.signatures["rank"]["inputs"]}
+
+    def _encoded(self, row: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """The inputs that the fields of one query are."""
+        fields = self.fields
+        unknown = sorted(set(row) - set(fields.names))
+        if unknown:
+            raise invalid(f"Fields must be among {printable_list(fields.names)}.", fields=unknown)
+        return fields.encode({fields.names[0]: [None], **{name: [x] for name, x in row.items()}})
+
+    @property
+    def _items(self) -> np.ndarray:
+        """The ids of all items."""
+        ids = np.arange(self.ranker.reserved_ids, self.description.num_ids, dtype=np.int32)
+        return np.setdiff1d(ids, self.free_ids)
+
+    def _ids(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Ids of items, each once; the reserved ones are left out.
+
+        Raises:
+            ValueError: If one is not in the catalogue.
+        """
+        found = np.unique(as_array("ids", ids, "int64", (-1,)))
+        items = self.description.num_ids
+        outside = found[(found < 0) | (found >= items) | np.isin(found, self.free_ids)]
+        if len(outside):
+            raise _outside(items, int(outside[0]))
+        return found[found >= self.ranker.reserved_ids].astype(np.int32)
+
+
+def _outside(items: int, id_: int) -> ValueError:
+    return invalid(
+        f"Ids must be in [0, {items}), and ids of items in the vocabulary.",
+        "Map items to ids with the file's `vocabulary`.",
+        id=id_,
+    )

@@ -6,13 +6,14 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from memcom_tf._keras import keras
 from memcom_tf.errors import for_reader, invalid
 
 _NOT_INPUTS = ("self", "training", "mask")
 
 
-def call_model(model: Any, inputs: Any) -> Any:
-    """Calls a model for inference.
+def call_model(model: Any, inputs: Any, training: bool = False) -> Any:
+    """Calls a model, for inference unless it is said to be in training.
 
     A list or tuple is passed one by one to a `call(self, user, item)`, a dict by the names of such
     arguments; to any other `call`, the structure is passed as it is.
@@ -20,16 +21,29 @@ def call_model(model: Any, inputs: Any) -> Any:
     Args:
         model: A Keras model.
         inputs: Tensors in a structure.
+        training: Whether it is in training.
 
     Returns:
         What the model returns.
     """
     required, names = _arguments(model)
     if isinstance(inputs, (list, tuple)) and len(inputs) > 1 and required > 1:
-        return model(*inputs, training=False)
+        return model(*inputs, training=training)
     if isinstance(inputs, Mapping) and set(names[:required]) <= set(inputs) <= set(names):
-        return model(**inputs, training=False)
-    return model(inputs, training=False)
+        return model(**inputs, training=training)
+    return model(inputs, training=training)
+
+
+def known_inputs(model: Any) -> Any:
+    """What a model says that it is called with, as symbolic tensors or specs; None if nothing."""
+    if isinstance(model, keras.Sequential):
+        return model.inputs[0] if model.inputs else None
+    if getattr(model, "inputs", None):
+        return model.input
+    if getattr(model, "save_spec", lambda: None)() is not None:  # tf_keras, once called
+        (first, *others), _ = model.save_spec()
+        return [first, *others] if others else first
+    return None
 
 
 def inputs_missing(model: Any, instead: str = "") -> ValueError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from memcom_tf.errors import invalid
 
-from .description import FieldDescription, FileDescription, short
+from .description import FieldDescription, FileDescription, RankerDescription, short
 
 if TYPE_CHECKING:
     from memcom_tf.vocabulary import Dictionary
@@ -33,9 +33,9 @@ def check_agreement(
     vectors = description.vector_signatures
     for name in vectors:
         _require(graph, name, {"ids": ("int32", (-1,))}, {"vectors": ("float32", (-1, -1))}, path)
-    if description.fields is not None:
-        _check_fields(description.fields, graph, path)
     ranker = description.ranker
+    if description.fields is not None and ranker is None:
+        _check_fields(description.fields, graph, path)
     if ranker is None:
         return
     if "embed" not in vectors:
@@ -47,7 +47,7 @@ def check_agreement(
         sizes = (dictionary.input_dim, dictionary.first_id)
         if sizes != (items, ranker.reserved_ids):
             raise _disagree("vocabulary", sizes, path)
-    history = {"history": ("int32", (1, ranker.history_length))}
+    history = _query_inputs(ranker, description.fields or (), graph)
     candidates = {"candidates": ("int32", (-1,))}
     ranked = {"ids": ("int32", (k,)), "scores": ("float32", (k,))}
     _require(graph, "rank", history, ranked, path)
@@ -56,18 +56,45 @@ def check_agreement(
 
 def _check_fields(fields: Sequence[FieldDescription], graph: Graph, path: Path) -> None:
     """Requires that a graph takes rows of such fields, and gives a number for each."""
-    slots = sum(of.length for of in fields if of.holds == "categories")
-    numbers = sum(of.holds == "numbers" for of in fields)
-    inputs: dict[str, tuple[str, tuple[int, ...]]] = {}
-    if slots:
-        inputs["ids"] = ("int32", (-1, slots))
-    if numbers:
-        inputs["numbers"] = ("float32", (-1, numbers))
+    inputs = _inputs_of(fields, -1)
     found = graph.signatures.get("serving_default")
     outputs = dict.fromkeys(found.outputs if found else ("",), ("float32", (-1, 1)))
     if len(outputs) != 1 or len({of.name for of in fields}) < len(fields) or not inputs:
         raise _disagree("fields", len(fields), path)
     _require(graph, "serving_default", inputs, outputs, path)
+
+
+def _inputs_of(
+    fields: Sequence[FieldDescription], rows: int
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The inputs that rows of fields are."""
+    slots = sum(of.length for of in fields if of.holds == "categories")
+    numbers = sum(of.holds == "numbers" for of in fields)
+    inputs: dict[str, tuple[str, tuple[int, ...]]] = {}
+    if slots:
+        inputs["ids"] = ("int32", (rows, slots))
+    if numbers:
+        inputs["numbers"] = ("float32", (rows, numbers))
+    return inputs
+
+
+def _query_inputs(
+    ranker: RankerDescription, fields: Sequence[FieldDescription], graph: Graph
+) -> _Specs:
+    """The inputs of a query: those that are described, and whatever else the graph takes.
+
+    A graph does not take what its outputs do not depend on.
+    """
+    described = _inputs_of(fields, 1)
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {}
+    if ranker.history_length:
+        wanted["history"] = described["history"] = ("int32", (1, ranker.history_length))
+    if (found := graph.signatures.get("rank")) is not None:
+        tensors = graph.subgraphs[found.subgraph].tensors
+        for name, place in found.inputs.items():
+            own = (tensors[place].dtype, (1, *tensors[place].shape[1:]))
+            wanted[name] = described.get(name, own)
+    return wanted
 
 
 def _require(graph: Graph, signature: str, inputs: _Specs, outputs: _Specs, path: Path) -> None:

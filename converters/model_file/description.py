@@ -170,12 +170,12 @@ class RankerDescription(Described):
 
     Attributes:
         k: Length of the list of `rank`.
-        history_length: Ids that the model sees.
+        history_length: Ids that the input `history` has; 0 where there is none.
         reserved_ids: Ids before that of the first item.
     """
 
     k: int = _is(Count(1))
-    history_length: int = _is(Count(1, most=_LONGEST_HISTORY))
+    history_length: int = _is(Count(most=_LONGEST_HISTORY))
     reserved_ids: int = _is(Count(1))
 
 

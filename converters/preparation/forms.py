@@ -16,7 +16,13 @@ from ..quantization.fold import ShippedEmbedding
 from ..quantization.weights import Profile, Weights
 from ..sources.names import file_names
 from ..sources.source import Source
-from ..tracing.signatures import Signatures, embed_signatures, ranker_signatures
+from ..tracing.signatures import (
+    Signatures,
+    embed_signatures,
+    query_of_graph,
+    query_of_history,
+    ranker_signatures,
+)
 from .trained_model import ShippedMatrix, TrainedModel
 
 
@@ -101,18 +107,14 @@ class RankerForm(Form):
     @property
     def ranker(self) -> RankerDescription:
         """The sizes that an app needs to know."""
-        vocabulary = self.parts.vocabulary
-        return RankerDescription(
-            k=self.parts.k,
-            history_length=self.parts.model.history_length,
-            reserved_ids=1 if vocabulary is None else vocabulary.first_id,
-        )
+        return _ranker_description(self.parts)
 
     def signatures(self) -> Signatures:
         """`rank`, `score` and those of vectors."""
         of_vectors = embed_signatures(self.vector_signatures(), self.parts.shipped)
         of = self.parts
-        return {**ranker_signatures(of.model, of.shipped, of.k), **of_vectors}
+        query = query_of_history(of.model)
+        return {**ranker_signatures(of.model, query, of.shipped, of.k), **of_vectors}
 
     def vector_signatures(self) -> list[str | None]:
         """Those of the history's table, and of the scored items' where it is another."""
@@ -161,5 +163,46 @@ class ModelForm(Form):
         return [*file_names(f"embed_{embedding.trained.name}" for embedding in shipped)]
 
 
-FORMS: Mapping[str, type[Form]] = {form.kind: form for form in (RankerForm, ModelForm)}
-"""By the kind of the file."""
+class RetrievalForm(ModelForm):
+    """`query` of a model, `rank` and `score` around it, and `embed`."""
+
+    kind = "ranker"
+
+    @property
+    def ranker(self) -> RankerDescription:
+        """The sizes that an app needs to know."""
+        return _ranker_description(self.parts)
+
+    def signatures(self) -> Signatures:
+        """`query`, `rank`, `score` and those of vectors."""
+        of = self.parts
+        own = super().signatures()
+        query = query_of_graph(own["query"])
+        return {**own, **ranker_signatures(of.model, query, of.shipped, of.k)}
+
+    def vector_signatures(self) -> list[str | None]:
+        """Those of the items, and of other tables by their names; biases are no vectors."""
+        model, shipped = self.parts.model, self.parts.shipped
+        names = file_names(f"embed_{embedding.trained.name}" for embedding in shipped)
+        known = {id(model.item_embedding): "embed", id(model.item_bias_embedding): None}
+        return [
+            known.get(id(embedding.trained), name)
+            for embedding, name in zip(shipped, names, strict=True)
+        ]
+
+
+def _ranker_description(parts: Parts) -> RankerDescription:
+    vocabulary = parts.vocabulary
+    return RankerDescription(
+        k=parts.k,
+        history_length=parts.model.history_length,
+        reserved_ids=1 if vocabulary is None else vocabulary.first_id,
+    )
+
+
+FORMS: Mapping[str, type[Form]] = {
+    "ranker": RankerForm,
+    "retrieval": RetrievalForm,
+    "model": ModelForm,
+}
+"""By the kind of files that a task has."""

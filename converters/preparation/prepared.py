@@ -191,7 +191,8 @@ def prepare(
         names = [name for embedding in embeddings for name in names_of(embedding)]
         in_file = {} if described is None else described.stored(names)
         shipped = [ship(embedding, weights, profile, in_file) for embedding in embeddings]
-        source = KerasSource(model, task.inputs(model) if inputs is None else inputs)
+        inputs = task.inputs(model) if inputs is None else inputs
+        source = KerasSource(model, inputs, task.function(model))
         prepared = Prepared(model, source, weights, profile, shipped, k, samples, described, task)
     if weights != "float32" and not prepared.tables:
         _check_types(prepared.source)

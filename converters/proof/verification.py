@@ -108,12 +108,13 @@ def _verify(
     for embedding, name in zip(shipped, prepared.form.vector_signatures(), strict=True):
         if name is not None:
             verify_vectors(verification, file, embedding, name)
-    if isinstance(prepared.form, ModelForm):
-        verify_functions(verification, prepared.form.functions, file)
-        if examples is not None:
-            verify_metrics(verification, prepared.task, prepared.form.functions, file, examples)
-    else:
-        verify_ranker(verification, prepared.model, file, shipped, examples, prepared.samples)
+    form = prepared.form
+    if isinstance(form, ModelForm):
+        verify_functions(verification, form.functions, file)
+    if form.ranker is not None:
+        verify_ranker(verification, prepared, file, examples)
+    elif isinstance(form, ModelForm) and examples is not None:
+        verify_metrics(verification, prepared.task, form.functions, file, examples)
 
 
 def _require_same_model(prepared: Prepared, file: CompressedModelFile) -> None:

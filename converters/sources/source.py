@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from memcom_tf._keras import keras
-from memcom_tf.calling import call_model, input_names, inputs_missing
+from memcom_tf.calling import input_names, inputs_missing, known_inputs
 from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import Array
 from memcom_tf.text import printable
@@ -52,16 +51,19 @@ class Source(ABC):
 
 
 class KerasSource(Source):
-    """A Keras model, with the signature `serving_default`.
+    """A Keras model, with one signature.
 
     Args:
         model: A built model.
         inputs: What it is called with, as `tf.TensorSpec`s or example arrays in the same
             structure; None where the model knows, as functional and sequential ones do.
+        function: Name of the signature, and what computes its outputs from inputs in their
+            structure.
     """
 
-    def __init__(self, model: Any, inputs: Any = None) -> None:
+    def __init__(self, model: Any, inputs: Any, function: tuple[str, Callable[[Any], Any]]) -> None:
         self.model, self.name = model, model.name
+        self._signature, self._call = function
         self._inputs = inputs
         self.variables = by_name(
             (_path(variable).removeprefix(f"{model.name}/"), _tensor_of(variable))
@@ -70,7 +72,7 @@ class KerasSource(Source):
         self.parameters = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
     def functions(self, context: Context) -> dict[str, Any]:
-        """`serving_default`."""
+        """The one function of the model."""
         structure = _structure_of(self.model, self._inputs)
         names, flat = _input_names(self.model, structure), tf.nest.flatten(structure)
         specs = [
@@ -81,7 +83,7 @@ class KerasSource(Source):
         ]
 
         @tf.function(input_signature=[*chain(*specs)])
-        def serving_default(*inputs: Array) -> dict[str, Array]:
+        def run(*inputs: Array) -> dict[str, Array]:
             with context(inputs):
                 waiting = iter(inputs)
                 tensors = [
@@ -89,10 +91,10 @@ class KerasSource(Source):
                     for spec in specs
                 ]
                 packed = tf.nest.pack_sequence_as(structure, tensors)
-                return named_outputs(call_model(self.model, packed))
+                return named_outputs(self._call(packed))
 
         try:
-            return {"serving_default": serving_default.get_concrete_function()}
+            return {self._signature: run.get_concrete_function()}
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             if (found := _SCOPE.search(str(error))) is not None:
                 raise invalid(
@@ -146,7 +148,7 @@ def named_outputs(outputs: Any) -> dict[str, Array]:
 def _structure_of(model: Any, inputs: Any) -> Any:
     """`tf.TensorSpec`s in the structure that the model is called with."""
     if inputs is None:
-        inputs = _known_inputs(model)
+        inputs = known_inputs(model)
     if inputs is None:
         raise inputs_missing(model, ", or save it with model.export(), and convert the folder")
     for tensor in tf.nest.flatten(inputs):
@@ -157,17 +159,6 @@ def _structure_of(model: Any, inputs: Any) -> Any:
                 name=_plain(tensor.name),
             )
     return tf.nest.map_structure(_spec_of, inputs)
-
-
-def _known_inputs(model: Any) -> Any:
-    if isinstance(model, keras.Sequential):
-        return model.inputs[0] if model.inputs else None
-    if getattr(model, "inputs", None):
-        return model.input
-    if getattr(model, "save_spec", lambda: None)() is not None:  # tf_keras, once called
-        (first, *others), _ = model.save_spec()
-        return [first, *others] if others else first
-    return None
 
 
 def _spec_of(tensor: Any) -> Any:

@@ -100,16 +100,40 @@ def embed_signatures(
     }
 
 
-def ranker_signatures(model: Any, shipped: Sequence[ShippedEmbedding], k: int) -> Signatures:
+Query = Callable[[dict[str, Array]], Array]
+"""Makes the query `[1, d]` of a function, of its inputs by name, within `shipped_tables`."""
+
+
+def query_of_history(model: Any) -> Query:
+    """The query of a ranker's history."""
+    return lambda inputs: model.query(inputs["history"])
+
+
+def query_of_graph(function: Any) -> Query:
+    """The query that a function over a graph returns."""
+    names = [spec.name for spec in function.input_signature]
+
+    def query(inputs: dict[str, Array]) -> Array:
+        return function.python_function(*[inputs[name] for name in names])["query"]
+
+    return query
+
+
+def ranker_signatures(
+    model: Any, query_of: Query, shipped: Sequence[ShippedEmbedding], k: int
+) -> Signatures:
     """`rank` and `score` of a ranker.
 
-    - `rank(history [1, L]) -> ids [k], scores [k]`: the best items, those of the history left
-      out. Candidates are found by 8-bit scores of the whole catalogue, with room for those that
-      fall out, and are then scored as `score` does.
-    - `score(history [1, L], candidates [n]) -> scores [n]`.
+    - `rank(inputs) -> ids [k], scores [k]`: the best items, those of the history left out, where
+      there is one. Candidates are found by 8-bit scores of the whole catalogue, with room for
+      those that fall out, and are then scored as `score` does.
+    - `score(inputs, candidates [n]) -> scores [n]`.
+
+    Inputs are those of one query: of a `memcom_tf.models.NextItemRanker` `history [1, L]`.
 
     Args:
         model: The trained model of the task `memcom_tf.tasks.NextItem`.
+        query_of: Makes its query.
         shipped: Its embeddings, folded and quantized.
         k: Length of the ranked list.
 
@@ -129,29 +153,44 @@ def ranker_signatures(model: Any, shipped: Sequence[ShippedEmbedding], k: int) -
         )
     # Room for the history and for neighbours that 8 bits of the query put in the wrong order.
     num_candidates = min(items, k + length + max(16, k)) + reserved
-    history_spec = tf.TensorSpec([1, length], tf.int32, name="history")
+    specs = [
+        tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=name)
+        for name, spec in model.query_specs.items()
+    ]
+    has_shortcut = model.item_bias_embedding is None and not len(model.free_ids)
 
-    @tf.function(input_signature=[history_spec])
-    def rank(history: Array) -> dict[str, Array]:
-        with shipped_tables(shipped, QuantizedOps(unknown_zero(history))):
-            query = model.query(history)
+    def named(inputs: Sequence[Array]) -> dict[str, Array]:
+        return dict(zip(model.query_specs, inputs, strict=True))
+
+    @tf.function(input_signature=specs)
+    def rank(*inputs: Array) -> dict[str, Array]:
+        with shipped_tables(shipped, QuantizedOps(unknown_zero(_an_input(inputs)))):
+            query = query_of(named(inputs))
             candidates = None
             # The shortcut of a method knows no free ids: it might return them.
-            if not model.item_bias and not len(model.free_ids):
+            if has_shortcut:
                 candidates = model.scored_embedding.find_top_k(query, num_candidates)
             if candidates is None:
                 everything = tf.reshape(model.score_all(query), [-1])
                 candidates = top_k_of_groups(everything, num_candidates)
             scores = tf.reshape(model.score(query, candidates), [-1])
-        chosen = tf.reduce_any(tf.expand_dims(candidates, 1) == history, axis=1)
-        chosen |= candidates < reserved
+        chosen = candidates < reserved
+        if length:
+            history = named(inputs)["history"]
+            chosen |= tf.reduce_any(tf.expand_dims(candidates, 1) == history, axis=1)
         best = tf.math.top_k(tf.where(chosen, LOWEST, scores), k)
         return {"ids": tf.gather(candidates, best.indices), "scores": best.values}
 
-    @tf.function(input_signature=[history_spec, tf.TensorSpec([None], tf.int32, name="candidates")])
-    def score(history: Array, candidates: Array) -> dict[str, Array]:
-        with shipped_tables(shipped, QuantizedOps(unknown_zero(history))):
-            scores = model.score(model.query(history), candidates)
+    @tf.function(input_signature=[*specs, tf.TensorSpec([None], tf.int32, name="candidates")])
+    def score(*inputs_and_candidates: Array) -> dict[str, Array]:
+        *inputs, candidates = inputs_and_candidates
+        with shipped_tables(shipped, QuantizedOps(unknown_zero(_an_input(inputs)))):
+            scores = model.score(query_of(named(inputs)), candidates)
             return {"scores": tf.reshape(scores, [-1])}
 
     return {"rank": rank, "score": score}
+
+
+def _an_input(inputs: Sequence[Array]) -> Array:
+    """One of integers where there is one."""
+    return [*(x for x in inputs if x.dtype.is_integer), *inputs][0]

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from memcom_tf.compression.students import queries_of, vectors_of
 from memcom_tf.evaluation import Split
-from memcom_tf.models import NextItemRanker
+from memcom_tf.models.catalogue_ranker import CatalogueRanker
 
 STEP = 0.5
 """Of the way to equal shares. Histories of training favour what a user took, so that all of it is
@@ -21,8 +21,8 @@ _SCORES_AT_A_TIME = 1 << 24
 
 
 def correct_biases(
-    student: NextItemRanker,
-    teacher: NextItemRanker,
+    student: CatalogueRanker,
+    teacher: CatalogueRanker,
     mean_query: npt.NDArray[np.floating],
     split: Split,
     step: float = STEP,
@@ -55,7 +55,7 @@ def correct_biases(
 
 
 def _shares(
-    ranker: NextItemRanker, split: Split, items: npt.NDArray[np.int64]
+    ranker: CatalogueRanker, split: Split, items: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
     """Mean probability of items in the softmax over the catalogue, which they share."""
     queries = queries_of(ranker, split)[: max(1, _SCORES // len(items))]

@@ -7,18 +7,18 @@ from typing import Literal
 import numpy as np
 
 from memcom_tf.layers import FullEmbedding
-from memcom_tf.models import NextItemRanker
+from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.rebuilding import ranker_with
 
 
-def graph_bytes(ranker: NextItemRanker, weights: Literal["int8", "float32"] = "int8") -> int:
+def graph_bytes(ranker: CatalogueRanker, weights: Literal["int8", "float32"] = "int8") -> int:
     """Bytes of a ranker's file without its vocabulary."""
     from memcom_tf.converters import convert
 
     return int(convert(ranker, weights=weights, verify=False).report["graph_bytes"])
 
 
-def fill_at_random(ranker: NextItemRanker) -> None:
+def fill_at_random(ranker: CatalogueRanker) -> None:
     """Gives a ranker weights of which the converter can leave none out, as zeros and ones."""
     ranker.build_once()
     rng = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def fill_at_random(ranker: NextItemRanker) -> None:
         weight.assign(rng.normal(0.3, 0.1, weight.shape))
 
 
-def graph_overhead(model: NextItemRanker) -> int:
+def graph_overhead(model: CatalogueRanker) -> int:
     """Bytes of the graph alone: those of a ranker of the same shape with hardly any items."""
     rows = 2 * model.history_length + 40
     toy = ranker_with(model, lambda layer: FullEmbedding(rows, layer.output_dim))

@@ -14,7 +14,7 @@ from memcom_tf.compression.trials import Trials
 from memcom_tf.datasets import Interactions
 from memcom_tf.errors import invalid, message
 from memcom_tf.evaluation import Split, leave_last_out
-from memcom_tf.models import NextItemRanker
+from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.tasks import NextItem, task_of
 from memcom_tf.training import TrainingSettings
 
@@ -36,7 +36,7 @@ _BEHIND = 0.06
 
 
 def compress_ranker(
-    model: NextItemRanker,
+    model: CatalogueRanker,
     interactions: Interactions | Split,
     *,
     max_bytes: int | None = None,
@@ -122,14 +122,18 @@ def finalists_of(tried: Sequence[Trial], count: int) -> list[Trial]:
 
 
 def _checked(
-    model: NextItemRanker,
+    model: CatalogueRanker,
     interactions: Interactions | Split,
     max_bytes: int | None,
     ratio: float | None,
 ) -> tuple[Split, int, int]:
     if task_of(model).name != NextItem.name:
         raise TypeError(
-            message("`model` must be a NextItemRanker.", "", received=type(model).__name__)
+            message(
+                "`model` must be a NextItemRanker or a RetrievalModel.",
+                "",
+                received=type(model).__name__,
+            )
         )
     if model.vocabulary is None:
         raise invalid("The model must have a vocabulary.", "Pass it when the ranker is made.")

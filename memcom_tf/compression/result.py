@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from memcom_tf.compression.candidates import Candidate
 from memcom_tf.evaluation import Split
-from memcom_tf.models import NextItemRanker
+from memcom_tf.models.catalogue_ranker import CatalogueRanker
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Compression:
         file_bytes: Bytes of the model's file with integer tables, without a vocabulary.
     """
 
-    model: NextItemRanker
+    model: CatalogueRanker
     split: Split
     trials: Sequence[Trial]
     chosen: Candidate

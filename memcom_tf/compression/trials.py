@@ -19,11 +19,11 @@ from memcom_tf.compression.candidates import Candidate, Family, families, worth_
 from memcom_tf.compression.file_size import fill_at_random, graph_bytes, graph_overhead
 from memcom_tf.compression.result import Trial
 from memcom_tf.compression.search import largest_file
-from memcom_tf.compression.students import queries_of, uncompressed, vectors_of
+from memcom_tf.compression.students import check_renumbered, queries_of, uncompressed, vectors_of
 from memcom_tf.evaluation import Split, evaluate_ranking
 from memcom_tf.layers import CompressedEmbedding
 from memcom_tf.layers.codebook import CodebookEmbedding
-from memcom_tf.models import NextItemRanker
+from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.rebuilding import copy_of, ranker_with, rebuilt_ranker
 from memcom_tf.ordering import similarity_order
 from memcom_tf.tables import RowSharing
@@ -45,7 +45,7 @@ class Final:
     """A candidate, its ranker with its interactions, and the ranker's nDCG on validation."""
 
     trial: Trial
-    model: NextItemRanker
+    model: CatalogueRanker
     split: Split
     ndcg: float
 
@@ -55,7 +55,7 @@ class Trials:
 
     def __init__(
         self,
-        model: NextItemRanker,
+        model: CatalogueRanker,
         split: Split,
         settings: TrainingSettings,
         report: Callable[[str], None],
@@ -68,7 +68,7 @@ class Trials:
         self.model, self.split, self.settings, self.report = model, split, settings, report
         self._orders: dict[RowSharing, Vocabulary] = {}
         self._splits: dict[str, Split] = {model.vocabulary.fingerprint: split}
-        self._start: dict[Candidate, NextItemRanker] = {}
+        self._start: dict[Candidate, CatalogueRanker] = {}
         self._sizes: dict[Candidate, int] = {}
         self._overheads: dict[Any, int] = {}
         queries = queries_of(model, split)
@@ -114,21 +114,25 @@ class Trials:
             self._splits[vocabulary.fingerprint] = self.split.renumbered(vocabulary)
         return self._splits[vocabulary.fingerprint]
 
-    def student(self, candidate: Candidate) -> tuple[NextItemRanker, Split]:
+    def student(self, candidate: Candidate) -> tuple[CatalogueRanker, Split]:
         """The ranker of a candidate, in closed form, and its interactions."""
         vocabulary = self.vocabulary(candidate)
         if candidate not in self._start:
             teacher = uncompressed(self.model, vocabulary)
+            if vocabulary is not self.model.vocabulary:
+                check_renumbered(self.model, self.split, teacher, self.splits(vocabulary))
             counts = np.zeros(vocabulary.input_dim)
             if vocabulary.counts is not None:
                 counts[vocabulary.ids(list(vocabulary))] = vocabulary.counts
             frequencies = np.sqrt(counts + 1.0)
-            frequencies[0] = 0.0
+            frequencies[0] = frequencies[1:].mean() if self.model.reads_padding else 0.0
+            width = self.model.item_embedding.output_dim
 
             def compressed(layer: CompressedEmbedding) -> CompressedEmbedding:
                 if layer.output_dim == 1:
                     return layer
-                metric = {"metric": self.metric} if candidate.method.takes_metric else {}
+                takes_metric = candidate.method.takes_metric and layer.output_dim == width
+                metric = {"metric": self.metric} if takes_metric else {}
                 return candidate.method.from_table(
                     vectors_of(layer), frequencies=frequencies, **metric, **candidate.arguments
                 )
@@ -171,7 +175,7 @@ class Trials:
         beside its tables.
         """
         method = getattr(family, "func", family)
-        tables = 1 if self.model.output_embedding is None else 2
+        tables = len(self.model.item_tables)
         shape = self.model.item_embedding.input_dim, self.model.item_embedding.output_dim
         found = largest_file(
             limit,
@@ -221,7 +225,7 @@ class Trials:
         trial = replace(trial, ndcg_after=ndcg, num_trained=self.epochs)
         return Final(trial, student, split, ndcg)
 
-    def _ndcg(self, ranker: NextItemRanker, split: Split) -> float:
+    def _ndcg(self, ranker: CatalogueRanker, split: Split) -> float:
         k = self.settings.k
         examples = subsample(split.validation, self.settings)
         assert ranker.vocabulary is not None

@@ -27,6 +27,7 @@ class Examples:
         free_ids: Further ids that are no items, of a vocabulary that keeps room for later ones.
         seen: [n, S] ids that are left out of the ranking, padded with zeros; None leaves out
             those in `history`.
+        context: Further inputs of a query by name, each [n, ...].
 
     Raises:
         ValueError: If the shapes do not fit.
@@ -42,6 +43,7 @@ class Examples:
     reserved: int = 1
     free_ids: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     seen: IdArray | None = None
+    context: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.target)
@@ -61,6 +63,25 @@ class Examples:
                 target=self.target.shape,
                 user=self.user.shape,
             )
+        for name, values in self.context.items():
+            if len(values) != n:
+                raise invalid(
+                    "Each input of `context` must have one row for each example.",
+                    context=name,
+                    rows=len(values),
+                    examples=n,
+                )
+
+    @property
+    def inputs(self) -> Any:
+        """What a ranker is called with: histories, and beside `context` a dict of all by name.
+
+        A history of no columns is no input.
+        """
+        if not self.context:
+            return self.history
+        of_history = {"history": self.history} if self.history.shape[1] else {}
+        return {**of_history, **self.context}
 
     @property
     def left_out(self) -> IdArray:
@@ -76,6 +97,7 @@ class Examples:
             target=self.target[rows],
             user=self.user[rows],
             seen=seen,
+            context={name: values[rows] for name, values in self.context.items()},
         )
 
     def __len__(self) -> int:

@@ -11,11 +11,10 @@ import numpy.typing as npt
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.examples import Examples
 from memcom_tf.evaluation.metrics import ranking_metrics, ranks_from_lists, ranks_from_scores
-from memcom_tf.vocabulary.items import IdArray
 
 
 def rank_examples(
-    score: Callable[[IdArray], Any], examples: Examples, *, batch_size: int = 512
+    score: Callable[[Any], Any], examples: Examples, *, batch_size: int = 512
 ) -> npt.NDArray[np.float64]:
     """Returns the rank that a model's scores give to the target of each example.
 
@@ -23,8 +22,9 @@ def rank_examples(
     the target: see `ranks_from_scores`.
 
     Args:
-        score: Takes histories [b, L] and returns scores [b, v] of all ids, as anything that
-            `numpy.asarray` takes. Ids from `v` on must not occur in the examples.
+        score: Takes `inputs` of `b` examples, histories [b, L] where there is no context, and
+            returns scores [b, v] of all ids, as anything that `numpy.asarray` takes. Ids from `v`
+            on must not occur in the examples.
         examples: The examples.
         batch_size: The largest b; the last batch may be smaller.
 
@@ -46,7 +46,7 @@ def rank_examples(
     ranks = []
     for low in range(0, len(examples), batch_size):
         part = examples[low : low + batch_size]
-        scores = np.asarray(score(part.history))
+        scores = np.asarray(score(part.inputs))
         ranks.append(
             ranks_from_scores(
                 scores, part.left_out, part.target, reserved=part.reserved, free_ids=part.free_ids
@@ -56,14 +56,14 @@ def rank_examples(
 
 
 def evaluate_ranking(
-    score: Callable[[IdArray], Any], examples: Examples, *, k: int = 10, batch_size: int = 512
+    score: Callable[[Any], Any], examples: Examples, *, k: int = 10, batch_size: int = 512
 ) -> dict[str, float]:
     """Returns the metrics of a model that scores all items.
 
     The metrics are those of `ranking_metrics` of the ranks of `rank_examples`.
 
     Args:
-        score: Takes histories [b, L] and returns scores [b, v] of all ids.
+        score: As of `rank_examples`.
         examples: The examples.
         k: The length of the ranked list.
         batch_size: The largest b.
@@ -83,7 +83,7 @@ def evaluate_ranking(
 
 
 def evaluate_lists(
-    rank: Callable[[IdArray], Any], examples: Examples, *, k: int = 10
+    rank: Callable[[Any], Any], examples: Examples, *, k: int = 10
 ) -> dict[str, float]:
     """Returns the metrics of a model that returns the best items only, as a phone runs it.
 
@@ -91,8 +91,9 @@ def evaluate_lists(
     in it. There is no "mrr", since a list does not tell the ranks beyond its end.
 
     Args:
-        rank: Takes one history [L] and returns the ids of the best items, the best first: at
-            least k, padded with 0 where the model has fewer.
+        rank: Takes one history [L], or beside a context a dict of inputs without the batch, and
+            returns the ids of the best items, the best first: at least k, padded with 0 where the
+            model has fewer.
         examples: The examples.
         k: How many of each list count.
 
@@ -112,8 +113,9 @@ def evaluate_lists(
         raise invalid("`k` must be positive.", "Pass the length of the ranked list.", k=k)
     _not_empty(examples)
     lists = []
-    for history in examples.history:
-        ranked = np.asarray(rank(history))
+    for row in range(len(examples)):
+        (inputs,) = _rows(examples[row : row + 1].inputs)
+        ranked = np.asarray(rank(inputs))
         if ranked.ndim != 1 or len(ranked) < k:
             raise invalid(
                 "`rank` must return one list of at least k ids.",
@@ -125,6 +127,14 @@ def evaluate_lists(
     metrics = ranking_metrics(ranks_from_lists(np.stack(lists), examples.target), k)
     del metrics["mrr"]
     return metrics
+
+
+def _rows(inputs: Any) -> list[Any]:
+    """Inputs one by one."""
+    if not isinstance(inputs, dict):
+        return list(inputs)
+    count = len(next(iter(inputs.values())))
+    return [{name: values[row] for name, values in inputs.items()} for row in range(count)]
 
 
 def _not_empty(examples: Examples) -> None:

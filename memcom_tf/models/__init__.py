@@ -3,12 +3,16 @@
 from memcom_tf.models.carry_over import extended_ranker, refreshed_ranker
 from memcom_tf.models.click import ClickModel
 from memcom_tf.models.click_tables import compressed_tables
+from memcom_tf.models.losses import RankingLoss
 from memcom_tf.models.next_item import NextItemRanker
+from memcom_tf.models.retrieval import RetrievalModel
 from memcom_tf.models.saving import save_model
 
 __all__ = [
     "ClickModel",
     "NextItemRanker",
+    "RankingLoss",
+    "RetrievalModel",
     "compressed_tables",
     "extended_ranker",
     "refreshed_ranker",

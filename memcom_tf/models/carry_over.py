@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from memcom_tf.errors import invalid
-from memcom_tf.models.next_item import NextItemRanker
+from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.rebuilding import rebuilt_ranker
 from memcom_tf.ordering.carry_over import extended_layer, refreshed_layer
 from memcom_tf.vocabulary import Vocabulary
 
 
-def extended_ranker(ranker: NextItemRanker, vocabulary: Vocabulary) -> NextItemRanker:
+def extended_ranker(ranker: CatalogueRanker, vocabulary: Vocabulary) -> CatalogueRanker:
     """Carries a trained ranker over to its vocabulary with later items.
 
     Scores of the items so far stay as they are. A new item starts as the mean of its bucket, its
@@ -31,6 +31,7 @@ def extended_ranker(ranker: NextItemRanker, vocabulary: Vocabulary) -> NextItemR
 
     Example:
         >>> from memcom_tf import MEmComEmbedding
+        >>> from memcom_tf.models import NextItemRanker
         >>> from memcom_tf.ordering import similarity_order
         >>> order = similarity_order([[1, 0], [0, 1]], num_buckets=2, reserve=1)
         >>> vocabulary = Vocabulary(["tea", "nail"]).reordered(order)
@@ -43,7 +44,7 @@ def extended_ranker(ranker: NextItemRanker, vocabulary: Vocabulary) -> NextItemR
     return _carried_over(ranker, vocabulary, extended_layer)
 
 
-def refreshed_ranker(ranker: NextItemRanker, vocabulary: Vocabulary) -> NextItemRanker:
+def refreshed_ranker(ranker: CatalogueRanker, vocabulary: Vocabulary) -> CatalogueRanker:
     """Carries a trained ranker over to another order of its items, as nearly as its tables can.
 
     For a catalogue that has drifted: order all items anew, carry over, train a few epochs.
@@ -63,6 +64,7 @@ def refreshed_ranker(ranker: NextItemRanker, vocabulary: Vocabulary) -> NextItem
 
     Example:
         >>> from memcom_tf import MEmComEmbedding
+        >>> from memcom_tf.models import NextItemRanker
         >>> vocabulary = Vocabulary(["tea", "nail", "milk"])
         >>> table = MEmComEmbedding(vocabulary.input_dim, 4, num_buckets=2)
         >>> ranker = NextItemRanker(table, history_length=3, vocabulary=vocabulary)
@@ -74,8 +76,8 @@ def refreshed_ranker(ranker: NextItemRanker, vocabulary: Vocabulary) -> NextItem
 
 
 def _carried_over(
-    ranker: NextItemRanker, vocabulary: Vocabulary, carry: Callable[[Any, Any, Any], Any]
-) -> NextItemRanker:
+    ranker: CatalogueRanker, vocabulary: Vocabulary, carry: Callable[[Any, Any, Any], Any]
+) -> CatalogueRanker:
     before = ranker.vocabulary
     if before is None:
         raise invalid("The ranker must have a vocabulary.", "Set it when the ranker is made.")

@@ -1,34 +1,35 @@
-"""What rankers share that score a catalogue: query times table, and the softmax that trains it."""
+"""What rankers share that score a catalogue: query times table, and what trains them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
+from memcom_tf.errors import invalid
 from memcom_tf.layers.contract.layer import CompressedEmbedding
 from memcom_tf.models.free_ids import Integers, without_free_ids
+from memcom_tf.models.losses import RankingLoss
 from memcom_tf.models.negatives import EXCLUDED, Negatives, NegativeSampler
 from memcom_tf.models.replicas import num_replicas
-from memcom_tf.models.softmax import cross_entropy
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
 
 
 class CatalogueRanker(keras.Model):
-    """Scores `query . vector(i) + item_bias[i]` of every item, trained by their softmax.
+    """Scores `query . vector(i) + item_bias[i]` of every item, trained by a `RankingLoss`.
 
-    Trained by `fit(history, target)` with the cross-entropy of the softmax over the catalogue, or
-    over the target and items drawn (`NegativeSampler`). A subclass makes the queries and has the
-    tables.
+    Trained by `fit(inputs, target)`, where a target competes with the catalogue, or with items
+    drawn (`NegativeSampler`); or by `fit(inputs, {"candidates": ids, "labels": labels})`, where the
+    items of each list compete with each other. A subclass makes the queries and has the tables.
 
     Args:
-        num_negatives: Items drawn for the softmax; None takes the whole catalogue.
+        num_negatives: Items that a target is compared with; None takes the whole catalogue.
         vocabulary: The `Vocabulary` that gave the ids: its free ids are neither trained nor ranked,
             its counts decide how often an item is drawn.
         **kwargs: Arguments of `keras.Model`.
@@ -36,6 +37,11 @@ class CatalogueRanker(keras.Model):
     Raises:
         ValueError: If `num_negatives` is not positive.
     """
+
+    item_embedding: CompressedEmbedding
+    history_length: int
+    reads_padding: ClassVar[bool] = True
+    """Whether the vector of id 0 may count."""
 
     def __init__(
         self,
@@ -50,10 +56,16 @@ class CatalogueRanker(keras.Model):
         self.num_negatives = num_negatives
         self.vocabulary = vocabulary
         self._sampler: NegativeSampler | None = None
+        self.ranking_loss = RankingLoss()
         self._loss_mean = keras.metrics.Mean(name="loss")
 
-    def query(self, history: Any, training: bool = False, distinct: bool = False) -> Any:
-        """Query vectors `[b, output_dim]` of histories; `distinct` as in `candidate_logits`."""
+    def query(self, inputs: Any, training: bool = False, distinct: bool = False) -> Any:
+        """Query vectors `[b, output_dim]` of inputs; `distinct` as in `candidate_logits`."""
+        raise NotImplementedError
+
+    @property
+    def query_specs(self) -> dict[str, tf.TensorSpec]:
+        """The inputs of a query by name, the batch first."""
         raise NotImplementedError
 
     @property
@@ -67,8 +79,25 @@ class CatalogueRanker(keras.Model):
         raise NotImplementedError
 
     @property
+    def item_tables(self) -> list[Any]:
+        """The tables of the items' vectors: the scored one, and those that queries are made of."""
+        raise NotImplementedError
+
+    @property
     def embeddings(self) -> list[CompressedEmbedding]:
-        """Every table of the model."""
+        """Every compressed table of the model."""
+        raise NotImplementedError
+
+    def like(
+        self, item_tables: Sequence[Any], vocabulary: Vocabulary | None, **changed: Any
+    ) -> Self:
+        """A new ranker as this one, with other tables in place of `item_tables`.
+
+        Args:
+            item_tables: Layers in the same order.
+            vocabulary: That of the new one.
+            **changed: Arguments of the constructor that are others.
+        """
         raise NotImplementedError
 
     def build_once(self) -> None:
@@ -99,6 +128,30 @@ class CatalogueRanker(keras.Model):
             scores = scores + biases.score_all(tf.ones([1, 1], scores.dtype))
         return without_free_ids(scores, self.free_ids)
 
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
+        """Says how to train, as `keras.Model.compile`.
+
+        Args:
+            optimizer: The optimizer.
+            loss: As of `memcom_tf.models.RankingLoss`; None is "softmax".
+            **kwargs: Further arguments of `keras.Model.compile`.
+        """
+        self.ranking_loss = RankingLoss(loss or "softmax")
+        super().compile(optimizer, **kwargs)
+
+    def get_compile_config(self) -> Any:
+        """What a saved model is compiled with when it is loaded; Keras calls this."""
+        config = super().get_compile_config()
+        if config and isinstance(self.ranking_loss.loss, str):
+            config["loss"] = self.ranking_loss.loss
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a model that is loaded; Keras calls this."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built and self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.fit`, and lets tables change that do so between steps."""
         if adapted_layers(self):
@@ -106,11 +159,11 @@ class CatalogueRanker(keras.Model):
         return super().fit(*args, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One step on `(history, target)`."""
-        history, target = data[:2]
+        """One step on `(inputs, target)`."""
+        inputs, target = data[:2]
         self.build_once()
         with tf.GradientTape() as tape, self.added_losses() as added:
-            loss = self._cross_entropy(history, target)
+            loss = self._loss(inputs, target)
             # What every replica adds counts once.
             added += self.losses
             total = loss + sum(added) / num_replicas() if added else loss
@@ -124,10 +177,10 @@ class CatalogueRanker(keras.Model):
         return self._noted(loss)
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        """The loss on `(history, target)`."""
-        history, target = data[:2]
+        """The loss on `(inputs, target)`."""
+        inputs, target = data[:2]
         self.build_once()
-        return self._noted(self._cross_entropy(history, target, False))
+        return self._noted(self._loss(inputs, target, False))
 
     def _noted(self, loss: Any) -> dict[str, Any]:
         # The metric is the mean over the replicas of what is their parts.
@@ -154,7 +207,9 @@ class CatalogueRanker(keras.Model):
                 ids = np.arange(self.vocabulary.first_id, input_dim)
                 counts[np.setdiff1d(ids, self.free_ids)] = self.vocabulary.counts
             self._sampler = NegativeSampler(input_dim, free_ids=self.free_ids, counts=counts)
-        return self._sampler(self.num_negatives)
+        loss = self.ranking_loss
+        found = self._sampler(self.num_negatives, loss.draws_by_popularity)
+        return found if loss.is_of_probabilities else found.as_they_are
 
     @contextmanager
     def added_losses(self) -> Iterator[list[Any]]:
@@ -167,7 +222,7 @@ class CatalogueRanker(keras.Model):
 
     def candidate_logits(
         self,
-        history: Any,
+        inputs: Any,
         target: Any,
         negatives: Negatives | None,
         training: bool = False,
@@ -176,7 +231,7 @@ class CatalogueRanker(keras.Model):
         """Logits of the candidates of a step, float32.
 
         Args:
-            history: `[b, L]` ids.
+            inputs: Of `b` queries: of a `NextItemRanker` histories `[b, L]`.
             target: `[b, P]` ids, padded with zeros.
             negatives: What was drawn, `[n]`; None takes the whole catalogue.
             training: Whether to drop out.
@@ -191,35 +246,55 @@ class CatalogueRanker(keras.Model):
         with ExitStack() as stack:
             for embedding in self.embeddings:
                 stack.enter_context(embedding.rounded_once())
-            return self._candidate_logits(history, target, negatives, training, distinct)
+            return self._candidate_logits(inputs, target, negatives, training, distinct)
 
     def _candidate_logits(
         self,
-        history: Any,
+        inputs: Any,
         target: Any,
         negatives: Negatives | None,
         training: bool,
         distinct: bool,
     ) -> Any:
-        query = self.query(history, training, distinct)
+        query = self.query(inputs, training, distinct)
         if negatives is None:
             return tf.cast(self.score_all(query), tf.float32)
-        biases = self.item_bias_embedding
-        vectors = look_up(self.scored_embedding, target, distinct)
-        positive = tf.reduce_sum(query[:, None] * vectors, axis=2)
-        if biases is not None:
-            positive = positive + tf.squeeze(biases(target), -1)
-        positive = tf.where(target == PADDING_ID, EXCLUDED, tf.cast(positive, tf.float32))
+        positive = self.score_lists(query, target, distinct)
+        positive = tf.where(target == PADDING_ID, EXCLUDED, positive)
         negative = tf.cast(self.score(query, negatives.ids), tf.float32)
         return tf.concat([positive, negatives.correct(negative, target)], axis=1)
 
-    def _cross_entropy(self, history: Any, target: Any, training: bool = True) -> Any:
+    def score_lists(self, query: Any, candidates: Any, distinct: bool = False) -> Any:
+        """Scores, float32, of candidates of each query: `[b, d]` and ids `[b, n]` give `[b, n]`."""
+        biases = self.item_bias_embedding
+        vectors = look_up(self.scored_embedding, candidates, distinct)
+        scores = tf.reduce_sum(query[:, None] * vectors, axis=2)
+        if biases is not None:
+            scores = scores + tf.squeeze(biases(candidates), -1)
+        return tf.cast(scores, tf.float32)
+
+    def _loss(self, inputs: Any, target: Any, training: bool = True) -> Any:
+        if isinstance(target, Mapping):
+            return self._loss_of_lists(inputs, target, training)
         target = tf.convert_to_tensor(target)
         target = tf.reshape(target, [tf.shape(target)[0], -1])
         negatives = self.draw_negatives() if training else None
-        return cross_entropy(
-            self.candidate_logits(history, target, negatives, training), target, negatives
-        )
+        logits = self.candidate_logits(inputs, target, negatives, training)
+        return self.ranking_loss(logits, target, negatives)
+
+    def _loss_of_lists(self, inputs: Any, lists: Mapping[str, Any], training: bool) -> Any:
+        if set(lists) != {"candidates", "labels"}:
+            raise invalid(
+                "Targets that are a dict must be lists: `candidates` and `labels`, both `[b, n]`.",
+                "Pad both with zeros where a list is shorter.",
+                targets=sorted(lists),
+            )
+        candidates = tf.convert_to_tensor(lists["candidates"])
+        with ExitStack() as stack:
+            for embedding in self.embeddings:
+                stack.enter_context(embedding.rounded_once())
+            scores = self.score_lists(self.query(inputs, training), candidates)
+        return self.ranking_loss.of_lists(lists["labels"], scores, candidates != PADDING_ID)
 
 
 def look_up(embedding: CompressedEmbedding, ids: Any, distinct: bool) -> Any:
@@ -229,3 +304,26 @@ def look_up(embedding: CompressedEmbedding, ids: Any, distinct: bool) -> Any:
     ids = tf.convert_to_tensor(ids)
     unique, places = tf.unique(tf.reshape(ids, [-1]))
     return tf.gather(embedding(unique), tf.reshape(places, tf.shape(ids)))
+
+
+def check_vocabulary(vocabulary: Vocabulary, embedding: CompressedEmbedding) -> None:
+    """Requires that a table of items has the ids of a vocabulary, in the order that it is for.
+
+    Raises:
+        ValueError: If it has not.
+    """
+    if vocabulary.input_dim != embedding.input_dim:
+        raise invalid(
+            "`input_dim` of the embedding must be that of the vocabulary.",
+            input_dim=embedding.input_dim,
+            vocabulary_input_dim=vocabulary.input_dim,
+        )
+    found, wanted = embedding.sharing, vocabulary.sharing
+    if found is not None and wanted is not None and found != wanted:
+        raise invalid(
+            "`num_buckets` and `num_dedicated` of the embedding must be those of the vocabulary's "
+            "similarity order.",
+            "Order the vocabulary for these numbers, or change the layer.",
+            **found.arguments(),
+            **{f"vocabulary_{name}": value for name, value in wanted.arguments().items()},
+        )

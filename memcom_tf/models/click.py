@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +11,7 @@ import tensorflow as tf
 from memcom_tf._keras import keras
 from memcom_tf.features import Features
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
+from memcom_tf.models.assets import load_fields, save_fields
 from memcom_tf.models.click_tables import (
     all_tables,
     check_tables,
@@ -30,7 +30,7 @@ from memcom_tf.models.rebuilding import copy_of
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.tables import check_positive
 from memcom_tf.tasks import Click
-from memcom_tf.vocabulary import SHARED_ID, Vocabulary
+from memcom_tf.vocabulary import SHARED_ID
 
 _START = 0.01
 _JOINT = "fields"
@@ -314,19 +314,11 @@ class ClickModel(keras.Model):
 
     def save_assets(self, dir_path: str) -> None:
         """Writes the vocabularies into the saved model; Keras calls this."""
-        for place, name in enumerate(self.features.tables):
-            if name in self.features.vocabularies:
-                path = Path(dir_path) / f"vocabulary_{place}.json"
-                self.features.vocabularies[name].save(path)
+        save_fields(self.features, dir_path)
 
     def load_assets(self, dir_path: str) -> None:
         """Reads the vocabularies from the saved model; Keras calls this."""
-        found = {}
-        for place, name in enumerate(self.features.tables):
-            path = Path(dir_path) / f"vocabulary_{place}.json"
-            if path.exists():
-                found[name] = Vocabulary.load(path)
-        self.features = self.features.with_vocabularies(found)
+        self.features = load_fields(self.features, dir_path)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; the vocabularies are saved beside them."""

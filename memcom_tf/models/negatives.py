@@ -44,9 +44,30 @@ class Negatives(NamedTuple):
             tf.reshape(tf.searchsorted(self.ids, tf.reshape(target, [-1])), tf.shape(target)),
             tf.size(self.ids) - 1,
         )
-        row = tf.zeros_like(target) + tf.range(tf.shape(target)[0])[:, None]
         drawn = tf.cast(tf.gather(self.ids, place) == target, tf.float32)
-        return tf.tensor_scatter_nd_add(logits, tf.stack([row, place], -1), EXCLUDED * drawn)
+        return exclude(logits, place, drawn)
+
+    @property
+    def as_they_are(self) -> Negatives:
+        """The same items, whose logits stay as they are."""
+        return Negatives(self.ids, tf.zeros_like(self.log_probability))
+
+
+def exclude(logits: Any, places: Any, share: Any = None) -> Any:
+    """Logits of which some are very low, as of no candidate.
+
+    Args:
+        logits: `[b, n]` float32.
+        places: `[b, P]` which of them, in each row.
+        share: `[b, P]` 1 where it is to be excluded, else 0; None excludes all.
+
+    Returns:
+        `[b, n]`.
+    """
+    places = tf.cast(places, tf.int32)
+    row = tf.zeros_like(places) + tf.range(tf.shape(places)[0])[:, None]
+    lower = tf.cast(tf.ones_like(places), tf.float32) if share is None else share
+    return tf.tensor_scatter_nd_add(logits, tf.stack([row, places], -1), EXCLUDED * lower)
 
 
 class NegativeSampler:
@@ -88,10 +109,13 @@ class NegativeSampler:
             probability += self._share * places / places.sum()
         self._log_absence = np.log1p(-np.minimum(probability, 1 - 1e-9)).astype(np.float32)
 
-    def __call__(self, count: int) -> Negatives:
-        """Draws `count` items."""
+    def __call__(self, count: int, by_popularity: bool = True) -> Negatives:
+        """Draws `count` items; all of them uniformly where popularity does not count.
+
+        The logarithms of the probabilities are those of a draw by popularity in any case.
+        """
         ids, _ = draw_ids(count, self._input_dim, self._free_ids)
-        if self._share:
+        if self._share and by_popularity:
             places = tf.random.uniform([count], 0, len(self._urn), tf.int32)
             popular = tf.random.uniform([count]) < self._share
             ids = tf.where(popular, tf.gather(self._urn, places), ids)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Self
 
 import tensorflow as tf
@@ -12,14 +11,12 @@ from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.layers.contract.layer import CompressedEmbedding
 from memcom_tf.layers.full import FullEmbedding
-from memcom_tf.models.catalogue_ranker import CatalogueRanker, look_up
+from memcom_tf.models.assets import load_vocabulary, save_vocabulary
+from memcom_tf.models.catalogue_ranker import CatalogueRanker, check_vocabulary, look_up
 from memcom_tf.ops.reference import combine
 from memcom_tf.tables import check_positive
 from memcom_tf.tasks import NextItem
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
-
-_VOCABULARY_FILE = "vocabulary.json"
-
 
 _RECENCY_RATE = 5.0
 """Learning rate of the recency weights relative to the tables'; the variable is scaled by it."""
@@ -85,6 +82,7 @@ class NextItemRanker(CatalogueRanker):
     """
 
     task = NextItem()
+    reads_padding = False
 
     def __init__(
         self,
@@ -124,15 +122,9 @@ class NextItemRanker(CatalogueRanker):
             _check_same("input_dim", item_embedding, output_embedding)
             _check_same("output_dim", item_embedding, output_embedding)
             _check_same("compute_dtype", item_embedding, output_embedding)
-        if vocabulary is not None and vocabulary.input_dim != item_embedding.input_dim:
-            raise invalid(
-                "`input_dim` of the embedding must be that of the vocabulary.",
-                input_dim=item_embedding.input_dim,
-                vocabulary_input_dim=vocabulary.input_dim,
-            )
         for embedding in (item_embedding, output_embedding):
             if vocabulary is not None and embedding is not None:
-                _check_order(vocabulary, embedding)
+                check_vocabulary(vocabulary, embedding)
         self.item_embedding = item_embedding
         self.history_length = int(history_length)
         self.output_embedding = output_embedding
@@ -170,10 +162,29 @@ class NextItemRanker(CatalogueRanker):
         return self._item_bias
 
     @property
+    def item_tables(self) -> list[CompressedEmbedding]:
+        """The tables of the history, and of the scored items where it is another."""
+        tables = (self.item_embedding, self.output_embedding)
+        return [table for table in tables if table is not None]
+
+    @property
     def embeddings(self) -> list[CompressedEmbedding]:
         """Every table of the model: of the history, of the scored items, of their biases."""
-        tables = (self.item_embedding, self.output_embedding, self._item_bias)
-        return [table for table in tables if table is not None]
+        return [*self.item_tables, *filter(None, [self._item_bias])]
+
+    @property
+    def query_specs(self) -> dict[str, tf.TensorSpec]:
+        """Histories of ids."""
+        return {"history": tf.TensorSpec([None, self.history_length], tf.int32, name="history")}
+
+    def like(
+        self, item_tables: Sequence[Any], vocabulary: Vocabulary | None, **changed: Any
+    ) -> Self:
+        """A new ranker as this one, with other tables, as `CatalogueRanker.like`."""
+        names = ("item_embedding", "output_embedding")
+        layers = dict(zip(names, item_tables, strict=False))
+        config = {**self.get_config(), **changed, **layers}
+        return type(self)(**config, vocabulary=vocabulary)
 
     def build(self, input_shape: Any = None) -> None:
         """Creates the variables."""
@@ -245,14 +256,11 @@ class NextItemRanker(CatalogueRanker):
 
     def save_assets(self, dir_path: str) -> None:
         """Writes the vocabulary into the saved model; Keras calls this."""
-        if self.vocabulary is not None:
-            self.vocabulary.save(Path(dir_path) / _VOCABULARY_FILE)
+        save_vocabulary(self.vocabulary, dir_path)
 
     def load_assets(self, dir_path: str) -> None:
         """Reads the vocabulary from the saved model; Keras calls this."""
-        path = Path(dir_path) / _VOCABULARY_FILE
-        if path.exists():
-            self.vocabulary = Vocabulary.load(path)
+        self.vocabulary = load_vocabulary(dir_path) or self.vocabulary
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; the vocabulary is saved beside them."""
@@ -284,18 +292,6 @@ class NextItemRanker(CatalogueRanker):
                     config[name], custom_objects=custom_objects
                 )
         return cls(**config)
-
-
-def _check_order(vocabulary: Vocabulary, embedding: CompressedEmbedding) -> None:
-    found, wanted = embedding.sharing, vocabulary.sharing
-    if found is not None and wanted is not None and found != wanted:
-        raise invalid(
-            "`num_buckets` and `num_dedicated` of the embedding must be those of the vocabulary's "
-            "similarity order.",
-            "Order the vocabulary for these numbers, or change the layer.",
-            **found.arguments(),
-            **{f"vocabulary_{name}": value for name, value in wanted.arguments().items()},
-        )
 
 
 def _check_same(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -12,9 +12,10 @@ from memcom_tf._keras import keras
 from memcom_tf.calling import call_model, inputs_missing
 from memcom_tf.errors import message
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
-from memcom_tf.models.next_item import NextItemRanker
+from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.vocabulary import Vocabulary
 
+Ranker = TypeVar("Ranker", bound=CatalogueRanker)
 TablesOf = Callable[[CompressedEmbedding], CompressedEmbedding]
 """Makes the layer that takes another one's place."""
 
@@ -23,11 +24,11 @@ _POOLED = "EmbedReduce"
 
 
 def ranker_with(
-    ranker: NextItemRanker,
+    ranker: Ranker,
     tables: TablesOf,
     vocabulary: Vocabulary | None = None,
     **changed: Any,
-) -> NextItemRanker:
+) -> Ranker:
     """A new ranker like another one, with other tables: as it starts, without what was trained.
 
     Args:
@@ -36,16 +37,12 @@ def ranker_with(
         vocabulary: That of the new one.
         **changed: Arguments of the ranker to change.
     """
-    layers = {"item_embedding": tables(ranker.item_embedding)}
-    if ranker.output_embedding is not None:
-        layers["output_embedding"] = tables(ranker.output_embedding)
-    config = {**ranker.get_config(), **changed, **layers}
-    return NextItemRanker(**config, vocabulary=vocabulary)
+    return ranker.like([tables(layer) for layer in ranker.item_tables], vocabulary, **changed)
 
 
 def rebuilt_ranker(
-    ranker: NextItemRanker, vocabulary: Vocabulary, tables: TablesOf, **changed: Any
-) -> NextItemRanker:
+    ranker: Ranker, vocabulary: Vocabulary | None, tables: TablesOf, **changed: Any
+) -> Ranker:
     """A ranker with other tables, and all other weights of a trained one.
 
     Args:
@@ -57,19 +54,14 @@ def rebuilt_ranker(
     Returns:
         The new ranker, built.
     """
-    made: list[CompressedEmbedding] = []
-
-    def kept(layer: CompressedEmbedding) -> CompressedEmbedding:
-        made.append(tables(layer))
-        return made[-1]
-
-    new = ranker_with(ranker, kept, vocabulary, **changed)
+    made = [tables(layer) for layer in ranker.item_tables]
+    new = ranker.like(made, vocabulary, **changed)
     new.build_once()
-    if new.item_bias_embedding is not None and ranker.item_bias_embedding is not None:
-        kept(ranker.item_bias_embedding)
-    # A new ranker has no table of biases behind those that were made, where the old one had none.
-    for own, layer in zip(new.embeddings, made, strict=False):
+    for own, layer in zip(new.item_tables, made, strict=True):
         own.assign_tables(layer.table_values())
+    if new.item_bias_embedding is not None and ranker.item_bias_embedding is not None:
+        biases = tables(ranker.item_bias_embedding)
+        new.item_bias_embedding.assign_tables(biases.table_values())
     for own, old in zip(_weights_but_tables(new), _weights_but_tables(ranker), strict=True):
         own.assign(old)
     return new
@@ -83,9 +75,10 @@ def copy_of(layer: CompressedEmbedding) -> CompressedEmbedding:
     return copy
 
 
-def _weights_but_tables(ranker: NextItemRanker) -> list[Any]:
+def _weights_but_tables(ranker: CatalogueRanker) -> list[Any]:
     """By their places: names of layers are others in every ranker of a program."""
-    of_tables = {id(weight) for layer in ranker.embeddings for weight in layer.weights}
+    tables = [*ranker.item_tables, *filter(None, [ranker.item_bias_embedding])]
+    of_tables = {id(weight) for layer in tables for weight in layer.weights}
     return [weight for weight in ranker.weights if id(weight) not in of_tables]
 
 

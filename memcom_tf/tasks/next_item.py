@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+from memcom_tf.tasks.queries import draw_queries
 from memcom_tf.tasks.task import FileKind, Task
 
 
@@ -20,6 +22,25 @@ class NextItem(Task):
 
     def inputs(self, model: Any) -> Any:
         """Histories of ids."""
-        import tensorflow as tf
+        return model.query_specs["history"]
 
-        return tf.TensorSpec([None, model.history_length], tf.int32)
+
+class Retrieval(NextItem):
+    """A list of items for a query, which a model of its own computes from any inputs.
+
+    A model of this task is as `memcom_tf.models.RetrievalModel`.
+    """
+
+    file_kind: ClassVar[FileKind] = "retrieval"
+
+    def inputs(self, model: Any) -> Any:
+        """Those of a query, by name."""
+        return model.query_specs
+
+    def function(self, model: Any) -> tuple[str, Callable[[Any], Any]]:
+        """From inputs to the query."""
+        return "query", lambda inputs: {"query": model.query(inputs)}
+
+    def samples(self, model: Any) -> Any:
+        """Queries drawn of the items and the fields that a model knows."""
+        return draw_queries(model)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-FileKind = Literal["model", "ranker"]
+from memcom_tf.calling import call_model
+
+FileKind = Literal["model", "ranker", "retrieval"]
 
 
 class Task:
@@ -18,11 +21,16 @@ class Task:
 
     name: ClassVar[str] = "unknown"
     file_kind: ClassVar[FileKind] = "model"
-    """Whether a file has the functions of the model itself, or `rank`, `score` and `embed`."""
+    """Whether a file has the functions of the model itself, or `rank`, `score` and `embed`, by the
+    model alone or around its function of a query."""
 
     def inputs(self, model: Any) -> Any:
         """What a model is called with, as `tf.TensorSpec`s; None, the default, where it knows."""
         return None
+
+    def function(self, model: Any) -> tuple[str, Callable[[Any], Any]]:
+        """The function of a model that is converted, and its name: by default its call."""
+        return "serving_default", lambda inputs: call_model(model, inputs)
 
     def samples(self, model: Any) -> Any:
         """Inputs that a model might get, drawn from what it knows of them.

@@ -19,7 +19,7 @@ _MOST_TARGETS = 20
 
 
 class TrainingBatches:
-    """Batches of `(history, target)` in a new order, and for sets in a new cut, every epoch.
+    """Batches of `(inputs, target)` in a new order, and for sets in a new cut, every epoch.
 
     With time, an example is an item and what came before it, and `target` is `[b]`. Of sets, an
     example is a user: a random fifth of the items, at most 20, are `target` `[b, 20]`, a random
@@ -53,20 +53,20 @@ class TrainingBatches:
         self.split = split
         self.batch_size = min(batch_size, len(split.train))
         self._rng = np.random.default_rng(seed)
-        self._sets = None if split.ordered else _Sets(split)
+        self._sets = None if split.ordered or split.train.context else _Sets(split)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return max(1, len(self.split.train) // self.batch_size)
 
-    def epoch(self) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    def epoch(self) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
         """The batches of one epoch."""
         train = self.split.train
         order = self._rng.permutation(len(train))
         for number in range(len(self)):
             rows = order[number * self.batch_size : (number + 1) * self.batch_size]
             if self._sets is None:
-                yield train.history[rows], train.target[rows]
+                yield train[rows].inputs, train.target[rows]
             else:
                 yield self._sets.cut(rows, self._rng)
 
@@ -79,12 +79,13 @@ class TrainingBatches:
     def dataset(self) -> tf.data.Dataset:
         """All epochs, one after the other, without end."""
 
-        def batches() -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+        def batches() -> Iterator[tuple[Any, npt.NDArray[Any]]]:
             while True:
                 yield from self.epoch()
 
-        history, target = next(self.epoch())
-        spec = tuple(tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in (history, target))
+        spec = tf.nest.map_structure(
+            lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), next(self.epoch())
+        )
         return tf.data.Dataset.from_generator(batches, output_signature=spec).prefetch(2)
 
 

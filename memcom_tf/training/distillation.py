@@ -9,15 +9,15 @@ import tensorflow as tf
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.layers.codebook import CodebookEmbedding
-from memcom_tf.models import NextItemRanker
+from memcom_tf.models.catalogue_ranker import CatalogueRanker
+from memcom_tf.models.losses import RankingLoss
 from memcom_tf.models.replicas import mean_over_replicas, num_replicas
-from memcom_tf.models.softmax import cross_entropy
 
 
 class DistilledRanker(keras.Model):
     """Trains a ranker on targets and on the scores of a teacher.
 
-    The loss is `(1 - share) * CE(target) + share * CE(softmax of the teacher's logits)`, over the
+    The loss is `(1 - share) * loss(target) + share * CE(softmax of the teacher's logits)`, over the
     targets and `num_negatives` drawn items, or the whole catalogue. The teacher does not change.
 
     After a teacher nothing is dropped out: its scores, which are of whole queries, keep the student
@@ -30,11 +30,13 @@ class DistilledRanker(keras.Model):
         teacher: A ranker with the same ids; None trains on the targets alone.
         share: Share of the teacher in the loss, in [0, 1].
         dropout: Whether the student drops out; None only without a teacher.
+        loss: What it learns targets by, as of `memcom_tf.models.RankingLoss`.
 
     Raises:
         ValueError: If the share is out of range, or ids do not fit.
 
     Example:
+        >>> from memcom_tf.models import NextItemRanker
         >>> from memcom_tf.layers import FullEmbedding, MEmComEmbedding
         >>> teacher = NextItemRanker(FullEmbedding(50, 8), history_length=4)
         >>> student = NextItemRanker(MEmComEmbedding(50, 8, num_buckets=9), history_length=4)
@@ -46,10 +48,11 @@ class DistilledRanker(keras.Model):
 
     def __init__(
         self,
-        student: NextItemRanker,
-        teacher: NextItemRanker | None = None,
+        student: CatalogueRanker,
+        teacher: CatalogueRanker | None = None,
         share: float = 0.7,
         dropout: bool | None = None,
+        loss: Any = "softmax",
     ) -> None:
         super().__init__()
         if not 0 <= share <= 1:
@@ -71,6 +74,7 @@ class DistilledRanker(keras.Model):
                     teacher=sizes[1],
                 )
         self.student = student
+        student.ranking_loss = RankingLoss(loss)
         self.share = share
         self.dropout = teacher is None if dropout is None else dropout
         # Kept from Keras: what does not train is neither counted nor saved.
@@ -104,20 +108,20 @@ class DistilledRanker(keras.Model):
         return self.student(inputs, training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One step on `(history, target)`."""
-        history, target = data[:2]
+        """One step on `(inputs, target)`."""
+        inputs, target = data[:2]
         self.student.build_once()
         target = tf.reshape(target, [tf.shape(target)[0], -1])
         negatives = self.student.draw_negatives()
         with tf.GradientTape() as tape, self.student.added_losses() as added:
             logits = self.student.candidate_logits(
-                history, target, negatives, self.dropout, distinct=self._looks_up_distinct
+                inputs, target, negatives, self.dropout, distinct=self._looks_up_distinct
             )
-            hard = cross_entropy(logits, target, negatives)
+            hard = self.student.ranking_loss(logits, target, negatives)
             loss = hard
             if self._teacher[0] is not None:
                 with tape.stop_recording():  # or its tables would count as trained, too
-                    known = self._teacher[0].candidate_logits(history, target, negatives)
+                    known = self._teacher[0].candidate_logits(inputs, target, negatives)
                 soft = tf.nn.softmax_cross_entropy_with_logits(
                     labels=tf.stop_gradient(tf.nn.softmax(known)), logits=logits
                 )

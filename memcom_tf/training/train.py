@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid, message
 from memcom_tf.evaluation import Examples, Split, evaluate_ranking
-from memcom_tf.models import NextItemRanker
+from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.seeding import seeded
@@ -49,6 +50,7 @@ class TrainingSettings:
         evaluate_every: Epochs between evaluations; None evaluates five times.
         validation_users: Users of the validation that choose the epoch, at most.
         distillation: Share of the teacher in the loss, where there is one.
+        loss: What targets are learned by, as of `memcom_tf.models.RankingLoss`.
         k: Length of the ranked list that nDCG judges.
         seed: Seed of everything.
 
@@ -65,6 +67,7 @@ class TrainingSettings:
     evaluate_every: int | None = None
     validation_users: int = 10_000
     distillation: float = 0.7
+    loss: Any = "softmax"
     k: int = 10
     seed: int = 0
 
@@ -98,11 +101,11 @@ class TrainingSettings:
 
 
 def train(
-    model: NextItemRanker,
+    model: CatalogueRanker,
     split: Split,
     settings: TrainingSettings | None = None,
     *,
-    teacher: NextItemRanker | None = None,
+    teacher: CatalogueRanker | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     verbose: int = 0,
 ) -> dict[str, Any]:
@@ -138,6 +141,7 @@ def train(
     Example:
         >>> from memcom_tf.datasets import Interactions
         >>> from memcom_tf.evaluation import leave_last_out
+        >>> from memcom_tf.models import NextItemRanker
         >>> from memcom_tf.layers import FullEmbedding
         >>> rng = np.random.default_rng(0)
         >>> log = Interactions(user=np.arange(200) // 8, item=rng.integers(0, 20, 200))
@@ -152,17 +156,17 @@ def train(
 
 
 def _train(
-    model: NextItemRanker,
+    model: CatalogueRanker,
     split: Split,
     settings: TrainingSettings,
-    teacher: NextItemRanker | None,
+    teacher: CatalogueRanker | None,
     checkpoint: str | os.PathLike[str] | None,
     verbose: int,
 ) -> dict[str, Any]:
     batches = TrainingBatches(split, batch_size=settings.batch_size, seed=settings.seed)
     epochs = settings.epochs_of(batches)
     every = settings.evaluate_every or max(1, epochs // _EVALUATIONS)
-    trained = DistilledRanker(model, teacher, settings.distillation)
+    trained = DistilledRanker(model, teacher, settings.distillation, loss=settings.loss)
     schedule = keras.optimizers.schedules.PolynomialDecay(
         settings.learning_rate, max(1, epochs * len(batches)), 0.0
     )
@@ -196,11 +200,11 @@ def _train(
 
 
 def _identity(
-    model: NextItemRanker,
+    model: CatalogueRanker,
     split: Split,
     settings: TrainingSettings,
     epochs: int,
-    teacher: NextItemRanker | None,
+    teacher: CatalogueRanker | None,
 ) -> dict[str, Any]:
     """What a checkpoint must have in common with a training that goes on from it."""
     parts = (split.train, split.validation)
@@ -210,10 +214,14 @@ def _identity(
         "weights": [(tuple(w.shape), str(w.dtype)) for w in model.variables],
         # A student is what its teacher and its shapes make it, up to the last bits.
         "start": fingerprint(model.get_weights()) if teacher is None else "",
-        "data": fingerprint([a for part in parts for a in (part.history, part.target)]),
+        "data": fingerprint([a for part in parts for a in _arrays(part)]),
         "vocabulary": split.vocabulary.fingerprint,
         "teacher": None if teacher is None else fingerprint(teacher.get_weights()),
     }
+
+
+def _arrays(part: Examples) -> list[npt.NDArray[Any]]:
+    return [part.history, part.target, *part.context.values()]
 
 
 def subsample(examples: Examples, settings: TrainingSettings) -> Examples:
@@ -231,7 +239,7 @@ class _BestWeights(keras.callbacks.Callback):
 
     def __init__(
         self,
-        ranker: NextItemRanker,
+        ranker: CatalogueRanker,
         examples: Examples,
         settings: TrainingSettings,
         epochs: int,
