@@ -239,7 +239,7 @@ class TrainedModel:
 
     @cached_property
     def _originals(self) -> dict[str, FrozenFunction]:
-        return self._freeze(lambda _: nullcontext()) if self.shipped else self._frozen
+        return self._frozen_of(self._concrete) if self.shipped else self._frozen
 
     @cached_property
     def _concrete(self) -> dict[str, Any]:
@@ -249,7 +249,9 @@ class TrainedModel:
     def _freeze(
         self, context: Callable[[Sequence[Array]], AbstractContextManager[None]]
     ) -> dict[str, FrozenFunction]:
-        functions = self.source.functions(context)
+        return self._frozen_of(self.source.functions(context))
+
+    def _frozen_of(self, functions: Mapping[str, Any]) -> dict[str, FrozenFunction]:
         return {name: FrozenFunction(f, self.source.variables) for name, f in functions.items()}
 
     def _over_integers(self, inputs: Sequence[Array]) -> AbstractContextManager[None]:

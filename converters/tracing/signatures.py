@@ -81,7 +81,7 @@ def dequantized_tables(shipped: Sequence[ShippedEmbedding], ops: Ops) -> Iterato
 
 
 def _embed(trained: Any, shipped: Sequence[ShippedEmbedding]) -> Callable[..., dict[str, Array]]:
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="ids")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="ids")], autograph=False)
     def embed(ids: Array) -> dict[str, Array]:
         with shipped_tables(shipped, QuantizedOps(unknown_zero(ids))):
             return {"vectors": tf.cast(trained(ids), tf.float32)}
@@ -162,7 +162,7 @@ def ranker_signatures(
     def named(inputs: Sequence[Array]) -> dict[str, Array]:
         return dict(zip(model.query_specs, inputs, strict=True))
 
-    @tf.function(input_signature=specs)
+    @tf.function(input_signature=specs, autograph=False)
     def rank(*inputs: Array) -> dict[str, Array]:
         with shipped_tables(shipped, QuantizedOps(unknown_zero(_an_input(inputs)))):
             query = query_of(named(inputs))
@@ -181,7 +181,10 @@ def ranker_signatures(
         best = tf.math.top_k(tf.where(chosen, LOWEST, scores), k)
         return {"ids": tf.gather(candidates, best.indices), "scores": best.values}
 
-    @tf.function(input_signature=[*specs, tf.TensorSpec([None], tf.int32, name="candidates")])
+    @tf.function(
+        input_signature=[*specs, tf.TensorSpec([None], tf.int32, name="candidates")],
+        autograph=False,
+    )
     def score(*inputs_and_candidates: Array) -> dict[str, Array]:
         *inputs, candidates = inputs_and_candidates
         with shipped_tables(shipped, QuantizedOps(unknown_zero(_an_input(inputs)))):
