@@ -318,8 +318,10 @@ class CompressedModelFile:
             ValueError: If they are not those that the file takes.
         """
         taken = {**inputs}
-        if history is not None or self.ranker.history_length:
+        if self.ranker.history_length:
             taken["history"] = self.history_row(() if history is None else history)
+        elif history is not None and len(history):
+            raise invalid("`history` must be left out: the file takes none.", history=list(history))
         if row is not None or (self.description.fields and not {"ids", "numbers"} & set(inputs)):
             taken |= self._encoded({} if row is None else row)
         missing = sorted({*self.signatures["rank"]["inputs"]} - set(taken))

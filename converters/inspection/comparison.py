@@ -229,7 +229,7 @@ def _agreement(files: Sequence[CompressedModelFile], ids: np.ndarray) -> Agreeme
     back[ids] = np.arange(len(ids))
     common, differences = [], []
     # None is empty: it may give all items one score, and a list of any of them.
-    for known in rng.integers(1, length + 1, _NUM_HISTORIES):
+    for known in rng.integers(min(1, length), length + 1, _NUM_HISTORIES):
         history = rng.choice(items, min(known, len(items)), replace=False)
         ours = first.rank(history)[0][:k]
         theirs = back[second.rank(ids[history])[0][:k]]
@@ -242,5 +242,5 @@ def _agreement(files: Sequence[CompressedModelFile], ids: np.ndarray) -> Agreeme
 
 
 def _scores(file: CompressedModelFile, history: np.ndarray, candidates: np.ndarray) -> Any:
-    row = file.history_row(history)
-    return file.run("score", history=row, candidates=candidates.astype(np.int32))["scores"]
+    query = file.query_inputs(history)
+    return file.run("score", **query, candidates=candidates.astype(np.int32))["scores"]

@@ -42,9 +42,12 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
         A document to be saved as JSON: "sha256" of the file, "runtime", "tolerance", and of a
         ranker "embed" with "ids" [n] and "vectors" [n, d], and "cases", each with a "history" of
         ids in order of time, "candidates" and their "candidate_scores", and the list's "ids" and
-        "scores". Of a model of rows "rows", each an object of values by field: texts of
-        categories, numbers, null where one is missing; the inputs that they become, "ids" and
-        "numbers", with null for what is missing; and the "outputs", one a row.
+        "scores", and "lists", each of a "history" and of what was asked for: "k", ids to
+        "exclude", and the "candidates" that alone are ranked, or null. Where a ranker takes fields,
+        each has a "row" of values by field, too. Of a model of rows "rows", each an object of
+        values by field: texts of categories, numbers, null where one is missing; the inputs that
+        they become, "ids" and "numbers", with null for what is missing; and the "outputs", one a
+        row.
 
     Raises:
         ValueError: If the file holds neither.
@@ -63,10 +66,8 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
         >>> [len(case["ids"]) for case in document["cases"]]
         [5, 5, 5, 5, 5, 5, 5, 5]
     """
-    if file.description.fields is not None:
-        # Before products in 8 bits runtimes round in their own ways.
-        tolerance = _IN_8_BITS if file.description.scores_in_integers else TOLERANCE
-        return {**_head(file), "tolerance": tolerance, **_answers(file, _rows(file))}
+    if file.description.ranker is None and file.description.fields is not None:
+        return {**_head(file), **_answers(file, _rows(file))}
     length = file.ranker.history_length
     items = np.arange(file.ranker.reserved_ids, file.description.num_ids)
     items = np.setdiff1d(items, file.free_ids)
@@ -76,14 +77,55 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
         return rng.choice(items, min(count, len(items)), replace=False)
 
     lengths = [0, 1, 2, 3, 5, min(10, length), length, length + 3]
+    histories = [draw(size if length else 0) for size in lengths[:_NUM_HISTORIES]]
+    fields = file.description.fields
+    rows = _rows(file)[: len(histories)] if fields else [None] * len(histories)
     ids = np.unique([items[0], items[-1], *draw(_NUM_VECTORS - 2)]).astype(np.int32)
     vectors = file.run("embed", ids=ids)["vectors"]
     return {
         **_head(file),
         "embed": {"ids": ids.tolist(), "vectors": _numbers(vectors)},
         "cases": [
-            _case(file, draw(size), draw(_NUM_CANDIDATES)) for size in lengths[:_NUM_HISTORIES]
+            _case(file, history, draw(_NUM_CANDIDATES), row)
+            for history, row in zip(histories, rows, strict=True)
         ],
+        "lists": _lists(file, histories[2], draw(_NUM_CANDIDATES), rows[2]),
+    }
+
+
+def _lists(
+    file: CompressedModelFile, history: np.ndarray, drawn: np.ndarray, row: Any
+) -> list[dict[str, Any]]:
+    """Lists that are shorter, lack items, or are of some items only."""
+    k = file.ranker.k
+    best = file.rank(history, row=row)[0]
+    asked: list[tuple[int, Any, Any]] = [
+        (max(1, k // 2), [], None),
+        (max(1, k - 2), best[:2], None),  # of which the graph's list has enough
+        (k, best[1:], None),  # of which it has not
+        (k, [], drawn),
+        (len(drawn), drawn[:3], drawn),
+    ]
+    return [_list(file, history, row, *each) for each in asked]
+
+
+def _list(
+    file: CompressedModelFile,
+    history: np.ndarray,
+    row: Any,
+    k: int,
+    exclude: Any,
+    candidates: Any,
+) -> dict[str, Any]:
+    ids, scores = file.rank(history, k=k, exclude=exclude, candidates=candidates, row=row)
+    return {
+        "history": history.tolist(),
+        **({} if row is None else {"row": row}),
+        "k": k,
+        "exclude": np.asarray(exclude, int).tolist(),
+        "candidates": None if candidates is None else np.asarray(candidates).tolist(),
+        "ids": ids.tolist(),
+        "scores": _numbers(scores),
     }
 
 
@@ -94,8 +136,17 @@ def _head(file: CompressedModelFile) -> dict[str, Any]:
         "file": file.path.name,
         "sha256": hashlib.sha256(file.path.read_bytes()).hexdigest(),
         "runtime": f"ai-edge-litert {version('ai-edge-litert')}",
-        "tolerance": TOLERANCE,
+        "tolerance": _IN_8_BITS if _rounds_products(file) else TOLERANCE,
     }
+
+
+def _rounds_products(file: CompressedModelFile) -> bool:
+    """Whether numbers come of products in 8 bits, before which runtimes round in their own ways.
+
+    A list is found by such products, but scored without them.
+    """
+    has_function = {"query", "serving_default"} & set(file.signatures)
+    return file.description.scores_in_integers and bool(has_function)
 
 
 def _rows(file: CompressedModelFile) -> list[dict[str, Any]]:
@@ -167,20 +218,40 @@ def differences(document: dict[str, Any], file: CompressedModelFile) -> list[str
     vectors = file.run("embed", ids=np.array(embed["ids"], np.int32))["vectors"]
     found = [_compare("vectors", embed["vectors"], vectors, tolerance)]
     for number, case in enumerate(document["cases"]):
-        now = _case(file, np.array(case["history"], int), np.array(case["candidates"], int))
-        for name in ("candidate_scores", "scores"):
-            found.append(_compare(f"case {number}: {name}", case[name], now[name], tolerance))
-        if now["ids"] != case["ids"] and not _ties(case, now, tolerance):
-            found.append(f"case {number}: ids: {now['ids']} instead of {case['ids']}")
+        given = (np.array(case[name], int) for name in ("history", "candidates"))
+        found += _differences(
+            f"case {number}", case, _case(file, *given, case.get("row")), tolerance
+        )
+    for number, each in enumerate(document.get("lists", ())):
+        history = np.array(each["history"], int)
+        asked = (each["k"], each["exclude"], each["candidates"])
+        now = _list(file, history, each.get("row"), *asked)
+        found += _differences(f"list {number}", each, now, tolerance)
     return [line for line in found if line]
 
 
-def _case(file: CompressedModelFile, history: np.ndarray, candidates: np.ndarray) -> dict[str, Any]:
-    row = file.history_row(history)
-    ids, scores = file.rank(history)
-    candidate_scores = file.run("score", history=row, candidates=candidates.astype(np.int32))
+def _differences(
+    name: str, wanted: dict[str, Any], now: dict[str, Any], tolerance: float
+) -> list[str]:
+    lines = [
+        _compare(f"{name}: {what}", wanted[what], now[what], tolerance)
+        for what in ("candidate_scores", "scores")
+        if what in wanted
+    ]
+    if now["ids"] != wanted["ids"] and not _ties(wanted, now, tolerance):
+        lines.append(f"{name}: ids: {now['ids']} instead of {wanted['ids']}")
+    return lines
+
+
+def _case(
+    file: CompressedModelFile, history: np.ndarray, candidates: np.ndarray, row: Any
+) -> dict[str, Any]:
+    ids, scores = file.rank(history, row=row)
+    query = file.query_inputs(history, row)
+    candidate_scores = file.run("score", **query, candidates=candidates.astype(np.int32))
     return {
         "history": history.tolist(),
+        **({} if row is None else {"row": row}),
         "candidates": candidates.tolist(),
         "candidate_scores": _numbers(candidate_scores["scores"]),
         "ids": ids.tolist(),
@@ -197,14 +268,19 @@ def _numbers(values: np.ndarray) -> Any:
 
 def _compare(name: str, expected: Any, found: Any, tolerance: float) -> str:
     wanted = np.asarray(expected, np.float64)
-    error = np.abs(np.asarray(found, np.float64) - wanted).max()
-    allowed = tolerance * max(1.0, np.abs(wanted).max())
+    values = np.asarray(found, np.float64)
+    if values.shape != wanted.shape:
+        return f"{name}: {list(values.shape)} values instead of {list(wanted.shape)}"
+    error = np.abs(values - wanted).max(initial=0.0)
+    allowed = tolerance * max(1.0, np.abs(wanted).max(initial=0.0))
     return f"{name}: {error:.3g} off, {allowed:.3g} allowed" if error > allowed else ""
 
 
 def _ties(case: dict[str, Any], now: dict[str, Any], tolerance: float) -> bool:
     """Whether each item stands where the scores are, but for rounding, those of its own place."""
-    allowed = tolerance * max(1.0, np.abs(case["scores"]).max())
+    if len(case["ids"]) != len(now["ids"]):
+        return False
+    allowed = tolerance * max(1.0, np.abs(case["scores"]).max(initial=0.0))
     scores = dict(zip(case["ids"], case["scores"], strict=True))
     return all(
         item in scores and abs(scores[item] - score) <= allowed

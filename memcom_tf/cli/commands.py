@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from memcom_tf.text import printable
 
 DONE, FAILED = 0, 1
 _LONGEST_LINE = 500
-_LONGEST_TITLE = 200
 
 
 def _load_examples(path: Path | None, model: Any) -> Any:
@@ -207,34 +205,6 @@ def compare(options: argparse.Namespace) -> int:
     return DONE
 
 
-def rank(options: argparse.Namespace) -> int:
-    """Ranks the catalogue with a .tflite file alone."""
-    require_file(options.file)
-    from memcom_tf.converters.runtime import CompressedModelFile
-
-    file = CompressedModelFile(options.file)
-    file.ranker  # noqa: B018, which other files do not have
-    vocabulary = file.vocabulary
-    history = [_id_of(vocabulary, text) for text in options.history]
-    ids, scores = file.rank(history)
-    count = len(ids) if options.k is None else options.k
-    if not 1 <= count <= len(ids):
-        raise ValueError(
-            message(
-                f"`-k` must be in [1, {len(ids)}], the length at conversion.",
-                "Convert the model with a larger -k.",
-                k=options.k,
-            )
-        )
-    # A part of a title is enough to name a film: say which one was understood.
-    print(f"After: {'; '.join(_names(vocabulary, history))}", file=sys.stderr)
-    names = _names(vocabulary, ids[:count])
-    width = max(map(len, names))
-    for position, (name, score) in enumerate(zip(names, scores, strict=False), start=1):
-        print(f"{position:3d}  {name:{width}s}  {score:8.3f}")
-    return DONE
-
-
 def golden(options: argparse.Namespace) -> int:
     """Writes what a .tflite file answers, or compares it with what was written."""
     require_file(options.file)
@@ -281,22 +251,3 @@ def require_file(path: Path) -> None:
     """Requires that a file exists."""
     if not path.is_file():
         raise FileNotFoundError(message("The file must exist.", "", path=str(path)))
-
-
-def _id_of(vocabulary: Any, text: str) -> int:
-    # "007" is no way to write 7: the items of a shop may differ in their leading zeros.
-    numeric = re.fullmatch("0|-?[1-9][0-9]*", text) and text not in vocabulary
-    item = int(text) if numeric else text
-    if "title" in vocabulary.details and item not in vocabulary:
-        return int(vocabulary.find(text))
-    return int(vocabulary.ids(item))
-
-
-def _names(vocabulary: Any, ids: Any) -> list[str]:
-    items = [printable(item, _LONGEST_TITLE) for item in vocabulary.items(ids)]
-    if "title" not in vocabulary.details:
-        return items
-    titles = vocabulary.detail("title", ids)
-    return [
-        printable(title, _LONGEST_TITLE) or item for title, item in zip(titles, items, strict=True)
-    ]

@@ -22,6 +22,7 @@ from memcom_tf.cli import (
     commands,
     import_path,
     ops_commands,
+    rank_command,
     ranker_commands,
 )
 from memcom_tf.converters.quantization.weights import Profile
@@ -217,16 +218,8 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=commands.compare)
 
     rank = subparsers.add_parser("rank", help="rank the catalogue with a .tflite file alone")
-    rank.add_argument("file", type=Path, metavar="MODEL.tflite")
-    rank.add_argument(
-        "--history",
-        nargs="+",
-        required=True,
-        metavar="TITLE",
-        help="titles or items, in order of time",
-    )
-    rank.add_argument("-k", type=int, default=None, help="rows to print (all of the list)")
-    rank.set_defaults(run=commands.rank)
+    rank_command.add_options(rank)
+    rank.set_defaults(run=rank_command.rank)
 
     score = subparsers.add_parser("score", help="predict clicks of rows with a .tflite file alone")
     score.add_argument("file", type=Path, metavar="MODEL.tflite")

@@ -1,0 +1,125 @@
+"""`memcom rank`: a list of a ranker's file, by titles."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from memcom_tf.cli.commands import DONE, require_file
+from memcom_tf.errors import invalid, message
+from memcom_tf.text import printable
+
+_LONGEST_TITLE = 200
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("file", type=Path, metavar="MODEL.tflite")
+    parser.add_argument(
+        "--history",
+        nargs="+",
+        default=[],
+        metavar="TITLE",
+        help="titles or items that were had before, in order of time",
+    )
+    parser.add_argument(
+        "--fields",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="values of the fields that the file takes; one that is left out is missing",
+    )
+    parser.add_argument(
+        "-k", type=int, default=None, help="length of the list (that of the file, its longest)"
+    )
+    for name, does in (
+        ("exclude", "leave these titles or items out"),
+        ("candidates", "rank these titles or items only"),
+    ):
+        parser.add_argument(f"--{name}", nargs="+", default=[], metavar="TITLE", help=does)
+        parser.add_argument(
+            f"--{name}-file", type=Path, metavar="FILE", help="the same, one on each line"
+        )
+
+
+def rank(options: argparse.Namespace) -> int:
+    """Ranks the catalogue, or a part of it, with a .tflite file alone."""
+    require_file(options.file)
+    from memcom_tf.converters.runtime import CompressedModelFile
+
+    file = CompressedModelFile(options.file)
+    takes_history = file.ranker.history_length > 0
+    vocabulary = file.vocabulary
+    if bool(options.history) != takes_history:
+        must = "must be given" if takes_history else "must be left out: the file takes none"
+        raise ValueError(message(f"`history` {must}.", "", history=options.history))
+    history = [_id_of(vocabulary, text) for text in options.history]
+    candidates = _ids(vocabulary, options.candidates, options.candidates_file)
+    ids, scores = file.rank(
+        history if takes_history else None,
+        k=options.k,
+        exclude=_ids(vocabulary, options.exclude, options.exclude_file),
+        candidates=candidates or None,
+        row=_row(options.fields) if file.description.fields else None,
+    )
+    # A part of a title is enough to name a film: say which one was understood.
+    if history:
+        print(f"After: {'; '.join(_names(vocabulary, history))}", file=sys.stderr)
+    if not len(ids):
+        print("No item is left to rank.", file=sys.stderr)
+    names = _names(vocabulary, ids)
+    width = max(map(len, names), default=0)
+    for position, (name, score) in enumerate(zip(names, scores, strict=True), start=1):
+        print(f"{position:3d}  {name:{width}s}  {score:8.3f}")
+    return DONE
+
+
+def _ids(vocabulary: Any, titles: list[str], path: Path | None) -> list[int]:
+    """Ids of titles given one by one, and of those in a file."""
+    lines = []
+    if path is not None:
+        require_file(path)
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise invalid(
+                "The file must be a text in UTF-8.", "One title or item on each line.", path=path
+            ) from error
+    return [_id_of(vocabulary, text) for text in [*titles, *filter(str.strip, lines)]]
+
+
+def _row(fields: list[str]) -> dict[str, str | None]:
+    """Values by name."""
+    found: dict[str, str | None] = {}
+    for text in fields:
+        name, equals, value = text.partition("=")
+        if not equals or name in found:
+            raise invalid(
+                "Each of `fields` must be NAME=VALUE, with a name of its own.",
+                "As in --fields country=NO age=31.",
+                field=text,
+            )
+        found[name] = value
+    return found
+
+
+def _id_of(vocabulary: Any, text: str) -> int:
+    # "007" is no way to write 7: the items of a shop may differ in their leading zeros.
+    numeric = re.fullmatch("0|-?[1-9][0-9]*", text) and text not in vocabulary
+    item = int(text) if numeric else text
+    if "title" in vocabulary.details and item not in vocabulary:
+        return int(vocabulary.find(text))
+    return int(vocabulary.ids(item))
+
+
+def _names(vocabulary: Any, ids: Any) -> list[str]:
+    items = [printable(item, _LONGEST_TITLE) for item in vocabulary.items(ids)]
+    if "title" not in vocabulary.details:
+        return items
+    titles = vocabulary.detail("title", ids)
+    return [
+        printable(title, _LONGEST_TITLE) or item for title, item in zip(titles, items, strict=True)
+    ]
