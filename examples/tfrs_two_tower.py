@@ -1,8 +1,8 @@
-"""Two towers of TensorFlow Recommenders with compressed embeddings, down to two `.tflite` files.
+"""Two towers of TensorFlow Recommenders with compressed embeddings, down to one `.tflite` file.
 
 A query tower turns a user's history into a vector, a candidate tower does so with a film. TFRS
-trains them on MovieLens 100K until the film watched next has a large dot product. Both towers are
-converted to int8 files, and the files alone then rank the catalogue for one user.
+trains them on MovieLens 100K until the film watched next has a large dot product. A RetrievalModel
+of both is converted to an int8 file, which alone then ranks the catalogue for one user.
 
     pip install "memcom_tf[tfrs,convert,demo]"
     python examples/tfrs_two_tower.py --output build/tfrs
@@ -34,7 +34,8 @@ import tensorflow as tf
 
 from memcom_tf import METHODS, MEmComEmbedding, Vocabulary, converters
 from memcom_tf.datasets import movielens_100k
-from memcom_tf.evaluation import evaluate_ranking, leave_last_out
+from memcom_tf.evaluation import evaluate_lists, evaluate_ranking, leave_last_out
+from memcom_tf.models import RetrievalModel
 
 HISTORY_LENGTH = 50
 WIDTH = 32
@@ -57,9 +58,7 @@ def build_candidate_tower(vocabulary: Vocabulary, method: str, ratio: float) -> 
     """Film ids `[b]` -> `[b, WIDTH]`: the vectors as they are, by any of the methods."""
     item = tf.keras.Input([], dtype=tf.int32, name="item")
     embedding = METHODS[method].for_ratio(vocabulary.input_dim, WIDTH, ratio, name="items")
-    tower = tf.keras.Model(item, embedding(item), name="candidate_tower")
-    tower.vocabulary = vocabulary  # The converter puts it, titles included, into the file.
-    return tower
+    return tf.keras.Model(item, embedding(item), name="candidate_tower")
 
 
 class TwoTower(tfrs.models.Model):
@@ -106,11 +105,11 @@ def report_test(name: str, metrics: dict[str, float]) -> None:
     print(f"Test, {name}: " + ", ".join(f"{key} {value:.4f}" for key, value in metrics.items()))
 
 
-def export(tower: Any, path: Path) -> converters.CompressedModelFile:
-    """Converts a tower, requires that LiteRT computes what it computes, and opens the file."""
-    conversion = converters.convert(tower)
+def export(model: Any, path: Path) -> converters.CompressedModelFile:
+    """Converts a ranker, requires that LiteRT computes what it computes, and opens the file."""
+    conversion = converters.convert(model, k=K)
     if not conversion.verification.passed:
-        raise SystemExit(f"{tower.name}: the file must equal it. {conversion.verification}")
+        raise SystemExit(f"{model.name}: the file must equal it. {conversion.verification}")
     conversion.save(path, overwrite=True)
     file = converters.CompressedModelFile(path)
     print(f"{path}: {path.stat().st_size:,} bytes, {sorted(file.signatures)}, verified on LiteRT")
@@ -118,7 +117,7 @@ def export(tower: Any, path: Path) -> converters.CompressedModelFile:
 
 
 def main() -> None:
-    """Trains, evaluates, exports, and ranks with the files."""
+    """Trains, evaluates, exports, and ranks with the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("build/tfrs"))
     parser.add_argument("--method", choices=METHODS, default="MEmComEmbedding", help="of films")
@@ -150,32 +149,23 @@ def main() -> None:
         verbose=0,
     )
 
-    ids = np.arange(vocabulary.input_dim, dtype=np.int32)
-
-    def score(history: np.ndarray) -> Any:
-        return query_tower(history) @ tf.transpose(candidate_tower(ids))
+    # The films' vectors are the last layer of their tower.
+    ranker = RetrievalModel(query_tower, candidate_tower.layers[-1], vocabulary=vocabulary)
+    ranker.build_once()
 
     # In the lists of FactorizedTopK, films that the user has watched take places. The evaluation
     # of memcom_tf leaves the history out, as an app does: its recall is another number.
     found = model.evaluate(test.history, test.target, return_dict=True, verbose=0)
     report_test("FactorizedTopK, history not left out", {f"top-{K}": found[TOP_K]})
-    report_test("memcom_tf, history left out", evaluate_ranking(score, test, k=K))
+    metrics = evaluate_ranking(ranker.predict_on_batch, test, k=K)
+    report_test("memcom_tf, history left out", metrics)
 
     options.output.mkdir(parents=True, exist_ok=True)
-    query = export(query_tower, options.output / "query_tower.tflite")
-    candidate = export(candidate_tower, options.output / "candidate_tower.tflite")
-    vectors = candidate.run("serving_default", item=ids)["output_0"]
-
-    def score_in_files(history: np.ndarray) -> np.ndarray:
-        return query.run("serving_default", history=history)["output_0"] @ vectors.T
-
-    report_test("the two files, history left out", evaluate_ranking(score_in_files, test, k=K))
-    history = test.history[:1]
-    scores = score_in_files(history)[0]
-    scores[history] = -np.inf  # What was watched ...
-    scores[: vocabulary.first_id] = -np.inf  # ... and ids that are no films.
-    titles = candidate.vocabulary.detail("title", np.argsort(-scores)[:K])
-    print(f"Best for user {test.user[0]}, ranked with the two files alone:")
+    file = export(ranker, options.output / "two_tower.tflite")
+    metrics = evaluate_lists(lambda history: file.rank(history)[0], test, k=K)
+    report_test("the file, history left out", metrics)
+    titles = file.vocabulary.detail("title", file.rank(test.history[0])[0])
+    print(f"Best for user {test.user[0]}, ranked with the file alone:")
     print("\n".join(f"{place:3}. {title}" for place, title in enumerate(titles, start=1)))
 
 

@@ -218,10 +218,9 @@ def differences(document: dict[str, Any], file: CompressedModelFile) -> list[str
     vectors = file.run("embed", ids=np.array(embed["ids"], np.int32))["vectors"]
     found = [_compare("vectors", embed["vectors"], vectors, tolerance)]
     for number, case in enumerate(document["cases"]):
-        given = (np.array(case[name], int) for name in ("history", "candidates"))
-        found += _differences(
-            f"case {number}", case, _case(file, *given, case.get("row")), tolerance
-        )
+        history, candidates = (np.array(case[name], int) for name in ("history", "candidates"))
+        now = _case(file, history, candidates, case.get("row"))
+        found += _differences(f"case {number}", case, now, tolerance)
     for number, each in enumerate(document.get("lists", ())):
         history = np.array(each["history"], int)
         asked = (each["k"], each["exclude"], each["candidates"])

@@ -24,6 +24,7 @@ _OF_RANKERS: dict[str, Any] = {
     "history_length": 50,
     "resume": False,
     "new_items": None,
+    "loss": "softmax",
 }
 _OF_CLICKS: dict[str, Any] = dict.fromkeys(
     ("label", "categorical", "numeric", "several", "test", "columns", "format", "method")

@@ -32,6 +32,7 @@ from memcom_tf.vocabulary.parts import OutOfVocabulary
 
 _BAD_INPUT = 2
 _OF_GRAPH = re.compile(r"\AGraph execution error:.*^  File [^\n]*$", re.DOTALL | re.MULTILINE)
+_LOSSES = ("softmax", "ranknet", "bpr", "listnet")  # as of memcom_tf.models, which needs TensorFlow
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
         "--ratio",
         type=float,
         help="train compressed tables, so many times smaller, instead of full ones",
+    )
+    train.add_argument(
+        "--loss",
+        choices=_LOSSES,
+        default="softmax",
+        help="what a ranker learns targets by: softmax (the default) over the catalogue, ranknet "
+        "or bpr by pairs of items; listnet is the softmax here",
     )
     click_commands.add_training(train)
     _add_resume(train)

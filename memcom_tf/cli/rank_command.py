@@ -63,7 +63,7 @@ def rank(options: argparse.Namespace) -> int:
         k=options.k,
         exclude=_ids(vocabulary, options.exclude, options.exclude_file),
         candidates=candidates or None,
-        row=_row(options.fields) if file.description.fields else None,
+        row=_row(options.fields, file),
     )
     # A part of a title is enough to name a film: say which one was understood.
     if history:
@@ -91,9 +91,12 @@ def _ids(vocabulary: Any, titles: list[str], path: Path | None) -> list[int]:
     return [_id_of(vocabulary, text) for text in [*titles, *filter(str.strip, lines)]]
 
 
-def _row(fields: list[str]) -> dict[str, str | None]:
-    """Values by name."""
-    found: dict[str, str | None] = {}
+def _row(fields: list[str], file: Any) -> dict[str, Any] | None:
+    """Values by name; None of a file that takes no fields."""
+    if not fields and not file.description.fields:
+        return None
+    numeric = {of.name for of in file.fields.numeric}
+    found: dict[str, Any] = {}
     for text in fields:
         name, equals, value = text.partition("=")
         if not equals or name in found:
@@ -102,8 +105,16 @@ def _row(fields: list[str]) -> dict[str, str | None]:
                 "As in --fields country=NO age=31.",
                 field=text,
             )
-        found[name] = value
+        found[name] = _number(name, value) if name in numeric else value
     return found
+
+
+def _number(name: str, text: str) -> float | None:
+    """A number as it is written; nothing is a missing one."""
+    try:
+        return float(text) if text.strip() else None
+    except ValueError as error:
+        raise invalid(f"The field {name!r} must be a number.", value=text[:60]) from error
 
 
 def _id_of(vocabulary: Any, text: str) -> int:

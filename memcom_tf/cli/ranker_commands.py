@@ -38,7 +38,7 @@ def train(options: argparse.Namespace) -> int:
     from memcom_tf.models import save_model
     from memcom_tf.training import TrainingSettings, train_ranker
 
-    settings = TrainingSettings(seed=options.seed, k=options.k)
+    settings = TrainingSettings(seed=options.seed, k=options.k, loss=options.loss)
     if options.epochs is not None:
         settings = replace(settings, epochs=options.epochs)
     values = split.vocabulary.input_dim * options.width

@@ -7,8 +7,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from memcom_tf.calling import call_model
-
 FileKind = Literal["model", "ranker", "retrieval"]
 
 
@@ -30,6 +28,8 @@ class Task:
 
     def function(self, model: Any) -> tuple[str, Callable[[Any], Any]]:
         """The function of a model that is converted, and its name: by default its call."""
+        from memcom_tf.calling import call_model
+
         return "serving_default", lambda inputs: call_model(model, inputs)
 
     def samples(self, model: Any) -> Any:

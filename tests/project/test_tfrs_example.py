@@ -32,24 +32,22 @@ def test_from_training_to_titles(tmp_path):
     shares = [float(share) for share in re.findall(r"top-10 ([\d.]+)", done.stdout)]
     assert len(shares) == 3
     assert min(shares) > 0.01
-    in_keras, in_files = map(float, re.findall(r"recall@10 ([\d.]+)", done.stdout))
+    in_keras, in_file = map(float, re.findall(r"recall@10 ([\d.]+)", done.stdout))
     assert in_keras > 0.01
-    assert abs(in_keras - in_files) < 0.01
+    assert abs(in_keras - in_file) < 0.01
 
-    assert done.stdout.count("verified on LiteRT") == 2
-    query = converters.CompressedModelFile(tmp_path / "query_tower.tflite")
-    candidate = converters.CompressedModelFile(tmp_path / "candidate_tower.tflite")
-    methods = {query: "MEmComEmbedding", candidate: "QuotientRemainderEmbedding"}
-    for file, method in methods.items():
-        assert set(file.signatures) == {"serving_default", "embed"}
-        embedding = file.report["embeddings"][0]
-        assert embedding["method"] == method
+    assert done.stdout.count("verified on LiteRT") == 1
+    file = converters.CompressedModelFile(tmp_path / "two_tower.tflite")
+    assert set(file.signatures) == {"query", "rank", "score", "embed", "embed_history_items"}
+    found = {of["method"]: of for of in file.report["embeddings"]}
+    for method in ("MEmComEmbedding", "QuotientRemainderEmbedding"):
+        embedding = found[method]
         assert 4 * embedding["parameters"] <= embedding["input_dim"] * embedding["output_dim"]
 
     ranked = re.findall(r"^ *(\d+)\. (.+)$", done.stdout, re.MULTILINE)
     assert [int(place) for place, _ in ranked] == list(range(1, 11))
     titles = {title for _, title in ranked}
-    vocabulary = candidate.vocabulary
+    vocabulary = file.vocabulary
     known = vocabulary.detail("title", range(vocabulary.first_id, vocabulary.input_dim))
     assert len(titles) == 10
     assert titles <= set(known.tolist())

@@ -418,9 +418,37 @@ def test_other_ids_under_a_new_order_are_refused():
         rows = np.arange(len(part.target))[:, None] % size
         return Examples(part.history[:, :0], part.target, part.user, context={"user": rows})
 
-
     split = dataclasses.replace(split, train=with_users(split.train))
     turned = Vocabulary(list(split.vocabulary)[::-1])
     other = uncompressed(model, turned)
     with pytest.raises(ValueError, match="must be looked up by ids of items"):
         check_renumbered(model, split, other, split)
+
+
+# The command line.
+
+
+def test_the_command_line_ranks_with_fields(converted, capsys, tmp_path):
+    from memcom_tf.cli.main import _LOSSES, main
+    from memcom_tf.models.losses import LOSSES
+
+    assert _LOSSES == LOSSES
+    file = converted[2]
+    rank = ["rank", str(file.path), "--history", "item 3", "--fields", "country=SE", "age=31"]
+    history = file.vocabulary.ids(["item 3"])
+    best = file.rank(history, row={"country": "SE", "age": "31"})[0]
+    titles = file.vocabulary.items(best)
+    assert main([*rank, "-k", "2", "--exclude", titles[0]]) == 0
+    printed = [line.split("  ")[1].strip() for line in capsys.readouterr().out.splitlines()]
+    assert printed == titles[1:3].tolist()
+    stock = tmp_path / "stock.txt"
+    stock.write_text("item 5\n\nitem 7\n")
+    assert main([*rank, "-k", "9", "--candidates-file", str(stock)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    for wrong, said in (
+        (["--fields", "country"], "NAME=VALUE"),
+        (["--exclude", "no such"], "no such"),
+        (["-k", "7"], "`-k` must be in"),
+    ):
+        assert main([*rank, *wrong]) == 2
+        assert said in capsys.readouterr().err
