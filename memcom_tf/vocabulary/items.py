@@ -146,12 +146,12 @@ def nearest(text: str, known: Iterable[str], limit: int) -> list[str]:
 
 
 def left_aligned(
-    ids: IdArray, start: npt.NDArray[np.int64], stop: npt.NDArray[np.int64], length: int
-) -> IdArray:
+    ids: npt.NDArray[Any], start: npt.NDArray[np.int64], stop: npt.NDArray[np.int64], length: int
+) -> npt.NDArray[Any]:
     """Cuts rows out of a flat array: row i is `ids[max(start_i, stop_i - length):stop_i]`.
 
     Args:
-        ids: [m] ids, one row's after the other's.
+        ids: [m] ids, or other numbers, one row's after the other's.
         start: [n] where each row begins.
         stop: [n] where each row ends.
         length: The number of columns.
@@ -164,7 +164,7 @@ def left_aligned(
         array([[6, 7],
                [8, 0]])
     """
-    rows: IdArray = np.zeros((len(start), length), ids.dtype)
+    rows = np.zeros((len(start), length), ids.dtype)
     columns = np.arange(length)
     for low in range(0, len(start), _ROWS_AT_ONCE):
         part = slice(low, low + _ROWS_AT_ONCE)

@@ -436,7 +436,7 @@ def test_the_command_line_ranks_with_fields(converted, capsys, tmp_path):
     file = converted[2]
     rank = ["rank", str(file.path), "--history", "item 3", "--fields", "country=SE", "age=31"]
     history = file.vocabulary.ids(["item 3"])
-    best = file.rank(history, row={"country": "SE", "age": "31"})[0]
+    best = file.rank(history, row={"country": "SE", "age": 31})[0]
     titles = file.vocabulary.items(best)
     assert main([*rank, "-k", "2", "--exclude", titles[0]]) == 0
     printed = [line.split("  ")[1].strip() for line in capsys.readouterr().out.splitlines()]
