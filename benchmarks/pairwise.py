@@ -1,0 +1,238 @@
+"""Rankers that learn by pairs of items: what that gains or costs, and what compression costs them.
+
+    python -m benchmarks.pairwise --data FILE [--ratio 32] [--seeds 0 1 2] [--json OUT]
+    python -m benchmarks.pairwise --data FILE --quick --json OUT
+
+A ranker of the recipe is trained by each loss, with a full table; then it is compressed to a file
+that is so many times smaller than its float32 file, and MEmCom of the same ratio is trained from
+scratch. nDCG is of the lists of the files, of every test user. Resumable: what is in OUT is not
+run again, and models are kept in --work. Writes results/pairwise_DATA, as .jsonl and .md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.common.machine import describe
+from benchmarks.common.measure import RESULTS, table
+from benchmarks.common.runs import Row, Runs
+from memcom_tf import save_model
+from memcom_tf._keras import keras
+from memcom_tf.compression import SETTINGS, compress_ranker
+from memcom_tf.compression.file_size import graph_bytes
+from memcom_tf.converters import CompressedModelFile, convert
+from memcom_tf.evaluation import Split, load_split
+from memcom_tf.evaluation.metrics import ranks_from_lists
+from memcom_tf.training import TrainingSettings, train_ranker
+
+LOSSES = "softmax", "ranknet"
+KINDS = "full", "MEmCom from scratch", "compress"
+_K = 10
+_RESAMPLES = 2000
+_QUICK_STEPS, _QUICK_USERS = 200, 500
+
+
+@dataclass(frozen=True)
+class Case:
+    """The data, how all of its rankers are trained, and where these are kept."""
+
+    split: Split
+    name: str
+    work: Path
+    ratio: float
+    steps: int | None
+
+    def settings(self, loss: str, seed: int) -> TrainingSettings:
+        """How a ranker is trained by a loss."""
+        return TrainingSettings(loss=loss, seed=seed, steps=self.steps)
+
+    def full(self, loss: str, seed: int) -> Any:
+        """The ranker with a full table, from the disk if it is there."""
+        path = self.work / f"{self.name}-{loss}-{self.steps}-{seed}.keras"
+        if not path.exists():
+            self.work.mkdir(parents=True, exist_ok=True)
+            save_model(train_ranker(self.split, settings=self.settings(loss, seed)).model, path)
+        return keras.models.load_model(path)
+
+    def model(self, kind: str, loss: str, seed: int) -> tuple[Any, Split]:
+        """A ranker, and the interactions under its ids."""
+        if kind == "full":
+            return self.full(loss, seed), self.split
+        if kind == "compress":
+            settings = replace(SETTINGS, loss=loss, seed=seed)
+            if self.steps is not None:
+                settings = replace(settings, steps=self.steps)
+            full = self.full(loss, seed)
+            found = compress_ranker(full, self.split, ratio=self.ratio, settings=settings)
+            return found.model, found.split
+        trained = train_ranker(self.split, ratio=self.ratio, settings=self.settings(loss, seed))
+        return trained.model, trained.split
+
+    def measure(self, kind: str, loss: str, seed: int) -> Row:
+        """Trains one ranker, writes its file and reads its lists."""
+        start = time.monotonic()
+        model, split = self.model(kind, loss, seed)
+        path = self.work / "measured.tflite"
+        convert(model, k=_K, verify=False).save(path, overwrite=True)
+        ranks = ranks_of(CompressedModelFile(path), split)
+        np.save(self.ranks_path(kind, loss, seed), ranks)
+        gains = gains_of(ranks)
+        row = {
+            "kind": kind,
+            "loss": loss,
+            "seed": seed,
+            "bytes": int(path.stat().st_size),
+            "graph_bytes": CompressedModelFile(path).archive.graph_bytes,
+            "float32_bytes": graph_bytes(self.full(loss, seed), "float32"),
+            "ndcg": float(gains.mean()),
+            "recall": float((ranks <= _K).mean()),
+            "seconds": round(time.monotonic() - start),
+        }
+        if (kind, loss) != ("full", LOSSES[0]):
+            baseline = "full" if kind != "full" else None
+            of = (baseline or "full", loss if baseline else LOSSES[0], seed)
+            row |= interval(gains - gains_of(np.load(self.ranks_path(*of))))
+        return row
+
+    def ranks_path(self, kind: str, loss: str, seed: int) -> Path:
+        """Where the ranks of the test users' targets are kept."""
+        name = f"{self.name}-{kind.split()[0]}-{loss}-{self.steps}-{self.ratio}-{seed}.npy"
+        return self.work / name
+
+
+def ranks_of(file: CompressedModelFile, split: Split) -> np.ndarray:
+    """The rank of each test target in the file's list; infinite where it is not in it."""
+    lists = [file.rank(history)[0] for history in split.test.history]
+    return ranks_from_lists(np.stack(lists), split.test.target)
+
+
+def gains_of(ranks: np.ndarray) -> np.ndarray:
+    """NDCG of each user: one target, so that it is `1 / log2(1 + rank)`."""
+    return np.where(ranks <= _K, 1 / np.log2(1 + ranks), 0.0)
+
+
+def interval(differences: np.ndarray) -> Row:
+    """The mean of differences of users, with its 95 % interval over resampled users."""
+    found = stats.bootstrap(
+        (differences,), np.mean, n_resamples=_RESAMPLES, batch=100, method="percentile", rng=0
+    )
+    low, high = found.confidence_interval
+    return {
+        "difference": float(differences.mean()),
+        "difference_low": float(low),
+        "difference_high": float(high),
+    }
+
+
+def report(rows: list[Row], name: str, ratio: float) -> str:
+    """The runs in Markdown."""
+    head = (
+        "trained by",
+        "table",
+        "bytes of the graph",
+        "times smaller",
+        "test nDCG@10",
+        "test recall@10",
+        "difference, %",
+        "95 % interval of users, %",
+        "seconds",
+    )
+    lines = [line for loss in LOSSES for kind in KINDS if (line := _line(rows, kind, loss))]
+    seeds = sorted({row["seed"] for row in rows})
+    return (
+        f"# Learning by pairs: {name}\n\n"
+        f"`python -m benchmarks.pairwise --ratio {ratio:g}`. Each user's last item is test; all "
+        "items are ranked, those of the history left out, by the exported file alone. Times "
+        "smaller than the float32 file of the full table, without vocabularies. Differences: of "
+        "a full table by pairs from the softmax, of others from the full table of their loss, the "
+        "same seed and users; the interval resamples users, the widest of the seeds. Seeds "
+        f"{', '.join(map(str, seeds))}: mean ± standard deviation.\n\n{table(head, lines, 2)}"
+    )
+
+
+def _line(rows: list[Row], kind: str, loss: str) -> tuple[str, ...] | None:
+    found = [row for row in rows if (row["kind"], row["loss"]) == (kind, loss)]
+    if not found:
+        return None
+    reference = _mean(rows, "full", LOSSES[0] if kind == "full" else loss)
+    compared = "difference" in found[0] and reference
+    parts = [("difference", statistics.mean), ("difference_low", min), ("difference_high", max)]
+    of = {
+        name: 100 * over(row[name] for row in found) / reference for name, over in parts if compared
+    }
+    return (
+        loss,
+        kind,
+        f"{statistics.mean(row['graph_bytes'] for row in found):,.0f}",
+        f"{statistics.mean(row['float32_bytes'] / row['graph_bytes'] for row in found):.1f}",
+        _spread(found, "ndcg"),
+        _spread(found, "recall"),
+        f"{of['difference']:+.1f}" if compared else "-",
+        f"{of['difference_low']:+.1f} to {of['difference_high']:+.1f}" if compared else "-",
+        f"{statistics.median(row['seconds'] for row in found):.0f}",
+    )
+
+
+def _mean(rows: list[Row], kind: str, loss: str) -> float:
+    found = [row["ndcg"] for row in rows if (row["kind"], row["loss"]) == (kind, loss)]
+    return statistics.mean(found) if found else 0.0
+
+
+def _spread(rows: list[Row], key: str) -> str:
+    values = [row[key] for row in rows]
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.4f} ± {deviation:.4f}"
+
+
+def cases(seeds: list[int]) -> Iterator[tuple[str, str, int]]:
+    """Kind, loss and seed of every run; what others are compared with first."""
+    for seed in seeds:
+        for kind in KINDS:
+            for loss in LOSSES:
+                yield kind, loss, seed
+
+
+def main() -> None:
+    """Runs what is missing and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="interactions, as memcom takes")
+    parser.add_argument("--ratio", type=float, default=32.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--json", type=Path, help="default: benchmarks/results/pairwise_DATA.jsonl")
+    parser.add_argument("--work", type=Path, default=Path("build/pairwise"))
+    parser.add_argument("--quick", action="store_true", help="a part of the users, few steps")
+    options = parser.parse_args()
+    name = options.data.name.split(".")[0]
+    split = load_split(options.data)
+    if options.quick:
+        few = np.arange(min(_QUICK_USERS, len(split.test)))
+        split = replace(split, test=split.test[few], validation=split.validation[few])
+        options.seeds = options.seeds[:1]
+    steps = _QUICK_STEPS if options.quick else None
+    case = Case(split, name + "-quick" * options.quick, options.work, options.ratio, steps)
+    path = options.json or RESULTS / f"pairwise_{name}.jsonl"
+    same = {"data": name, "ratio": options.ratio, "quick": options.quick}
+    runs = Runs(path, same)
+    options.work.mkdir(parents=True, exist_ok=True)
+    for kind, loss, seed in cases(options.seeds):
+        key = {"kind": kind, "loss": loss, "seed": seed}
+        if not runs.has(key):
+            row = runs.keep(case.measure(kind, loss, seed))
+            print({name: row[name] for name in ("loss", "kind", "seed", "ndcg", "graph_bytes")})
+    machine = ", ".join(f"{name} {value}" for name, value in describe().items())
+    text = f"{report(runs.rows, name, options.ratio)}\n\n{machine}\n"
+    path.with_suffix(".md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
