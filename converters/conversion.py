@@ -80,14 +80,14 @@ def convert(
     1,024 values on are int8 with a scale for each output, and are multiplied in 8 bits; all other
     activations are floats. No table is turned into floats as a whole.
 
-    A `NextItemRanker` gets the signatures `rank`, `score` and `embed`; any other Keras model
-    `serving_default`, and `embed` for tables of `memcom_tf.layers`; a SavedModel keeps its own.
+    A `NextItemRanker` gets the signatures `rank`, `score` and `embed`; a `RetrievalModel` these and
+    `query`, which gives the vector of its query model; any other Keras model `serving_default`, and `embed` for tables of `memcom_tf.layers`; a SavedModel keeps its own.
 
     Args:
         model: A built Keras model, of Keras 3 or tf_keras as memcom_tf runs on, or the folder of a
             SavedModel. The vocabulary in its attribute `vocabulary`, where it has one, goes into
             the file.
-        k: Length of the list of `rank`.
+        k: Length of the list of `rank`, the longest that the file gives of the whole catalogue.
         weights: "int8" stores tables as described; "int8_per_table" those of vectors with one
             scale, 4 bytes a row less and three to five times the squared error where norms of rows
             are alike; "int4" and "int2" those of vectors with fewer bits; "float16" those and
