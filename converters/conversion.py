@@ -81,7 +81,8 @@ def convert(
     activations are floats. No table is turned into floats as a whole.
 
     A `NextItemRanker` gets the signatures `rank`, `score` and `embed`; a `RetrievalModel` these and
-    `query`, which gives the vector of its query model; any other Keras model `serving_default`, and `embed` for tables of `memcom_tf.layers`; a SavedModel keeps its own.
+    `query`, which gives the vector of its query model; any other Keras model `serving_default`, and
+    `embed` for tables of `memcom_tf.layers`; a SavedModel keeps its own.
 
     Args:
         model: A built Keras model, of Keras 3 or tf_keras as memcom_tf runs on, or the folder of a
