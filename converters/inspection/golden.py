@@ -44,7 +44,8 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
         ids in order of time, "candidates" and their "candidate_scores", and the list's "ids" and
         "scores". Of a model of rows "rows", each an object of values by field: texts of
         categories, numbers, null where one is missing; the inputs that they become, "ids" and
-        "numbers", with null for what is missing; and the "outputs", one a row.
+        "numbers", with null for what is missing; and the "outputs", one a row, of a text
+        classifier those of all classes.
 
     Raises:
         ValueError: If the file holds neither.
@@ -107,7 +108,7 @@ def _rows(file: CompressedModelFile) -> list[dict[str, Any]]:
         for of in file.fields.categorical:
             ids = rng.integers(0, of.input_dim, rng.integers(1, of.length + 2))
             values = [_value(of.vocabulary, id_) for id_ in ids.tolist()]
-            row[of.name] = values[0] if of.separator is None else of.separator.join(values)
+            row[of.name] = (of.separator or " ").join(values) if of.has_several else values[0]
         for number in file.fields.numeric:
             value = float(np.float32(rng.normal() * 10.0 ** rng.integers(-2, 4)))
             row[number.name] = None if rng.random() < 0.1 else value

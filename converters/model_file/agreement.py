@@ -34,7 +34,9 @@ def check_agreement(
     for name in vectors:
         _require(graph, name, {"ids": ("int32", (-1,))}, {"vectors": ("float32", (-1, -1))}, path)
     if description.fields is not None:
-        _check_fields(description.fields, graph, path)
+        _check_fields(description.fields, description.classes, graph, path)
+    elif description.classes is not None:
+        raise _disagree("classes", len(description.classes), path)
     ranker = description.ranker
     if ranker is None:
         return
@@ -54,17 +56,22 @@ def check_agreement(
     _require(graph, "score", {**history, **candidates}, {"scores": ("float32", (-1,))}, path)
 
 
-def _check_fields(fields: Sequence[FieldDescription], graph: Graph, path: Path) -> None:
-    """Requires that a graph takes rows of such fields, and gives a number for each."""
-    slots = sum(of.length for of in fields if of.holds == "categories")
-    numbers = sum(of.holds == "numbers" for of in fields)
+def _check_fields(
+    fields: Sequence[FieldDescription], classes: Sequence[str] | None, graph: Graph, path: Path
+) -> None:
+    """Requires that a graph takes rows of such fields, and gives a number for each, or classes."""
+    slots = sum(of.length for of in fields if of.has_ids)
+    numbers = sum(not of.has_ids for of in fields)
+    width = 1 if classes is None else len(classes)
+    if classes is not None and (width < 2 or len(set(classes)) < width):
+        raise _disagree("classes", width, path)
     inputs: dict[str, tuple[str, tuple[int, ...]]] = {}
     if slots:
         inputs["ids"] = ("int32", (-1, slots))
     if numbers:
         inputs["numbers"] = ("float32", (-1, numbers))
     found = graph.signatures.get("serving_default")
-    outputs = dict.fromkeys(found.outputs if found else ("",), ("float32", (-1, 1)))
+    outputs = dict.fromkeys(found.outputs if found else ("",), ("float32", (-1, width)))
     if len(outputs) != 1 or len({of.name for of in fields}) < len(fields) or not inputs:
         raise _disagree("fields", len(fields), path)
     _require(graph, "serving_default", inputs, outputs, path)

@@ -1,5 +1,6 @@
-"""Interactions of users with items, and rows of fields, from files or a public dataset."""
+"""Interactions of users with items, rows of fields, and documents, from files."""
 
+from memcom_tf.datasets.documents import Documents, load_documents
 from memcom_tf.datasets.interactions import Interactions
 from memcom_tf.datasets.labels import Labels
 from memcom_tf.datasets.logs import Log, load_interactions, load_log
@@ -9,10 +10,12 @@ from memcom_tf.datasets.rows import Columns, Rows
 
 __all__ = [
     "Columns",
+    "Documents",
     "Interactions",
     "Labels",
     "Log",
     "Rows",
+    "load_documents",
     "load_interactions",
     "load_log",
     "load_rows",

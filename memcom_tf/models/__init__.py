@@ -5,10 +5,12 @@ from memcom_tf.models.click import ClickModel
 from memcom_tf.models.click_tables import compressed_tables
 from memcom_tf.models.next_item import NextItemRanker
 from memcom_tf.models.saving import save_model
+from memcom_tf.models.text_classifier import TextClassifier
 
 __all__ = [
     "ClickModel",
     "NextItemRanker",
+    "TextClassifier",
     "compressed_tables",
     "extended_ranker",
     "refreshed_ranker",

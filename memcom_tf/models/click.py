@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from memcom_tf.models.click_tables import (
     rows_of_full_tables,
     table_of,
 )
+from memcom_tf.models.field_model import FieldModel
 from memcom_tf.models.field_values import pooled_over_values, seen_numbers
 from memcom_tf.models.interactions import (
     check_interaction,
@@ -27,17 +27,16 @@ from memcom_tf.models.interactions import (
     width_of_dots,
 )
 from memcom_tf.models.rebuilding import copy_of
-from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.tables import check_positive
 from memcom_tf.tasks import Click
-from memcom_tf.vocabulary import SHARED_ID, Vocabulary
+from memcom_tf.vocabulary import SHARED_ID
 
 _START = 0.01
 _JOINT = "fields"
 
 
 @keras.saving.register_keras_serializable("memcom_tf")
-class ClickModel(keras.Model):
+class ClickModel(FieldModel):
     """The probability of a click: vectors of fields, their interactions, dense layers.
 
     Every field has a vector `v_f [width]`: of a category its row, of several the mean of theirs,
@@ -190,12 +189,6 @@ class ClickModel(keras.Model):
             self._deep.build((None, width))
         keras.layers.Layer.build(self, input_shape)
 
-    def build_once(self) -> None:
-        """Creates the variables where they do not exist yet."""
-        if not self.built:
-            with tf.init_scope():
-                self.build(None)
-
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Probabilities of clicks."""
         return tf.sigmoid(self.logits(inputs, training))
@@ -297,36 +290,6 @@ class ClickModel(keras.Model):
         others = [self._numbers, self._wide, self._crossed, self._deep]
         dense = [*others, *self._crosses, *self._hidden]
         return [weight for layer in dense if layer is not None for weight in layer.weights]
-
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """Trains as `keras.Model.fit`, and lets tables change that do so between steps."""
-        if adapted_layers(self):
-            kwargs["callbacks"] = with_adaptation(self, kwargs.get("callbacks"))
-        return super().fit(*args, **kwargs)
-
-    def get_build_config(self) -> dict[str, Any]:
-        """What `build_from_config` takes: that there are variables says enough."""
-        return {"fields": len(self.features.names)}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Creates the variables of a model that is loaded; Keras calls this."""
-        self.build_once()
-
-    def save_assets(self, dir_path: str) -> None:
-        """Writes the vocabularies into the saved model; Keras calls this."""
-        for place, name in enumerate(self.features.tables):
-            if name in self.features.vocabularies:
-                path = Path(dir_path) / f"vocabulary_{place}.json"
-                self.features.vocabularies[name].save(path)
-
-    def load_assets(self, dir_path: str) -> None:
-        """Reads the vocabularies from the saved model; Keras calls this."""
-        found = {}
-        for place, name in enumerate(self.features.tables):
-            path = Path(dir_path) / f"vocabulary_{place}.json"
-            if path.exists():
-                found[name] = Vocabulary.load(path)
-        self.features = self.features.with_vocabularies(found)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; the vocabularies are saved beside them."""
