@@ -74,7 +74,7 @@ class TextClassifier(FieldModel):
         width: int = 64,
         hidden_units: Sequence[int] = (64,),
         word_dropout: float = 0.5,
-        vector_dropout: float = 0.2,
+        vector_dropout: float = 0.4,
         dropout: float = 0.5,
         embedding: CompressedEmbedding | None = None,
         **kwargs: Any,

@@ -20,6 +20,11 @@ from memcom_tf.training.text_tables import Order, check_order, ordered, word_tab
 
 _PREDICTED_AT_A_TIME = 1024
 _EPOCHS = 10, 60
+_BATCH_SIZES = 16, 64
+_RATE, _RATES = 0.3, (3e-3, 1e-2)
+_STEPS_AN_EPOCH = 50
+"""Of few documents, by smaller batches."""
+_LEAST_PATIENCE = 5
 
 
 @dataclass(frozen=True)
@@ -29,9 +34,12 @@ class TextSettings:
     Attributes:
         epochs: Epochs at most; None takes as many as make `steps`, from 10 to 60.
         steps: Steps of training, where `epochs` does not say.
-        patience: Epochs without improvement after which training ends.
-        batch_size: Documents of a step.
-        learning_rate: Of `memcom_tf.optimizers.LazyAdam`.
+        patience: Epochs without improvement after which training ends; None takes a quarter of
+            the epochs, at least 5.
+        batch_size: Documents of a step; None takes as many as make 50 steps of an epoch, from 16
+            to 64.
+        learning_rate: Of `memcom_tf.optimizers.LazyAdam`; None takes 0.3 over the root of the
+            number of documents, from 0.003 to 0.01.
         seed: Seed of everything.
 
     Raises:
@@ -40,26 +48,33 @@ class TextSettings:
 
     epochs: int | None = None
     steps: int = 3000
-    patience: int = 5
-    batch_size: int = 64
-    learning_rate: float = 3e-3
+    patience: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
+        given = {name: getattr(self, name) for name in ("epochs", "patience", "batch_size")}
         check_positive(
-            epochs=1 if self.epochs is None else self.epochs,
-            steps=self.steps,
-            patience=self.patience,
-            batch_size=self.batch_size,
+            steps=self.steps, **{name: size for name, size in given.items() if size is not None}
         )
-        if not self.learning_rate > 0:
+        if self.learning_rate is not None and not self.learning_rate > 0:
             raise invalid("`learning_rate` must be positive.", learning_rate=self.learning_rate)
+
+    def rate_of(self, documents: int) -> float:
+        """The learning rate of so many documents."""
+        return self.learning_rate or float(np.clip(_RATE / documents**0.5, *_RATES))
+
+    def batch_of(self, documents: int) -> int:
+        """Documents of a step, of so many."""
+        return self.batch_size or int(np.clip(documents // _STEPS_AN_EPOCH, *_BATCH_SIZES))
 
     def epochs_of(self, documents: int) -> int:
         """Epochs at most over so many documents."""
         if self.epochs is not None:
             return self.epochs
-        return int(np.clip(round(self.steps * self.batch_size / documents), *_EPOCHS))
+        steps = -(-documents // self.batch_of(documents))
+        return int(np.clip(round(self.steps / steps), *_EPOCHS))
 
 
 @dataclass(frozen=True)
@@ -180,23 +195,25 @@ def _train(
     ids = model.features.encode(split.train.columns)["ids"]
     targets = _targets(model, split, teacher)
     best = _Best(model, split, report)
-    model.compile(LazyAdam(settings.learning_rate), "categorical_crossentropy")
+    model.compile(LazyAdam(settings.rate_of(len(ids))), "categorical_crossentropy")
     if model.built:
         best.evaluate(0)
     else:
         model.build_once()
     rng = np.random.default_rng(settings.seed)
-    for epoch in range(settings.epochs_of(len(ids))):
+    epochs = settings.epochs_of(len(ids))
+    patience = settings.patience or max(_LEAST_PATIENCE, epochs // 4)
+    for epoch in range(epochs):
         rows = rng.permutation(len(ids))
         model.fit(
             {"ids": ids[rows]},
             targets[rows],
-            batch_size=settings.batch_size,
+            batch_size=settings.batch_of(len(ids)),
             shuffle=False,
             verbose=0,
         )
         best.evaluate(epoch + 1)
-        if epoch + 1 - best.epoch >= settings.patience:
+        if epoch + 1 - best.epoch >= patience:
             break
     return best.restored()
 
