@@ -101,9 +101,8 @@ class Categorical:
         id_of = _looking_up(self.vocabulary)
         found = np.zeros((len(texts), self.length), np.int32)
         for row, text in enumerate(texts):
-            values = self.values_of(text)
-            for place, value in enumerate(values[: self.length]):
-                found[row, place] = id_of(value)
+            values = self.values_of(text)[: self.length]
+            found[row, : len(values)] = [id_of(value) for value in values]
         return found
 
 
@@ -285,7 +284,9 @@ def _ids(of: Categorical, column: Any, count: int) -> npt.NDArray[np.int32]:
         return np.full((count, of.length), PADDING_ID, np.int32)
     # A column that holds each distinct value once is looked up once a value.
     if hasattr(column, "codes"):
-        return of.ids([str(value) for value in column.values.tolist()])[column.codes]
+        known, places = np.unique(column.codes, return_inverse=True)
+        texts = [str(value) for value in column.values[known].tolist()]
+        return of.ids(texts)[places.reshape(-1)]
     texts = ["" if _is_missing(value) else str(value) for value in column]
     distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     return of.ids(list(distinct))[[distinct[text] for text in texts]]
