@@ -13,7 +13,6 @@ from memcom_tf.compression.search import largest_file
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.documents import DocumentSplit, class_metrics, class_numbers
 from memcom_tf.features import Features
-from memcom_tf.layers import HashedEmbedding
 from memcom_tf.models.text_classifier import POOLED, TextClassifier
 from memcom_tf.ordering import similarity_order
 from memcom_tf.seeding import seeded
@@ -25,9 +24,11 @@ TEXT_SETTINGS = TextSettings(steps=1500, learning_rate=1e-3)
 """Of the training after compression."""
 
 _SAMPLES = 256
-_SPARE = 0.02
+_SPARE = 0.04
 """Share of the bytes that may be left over."""
 _FINALISTS = 2
+_DEDICATED_SHARES = 0.0, 0.5
+"""Shares of the rows that belong to single words: others differ little from these."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class _Work:
     def in_closed_form(self, limit: int, report: Callable[[str], object]) -> list[_Made]:
         """Every way that fits, with its model and what that is worth on validation."""
         rows = len(self.vectors)
-        wanted = [self._sized(family, limit) for family in families(rows)]
+        wanted = [self._sized(family, limit) for family in families(rows) if _is_tried(family)]
         found = []
         for candidate in worth_trying(one for one in wanted if one is not None):
             student = self.student(candidate)
@@ -189,7 +190,7 @@ class _Work:
         found = largest_file(
             limit,
             limit - self._overheads.get(method, self.overhead),
-            lambda room: _made(family(rows, width, room)),
+            lambda room: family(rows, width, room),
             lambda candidate: self.file_bytes(self._untrained(candidate)),
             spare=_SPARE,
         )
@@ -251,9 +252,10 @@ class _Work:
         return int(converted.report["graph_bytes"])
 
 
-def _made(candidate: Candidate | None) -> Candidate | None:
-    """A candidate; none that hashes, which no closed form is known of."""
-    return None if candidate is None or candidate.method is HashedEmbedding else candidate
+def _is_tried(family: Family) -> bool:
+    """Whether a family differs enough from others; none that hashes, which loses most of words."""
+    given = getattr(family, "keywords", {})
+    return "item_bias" not in given and given.get("dedicated", 0.0) in _DEDICATED_SHARES
 
 
 def _stored(model: TextClassifier) -> int:
