@@ -38,20 +38,20 @@ class TextTrial:
     Attributes:
         candidate: The method and its size.
         file_bytes: Bytes of the file, without the vocabulary.
-        before: Accuracy and log loss on validation in closed form.
-        after: Accuracy on validation after training; None without any.
+        before: Metrics on validation in closed form.
+        after: The same after training; None without any.
     """
 
     candidate: Candidate
     file_bytes: int
     before: dict[str, float]
-    after: float | None = None
+    after: dict[str, float] | None = None
 
     def __str__(self) -> str:
-        trained = "" if self.after is None else f", trained {self.after:.4f}"
+        trained = "" if self.after is None else f", trained {_shown(self.after)}"
         return (
-            f"{self.candidate}: {self.file_bytes:,} bytes, accuracy on validation "
-            f"{self.before['accuracy']:.4f} in closed form{trained}"
+            f"{self.candidate}: {self.file_bytes:,} bytes, on validation in closed form "
+            f"{_shown(self.before)}{trained}"
         )
 
 
@@ -64,21 +64,21 @@ class TextCompression:
             table needs.
         file_bytes: Bytes of its file, without the vocabulary.
         trials: The ways to store the words, the chosen one first.
-        accuracy: On validation: of the original, and of the new model.
+        metrics: On validation: of the original, and of the new model.
         samples: Documents of training that the file is to be converted with.
     """
 
     model: TextClassifier
     file_bytes: int
     trials: Sequence[TextTrial]
-    accuracy: tuple[float, float]
+    metrics: tuple[dict[str, float], dict[str, float]]
     samples: dict[str, np.ndarray]
 
     def __str__(self) -> str:
-        original, new = self.accuracy
+        original, new = map(_shown, self.metrics)
         return "\n".join([
             *map(str, self.trials),
-            f"accuracy on validation {original:.4f}, compressed {new:.4f}",
+            f"on validation {original}, compressed {new}",
         ])  # fmt: skip
 
 
@@ -96,8 +96,8 @@ def compress_texts(
     Every way to store the words takes the size that the bytes allow: rows of 8 and 4 bits, low
     rank, MEmCom, and residual codes. Where words share rows, they are numbered by the similarity
     of their trained vectors. Of the ways in closed form the two of least log loss on validation,
-    of different methods, are trained on the labels and on what the original predicts; the more
-    accurate one is kept.
+    of different methods, are trained on the labels and on what the original predicts; that of less
+    log loss is kept.
 
     Args:
         model: The model; it is not changed.
@@ -129,20 +129,20 @@ def compress_texts(
             f"The rest of the model takes about {work.overhead:,} bytes.",
             max_bytes=limit,
         )
-    tried.sort(key=lambda made: made[0].before["log loss"])
+    tried.sort(key=lambda made: _loss(made[0].before))
     soft = predictions(model, model.features.encode(split.train.columns))
     finals = []
     for trial, student in _finalists(tried):
-        record = train_texts(student, split, settings, teacher=soft, report=report)
-        finals.append((replace(trial, after=record["best"]), student))
+        train_texts(student, split, settings, teacher=soft, report=report)
+        finals.append((replace(trial, after=work.metrics(student)), student))
         report(str(finals[-1][0]))
-    best, student = max(finals, key=lambda made: made[0].after or 0.0)
+    best, student = min(finals, key=lambda made: _loss(made[0].after))
     others = [trial for trial, _ in finals if trial is not best]
     named = {trial.candidate for trial, _ in finals}
     rest = [trial for trial, _ in tried if trial.candidate not in named]
-    accuracy = work.metrics(model)["accuracy"], best.after or 0.0
+    metrics = work.metrics(model), work.metrics(student)
     samples = student.features.encode(work.sampled.columns)
-    return TextCompression(student, best.file_bytes, [best, *others, *rest], accuracy, samples)
+    return TextCompression(student, best.file_bytes, [best, *others, *rest], metrics, samples)
 
 
 _Made = tuple[TextTrial, TextClassifier]
@@ -174,9 +174,10 @@ class _Work:
     def in_closed_form(self, limit: int, report: Callable[[str], object]) -> list[_Made]:
         """Every way that fits, with its model and what that is worth on validation."""
         rows = len(self.vectors)
-        wanted = [self._sized(family, limit) for family in families(rows) if _is_tried(family)]
+        # One after the other: behind rows of all words that fit nothing is looked for.
+        wanted = (self._sized(family, limit) for family in families(rows) if _is_tried(family))
         found = []
-        for candidate in worth_trying(one for one in wanted if one is not None):
+        for candidate in worth_trying(wanted):
             student = self.student(candidate)
             size = self.file_bytes(student)
             if size <= limit:
@@ -256,6 +257,14 @@ def _is_tried(family: Family) -> bool:
     """Whether a family differs enough from others; none that hashes, which loses most of words."""
     given = getattr(family, "keywords", {})
     return "item_bias" not in given and given.get("dedicated", 0.0) in _DEDICATED_SHARES
+
+
+def _loss(metrics: dict[str, float] | None) -> float:
+    return (metrics or {}).get("log loss", float("inf"))
+
+
+def _shown(metrics: dict[str, float]) -> str:
+    return f"accuracy {metrics['accuracy']:.4f}, log loss {_loss(metrics):.4f}"
 
 
 def _stored(model: TextClassifier) -> int:

@@ -165,9 +165,9 @@ def train_texts(
     teacher: np.ndarray | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
-    """Trains a text classifier, and leaves it with its best weights by accuracy on validation.
+    """Trains a text classifier, and leaves it with its best weights by log loss on validation.
 
-    Where two are as accurate, the one of less log loss is better.
+    Accuracy on some hundred documents is too coarse to tell epochs apart.
 
     Args:
         model: The model; the weights that it comes with are a candidate where it is built.
@@ -177,7 +177,7 @@ def train_texts(
         report: Called with a line for every epoch.
 
     Returns:
-        "accuracy" and "log_loss": on validation by epochs trained; "best": the best accuracy;
+        "accuracy" and "log_loss": on validation by epochs trained; "best": the smallest log loss;
         "epochs": when it was.
     """
     settings = settings or TextSettings()
@@ -249,19 +249,19 @@ class _Best:
         self.metrics[epoch] = metrics
         shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         self.report(f"after {epoch} epochs on validation: {shown}")
-        if not self.weights or self._rank(epoch) > self._rank(self.epoch):
+        if not self.weights or self._loss(epoch) < self._loss(self.epoch):
             self.epoch, self.weights = epoch, self.model.get_weights()
 
-    def _rank(self, epoch: int) -> tuple[float, float]:
-        metrics = self.metrics[epoch]
-        return metrics["accuracy"], -metrics.get("log loss", 0.0)
+    def _loss(self, epoch: int) -> float:
+        """Log loss, which there is none of where the model knows no class of validation."""
+        return self.metrics[epoch].get("log loss", float("inf"))
 
     def restored(self) -> dict[str, Any]:
         self.model.set_weights(self.weights)
         return {
             "accuracy": {epoch: found["accuracy"] for epoch, found in self.metrics.items()},
-            "log_loss": {epoch: found.get("log loss") for epoch, found in self.metrics.items()},
-            "best": self.metrics[self.epoch]["accuracy"],
+            "log_loss": {epoch: self._loss(epoch) for epoch in self.metrics},
+            "best": self._loss(self.epoch),
             "epochs": self.epoch,
         }
 

@@ -105,7 +105,7 @@ def test_compress(folder, trained, tmp_path, capsys):
     words = [trained, folder / "mail.csv", *COLUMNS, "--test", "held", "-o", out]
     assert run("compress", *words, "--max-bytes", "9kB", "--epochs", 2) == 0
     printed = capsys.readouterr().out
-    assert "accuracy on validation" in printed
+    assert "on validation accuracy" in printed
     assert run("inspect", out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["graph_bytes"] <= 9000
     assert run("score", out, folder / "mail.csv") == 0
