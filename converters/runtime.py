@@ -12,6 +12,7 @@ import numpy as np
 
 from memcom_tf.errors import for_reader, invalid
 from memcom_tf.features import Categorical, Features, Numeric
+from memcom_tf.features.tokens import WORDS
 from memcom_tf.text import printable, printable_list
 from memcom_tf.vocabulary import Dictionary, Vocabulary
 
@@ -140,8 +141,9 @@ class CompressedModelFile:
             raise invalid(
                 "The file must hold a model of rows of fields.",
                 for_reader(
-                    "Convert a memcom_tf.models.ClickModel.",
-                    "Convert what `memcom train --task click` wrote; of rankers use `memcom rank`.",
+                    "Convert a memcom_tf.models.ClickModel or TextClassifier.",
+                    "Convert what `memcom train` wrote with `--task click` or `--task text`; of "
+                    "rankers use `memcom rank`.",
                 ),
                 kind=self.description.kind,
             )
@@ -155,15 +157,25 @@ class CompressedModelFile:
                     of.separator,
                     of.table or "",
                     dictionaries[of.table or ""],
+                    WORDS if of.holds == "text" else None,
                 )
                 for of in described
-                if of.holds == "categories"
+                if of.has_ids
             ],
-            [Numeric(of.name) for of in described if of.holds == "numbers"],
+            [Numeric(of.name) for of in described if not of.has_ids],
         )
 
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names of the classes whose probabilities `predict` gives; None of another model."""
+        names = self.description.classes
+        return None if names is None else tuple(names)
+
     def predict(self, columns: Any) -> np.ndarray:
-        """The outputs `[n]` of a model of rows: probabilities of a click model.
+        """The outputs of a model of rows.
+
+        Probabilities `[n]` of a click model, and `[n, classes]`, in the order of `classes`, of a
+        text classifier.
 
         Args:
             columns: `memcom_tf.datasets.Rows`, or the columns of the fields by name, as
@@ -179,8 +191,10 @@ class CompressedModelFile:
         for first in range(0, len(next(iter(inputs.values()))), _ROWS_AT_A_TIME):
             part = {name: x[first : first + _ROWS_AT_A_TIME] for name, x in inputs.items()}
             (output,) = self.run("serving_default", **part).values()
-            parts.append(output.reshape(len(next(iter(part.values())))))
-        return np.concatenate(parts) if parts else np.empty(0, np.float32)
+            parts.append(output)
+        width = 1 if self.classes is None else len(self.classes)
+        outputs = np.concatenate(parts) if parts else np.empty((0, width), np.float32)
+        return outputs.reshape(-1) if self.classes is None else outputs
 
     # A ranker.
 

@@ -96,6 +96,9 @@ export function readDescription(content) {
   if ('fields' in description) {
     if (!Array.isArray(description.fields)) throw damaged();
     for (const field of description.fields) {
+      if (field?.holds === 'text') {
+        throw new ModelFileError('This model classifies texts, which this page does not. Run it with memcom score.');
+      }
       requireFields(field, field?.holds === 'categories' ? {...ROW_FIELDS, ...CATEGORY_FIELDS} : ROW_FIELDS);
     }
   }

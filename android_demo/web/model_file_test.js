@@ -70,3 +70,8 @@ test('fields are a list, and one of numbers has no table', () => {
   const description = {...example(), fields: [{name: 'age', holds: 'numbers'}]};
   assert.deepEqual(read(description), description);
 });
+
+test('a classifier of texts is refused, and it is said what it is', () => {
+  const texts = {...example(), kind: 'model', fields: [{...example().fields[0], holds: 'text'}]};
+  assert.throws(() => read(texts), (error) => error instanceof ModelFileError && /classifies texts/.test(error.message));
+});

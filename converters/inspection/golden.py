@@ -47,7 +47,7 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
         each has a "row" of values by field, too. Of a model of rows "rows", each an object of
         values by field: texts of categories, numbers, null where one is missing; the inputs that
         they become, "ids" and "numbers", with null for what is missing; and the "outputs", one a
-        row.
+        row, of a text classifier those of all classes.
 
     Raises:
         ValueError: If the file holds neither.
@@ -158,7 +158,7 @@ def _rows(file: CompressedModelFile) -> list[dict[str, Any]]:
         for of in file.fields.categorical:
             ids = rng.integers(0, of.input_dim, rng.integers(1, of.length + 2))
             values = [_value(of.vocabulary, id_) for id_ in ids.tolist()]
-            row[of.name] = values[0] if of.separator is None else of.separator.join(values)
+            row[of.name] = (of.separator or " ").join(values) if of.has_several else values[0]
         for number in file.fields.numeric:
             value = float(np.float32(rng.normal() * 10.0 ** rng.integers(-2, 4)))
             row[number.name] = None if rng.random() < 0.1 else value

@@ -35,7 +35,9 @@ def check_agreement(
         _require(graph, name, {"ids": ("int32", (-1,))}, {"vectors": ("float32", (-1, -1))}, path)
     ranker = description.ranker
     if description.fields is not None and ranker is None:
-        _check_fields(description.fields, graph, path)
+        _check_fields(description.fields, description.classes, graph, path)
+    elif description.classes is not None:
+        raise _disagree("classes", len(description.classes), path)
     if ranker is None:
         return
     if "embed" not in vectors:
@@ -54,11 +56,16 @@ def check_agreement(
     _require(graph, "score", {**history, **candidates}, {"scores": ("float32", (-1,))}, path)
 
 
-def _check_fields(fields: Sequence[FieldDescription], graph: Graph, path: Path) -> None:
-    """Requires that a graph takes rows of such fields, and gives a number for each."""
+def _check_fields(
+    fields: Sequence[FieldDescription], classes: Sequence[str] | None, graph: Graph, path: Path
+) -> None:
+    """Requires that a graph takes rows of such fields, and gives a number for each, or classes."""
+    width = 1 if classes is None else len(classes)
+    if classes is not None and (width < 2 or len(set(classes)) < width):
+        raise _disagree("classes", width, path)
     inputs = _inputs_of(fields, -1)
     found = graph.signatures.get("serving_default")
-    outputs = dict.fromkeys(found.outputs if found else ("",), ("float32", (-1, 1)))
+    outputs = dict.fromkeys(found.outputs if found else ("",), ("float32", (-1, width)))
     if len(outputs) != 1 or len({of.name for of in fields}) < len(fields) or not inputs:
         raise _disagree("fields", len(fields), path)
     _require(graph, "serving_default", inputs, outputs, path)
@@ -68,8 +75,8 @@ def _inputs_of(
     fields: Sequence[FieldDescription], rows: int
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
     """The inputs that rows of fields are."""
-    slots = sum(of.length for of in fields if of.holds == "categories")
-    numbers = sum(of.holds == "numbers" for of in fields)
+    slots = sum(of.length for of in fields if of.has_ids)
+    numbers = sum(not of.has_ids for of in fields)
     inputs: dict[str, tuple[str, tuple[int, ...]]] = {}
     if slots:
         inputs["ids"] = ("int32", (rows, slots))

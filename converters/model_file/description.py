@@ -183,13 +183,13 @@ class RankerDescription(Described):
 class FieldDescription(Described):
     """A field of the rows that a file takes, in the order of its inputs.
 
-    Fields of categories make the input "ids", of which each has `length` columns; fields of
-    numbers make the input "numbers", of which each has one. `memcom_tf.features` says how values
-    become these.
+    Fields of categories and of texts make the input "ids", of which each has `length` columns;
+    fields of numbers make the input "numbers", of which each has one. `memcom_tf.features` says
+    how values become these.
 
     Attributes:
         name: Its name.
-        holds: "categories" or "numbers".
+        holds: "categories", "text" or "numbers".
         length: Values of a row that are seen.
         separator: What separates several values of a row in a text; None of one value.
         table: The vocabulary that it has, by name.
@@ -198,19 +198,24 @@ class FieldDescription(Described):
     """
 
     name: str = _is(Text())
-    holds: str = _is(Text(choices=("categories", "numbers")))
+    holds: str = _is(Text(choices=("categories", "text", "numbers")))
     length: int = _is(Count(1, most=_MOST_VALUES), default=1)
     separator: str | None = _is(Text(), default=None)
     table: str | None = _is(Text(), default=None)
     input_dim: int | None = _is(Count(2), default=None)
     vocabulary_fingerprint: str | None = _is(Text(), default=None)
 
+    @property
+    def has_ids(self) -> bool:
+        """Whether its values become ids, of a vocabulary."""
+        return self.holds != "numbers"
+
     @classmethod
     def from_json(cls, values: Any, path: Path) -> Self:
         """Reads one, as `FileDescription.from_json` does."""
         found = cls(**cls.checked(values, path, "fields"))
         of_categories = (found.table, found.input_dim, found.vocabulary_fingerprint)
-        if (found.holds == "categories") != all(value is not None for value in of_categories):
+        if found.has_ids != all(value is not None for value in of_categories):
             raise _wrong("fields", found.name, path)
         return found
 
@@ -239,6 +244,8 @@ class FileDescription(Described):
         vocabulary_fingerprint: That of the vocabulary in the file; None where there is none.
         ranker: What a ranker's file says beside; None of another.
         fields: The fields of the rows that the model takes; None of a model that takes others.
+        classes: Names of the classes whose probabilities it gives, in the order of its outputs;
+            None of a model that gives others.
         min_runtime_version: The oldest TensorFlow Lite that runs it.
         scores_in_integers: Whether products of vectors are of integers.
         graph_crc32: Checksum of the graph; None before there is one.
@@ -272,6 +279,7 @@ class FileDescription(Described):
     vocabulary_fingerprint: str | None = _is(Text(or_none=True))
     ranker: RankerDescription | None = None
     fields: Sequence[FieldDescription] | None = _is(ListOf(), default=None)
+    classes: Sequence[str] | None = _is(ListOf(Text()), default=None)
     min_runtime_version: str = _is(Text())
     scores_in_integers: bool = _is(Truth())
     graph_crc32: int | None = _is(Count(), default=None, in_every_file=True)

@@ -97,7 +97,7 @@ class Prepared(Parts):
         categories = [
             FieldDescription(
                 of.name,
-                "categories",
+                "categories" if of.tokenizer is None else "text",
                 of.length,
                 of.separator,
                 of.table,
@@ -110,6 +110,14 @@ class Prepared(Parts):
             *categories,
             *(FieldDescription(of.name, "numbers") for of in self.features.numeric),
         ]
+
+    @property
+    def _classes(self) -> list[str] | None:
+        """Names of the classes whose probabilities the model gives, where it says so."""
+        names = getattr(self.model, "classes", None)
+        if self._fields is None or not isinstance(names, tuple):
+            return None
+        return [str(name) for name in names]
 
     def description(self, *, min_runtime_version: str, scores_in_integers: bool) -> FileDescription:
         """What the file says of itself.
@@ -142,6 +150,7 @@ class Prepared(Parts):
             vocabulary_fingerprint=self.vocabulary and self.vocabulary.fingerprint,
             ranker=self.form.ranker,
             fields=self._fields,
+            classes=self._classes,
             min_runtime_version=min_runtime_version,
             scores_in_integers=scores_in_integers,
         )
@@ -216,7 +225,8 @@ def _encoded(samples: Samples, model: Any) -> Samples:
         return samples
     separators = {of.name: of.separator for of in features.categorical}
     numeric = [of.name for of in features.numeric]
-    return features.encode(load_rows_of(samples, separators, numeric))
+    texts = [of.name for of in features.categorical if of.tokenizer is not None]
+    return features.encode(load_rows_of(samples, separators, numeric, texts=texts))
 
 
 def _check_types(source: Source) -> None:

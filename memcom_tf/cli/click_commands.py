@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
+from memcom_tf.cli import text_commands
 from memcom_tf.cli.commands import DONE, FAILED, require_file
 from memcom_tf.cli.loading import load_model
 from memcom_tf.errors import message
@@ -16,40 +16,6 @@ from memcom_tf.files import check_writable, write_atomically
 WIDTH = 16
 _OVERHEAD = 400_000
 """Bytes of a click model beside its tables, about."""
-
-
-_OF_RANKERS: dict[str, Any] = {
-    "user": "user",
-    "item": "item",
-    "history_length": 50,
-    "resume": False,
-    "new_items": None,
-    "loss": "softmax",
-}
-_OF_CLICKS: dict[str, Any] = dict.fromkeys(
-    ("label", "categorical", "numeric", "several", "test", "columns", "format", "method")
-)
-_OF_CLICKS |= {"interaction": "deepfm", "min_count": 2}
-"""Options that one task alone takes, and what they are where they are left out."""
-
-
-def check_options_of_task(options: argparse.Namespace) -> None:
-    """Requires that no option is given that the task does not look at.
-
-    Raises:
-        ValueError: Naming the first.
-    """
-    of_others = _OF_RANKERS if options.task == "click" else _OF_CLICKS
-    for name, default in of_others.items():
-        given = getattr(options, name, default)
-        if given != default:
-            raise ValueError(
-                message(
-                    f"`{name}` must be left out with --task {options.task}.",
-                    "It is an option of the other task.",
-                    value=str(given),
-                )
-            )
 
 
 def train(options: argparse.Namespace) -> int:
@@ -141,7 +107,7 @@ def compress(options: argparse.Namespace) -> int:
 
 
 def score(options: argparse.Namespace) -> int:
-    """Writes the probabilities of rows, by a .tflite file alone."""
+    """Writes the probabilities of rows, or the classes of texts, by a .tflite file alone."""
     require_file(options.file)
     require_file(options.rows)
     if options.output is not None and options.output.exists() and not options.force:
@@ -155,6 +121,16 @@ def score(options: argparse.Namespace) -> int:
 
     file = CompressedModelFile(options.file)
     fields = file.fields
+    if file.classes is not None:
+        return text_commands.score(options, file)
+    if options.text is not None:
+        raise ValueError(
+            message(
+                "`text` must be left out where the file is of no text classifier.",
+                "",
+                text=options.text,
+            )
+        )
     rows = load_rows_of(
         options.rows,
         {of.name: of.separator for of in fields.categorical},
@@ -224,44 +200,3 @@ def _field_and_mark(word: str) -> tuple[str, str]:
 
 def _say(line: str) -> None:
     print(f"memcom: {line}", file=sys.stderr, flush=True)
-
-
-def add_columns(parser: argparse.ArgumentParser) -> Any:
-    """Adds the options that say which columns of a file of rows are what."""
-    clicks = parser.add_argument_group("click models (--task click)")
-    clicks.add_argument("--label", metavar="COLUMN", help="column of labels, 0 or 1")
-    clicks.add_argument(
-        "--categorical", nargs="+", metavar="COLUMN", help="columns of strings or integers"
-    )
-    clicks.add_argument("--numeric", nargs="+", metavar="COLUMN", help="columns of numbers")
-    clicks.add_argument(
-        "--several",
-        nargs="+",
-        metavar="COLUMN[=MARK]",
-        help="of the categorical columns those of several values, and what separates them (|)",
-    )
-    clicks.add_argument("--test", metavar="COLUMN", help="column of 0 and 1: what is held out")
-    clicks.add_argument(
-        "--columns", type=Path, metavar="FILE.toml", help="a file that says which columns are what"
-    )
-    clicks.add_argument(
-        "--format",
-        choices=("criteo", "avazu"),
-        help="a public format, if the file does not look like it",
-    )
-    return clicks
-
-
-def add_training(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of click models to `memcom train`."""
-    clicks = add_columns(parser)
-    clicks.add_argument(
-        "--interaction",
-        choices=("deepfm", "dlrm", "dcn", "wide"),
-        default="deepfm",
-        help="how fields interact (deepfm)",
-    )
-    clicks.add_argument("--method", help="the layer of large tables with --ratio")
-    clicks.add_argument(
-        "--min-count", type=int, default=2, help="rarer values share an id with unknown ones (2)"
-    )

@@ -24,6 +24,7 @@ from memcom_tf.cli import (
     ops_commands,
     rank_command,
     ranker_commands,
+    task_options,
 )
 from memcom_tf.converters.quantization.weights import Profile
 from memcom_tf.errors import at_command_line
@@ -101,9 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     train = subparsers.add_parser(
-        "train", help="train a ranker on interactions, or a click model on rows of fields"
+        "train",
+        help="train a ranker on interactions, a click model on rows, or a text classifier",
     )
-    _add_task(train)
+    task_options.add_task(train)
     _add_interactions(train)
     train.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.keras")
     train.add_argument("--width", type=int, help="width of an embedding (64, of click models 16)")
@@ -120,14 +122,14 @@ def _parser() -> argparse.ArgumentParser:
         help="what a ranker learns targets by: softmax (the default) over the catalogue, ranknet "
         "or bpr by pairs of items; listnet is the softmax here",
     )
-    click_commands.add_training(train)
+    task_options.add_training(train)
     _add_resume(train)
     train.set_defaults(run=ranker_commands.train)
 
     compress = subparsers.add_parser(
         "compress", help="compress what `train` trained to a .tflite file of a wanted size"
     )
-    _add_task(compress)
+    task_options.add_task(compress)
     compress.add_argument("model", type=Path, metavar="MODEL.keras")
     _add_interactions(compress)
     compress.add_argument(
@@ -147,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     size.add_argument(
         "--ratio", type=float, help="how many times smaller than the model's float32 file"
     )
-    click_commands.add_columns(compress)
+    task_options.add_columns(compress)
     compress.add_argument("--save-model", type=Path, metavar="MODEL.keras", help="save that too")
     _add_loading(compress)
     _add_resume(compress)
@@ -229,11 +231,16 @@ def _parser() -> argparse.ArgumentParser:
     rank_command.add_options(rank)
     rank.set_defaults(run=rank_command.rank)
 
-    score = subparsers.add_parser("score", help="predict clicks of rows with a .tflite file alone")
+    score = subparsers.add_parser(
+        "score", help="predict clicks of rows, or classes of texts, with a .tflite file alone"
+    )
     score.add_argument("file", type=Path, metavar="MODEL.tflite")
     score.add_argument("rows", type=Path, metavar="ROWS", help="a file of rows, as `train` takes")
     score.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="default: print them")
     score.add_argument("--label", metavar="COLUMN", help="labels, to print metrics as well")
+    score.add_argument(
+        "--text", metavar="COLUMN", help="column of texts (that of training), of a text classifier"
+    )
     score.add_argument("--json", action="store_true", help="a JSON list instead of CSV")
     score.add_argument("--force", action="store_true", help="replace the output if it exists")
     score.set_defaults(run=click_commands.score)
@@ -258,16 +265,6 @@ def _parser() -> argparse.ArgumentParser:
     for command in subparsers.choices.values():
         command.set_defaults(flags=_flags(command))
     return parser
-
-
-def _add_task(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--task",
-        choices=("next-item", "click"),
-        default="next-item",
-        help="next-item (the default) ranks what a user takes next; click predicts a label of 0 "
-        "or 1 from fields",
-    )
 
 
 def _flags(command: argparse.ArgumentParser) -> dict[str, str]:

@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from memcom_tf.cli import click_commands
+from memcom_tf.cli import click_commands, text_commands
 from memcom_tf.cli.commands import DONE, FAILED, require_file
 from memcom_tf.cli.loading import load_model
+from memcom_tf.cli.task_options import check_options_of_task
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable
 
@@ -24,14 +25,16 @@ _OVERHEAD = 16_384
 
 WIDTH = 64
 
+_OTHER_TASKS: dict[str, Any] = {"click": click_commands, "text": text_commands}
+
 
 def train(options: argparse.Namespace) -> int:
     """Trains a model of the task on a file and saves it."""
     _check_output(options.output, options.force, ".keras")
     require_file(options.interactions)
-    click_commands.check_options_of_task(options)
-    if options.task == "click":
-        return click_commands.train(options)
+    check_options_of_task(options)
+    if options.task in _OTHER_TASKS:
+        return int(_OTHER_TASKS[options.task].train(options))
     options.width = WIDTH if options.width is None else options.width
     split = _split(options, _log(options), None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -64,9 +67,9 @@ def compress(options: argparse.Namespace) -> int:
     if options.save_model is not None:
         _check_output(options.save_model, options.force, ".keras")
     require_file(options.interactions)
-    click_commands.check_options_of_task(options)
-    if options.task == "click":
-        return click_commands.compress(options)
+    check_options_of_task(options)
+    if options.task in _OTHER_TASKS:
+        return int(_OTHER_TASKS[options.task].compress(options))
     log = _log(options)
     model = load_model(options)
     from memcom_tf.cli.compression_display import show_compression

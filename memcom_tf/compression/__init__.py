@@ -6,19 +6,23 @@ from memcom_tf.compression.clicks import CLICK_SETTINGS, ClickCompression, compr
 from memcom_tf.compression.embeddings import LayerCompression, ModelCompression, compress_embeddings
 from memcom_tf.compression.ranker import SETTINGS, compress_ranker
 from memcom_tf.compression.result import Compression, Trial
+from memcom_tf.compression.texts import TEXT_SETTINGS, TextCompression, compress_texts
 
 __all__ = [
     "CLICK_SETTINGS",
     "SETTINGS",
+    "TEXT_SETTINGS",
     "Candidate",
     "ClickCompression",
     "Compression",
     "LayerCompression",
     "ModelCompression",
+    "TextCompression",
     "Trial",
     "candidates_for",
     "compress",
     "compress_clicks",
     "compress_embeddings",
     "compress_ranker",
+    "compress_texts",
 ]

@@ -8,20 +8,21 @@ from memcom_tf.compression.clicks import ClickCompression, compress_clicks
 from memcom_tf.compression.embeddings import ModelCompression, compress_embeddings
 from memcom_tf.compression.ranker import compress_ranker
 from memcom_tf.compression.result import Compression
-from memcom_tf.models import ClickModel
+from memcom_tf.compression.texts import TextCompression, compress_texts
+from memcom_tf.models import ClickModel, TextClassifier
 
 
 def compress(
     model: Any, interactions: Any = None, **options: Any
-) -> Compression | ClickCompression | ModelCompression:
+) -> Compression | ClickCompression | TextCompression | ModelCompression:
     """Makes a trained model smaller.
 
     Args:
         model: A trained model.
-        interactions: What a `NextItemRanker` or a `ClickModel` was trained on: it is then
-            compressed and trained after the original by `compress_ranker` or `compress_clicks`,
-            which loses least. None puts smaller tables into any Keras model by
-            `compress_embeddings`, without training.
+        interactions: What a `NextItemRanker`, a `ClickModel` or a `TextClassifier` was trained on:
+            it is then compressed and trained after the original by `compress_ranker`,
+            `compress_clicks` or `compress_texts`, which loses least. None puts smaller tables into
+            any Keras model by `compress_embeddings`, without training.
         **options: Those of either; both take `ratio` or `max_bytes`.
 
     Returns:
@@ -39,4 +40,6 @@ def compress(
         return compress_embeddings(model, **options)
     if isinstance(model, ClickModel):
         return compress_clicks(model, interactions, **options)
+    if isinstance(model, TextClassifier):
+        return compress_texts(model, interactions, **options)
     return compress_ranker(model, interactions, **options)

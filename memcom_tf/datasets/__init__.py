@@ -1,5 +1,6 @@
-"""Interactions of users with items, and rows of fields, from files or a public dataset."""
+"""Interactions of users with items, rows of fields, and documents, from files."""
 
+from memcom_tf.datasets.documents import Documents, load_documents
 from memcom_tf.datasets.graded import GradedLists, graded_lists
 from memcom_tf.datasets.interactions import Interactions
 from memcom_tf.datasets.labels import Labels
@@ -10,12 +11,14 @@ from memcom_tf.datasets.rows import Columns, Rows
 
 __all__ = [
     "Columns",
+    "Documents",
     "GradedLists",
     "Interactions",
     "Labels",
     "Log",
     "Rows",
     "graded_lists",
+    "load_documents",
     "load_interactions",
     "load_log",
     "load_rows",

@@ -95,6 +95,7 @@ def load_rows_of(
     numeric: Sequence[str],
     *,
     label: str | None = None,
+    texts: Sequence[str] = (),
     report: Report | None = None,
 ) -> Rows:
     """Reads rows for a model whose fields are known, as those of a file to score.
@@ -104,6 +105,7 @@ def load_rows_of(
         categorical: Fields of categories, and what separates several values of one.
         numeric: Fields of numbers.
         label: The column of labels; None reads those of a known format alone.
+        texts: Of the fields of categories those of texts.
         report: Called with one line that says what was read, and one that says what is missing.
 
     Returns:
@@ -131,6 +133,7 @@ def load_rows_of(
         [name for name in categorical if name not in absent],
         [name for name in numeric if name not in absent],
         several,
+        texts=[name for name in texts if name not in absent],
     )
     return load_rows(path, columns, report=report)
 
@@ -161,22 +164,7 @@ def _columns_of(file: ColumnFile, format: RowFormat) -> Columns:
 
 def _read(file: ColumnFile, columns: Columns, report: Report | None) -> Rows:
     wanted = dict.fromkeys((*columns.fields, *filter(None, (columns.label, columns.test))))
-    missing = [name for name in (*wanted, columns.time) if name and name not in file.names]
-    if missing:
-        raise invalid(
-            "The file must have the columns asked for.",
-            f"It has {listed(file.names)}.",
-            missing=[shown(name) for name in missing],
-            path=str(file.path),
-        )
-    twice = [name for name in wanted if file.names.count(name) > 1]
-    if twice:
-        raise invalid(
-            "The columns asked for must be in the file once.",
-            "Give each column a name of its own.",
-            twice=[shown(name) for name in twice],
-            path=str(file.path),
-        )
+    check_columns(file, [*wanted, *filter(None, [columns.time])])
     if not columns.fields:
         raise invalid(
             "There must be fields to read.",
@@ -185,6 +173,7 @@ def _read(file: ColumnFile, columns: Columns, report: Report | None) -> Rows:
             path=str(file.path),
         )
     kinds: dict[str, Kind] = dict.fromkeys(columns.categorical, "category")
+    kinds |= dict.fromkeys(columns.texts, "text")
     kinds |= dict.fromkeys(columns.numeric, "number")
     kinds |= dict.fromkeys(filter(None, (columns.label, columns.test)), "flag")
     # A column of times may be a field as well.
@@ -205,6 +194,30 @@ def _read(file: ColumnFile, columns: Columns, report: Report | None) -> Rows:
         time,
         found[columns.test] if columns.test else None,
     )
+
+
+def check_columns(file: ColumnFile, wanted: Sequence[str]) -> None:
+    """Requires that a file has columns, each once.
+
+    Raises:
+        ValueError: Naming those that it lacks, or has twice.
+    """
+    missing = [name for name in wanted if name not in file.names]
+    if missing:
+        raise invalid(
+            "The file must have the columns asked for.",
+            f"It has {listed(file.names)}.",
+            missing=[shown(name) for name in missing],
+            path=str(file.path),
+        )
+    twice = [name for name in wanted if file.names.count(name) > 1]
+    if twice:
+        raise invalid(
+            "The columns asked for must be in the file once.",
+            "Give each column a name of its own.",
+            twice=[shown(name) for name in twice],
+            path=str(file.path),
+        )
 
 
 def _reading(columns: Columns) -> str:

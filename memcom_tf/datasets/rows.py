@@ -32,6 +32,7 @@ class Columns:
             them, such as `{"genres": "|"}`.
         time: The column of times; None where there is none.
         test: The column of 0 and 1 that says what is held out; None where there is none.
+        texts: Of the categorical ones those of texts, which may have several lines.
 
     Example:
         >>> import pathlib, tempfile
@@ -49,9 +50,10 @@ class Columns:
     several: Mapping[str, str] = field(default_factory=dict)
     time: str | None = None
     test: str | None = None
+    texts: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for name in ("categorical", "numeric"):
+        for name in ("categorical", "numeric", "texts"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         named = [*self.fields, *filter(None, (self.label, self.test))]
         twice = sorted({name for name in named if named.count(name) > 1})
@@ -59,10 +61,12 @@ class Columns:
             raise invalid("A column must be one thing.", "Name it once.", twice=twice)
         if "" in self.several.values():
             raise invalid("What separates values must not be empty.", "", several=self.several)
-        unknown = sorted(set(self.several) - set(self.categorical))
+        unknown = sorted({*self.several, *self.texts} - set(self.categorical))
         if unknown:
             raise invalid(
-                "Fields of several values must be among the categorical ones.", "", unknown=unknown
+                "Fields of several values, and of texts, must be among the categorical ones.",
+                "",
+                unknown=unknown,
             )
 
     @property

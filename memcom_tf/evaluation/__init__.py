@@ -1,10 +1,16 @@
-"""Evaluation of rankings: its protocols, their metrics, and the way from a model to them."""
+"""Evaluation of rankings, clicks and classes: protocols, metrics, and the way to them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from memcom_tf.evaluation.clicks import by_frequency, click_metrics
+from memcom_tf.evaluation.documents import (
+    DocumentSplit,
+    class_metrics,
+    class_numbers,
+    split_documents,
+)
 from memcom_tf.evaluation.examples import Examples, Split
 from memcom_tf.evaluation.files import load_split, split_log
 from memcom_tf.evaluation.held_out import hold_out
@@ -22,11 +28,14 @@ if TYPE_CHECKING:
     from memcom_tf.evaluation.callback import RankingValidation
 
 __all__ = [
+    "DocumentSplit",
     "Examples",
     "RankingValidation",
     "RowSplit",
     "Split",
     "by_frequency",
+    "class_metrics",
+    "class_numbers",
     "click_metrics",
     "evaluate_lists",
     "evaluate_ranking",
@@ -37,6 +46,7 @@ __all__ = [
     "ranking_metrics",
     "ranks_from_lists",
     "ranks_from_scores",
+    "split_documents",
     "split_log",
     "split_rows",
     "standard_error",

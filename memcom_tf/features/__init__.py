@@ -3,5 +3,15 @@
 from memcom_tf.features.drawing import draw_rows
 from memcom_tf.features.fields import Categorical, Features, Numeric
 from memcom_tf.features.fitting import fit_features
+from memcom_tf.features.texts import fit_text
+from memcom_tf.features.tokens import words_of
 
-__all__ = ["Categorical", "Features", "Numeric", "draw_rows", "fit_features"]
+__all__ = [
+    "Categorical",
+    "Features",
+    "Numeric",
+    "draw_rows",
+    "fit_features",
+    "fit_text",
+    "words_of",
+]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.errors import invalid
+from memcom_tf.features.tokens import WORDS, words_of
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, SHARED_ID, Dictionary, Vocabulary
 
@@ -29,6 +31,8 @@ class Categorical:
         input_dim: Its ids.
         length: Values that are seen of a field of several; 1 of a field of one.
         separator: What separates them in a text; None of a field of one.
+        tokenizer: What cuts a text into its values instead: "words", by `words_of`; None cuts
+            at the separator, or not at all.
         table: The table that it looks up; fields of the same have the same vocabulary.
         vocabulary: Its values, which a file has as a `Dictionary`; None where they are not known.
     """
@@ -39,12 +43,19 @@ class Categorical:
     separator: str | None = None
     table: str = ""
     vocabulary: Vocabulary | Dictionary | None = field(default=None, repr=False, compare=False)
+    tokenizer: str | None = None
 
     def __post_init__(self) -> None:
         check_positive(length=self.length)
         object.__setattr__(self, "table", self.table or self.name)
         if self.separator == "":
             raise invalid("`separator` must not be empty.", "None is that of one value a row.")
+        if self.tokenizer not in (None, WORDS) or (self.tokenizer and self.separator):
+            raise invalid(
+                f"`tokenizer` must be {WORDS!r}, without a separator, or None.",
+                tokenizer=self.tokenizer,
+                separator=self.separator,
+            )
         if self.input_dim < FIRST_ID:
             raise invalid(f"`input_dim` must be at least {FIRST_ID}.", input_dim=self.input_dim)
         vocabulary = self.vocabulary
@@ -69,7 +80,15 @@ class Categorical:
     @property
     def has_several(self) -> bool:
         """Whether a row may have several values."""
-        return self.separator is not None
+        return self.separator is not None or self.tokenizer is not None
+
+    def values_of(self, text: str) -> list[str]:
+        """The values of a text, in their order; none of a missing one."""
+        if self.tokenizer is not None:
+            return words_of(text)
+        if self.separator is None:
+            return [text] if text else []
+        return [value for value in map(str.strip, text.split(self.separator)) if value]
 
     def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
         """The ids `[n, length]` of values as text, of several values in their order, then zeros.
@@ -82,14 +101,8 @@ class Categorical:
         id_of = _looking_up(self.vocabulary)
         found = np.zeros((len(texts), self.length), np.int32)
         for row, text in enumerate(texts):
-            values = text.split(self.separator) if self.separator else [text]
-            values = (
-                [value for value in map(str.strip, values) if value]
-                if self.separator
-                else ([text] if text else [])
-            )
-            for place, value in enumerate(values[: self.length]):
-                found[row, place] = id_of(value)
+            values = self.values_of(text)[: self.length]
+            found[row, : len(values)] = [id_of(value) for value in values]
         return found
 
 
@@ -248,15 +261,15 @@ class Features:
 
 
 def _looking_up(vocabulary: Vocabulary | Dictionary) -> Callable[[str], int]:
-    """What gives the id of a value, known or not."""
+    """What gives the id of a value, known or not, and looks each up once."""
     if isinstance(vocabulary, Dictionary):
 
         def of_file(value: str) -> int:
             found = vocabulary.id(value)
             return SHARED_ID if found is None else found
 
-        return of_file
-    return lambda value: int(vocabulary.ids(value)) if value in vocabulary else SHARED_ID
+        return cache(of_file)
+    return cache(lambda value: int(vocabulary.ids(value)) if value in vocabulary else SHARED_ID)
 
 
 def _columns(given: Any) -> dict[str, Any]:
@@ -271,7 +284,9 @@ def _ids(of: Categorical, column: Any, count: int) -> npt.NDArray[np.int32]:
         return np.full((count, of.length), PADDING_ID, np.int32)
     # A column that holds each distinct value once is looked up once a value.
     if hasattr(column, "codes"):
-        return of.ids([str(value) for value in column.values.tolist()])[column.codes]
+        known, places = np.unique(column.codes, return_inverse=True)
+        texts = [str(value) for value in column.values[known].tolist()]
+        return of.ids(texts)[places.reshape(-1)]
     texts = ["" if _is_missing(value) else str(value) for value in column]
     distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     return of.ids(list(distinct))[[distinct[text] for text in texts]]

@@ -7,12 +7,14 @@ from memcom_tf.models.losses import RankingLoss
 from memcom_tf.models.next_item import NextItemRanker
 from memcom_tf.models.retrieval import RetrievalModel
 from memcom_tf.models.saving import save_model
+from memcom_tf.models.text_classifier import TextClassifier
 
 __all__ = [
     "ClickModel",
     "NextItemRanker",
     "RankingLoss",
     "RetrievalModel",
+    "TextClassifier",
     "compressed_tables",
     "extended_ranker",
     "refreshed_ranker",

@@ -11,13 +11,13 @@ import tensorflow as tf
 from memcom_tf._keras import keras
 from memcom_tf.features import Features
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
-from memcom_tf.models.assets import load_fields, save_fields
 from memcom_tf.models.click_tables import (
     all_tables,
     check_tables,
     rows_of_full_tables,
     table_of,
 )
+from memcom_tf.models.field_model import FieldModel
 from memcom_tf.models.field_values import pooled_over_values, seen_numbers
 from memcom_tf.models.interactions import (
     check_interaction,
@@ -27,7 +27,6 @@ from memcom_tf.models.interactions import (
     width_of_dots,
 )
 from memcom_tf.models.rebuilding import copy_of
-from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.tables import check_positive
 from memcom_tf.tasks import Click
 from memcom_tf.vocabulary import SHARED_ID
@@ -37,7 +36,7 @@ _JOINT = "fields"
 
 
 @keras.saving.register_keras_serializable("memcom_tf")
-class ClickModel(keras.Model):
+class ClickModel(FieldModel):
     """The probability of a click: vectors of fields, their interactions, dense layers.
 
     Every field has a vector `v_f [width]`: of a category its row, of several the mean of theirs,
@@ -190,12 +189,6 @@ class ClickModel(keras.Model):
             self._deep.build((None, width))
         keras.layers.Layer.build(self, input_shape)
 
-    def build_once(self) -> None:
-        """Creates the variables where they do not exist yet."""
-        if not self.built:
-            with tf.init_scope():
-                self.build(None)
-
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Probabilities of clicks."""
         return tf.sigmoid(self.logits(inputs, training))
@@ -297,28 +290,6 @@ class ClickModel(keras.Model):
         others = [self._numbers, self._wide, self._crossed, self._deep]
         dense = [*others, *self._crosses, *self._hidden]
         return [weight for layer in dense if layer is not None for weight in layer.weights]
-
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """Trains as `keras.Model.fit`, and lets tables change that do so between steps."""
-        if adapted_layers(self):
-            kwargs["callbacks"] = with_adaptation(self, kwargs.get("callbacks"))
-        return super().fit(*args, **kwargs)
-
-    def get_build_config(self) -> dict[str, Any]:
-        """What `build_from_config` takes: that there are variables says enough."""
-        return {"fields": len(self.features.names)}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Creates the variables of a model that is loaded; Keras calls this."""
-        self.build_once()
-
-    def save_assets(self, dir_path: str) -> None:
-        """Writes the vocabularies into the saved model; Keras calls this."""
-        save_fields(self.features, dir_path)
-
-    def load_assets(self, dir_path: str) -> None:
-        """Reads the vocabularies from the saved model; Keras calls this."""
-        self.features = load_fields(self.features, dir_path)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; the vocabularies are saved beside them."""

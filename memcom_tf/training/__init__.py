@@ -1,4 +1,4 @@
-"""Training of rankers and click models with settings that were measured."""
+"""Training of rankers, click models and text classifiers with settings that were measured."""
 
 from memcom_tf.optimizers import AdaptTables
 from memcom_tf.training.batches import TrainingBatches
@@ -11,14 +11,22 @@ from memcom_tf.training.clicks import (
 from memcom_tf.training.distillation import DistilledRanker
 from memcom_tf.training.fine_tuning import fine_tune
 from memcom_tf.training.recipe import TrainedRanker, new_ranker, train_ranker
+from memcom_tf.training.texts import (
+    TextSettings,
+    TrainedTextClassifier,
+    train_text_classifier,
+    train_texts,
+)
 from memcom_tf.training.train import TrainingSettings, train
 
 __all__ = [
     "AdaptTables",
     "ClickSettings",
     "DistilledRanker",
+    "TextSettings",
     "TrainedClickModel",
     "TrainedRanker",
+    "TrainedTextClassifier",
     "TrainingBatches",
     "TrainingSettings",
     "fine_tune",
@@ -27,4 +35,6 @@ __all__ = [
     "train_click_model",
     "train_clicks",
     "train_ranker",
+    "train_text_classifier",
+    "train_texts",
 ]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from memcom_tf.datasets.labels import Labels
 from memcom_tf.errors import message
 
-Kind: TypeAlias = Literal["label", "time", "flag", "category", "number"]
+Kind: TypeAlias = Literal["label", "time", "flag", "category", "number", "text"]
 Column: TypeAlias = Labels | npt.NDArray[Any]
 
 _SHOWN = 60
@@ -39,9 +39,10 @@ class ColumnFile(Protocol):
             kinds: Name -> what the column holds; every name is among `names`, once.
 
         Returns:
-            Name -> `Labels` of a "label" and of a "category", which are strings, "" where one is
-            missing; of a "time" [n] int64, float64 or datetime64 (of zoned times the UTC); of a
-            "flag" [n] booleans; of a "number" [n] float32, NaN where one is missing.
+            Name -> `Labels` of a "label", of a "category" and of a "text", of which the last two
+            are strings, "" where one is missing, and a text may have several lines; of a "time"
+            [n] int64, float64 or datetime64 (of zoned times the UTC); of a "flag" [n] booleans; of
+            a "number" [n] float32, NaN where one is missing.
 
         Raises:
             ImportError: If a library is missing.

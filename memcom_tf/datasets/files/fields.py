@@ -19,7 +19,9 @@ MISSING = ("", "na", "n/a", "nan", "null", "none", "\\n")
 """How a number is written that is missing, in any case of letters."""
 
 
-def categories_of(column: pa.ChunkedArray, place: Place, where: Where) -> Labels:
+def categories_of(
+    column: pa.ChunkedArray, place: Place, where: Where, *, of_lines: bool = True
+) -> Labels:
     """Returns a column of categories as strings; "" where a value is missing.
 
     Args:
@@ -27,6 +29,7 @@ def categories_of(column: pa.ChunkedArray, place: Place, where: Where) -> Labels
             write a column of integers with gaps.
         place: Where a row stands in the file.
         where: Which column it is.
+        of_lines: Whether each must be one line, as what is no document is.
 
     Raises:
         ValueError: If a value is none of these.
@@ -44,7 +47,7 @@ def categories_of(column: pa.ChunkedArray, place: Place, where: Where) -> Labels
     if not (is_text(kind) or pa.types.is_dictionary(kind)):
         column = column.cast(pa.string())
     labels = encoded(column.fill_null("") if column.null_count else column)
-    check_marks(labels, place, where)
+    check_marks(labels, place, where, of_lines=of_lines)
     return labels
 
 

@@ -75,7 +75,7 @@ class ArrayFile:
                 shape=array.shape,
                 **where,
             )
-        if kind in ("category", "number"):
+        if kind in ("category", "number", "text"):
             require_pyarrow("fields in .npz")
             import pyarrow as pa
 

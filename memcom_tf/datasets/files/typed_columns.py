@@ -39,8 +39,8 @@ def _typed(
 ) -> Column:
     if kind == "time":
         return times_of(column, place, where)
-    if kind == "category":
-        return categories_of(column, place, where)
+    if kind in ("category", "text"):
+        return categories_of(column, place, where, of_lines=kind == "category")
     if kind == "number":
         return numbers_of(column, place, where)
     if column.null_count:

@@ -23,6 +23,7 @@ _MUST = {
     "flag": "A column of labels, or of what is held out, must hold 0 or 1.",
     "category": "A column of categories must hold strings or integers.",
     "number": "A column of numbers must hold finite numbers, or nothing where one is missing.",
+    "text": "A column of texts must hold strings.",
 }
 _ACTION = {
     "label": "Save the ids as strings or as integers.",
@@ -30,6 +31,7 @@ _ACTION = {
     "flag": "Write 1 where a row is one, or is held out, and 0 elsewhere.",
     "category": "Write them as strings, or name the column among the numbers.",
     "number": "Leave the field empty, or name the column among the categories.",
+    "text": "Name another column.",
 }
 
 
@@ -61,15 +63,18 @@ def check_texts(labels: Labels, place: Place, where: Where) -> None:
     check_marks(labels, place, where)
 
 
-def check_marks(labels: Labels, place: Place, where: Where) -> None:
-    """Requires that labels that are strings are lines of Unicode text."""
+def check_marks(labels: Labels, place: Place, where: Where, *, of_lines: bool = True) -> None:
+    """Requires that labels that are strings are lines of Unicode text, or any such text."""
     joined = "".join(map(str, labels.values))
-    if any(mark in joined for mark in "\0\n\r"):
+    marks = "\0\n\r" if of_lines else "\0"
+    if any(mark in joined for mark in marks):
         _refuse(
             labels,
-            lambda text: any(mark in text for mark in "\0\n\r"),
+            lambda text: any(mark in text for mark in marks),
             lambda row, _: invalid(
-                "An id must not have a line break or a NUL in it.",
+                "An id must not have a line break or a NUL in it."
+                if of_lines
+                else "A text must not have a NUL in it.",
                 "Close the quote that is open, or save the file as text.",
                 **place(row),
                 value=shown(labels.values[labels.codes[row]]),

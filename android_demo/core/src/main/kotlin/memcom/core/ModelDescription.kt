@@ -117,6 +117,11 @@ data class FieldDescription(
             val holdsCategories = when (val holds = texts.text("holds")) {
                 "categories" -> true
                 "numbers" -> false
+                "text" -> throw ModelFileException(
+                    Problem.OTHER_MODEL,
+                    "The file must hold a ranker or a model of rows. Received: a field of texts, of a classifier. " +
+                        "Run it with memcom score.",
+                )
                 else -> throw IllegalArgumentException("its description has a field of $holds")
             }
             val separator = texts["separator"]

@@ -17,7 +17,7 @@ enum class Problem {
     /** A model of another kind, where one that ranks is asked for. */
     NOT_A_RANKER,
 
-    /** A model that neither ranks nor takes rows of fields. */
+    /** A model that neither ranks nor takes rows of categories and numbers. */
     OTHER_MODEL,
 
     /** Converted without a vocabulary: ids, but nothing to call them. */

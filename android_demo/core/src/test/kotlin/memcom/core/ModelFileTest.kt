@@ -68,6 +68,12 @@ class ModelFileTest {
     }
 
     @Test
+    fun aClassifierOfTextsIsRefused() {
+        val texts = """[{"name": "body", "holds": "text", "table": "body", "input_dim": 3}]"""
+        assertProblem(Problem.OTHER_MODEL, TestFile.ofRows(texts, null))
+    }
+
+    @Test
     fun aRankerStaysOneWhateverFieldsItHas() {
         val described = TestFile.DESCRIPTION.replace("\"k\": 2", "\"k\": 2, \"fields\": $NUMBERS")
         assertEquals("films", TestFile(description = described).ranker().description.name)

@@ -1,0 +1,1 @@
+"""Accuracy of text classifiers against the bytes of their files."""

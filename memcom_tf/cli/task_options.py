@@ -1,0 +1,126 @@
+"""The options of the tasks of `memcom train` and `memcom compress`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from memcom_tf.errors import message
+
+TASKS = "next-item", "click", "text"
+
+_RANKERS, _CLICKS, _TEXTS = ((name,) for name in TASKS)
+_LABELLED = "click", "text"
+
+_OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "user": ("user", _RANKERS),
+    "item": ("item", _RANKERS),
+    "history_length": (50, _RANKERS),
+    "resume": (False, _RANKERS),
+    "new_items": (None, _RANKERS),
+    "loss": ("softmax", _RANKERS),
+    "label": (None, _LABELLED),
+    "test": (None, _LABELLED),
+    "method": (None, _LABELLED),
+    "min_count": (2, _LABELLED),
+    "categorical": (None, _CLICKS),
+    "numeric": (None, _CLICKS),
+    "several": (None, _CLICKS),
+    "columns": (None, _CLICKS),
+    "format": (None, _CLICKS),
+    "interaction": ("deepfm", _CLICKS),
+    "text": (None, _TEXTS),
+    "order": ("classes", _TEXTS),
+    "max_words": (400, _TEXTS),
+}
+"""Options that not all tasks take: what they are where they are left out, and whose they are."""
+
+
+def check_options_of_task(options: argparse.Namespace) -> None:
+    """Requires that no option is given that the task does not look at.
+
+    Raises:
+        ValueError: Naming the first.
+    """
+    for name, (default, tasks) in _OPTIONS.items():
+        given = getattr(options, name, default)
+        if given != default and options.task not in tasks:
+            raise ValueError(
+                message(
+                    f"`{name}` must be left out with --task {options.task}.",
+                    f"It is an option of --task {' and '.join(tasks)}.",
+                    value=str(given),
+                )
+            )
+
+
+def add_task(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that says what a model is for."""
+    parser.add_argument(
+        "--task",
+        choices=TASKS,
+        default=TASKS[0],
+        help="next-item (the default) ranks what a user takes next; click predicts a label of 0 "
+        "or 1 from fields; text predicts the class of a text",
+    )
+
+
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say which columns of a file are what."""
+    labelled = parser.add_argument_group("click models and text classifiers (--task click, text)")
+    labelled.add_argument(
+        "--label", metavar="COLUMN", help="column of labels: 0 or 1, or of classes (label)"
+    )
+    labelled.add_argument("--test", metavar="COLUMN", help="column of 0 and 1: what is held out")
+    clicks = parser.add_argument_group("click models (--task click)")
+    clicks.add_argument(
+        "--categorical", nargs="+", metavar="COLUMN", help="columns of strings or integers"
+    )
+    clicks.add_argument("--numeric", nargs="+", metavar="COLUMN", help="columns of numbers")
+    clicks.add_argument(
+        "--several",
+        nargs="+",
+        metavar="COLUMN[=MARK]",
+        help="of the categorical columns those of several values, and what separates them (|)",
+    )
+    clicks.add_argument(
+        "--columns", type=Path, metavar="FILE.toml", help="a file that says which columns are what"
+    )
+    clicks.add_argument(
+        "--format",
+        choices=("criteo", "avazu"),
+        help="a public format, if the file does not look like it",
+    )
+    add_text(parser.add_argument_group("text classifiers (--task text)"))
+
+
+def add_text(parser: Any) -> None:
+    """Adds the option that names the column of texts."""
+    parser.add_argument("--text", metavar="COLUMN", help="column of texts")
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of click models and text classifiers to `memcom train`."""
+    add_columns(parser)
+    models = parser.add_argument_group("how click models and text classifiers are trained")
+    models.add_argument("--method", help="the layer of large tables with --ratio")
+    models.add_argument(
+        "--min-count", type=int, default=2, help="rarer values share an id with unknown ones (2)"
+    )
+    models.add_argument(
+        "--interaction",
+        choices=("deepfm", "dlrm", "dcn", "wide"),
+        default="deepfm",
+        help="of a click model, how fields interact (deepfm)",
+    )
+    models.add_argument(
+        "--order",
+        choices=("classes", "documents", "frequency"),
+        default="classes",
+        help="of a text classifier with --ratio, by what words share rows: the classes of the "
+        "documents that they occur in (the default), these documents, or how frequent they are",
+    )
+    models.add_argument(
+        "--max-words", type=int, default=400, help="words of a text that are seen (400)"
+    )

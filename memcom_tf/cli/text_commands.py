@@ -1,0 +1,164 @@
+"""The commands of text classifiers: training on documents, and their classes by a file."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import os
+import sys
+from typing import Any
+
+from memcom_tf.cli.commands import DONE, FAILED
+from memcom_tf.cli.loading import load_model
+from memcom_tf.errors import message
+from memcom_tf.files import check_writable, write_atomically
+
+WIDTH = 64
+_OVERHEAD = 400_000
+"""Bytes of a text classifier beside its table, about."""
+
+
+def train(options: argparse.Namespace) -> int:
+    """Trains a text classifier on documents and saves it."""
+    split = _split(options)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from dataclasses import replace
+
+    from memcom_tf.models import save_model
+    from memcom_tf.training import TextSettings, train_text_classifier
+
+    settings = TextSettings(seed=options.seed)
+    if options.epochs is not None:
+        settings = replace(settings, epochs=options.epochs)
+    check_writable(options.output, _OVERHEAD)
+    trained = train_text_classifier(
+        split,
+        width=options.width or WIDTH,
+        ratio=options.ratio,
+        method=options.method,
+        order=options.order,
+        min_count=options.min_count,
+        max_words=options.max_words,
+        settings=settings,
+        report=_say,
+    )
+    save_model(trained.model, options.output, overwrite=options.force)
+    print(f"{options.output}: on the documents for test {_shown(trained.metrics)}")
+    return DONE
+
+
+def compress(options: argparse.Namespace) -> int:
+    """Compresses a trained text classifier, converts it and proves the file."""
+    split = _split(options)
+    model = load_model(options)
+    from dataclasses import replace
+
+    from memcom_tf.compression import TEXT_SETTINGS, compress_texts
+    from memcom_tf.converters.conversion import convert
+    from memcom_tf.converters.inspection.display import show_report, show_verification
+    from memcom_tf.models import TextClassifier, save_model
+
+    if not isinstance(model, TextClassifier):
+        raise TypeError(
+            message(
+                "The model must be a text classifier.",
+                "Train one with `memcom train --task text`.",
+                model=model.name,
+            )
+        )
+    settings = replace(TEXT_SETTINGS, seed=options.seed)
+    if options.epochs is not None:
+        settings = replace(settings, epochs=options.epochs)
+    compression = compress_texts(
+        model,
+        split,
+        max_bytes=options.max_bytes,
+        ratio=options.ratio,
+        settings=settings,
+        report=_say,
+    )
+    conversion = convert(compression.model, samples=compression.samples)
+    assert conversion.verification is not None
+    passed = conversion.verification.passed
+    if passed:
+        if options.save_model is not None:
+            save_model(compression.model, options.save_model, overwrite=options.force)
+        conversion.save(options.output, overwrite=options.force)
+    print(compression)
+    show_verification(conversion.verification)
+    if not passed:
+        _say(f"{options.output} was not written")
+        return FAILED
+    show_report(conversion.report)
+    return DONE
+
+
+def score(options: argparse.Namespace, file: Any) -> int:
+    """Writes the class of each document and its probability, by a .tflite file alone."""
+    from memcom_tf.datasets import load_documents
+
+    (field,) = file.fields.categorical
+    documents = load_documents(options.rows, options.text or field.name, options.label, report=_say)
+    probabilities = file.predict({field.name: documents.text})
+    if documents.label is not None:
+        from memcom_tf.evaluation import class_metrics, class_numbers
+
+        _say(_shown(class_metrics(probabilities, class_numbers(documents, file.classes))))
+    places = probabilities.argmax(axis=1)
+    found = [
+        (file.classes[place], float(f"{row[place]:.6g}"))
+        for place, row in zip(places.tolist(), probabilities, strict=True)
+    ]
+    text = _as_json(found) if options.json else _as_csv(found)
+    if options.output is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(options.output, text.encode())
+        print(f"{options.output}: {len(found):,} classes")
+    return DONE
+
+
+def _as_json(found: list[tuple[str, float]]) -> str:
+    rows = [{"class": name, "probability": value} for name, value in found]
+    return json.dumps(rows, ensure_ascii=False, indent=0) + "\n"
+
+
+def _as_csv(found: list[tuple[str, float]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([("class", "probability"), *found])
+    return text.getvalue()
+
+
+def _shown(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+
+
+def _split(options: argparse.Namespace) -> Any:
+    """The documents, read before TensorFlow is loaded: what is wrong is said at once."""
+    from memcom_tf.datasets import load_documents
+    from memcom_tf.evaluation import split_documents
+
+    documents = load_documents(
+        options.interactions,
+        options.text or "text",
+        options.label or "label",
+        time=options.time or None,
+        test=options.test,
+        report=_say,
+    )
+    split = split_documents(documents, seed=options.seed)
+    held_out = "the latest" if split.by_time else "some at random"
+    if documents.is_test is not None:
+        held_out = "those held out"
+    _say(
+        f"{len(split.train):,} documents of {len(split.classes):,} classes to train on, "
+        f"{len(split.validation):,} for validation, {len(split.test):,} for test, {held_out}"
+    )
+    return split
+
+
+def _say(line: str) -> None:
+    print(f"memcom: {line}", file=sys.stderr, flush=True)
