@@ -125,7 +125,7 @@ def test_it_computes_what_it_says(rows, features):
     deep = ClickModel(features, width=WIDTH, hidden_units=())
     deep.build_once()
     deep.set_weights(model.get_weights())
-    vectors = deep._vectors(inputs).numpy()
+    vectors = deep.vectors(inputs).numpy()
     pairs = [sum(v[i] @ v[j] for i in range(len(v)) for j in range(i)) for v in vectors]
     np.testing.assert_allclose(
         deep.logits(inputs)[:, 0], wanted[:, 0] + pairs, rtol=1e-4, atol=1e-5
