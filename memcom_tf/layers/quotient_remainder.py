@@ -105,9 +105,11 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
         widths = self._widths
         terms = 2 if self.operation == "add" else 1
         factors = 2 if self.operation == "mult" else 1
-        own = (Table("own", self.input_dim, self.own_dim),) if self.own_dim else ()
+        # Of narrow rows a scale each would take more than the numbers.
+        storage = "int8_per_row" if self.own_dim > 4 else "int8_per_table"
+        own = Table("own", self.input_dim, self.own_dim, storage=storage) if self.own_dim else None
         return (
-            *own,
+            *([own] if own else []),
             Table("remainder", self.num_buckets, widths[0], terms=terms, factors=factors),
             Table("quotient", self.num_quotients, widths[1], terms=terms, factors=factors),
         )
