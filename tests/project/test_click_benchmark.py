@@ -88,7 +88,8 @@ def test_a_run_is_kept_and_not_repeated(run, monkeypatch):
     ]
     assert all(row["reachable"] for row in rows)
     full, int8, mlet = rows[1:]
-    assert full["bytes"] == full["full_bytes"] > int8["bytes"]
+    assert full["bytes"] == pytest.approx(full["full_bytes"], rel=0.01)
+    assert int8["bytes"] < full["bytes"]
     for row in (full, int8, mlet):
         assert row["whole_bytes"] > row["bytes"]
         assert row["file_and_model_differ"] < 0.01
@@ -134,7 +135,7 @@ def test_differences_are_paired():
     """Noise that two predictions share is not in their difference."""
     rng = np.random.default_rng(0)
     labels = rng.random(2000) < 0.3
-    one = np.clip(0.3 * labels + 0.2 + 0.3 * rng.random(2000), 0, 1)
+    one = np.clip(0.1 * labels + 0.2 + 0.3 * rng.random(2000), 0, 1)
     other = np.clip(one + 1e-4 * rng.normal(size=2000), 0, 1)
 
     def row(method, probabilities):
