@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # A process that dies ends the run: with a new one in its place pytest-xdist may wait forever.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: demo test test-long lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench bench-quality lock audit clean
+.PHONY: demo test test-long lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench bench-quality bench-click lock audit clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/movielens_demo.py --output build/demo
@@ -95,6 +95,10 @@ bench: $(INSTALLED)
 # Hours: every method at every ratio, resumable. DATA=FILE takes other interactions.
 bench-quality: $(INSTALLED)
 	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data $(DATA))
+
+# Hours: click models on rows of yours, DATA=FILE, resumable.
+bench-click: $(INSTALLED)
+	$(BIN)/python -m benchmarks.click --data $(DATA)
 
 $(INSTALLED): setup.cfg pyproject.toml $(LOCK)
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f'memcom_tf needs Python 3.11 or later, and {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=...')"

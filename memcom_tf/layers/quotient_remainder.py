@@ -27,17 +27,23 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
     so that no two ids share both rows. `op` is the elementwise product, the sum, or the
     concatenation of two halves. The operation happens before pooling.
 
+    With `own_dim = k` the first `k` numbers of a vector are the id's own, and the rest is made as
+    above: `vector(i) = [O[i], R[i mod m] op Q[i div m]]`. Where several fields interact, one number
+    of its own tells an id from those that it shares rows with.
+
     Source: Shi et al., Compositional embeddings using complementary partitions, KDD 2020,
-    arXiv:1909.02107.
+    arXiv:1909.02107; `own_dim` is of this package.
 
     Args:
         *args: `input_dim`, `output_dim` and what follows them in `CompressedEmbedding`.
         num_buckets: Rows of the remainder table, `m`.
         operation: "mult", "add" or "concat".
+        own_dim: Numbers of a vector that each id has of its own, `k`.
         **kwargs: The same by keyword.
 
     Raises:
-        ValueError: If `num_buckets` is not in `[1, input_dim]` or the operation unknown.
+        ValueError: If `num_buckets` is not in `[1, input_dim]`, the operation unknown, or
+            `own_dim` leaves no width to be shared.
 
     Example:
         >>> layer = QuotientRemainderEmbedding(10_000, 64, num_buckets=100, operation="add")
@@ -47,7 +53,10 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
 
     formula = "R[i mod m] op Q[i div m]"
     source = "arXiv:1909.02107"
-    variants = tuple({"operation": operation} for operation in OPERATIONS)
+    variants = (
+        *({"operation": operation} for operation in OPERATIONS),
+        {"operation": "add", "own_dim": 1},
+    )
     size_argument = "num_buckets"
     sharing: RowSharing
 
@@ -56,17 +65,23 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
         *args: Any,
         num_buckets: int,
         operation: str = "mult",
+        own_dim: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.sharing = RowSharing(num_buckets).of_ids(self.input_dim)
         if operation not in OPERATIONS:
             raise invalid(f"`operation` must be one of {OPERATIONS}.", operation=operation)
-        if operation == "concat" and self.output_dim < 2:
+        least = 2 if operation == "concat" else 1
+        if own_dim < 0 or self.output_dim - own_dim < least:
             raise invalid(
-                "`output_dim` must be at least 2 to be concatenated.", output_dim=self.output_dim
+                f"`own_dim` must be 0 or more, and leave {least} or more of `output_dim` to "
+                f"{operation!r}.",
+                own_dim=own_dim,
+                output_dim=self.output_dim,
             )
         self.operation = operation
+        self.own_dim = int(own_dim)
 
     @property
     def num_buckets(self) -> int:
@@ -78,13 +93,23 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
         """Rows of the quotient table."""
         return -(-self.input_dim // self.num_buckets)
 
-    def tables(self) -> tuple[Table, ...]:
-        widths = (self.output_dim, self.output_dim)
+    @property
+    def _widths(self) -> tuple[int, int]:
+        """Of a remainder's and of a quotient's row."""
+        shared = self.output_dim - self.own_dim
         if self.operation == "concat":
-            widths = (self.output_dim - self.output_dim // 2, self.output_dim // 2)
+            return shared - shared // 2, shared // 2
+        return shared, shared
+
+    def tables(self) -> tuple[Table, ...]:
+        widths = self._widths
         terms = 2 if self.operation == "add" else 1
         factors = 2 if self.operation == "mult" else 1
+        # Of narrow rows a scale each would take more than the numbers.
+        storage = "int8_per_row" if self.own_dim > 4 else "int8_per_table"
+        own = Table("own", self.input_dim, self.own_dim, storage=storage) if self.own_dim else None
         return (
+            *([own] if own else []),
             Table("remainder", self.num_buckets, widths[0], terms=terms, factors=factors),
             Table("quotient", self.num_quotients, widths[1], terms=terms, factors=factors),
         )
@@ -92,18 +117,26 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
         remainder = xp.gather(t["remainder"], ids % self.num_buckets)
         quotient = xp.gather(t["quotient"], ids // self.num_buckets)
+        own = [xp.gather(t["own"], ids)] if self.own_dim else []
         if self.operation == "concat":
-            return xp.concat([remainder, quotient])
-        return remainder + quotient if self.operation == "add" else remainder * quotient
+            return xp.concat([*own, remainder, quotient])
+        shared = remainder + quotient if self.operation == "add" else remainder * quotient
+        return xp.concat([*own, shared]) if own else shared
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
+        if not self.own_dim:
+            return self._shared_scores(xp, query, t)
+        of_own = xp.scores(query[:, : self.own_dim], t["own"])
+        return of_own + self._shared_scores(xp, query[:, self.own_dim :], t)
+
+    def _shared_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
         if self.operation == "mult":
             quotients = xp.gather(t["quotient"], xp.arange(self.num_quotients))
             scores = xp.scores(query[:, None, :] * quotients[None, :, :], t["remainder"])
         else:
             for_remainder, for_quotient = query, query
             if self.operation == "concat":
-                half = self.output_dim - self.output_dim // 2
+                half = self._widths[0]
                 for_remainder, for_quotient = query[:, :half], query[:, half:]
             scores = (
                 xp.scores(for_quotient, t["quotient"])[:, :, None]
@@ -113,18 +146,23 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
 
     def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
         """Alternating least squares, in which each step is a weighted mean or a ratio of two."""
+        shared = self._approximated(table[:, self.own_dim :], weights)
+        return {"own": table[:, : self.own_dim], **shared} if self.own_dim else shared
+
+    def _approximated(self, table: np.ndarray, weights: np.ndarray) -> Tables:
+        """The tables that ids share."""
         ids = np.arange(self.input_dim)
         rows = {"remainder": ids % self.num_buckets, "quotient": ids // self.num_buckets}
         counts = {"remainder": self.num_buckets, "quotient": self.num_quotients}
         if self.operation == "concat":
-            half = self.output_dim - self.output_dim // 2
+            half = self._widths[0]
             halves = {"remainder": table[:, :half], "quotient": table[:, half:]}
             return {
                 name: closed_forms.means(part, weights, rows[name], counts[name])
                 for name, part in halves.items()
             }
         t: Tables = {
-            name: np.zeros((count, self.output_dim), np.float32) for name, count in counts.items()
+            name: np.zeros((count, table.shape[1]), np.float32) for name, count in counts.items()
         }
         if self.operation == "mult":
             # From the strongest quotient of each column: ones could be orthogonal to the solution.
@@ -133,7 +171,7 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
             strongest = energies.argmax(axis=0)
             buckets = np.arange(self.num_buckets)[:, None]
             ids_of = np.minimum(buckets + strongest * self.num_buckets, self.input_dim - 1)
-            t["remainder"] = table[ids_of, np.arange(self.output_dim)]
+            t["remainder"] = table[ids_of, np.arange(table.shape[1])]
         for _ in range(_ITERATIONS):
             for name, other in (("quotient", "remainder"), ("remainder", "quotient")):
                 others = t[other][rows[other]]
@@ -155,4 +193,5 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
             **super().get_config(),
             "num_buckets": self.num_buckets,
             "operation": self.operation,
+            "own_dim": self.own_dim,
         }

@@ -14,6 +14,7 @@ from memcom_tf.layers import CompressedEmbedding, FullEmbedding
 from memcom_tf.models.click_tables import (
     all_tables,
     check_tables,
+    lookups,
     rows_of_full_tables,
     table_of,
 )
@@ -29,7 +30,6 @@ from memcom_tf.models.interactions import (
 from memcom_tf.models.rebuilding import copy_of
 from memcom_tf.tables import check_positive
 from memcom_tf.tasks import Click
-from memcom_tf.vocabulary import SHARED_ID
 
 _START = 0.01
 _JOINT = "fields"
@@ -195,7 +195,11 @@ class ClickModel(FieldModel):
 
     def logits(self, inputs: Any, training: bool = False) -> Any:
         """Logits `[b, 1]` of clicks."""
-        vectors = self._drop_vectors(self._vectors(inputs), training=training)
+        return self.logits_of_vectors(self.vectors(inputs), training)
+
+    def logits_of_vectors(self, vectors: Any, training: bool = False) -> Any:
+        """Logits `[b, 1]` from the vectors `[b, fields, width]` of fields."""
+        vectors = self._drop_vectors(vectors, training=training)
         x = tf.reshape(vectors, [-1, self._num_fields * self.width])
         logits = self._wide(x)
         deep = x
@@ -212,19 +216,9 @@ class ClickModel(FieldModel):
             deep = self._drop(dense(deep), training=training)
         return logits if self._deep is None else logits + self._deep(deep)
 
-    def _vectors(self, inputs: Any) -> Any:
-        """Vectors `[b, fields, width]`."""
-        parts: list[tuple[str, Any]] = []
-        if self.features.categorical:
-            ids = tf.cast(inputs["ids"], tf.int32)
-            sizes = np.concatenate([[of.input_dim] * of.length for of in self.features.categorical])
-            known = tf.logical_and(ids >= 0, ids < tf.constant(sizes, tf.int32))
-            ids = tf.where(known, ids, SHARED_ID)
-            first = 0
-            for of in self.features.categorical:
-                parts.append((of.table, ids[:, first : first + of.length]))
-                first += of.length
-        numbers = None
+    def vectors(self, inputs: Any) -> Any:
+        """Vectors `[b, fields, width]`, that of all numbers the last."""
+        parts, numbers = lookups(self.features, inputs), None
         if self.features.numeric:
             values = tf.cast(inputs["numbers"], tf.float32)
             numbers, bins = seen_numbers(values, self.features.numeric)
@@ -232,10 +226,9 @@ class ClickModel(FieldModel):
                 (table_of(of), bins[:, place : place + 1])
                 for place, of in enumerate(self.features.numeric)
             ]
-        found = self._looked_up(parts)
         pooled = [
-            pooled_over_values(vectors, ids) if ids.shape[1] > 1 else vectors
-            for vectors, (_, ids) in zip(found, parts, strict=True)
+            pooled_over_values(vectors, ids)
+            for vectors, (_, ids) in zip(self._looked_up(parts), parts, strict=True)
         ]
         if self._numbers is not None:
             pooled.append(self._numbers(numbers)[:, None])

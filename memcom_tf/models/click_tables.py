@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
+
 from memcom_tf.errors import invalid
 from memcom_tf.features import Features, Numeric
-from memcom_tf.layers import METHODS, CompressedEmbedding
+from memcom_tf.layers import (
+    METHODS,
+    CompressedEmbedding,
+    MultiLayerEmbedding,
+    QuotientRemainderEmbedding,
+)
 from memcom_tf.tables import check_positive
+from memcom_tf.vocabulary import SHARED_ID
 
 MIN_ROWS = 1000
 """Tables of fewer rows are left full, by default."""
+_LEAST_WIDTH = 4
+"""Narrower vectors are all shared."""
+_INNER = 4
+"""How many times wider than the vectors MultiLayerEmbedding is in training."""
 
 
 def compressed_tables(
@@ -35,7 +48,9 @@ def compressed_tables(
 
     Returns:
         Layers by the name of the table, as `ClickModel` takes them. A table of which the method
-        cannot be as small as asked gets its smallest.
+        cannot be as small as asked gets its smallest. Methods without a size of their own,
+        FullEmbedding and MultiLayerEmbedding, are as many times narrower. Of
+        QuotientRemainderEmbedding each id has a number of its own up to half of the width.
 
     Raises:
         ValueError: If there is no such method, or the ratio is below 1.
@@ -53,18 +68,33 @@ def compressed_tables(
         raise invalid("`ratio` must be 1 or more.", ratio=ratio)
     check_positive(min_rows=min_rows, width=width)
     found = {}
+    defaults = _defaults(METHODS[method], width, ratio)
     for name, rows in features.tables.items():
         if rows >= min_rows:
-            named = {"name": layer_name(features, name), **kwargs}
+            named = {"name": layer_name(features, name), **defaults, **kwargs}
             found[name] = _at_ratio(METHODS[method], rows, width, ratio, **named)
     return found
+
+
+def _defaults(
+    method: type[CompressedEmbedding], width: int, ratio: float
+) -> dict[str, int | float | str]:
+    """Arguments with which a method is better in click models than with its own defaults."""
+    if method is MultiLayerEmbedding:
+        return {"inner_dim": _INNER * width}
+    if method is QuotientRemainderEmbedding:
+        # A number of each id's own, where it is no more than half of the bytes.
+        fits = width >= _LEAST_WIDTH and ratio <= width / 2
+        return {"operation": "concat" if width > 1 else "mult", "own_dim": int(fits)}
+    return {}
 
 
 def _at_ratio(
     method: type[CompressedEmbedding], rows: int, width: int, ratio: float, **kwargs: Any
 ) -> CompressedEmbedding:
     if method.size_argument is None:
-        return method(rows, width, **kwargs)
+        narrow = max(1, int(width / ratio))
+        return method(rows, narrow, **kwargs)
     sizes = method.size_range(rows, width, **{k: v for k, v in kwargs.items() if k != "name"})
     arguments: dict[str, Any] = {**kwargs, method.size_argument: sizes[0]}
     smallest = method(rows, width, **arguments)
@@ -120,3 +150,18 @@ def check_tables(features: Features, tables: Mapping[str, CompressedEmbedding], 
                 "The model pools by itself: `combiner` of its layers must be None.",
                 combiner=layer.combiner,
             )
+
+
+def lookups(features: Features, inputs: Any) -> list[tuple[str, Any]]:
+    """The table of each field of categories, and the ids `[b, length]` that are looked up in it."""
+    if not features.categorical:
+        return []
+    ids = tf.cast(inputs["ids"], tf.int32)
+    sizes = np.concatenate([[of.input_dim] * of.length for of in features.categorical])
+    known = tf.logical_and(ids >= 0, ids < tf.constant(sizes, tf.int32))
+    ids = tf.where(known, ids, SHARED_ID)
+    parts, first = [], 0
+    for of in features.categorical:
+        parts.append((of.table, ids[:, first : first + of.length]))
+        first += of.length
+    return parts

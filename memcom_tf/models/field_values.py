@@ -16,7 +16,12 @@ _FARTHEST = 10.0
 
 
 def pooled_over_values(vectors: Any, ids: Any) -> Any:
-    """The mean `[b, 1, d]` of the vectors `[b, length, d]` of ids that are not padding."""
+    """The mean `[b, 1, d]` of the vectors `[b, length, d]` of ids that are not padding.
+
+    Of a field of one value it is that vector, also where the value is missing.
+    """
+    if ids.shape[1] == 1:
+        return vectors
     known = tf.cast(ids != PADDING_ID, vectors.dtype)[..., None]
     count = tf.reduce_sum(known, axis=1, keepdims=True)
     return tf.reduce_sum(vectors * known, axis=1, keepdims=True) / tf.maximum(count, 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memcom_tf.compression import ClickCompression, compress, compress_clicks
-from memcom_tf.compression.clicks import Option, best_within
+from memcom_tf.compression.click_options import Option, best_within
 from memcom_tf.converters import convert
 from memcom_tf.datasets import Rows
 from memcom_tf.evaluation import click_metrics, split_rows

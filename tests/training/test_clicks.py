@@ -14,7 +14,7 @@ from memcom_tf.converters.inspection.golden import differences, golden
 from memcom_tf.datasets import Rows
 from memcom_tf.evaluation import by_frequency, click_metrics, split_rows
 from memcom_tf.features import Categorical, Features, Numeric, fit_features
-from memcom_tf.layers import FullEmbedding, HashedEmbedding
+from memcom_tf.layers import FullEmbedding, HashedEmbedding, QuotientRemainderEmbedding
 from memcom_tf.models import ClickModel, compressed_tables, save_model
 from memcom_tf.training import ClickSettings, train_click_model, train_clicks
 
@@ -125,7 +125,7 @@ def test_it_computes_what_it_says(rows, features):
     deep = ClickModel(features, width=WIDTH, hidden_units=())
     deep.build_once()
     deep.set_weights(model.get_weights())
-    vectors = deep._vectors(inputs).numpy()
+    vectors = deep.vectors(inputs).numpy()
     pairs = [sum(v[i] @ v[j] for i in range(len(v)) for j in range(i)) for v in vectors]
     np.testing.assert_allclose(
         deep.logits(inputs)[:, 0], wanted[:, 0] + pairs, rtol=1e-4, atol=1e-5
@@ -293,3 +293,36 @@ def test_metrics_by_frequency():
     mean = sum(group["log loss"] * group["rows"] for group in found) / 1000
     assert mean == pytest.approx(whole["log loss"])
     assert Numeric("x").input_dim == 2
+
+
+def test_tables_of_each_method_as_click_models_take_them(features):
+    def site(method, ratio, **kwargs):
+        tables = compressed_tables(features, method, ratio, width=8, min_rows=100, **kwargs)
+        return tables["site"]
+
+    shared = site("QuotientRemainderEmbedding", 3)
+    assert (shared.own_dim, shared.operation) == (1, "concat")
+    assert shared.compression_ratio >= 3
+    # A number of each id's own would be more than half of what there is room for.
+    assert site("QuotientRemainderEmbedding", 5).own_dim == 0
+    assert site("QuotientRemainderEmbedding", 3, operation="add", own_dim=0).operation == "add"
+    narrow = site("MultiLayerEmbedding", 4)
+    assert (narrow.output_dim, narrow.inner_dim) == (2, 32)
+    assert site("FullEmbedding", 4).output_dim == 2
+
+
+def test_a_number_of_its_own_tells_ids_apart():
+    """The first numbers of a vector are a table's own; the rest is what it would be without."""
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(60, 5)).astype(np.float32)
+    arguments = {"num_buckets": 12, "operation": "mult"}
+    layer = QuotientRemainderEmbedding.from_table(table, own_dim=2, **arguments)
+    rest = QuotientRemainderEmbedding.from_table(table[:, 2:], **arguments)
+    found = np.asarray(layer(np.arange(60)))
+    np.testing.assert_allclose(found[:, :2], table[:, :2], rtol=1e-6)
+    np.testing.assert_allclose(found[:, 2:], rest(np.arange(60)), rtol=1e-6)
+    query = rng.normal(size=(3, 5)).astype(np.float32)
+    np.testing.assert_allclose(layer.score_all(query), query @ found.T, rtol=1e-4, atol=1e-5)
+    for wrong in (-1, 5):
+        with pytest.raises(ValueError, match="own_dim"):
+            QuotientRemainderEmbedding(60, 5, own_dim=wrong, **arguments)

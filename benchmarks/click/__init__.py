@@ -1,0 +1,1 @@
+"""How well click models predict at which size, by method, data set and ratio."""
