@@ -29,7 +29,7 @@ apk: android-models
 
 android-test: android-models
 	android_demo/tools/install.sh test
-	$(BIN)/python android_demo/tools/make_fixtures.py $(ANDROID)/fixtures
+	$(BIN)/python -m android_demo.tools.make_fixtures $(ANDROID)/fixtures
 	$(MAVEN) package
 	android_demo/package.sh $(ANDROID)
 	$(PYTEST) android_demo/apk_tests

@@ -72,4 +72,4 @@ def test_the_finished_apk_runs(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "OK (3 tests)" in done.stdout
+    assert "OK (4 tests)" in done.stdout

@@ -1,10 +1,10 @@
 """Writes the small model files that the app's tests open.
 
-    python android_demo/tools/make_fixtures.py FOLDER
+    python -m android_demo.tools.make_fixtures FOLDER
 
 Most are of one untrained ranker of teas: another catalogue, list, width and history than the
 demo's, items that are strings, no genres, and a table of its own for the ranked items. Others are
-of a click model over rows of every kind of field.
+of a click model over rows of every kind of field, and of rankers of teas by fields.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import json
 import os
 import sys
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,15 +25,16 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
 
+from examples.query_towers import Present, with_fields
 from memcom_tf import FullEmbedding, MEmComEmbedding, Vocabulary
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.converters.inspection.golden import golden, golden_path
 from memcom_tf.converters.model_file import description as format_of_files
-from memcom_tf.converters.model_file.archive import append_members, read_archive
+from memcom_tf.converters.model_file.archive import Archive, append_members, read_archive
 from memcom_tf.datasets import Rows
-from memcom_tf.features import fit_features
-from memcom_tf.models import ClickModel, NextItemRanker, compressed_tables
+from memcom_tf.features import Categorical, Features, Numeric, fit_features
+from memcom_tf.models import ClickModel, NextItemRanker, RetrievalModel, compressed_tables
 
 LEAVES = (
     "Assam",
@@ -63,10 +66,66 @@ def teas(vocabulary: Vocabulary | None) -> NextItemRanker:
         name="teas",
     )
     ranker.build((None, HISTORY_LENGTH))
-    rng = np.random.default_rng(7)
-    for variable in ranker.trainable_variables:
-        variable.assign(rng.normal(0.2, 0.5, variable.shape))
+    draw_weights(ranker)
     return ranker
+
+
+def draw_weights(model: keras.Model) -> None:
+    rng = np.random.default_rng(7)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(0.2, 0.5, variable.shape))
+
+
+def categories(name: str, values: Sequence[str], **several: Any) -> Categorical:
+    vocabulary = Vocabulary(list(values), out_of_vocabulary="share")
+    return Categorical(name, vocabulary.input_dim, vocabulary=vocabulary, **several)
+
+
+OFFERED = Features(
+    [categories("weekday", WEEKDAYS), categories("flavours", FLAVOURS, length=2, separator="|")],
+    [Numeric("age")],
+)
+"""What is known beside the history of teas."""
+
+
+def retrieval(query_model: keras.Model, items: MEmComEmbedding, **arguments: Any) -> RetrievalModel:
+    """An untrained ranker of the teas by any query."""
+    model = RetrievalModel(query_model, items, item_bias=True, **arguments)
+    model.build_once()
+    draw_weights(model)
+    return model
+
+
+def tea_table(vocabulary: Vocabulary) -> MEmComEmbedding:
+    return MEmComEmbedding(vocabulary.input_dim, 8, num_buckets=20)
+
+
+def offers(vocabulary: Vocabulary) -> RetrievalModel:
+    """A ranker by a history and by fields."""
+    items = tea_table(vocabulary)
+    tower = with_fields(items, HISTORY_LENGTH, OFFERED)
+    return retrieval(tower, items, features=OFFERED, vocabulary=vocabulary, name="offers")
+
+
+def today(vocabulary: Vocabulary) -> RetrievalModel:
+    """A ranker by numbers alone."""
+    numbers = keras.Input([1], name="numbers")
+    tower = keras.Model(numbers, keras.layers.Dense(8)(Present()(numbers)))
+    features = replace(OFFERED, categorical=())
+    return retrieval(
+        tower, tea_table(vocabulary), features=features, vocabulary=vocabulary, name="today"
+    )
+
+
+def by_hour(vocabulary: Vocabulary) -> RetrievalModel:
+    """A ranker by a history, and by an input that is no field."""
+    items = tea_table(vocabulary)
+    history = keras.Input([HISTORY_LENGTH], dtype="int32", name="history")
+    hour = keras.Input([1], name="hour")
+    mean = keras.layers.GlobalAveragePooling1D()(items(history))
+    query = keras.layers.Dense(8)(keras.layers.Concatenate()([mean, hour]))
+    tower = keras.Model([history, hour], query)
+    return retrieval(tower, items, vocabulary=vocabulary, name="by_hour")
 
 
 def clicks() -> ClickModel:
@@ -109,6 +168,10 @@ def save(model: keras.Model, path: Path) -> None:
     if not whole.verification.passed:
         sys.exit(f"The file does not equal the model: {whole.verification}")
     whole.save(path, overwrite=True)
+    write_golden(path)
+
+
+def write_golden(path: Path) -> None:
     document = golden(CompressedModelFile(path))
     golden_path(path).write_text(json.dumps(document))
 
@@ -152,12 +215,47 @@ def main() -> None:
     (folder / "unreadable_graph.tflite").write_bytes(unreadable)
 
     save(clicks(), folder / "clicks.tflite")
-    archive = read_archive(folder / "clicks.tflite")
-    graph = (folder / "clicks.tflite").read_bytes()[: archive.graph_bytes]
-    fewer = replace(archive.description, fields=(archive.description.fields or ())[:-1])
-    vocabularies = {name: one.vocabulary() for name, one in archive.field_dictionaries.items()}
-    other = append_members(graph, fewer, None, vocabularies)
-    (folder / "clicks_of_fewer_fields.tflite").write_bytes(other)
+    fields = read_archive(folder / "clicks.tflite").description.fields or ()
+    described_otherwise(folder / "clicks.tflite", "clicks_of_fewer_fields", fields=fields[:-1])
+    save_rankers_by_fields(folder, vocabulary)
+
+
+def save_rankers_by_fields(folder: Path, vocabulary: Vocabulary) -> None:
+    """Writes them, and some whose graph is another than they say."""
+    path = folder / "offers.tflite"
+    save(offers(vocabulary), path)
+    convert(by_hour(vocabulary), k=K).save(folder / "offers_by_hour.tflite", overwrite=True)
+    archive = read_archive(path)
+    ranker, fields = archive.description.ranker, archive.description.fields
+    assert ranker is not None and fields is not None
+    # Converters leave inputs out that nothing depends on: here the categories of the fields.
+    alone = folder / "today.tflite"
+    convert(today(vocabulary), k=K).save(alone, overwrite=True)
+    described_otherwise(alone, "today", fields_of=archive, fields=fields)
+    write_golden(alone)
+    longer = [replace(fields[0], length=2), *fields[1:]]
+    described_otherwise(path, "offers_of_more_fields", fields=longer)
+    described_otherwise(path, "offers_of_longer_list", ranker=replace(ranker, k=K + 1))
+    described_otherwise(path, "offers_of_longer_history", ranker=replace(ranker, history_length=5))
+    described_otherwise(path, "offers_without_history", ranker=replace(ranker, history_length=0))
+    with_history = replace(ranker, history_length=3)
+    described_otherwise(alone, "today_with_history", ranker=with_history)
+
+
+def described_otherwise(
+    path: Path, name: str, fields_of: Archive | None = None, **changed: Any
+) -> None:
+    """Writes a file again beside it, whose description is another."""
+    archive = read_archive(path)
+    dictionaries = (fields_of or archive).field_dictionaries
+    fields = {of: one.vocabulary() for of, one in dictionaries.items()}
+    other = append_members(
+        path.read_bytes()[: archive.graph_bytes],
+        replace(archive.description, **changed),
+        archive.vocabulary,
+        fields,
+    )
+    path.with_stem(name).write_bytes(other)
 
 
 if __name__ == "__main__":

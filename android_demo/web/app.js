@@ -10,62 +10,130 @@ const byId = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat('en');
 
 let ranker;
+let scorer;
 let form;
 let name = '';
 let history = [];
+let chosen = []; // the history as items, which another model may know
+let hidden = []; // the one hidden last at the end
+let only = ''; // words whose titles alone are ranked
+let asked = 0;
 
 async function open(bytes, fileName) {
   byId('failure').hidden = true;
   let opened;
   try {
     const file = readModelFile(bytes);
-    opened = await (file.fields ? Scorer.open(file) : Ranker.open(file));
+    opened = await (file.vocabulary ? Ranker.open(file) : Scorer.open(file));
   } catch (error) {
     if (!(error instanceof ModelFileError)) throw error;
     byId('failure').textContent = `${fileName} cannot be used. ${error.message}`;
     byId('failure').hidden = false;
     return;
   }
-  form?.close();
-  form = undefined;
-  name = fileName;
-  byId('rows').hidden = !(opened instanceof Scorer);
-  byId('items').hidden = opened instanceof Scorer;
-  if (opened instanceof Scorer) {
-    // The ranker stays: the next one may know what was chosen.
-    form = new Form(opened, byId('fields'), showScore);
-    await form.update();
-    return;
-  }
-  const items = ranker ? history.map((id) => ranker.file.vocabulary.item(id)) : [];
+  ++asked; // what was asked of the model before is not shown
   ranker?.close();
-  ranker = opened;
+  scorer?.close();
+  [ranker, scorer] = opened instanceof Scorer ? [undefined, opened] : [opened, undefined];
+  name = fileName;
+  byId('rows').hidden = !scorer;
+  byId('items').hidden = !ranker;
+  form = new Form(opened.file.fields, byId(scorer ? 'fields' : 'query-fields'), scorer ? score : show);
+  if (scorer) {
+    await score();
+  } else {
+    await start();
+  }
+}
+
+/** Shows a ranker that was opened. */
+async function start() {
   const {vocabulary} = ranker.file;
-  history = items.map((item) => vocabulary.id(item)).filter((id) => id !== undefined);
+  history = takesHistory() ? chosen.map((item) => vocabulary.id(item)).filter((id) => id !== undefined) : [];
+  hidden = [];
+  only = '';
+  byId('search').hidden = !takesHistory();
   byId('search').disabled = false;
+  byId('search').value = '';
   byId('search').placeholder = `Search ${number.format(vocabulary.size)} titles`;
+  search();
   await show();
 }
 
+function takesHistory() {
+  return ranker.file.description.history_length > 0;
+}
+
+/** Ranks; where another list is asked for in the meantime, only that is shown. */
 async function show() {
+  const mine = ++asked;
   const {vocabulary, bytes} = ranker.file;
-  const {ids, scores, milliseconds} = await ranker.rank(history);
-  const pulls = await strongestPulls(ranker, history, ids);
-  byId('hint').hidden = history.length > 0;
-  byId('history').replaceChildren(...history.toReversed().map((id) => element('li', {}, element('button', {
-    textContent: vocabulary.title(id),
-    ariaLabel: `Remove ${vocabulary.title(id)} from the history`,
-    onclick: () => change(history.filter((other) => other !== id)),
-  }))));
-  byId('heading').textContent = history.length > 0 ? 'Next for you' : 'To start with';
-  byId('statistics').textContent = `${number.format(vocabulary.size)} titles · ` +
+  showChoice();
+  let list;
+  let pulls = [];
+  try {
+    const candidates = only ? vocabulary.search(only, Infinity) : null;
+    list = await ranker.rank({history, exclude: hidden, candidates, row: ranker.file.fields ? form.row : {}});
+    if (mine === asked) pulls = await strongestPulls(ranker, history, list.ids);
+  } catch (error) {
+    if (mine !== asked) return; // the model may be closed by now
+    if (!(error instanceof RangeError)) throw error;
+    list = {ids: [], scores: [], problem: error.message};
+  }
+  if (mine !== asked) return;
+  const {ids, scores, milliseconds, problem} = list;
+  byId('heading').textContent = history.length > 0 || !takesHistory() ? 'Next for you' : 'To start with';
+  byId('statistics').textContent = problem ?? `${number.format(vocabulary.size)} titles · ` +
       `${number.format(Math.round(bytes.length / 1000))} kB · ranked in ${milliseconds.toFixed(2)} ms`;
   byId('ranking').replaceChildren(...ids.map((id, place) => row(id, place, scores, pulls[place])));
   document.body.dataset.ready = name; // for the test
 }
 
+/** The history, what is hidden, and the words of the titles that alone are ranked. */
+function showChoice() {
+  const {vocabulary} = ranker.file;
+  byId('hint').hidden = history.length > 0 || !takesHistory();
+  byId('history').replaceChildren(...history.toReversed().map((id) => element('li', {}, element('button', {
+    textContent: vocabulary.title(id),
+    ariaLabel: `Remove ${vocabulary.title(id)} from the history`,
+    onclick: () => change(history.filter((other) => other !== id)),
+  }))));
+  const [last] = hidden.slice(-1);
+  const titles = hidden.toReversed().map((id) => vocabulary.title(id)).join(', ');
+  say('hidden-items', last && `Hidden: ${titles}`, last && `Show ${vocabulary.title(last)} again`, () => hidden.pop());
+  say('only', only && `Only titles with “${only}”`, 'Rank all', () => (only = ''));
+}
+
+/** Shows a line with its button, or hides it where there is nothing to say. */
+function say(id, text, label, undo) {
+  const line = byId(id);
+  line.hidden = !text;
+  if (!text) return;
+  line.querySelector('span').textContent = text;
+  const button = line.querySelector('button');
+  button.ariaLabel = label;
+  button.onclick = () => {
+    undo();
+    return show();
+  };
+}
+
+async function score() {
+  const mine = ++asked;
+  const before = performance.now();
+  let found;
+  try {
+    const probability = await scorer.score(form.row);
+    found = {probability, milliseconds: performance.now() - before};
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    found = {problem: error.message};
+  }
+  if (mine === asked) showScore(found);
+}
+
 function showScore({probability, milliseconds, problem}) {
-  const {bytes, fields} = form.scorer.file;
+  const {bytes, fields} = scorer.file;
   byId('probability').textContent = problem ? '–' : `${(100 * probability).toFixed(1)} %`;
   byId('likely').style.width = problem ? 0 : `${100 * probability}%`;
   byId('row-statistics').textContent = problem ?? `${number.format(fields.all.length)} fields · ` +
@@ -92,14 +160,25 @@ function row(id, place, scores, pull) {
     textContent: '+',
     ariaLabel: `Add ${vocabulary.title(id)} to the history`,
     onclick: () => change([...history, id]),
+    hidden: !takesHistory(),
   });
-  const item = element('li', {}, element('span', {className: 'place', textContent: place + 1}), details, add);
+  const hide = element('button', {
+    className: 'hide',
+    textContent: '×',
+    ariaLabel: `Hide ${vocabulary.title(id)}`,
+    onclick: () => {
+      hidden.push(id);
+      return show();
+    },
+  });
+  const item = element('li', {}, element('span', {className: 'place', textContent: place + 1}), details, add, hide);
   item.dataset.id = id;
   return item;
 }
 
 function change(changed) {
   history = changed;
+  chosen = history.map((id) => ranker.file.vocabulary.item(id));
   return show();
 }
 
@@ -107,6 +186,7 @@ function search() {
   const {vocabulary} = ranker.file;
   const found = vocabulary.search(byId('search').value, MATCHES);
   byId('matches').hidden = found.length === 0;
+  byId('only-these').hidden = found.length === 0;
   byId('matches').replaceChildren(...found.map((id) => element('li', {}, element('button', {
     onclick: () => {
       byId('search').value = '';
@@ -134,4 +214,10 @@ byId('file').onchange = async ({target}) => {
   await open(new Uint8Array(await file.arrayBuffer()), file.name);
 };
 byId('search').oninput = search;
+byId('only-these').onclick = () => {
+  only = byId('search').value.trim();
+  byId('search').value = '';
+  search();
+  return show();
+};
 await openServed(names[0]);

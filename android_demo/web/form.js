@@ -1,4 +1,4 @@
-// The form of a model of rows: a field each, and the probability while one types.
+// The form of a row: a field each.
 
 const MATCHES = 6;
 
@@ -9,44 +9,22 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** Shows the fields of a scorer in an element, and tells of every change. */
+/** Shows fields in an element, and tells of every change. */
 export class Form {
   #inputs = [];
-  #asked = 0;
 
   /**
-   * @param {Scorer} scorer what `Scorer.open` returned
-   * @param {Element} container holds the fields
-   * @param {function({probability: ?number, milliseconds: ?number, problem: ?string})} show called
-   *     with what is to be said of the row
+   * @param {?Fields} fields those of a file; undefined shows none
+   * @param {Element} container holds them
+   * @param {function()} changed called when a person has changed a field
    */
-  constructor(scorer, container, show) {
-    this.scorer = scorer;
-    this.show = show;
-    container.replaceChildren(...scorer.file.fields.all.map((field) => this.#labelled(field)));
+  constructor(fields, container, changed) {
+    this.changed = changed;
+    container.replaceChildren(...(fields?.all ?? []).map((field) => this.#labelled(field)));
   }
 
-  /** Scores the row; where another one is asked for in the meantime, only that is shown. */
-  async update() {
-    const asked = ++this.#asked;
-    const start = performance.now();
-    let found;
-    try {
-      const probability = await this.scorer.score(this.#row());
-      found = {probability, milliseconds: performance.now() - start};
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      found = {problem: error.message};
-    }
-    if (asked === this.#asked) this.show(found);
-  }
-
-  close() {
-    ++this.#asked;
-    this.scorer.close();
-  }
-
-  #row() {
+  /** What was typed, by field, as a model takes it. */
+  get row() {
     return Object.fromEntries(this.#inputs.map(([{name, vocabulary}, {value, validity}]) => {
       if (vocabulary) return [name, value];
       // What is no number has no value, as if it were missing.
@@ -59,7 +37,7 @@ export class Form {
     this.#inputs.push([field, input]);
     const label = element('label', {}, element('span', {className: 'caption', textContent: field.name}), input);
     if (!field.vocabulary) {
-      input.oninput = () => this.update();
+      input.oninput = () => this.changed();
       return element('div', {}, label);
     }
     const matches = element('ul', {className: 'matches', ariaLabel: `Values of ${field.name}`, hidden: true});
@@ -73,13 +51,13 @@ export class Form {
           input.value = text;
           input.focus();
           matches.hidden = true;
-          this.update();
+          this.changed();
         },
       }))));
     };
     input.oninput = () => {
       suggest();
-      this.update();
+      this.changed();
     };
     return element('div', {}, label, matches);
   }

@@ -20,7 +20,10 @@ export const FIELDS = {
   embeddings: Array.isArray,
   vocabulary_fingerprint: (value) => value === null || isText(value),
 };
-export const RANKER_FIELDS = {history_length: (value) => isCount(value) && value <= 2 ** 20};
+export const RANKER_FIELDS = {
+  k: isCount,
+  history_length: (value) => (value === 0 || isCount(value)) && value <= 2 ** 20,
+};
 export const EMBEDDING_FIELDS = {input_dim: isCount};
 export const ROW_FIELDS = {name: isText, holds: (value) => value === 'categories' || value === 'numbers'};
 export const CATEGORY_FIELDS = {
@@ -39,7 +42,7 @@ export class ModelFileError extends Error {}
  *
  * @param {Uint8Array} bytes the file
  * @returns {{bytes: Uint8Array, description: object, vocabulary: ?Vocabulary, fields: ?Fields}} a
- *     ranker has a vocabulary, a model of rows has fields
+ *     ranker has a vocabulary, and fields where it takes some; a model of rows has fields
  * @throws {ModelFileError} if the file is of another model, damaged, or of a later version
  */
 export function readModelFile(bytes) {
@@ -49,9 +52,8 @@ export function readModelFile(bytes) {
   const members = readMembers(bytes);
   if (!members[DESCRIPTION]) throw foreign();
   const description = readDescription(members[DESCRIPTION]);
-  if (description.kind !== 'ranker' && description.fields) {
-    return {bytes, description, fields: readOrRefuse(() => new Fields(description.fields, members[FIELDS_OF_ROWS]))};
-  }
+  const fields = description.fields && readOrRefuse(() => new Fields(description.fields, members[FIELDS_OF_ROWS]));
+  if (description.kind !== 'ranker' && fields) return {bytes, description, fields};
   if (description.kind !== 'ranker') {
     throw new ModelFileError('This model neither ranks nor scores rows. Convert a NextItemRanker or a ClickModel.');
   }
@@ -64,7 +66,7 @@ export function readModelFile(bytes) {
       vocabulary.inputDim !== description.embeddings[0].input_dim) {
     throw damaged();
   }
-  return {bytes, description, vocabulary};
+  return {bytes, description, vocabulary, fields};
 }
 
 function readMembers(bytes) {

@@ -63,6 +63,10 @@ test('what is read is what the schema requires, and is refused where it is not s
   }
 });
 
+test('a ranker may take no history', () => {
+  assert.equal(read({...example(), history_length: 0}).history_length, 0);
+});
+
 test('fields are a list, and one of numbers has no table', () => {
   for (const fields of [null, {}, [null], [{name: 'age'}], [{...example().fields[0], separator: ''}]]) {
     assert.throws(() => read({...example(), fields}), ModelFileError, JSON.stringify(fields));

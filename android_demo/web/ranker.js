@@ -1,12 +1,26 @@
 // A ranker's file on LiteRT.js: the signatures `rank`, `score` and `embed`.
 
-import {compile, run} from './runtime.js';
+import {ModelFileError} from './model_file.js';
+import {queryOf, rankedList} from './ranked_lists.js';
+import {compile, inputsOf, run} from './runtime.js';
+
+const MOST_CANDIDATES = 2 ** 14;
 
 /** Ranks with a file that `readModelFile` returned. */
 export class Ranker {
-  /** Compiles the graph. */
+  /**
+   * Compiles the graph.
+   *
+   * @throws {ModelFileError} if it takes another query than the file says, or one that is neither a
+   *     history nor fields
+   */
   static async open(file) {
-    return new Ranker(file, await compile(file.bytes));
+    const candidates = Math.min(MOST_CANDIDATES, file.vocabulary.inputDim);
+    const model = await compile(file.bytes, {score: candidates});
+    const problem = problemOf(file, model.signatures.rank?.getInputDetails() ?? []);
+    if (!problem) return new Ranker(file, model);
+    model.delete();
+    throw new ModelFileError(problem);
   }
 
   constructor(file, model) {
@@ -14,25 +28,24 @@ export class Ranker {
     this.model = model;
   }
 
-  /** The most recent items in order of time, then zeros. */
-  row(history) {
-    const length = this.file.description.history_length;
-    const row = new Int32Array(length);
-    row.set(history.slice(-length));
-    return row;
-  }
-
-  /** The best items after a history of ids: ids and scores, best first, and what it took. */
-  async rank(history) {
+  /**
+   * The best items of a query: ids and scores, best first, and what it took.
+   *
+   * @param {object} asked as `rankedList` takes it
+   */
+  async rank(asked) {
     const start = performance.now();
-    const {ids, scores} = await run(this.model, 'rank', {history: this.row(history)});
-    return {ids, scores, milliseconds: performance.now() - start};
+    const graph = {
+      rank: (query) => run(this.model, 'rank', query),
+      score: async (query, ids) => (await this.#runInBatches('score', 'candidates', ids, query)).scores,
+    };
+    const list = await rankedList(graph, this.file, asked);
+    return {...list, milliseconds: performance.now() - start};
   }
 
-  /** Scores of candidates after a history. */
-  async score(history, candidates) {
-    const {scores} = await this.#runInBatches('score', 'candidates', candidates, {history: this.row(history)});
-    return scores;
+  /** Scores of candidates after a history of ids, and of a row. */
+  async score(candidates, history, row) {
+    return (await this.#runInBatches('score', 'candidates', candidates, queryOf(this.file, history, row))).scores;
   }
 
   /** Vectors of items of a history, one after the other. */
@@ -68,10 +81,25 @@ export class Ranker {
   }
 }
 
+/** What is wrong with the inputs of a graph, or undefined. */
+function problemOf({description, fields}, found) {
+  const length = description.history_length;
+  const described = {...(length > 0 ? {history: length} : {}), ...(fields ? inputsOf(fields) : {})};
+  const other = found.find(({name}) => !(name in described));
+  if (other) {
+    return `This model also ranks by “${other.name}”, which is neither a history nor a field. ` +
+        'Such a file is ranked with from Python alone.';
+  }
+  // A graph does not take fields that its outputs do not depend on.
+  const fits = found.every(({name, shape}) => shape.length === 2 && shape[0] === 1 && shape[1] === described[name]) &&
+      (length === 0 || found.some(({name}) => name === 'history'));
+  return fits ? undefined : 'The graph ranks by another query than the file says. Convert the model again.';
+}
+
 /** For each ranked id the id of the history that speaks most for it, or undefined where none does. */
 export async function strongestPulls(ranker, history, ranked) {
   const seen = history.slice(-ranker.file.description.history_length);
-  if (seen.length === 0) return ranked.map(() => undefined);
+  if (seen.length === 0 || ranked.length === 0) return ranked.map(() => undefined);
   const ours = await ranker.vectors(seen);
   const theirs = await ranker.outputVectors(ranked);
   const width = theirs.length / ranked.length;

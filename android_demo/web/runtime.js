@@ -6,11 +6,21 @@ import {withFixedShapes} from './fixed_shapes.js';
 const RUNTIME = '/node_modules/@litertjs/core/wasm/';
 let runtime;
 
-/** The model of a file; the runtime is loaded once. */
-export async function compile(bytes) {
+/**
+ * The model of a file; the runtime is loaded once.
+ *
+ * @param {Uint8Array} bytes the file
+ * @param {object} sizes what open sizes are fixed to, by signature; 1 where none is given
+ */
+export async function compile(bytes, sizes) {
   runtime ??= loadLiteRt(RUNTIME);
   await runtime;
-  return loadAndCompile(withFixedShapes(bytes), {accelerator: 'wasm'});
+  return loadAndCompile(withFixedShapes(bytes, sizes), {accelerator: 'wasm'});
+}
+
+/** Sizes of the inputs that a row of fields is, by name. */
+export function inputsOf({slots, numbers}) {
+  return Object.fromEntries(Object.entries({ids: slots, numbers}).filter(([, size]) => size > 0));
 }
 
 /** What a signature gives for arrays by name: arrays of numbers by name. */

@@ -1,7 +1,7 @@
 // The file of a model of rows on LiteRT.js: the signature `serving_default`.
 
 import {ModelFileError} from './model_file.js';
-import {compile, run} from './runtime.js';
+import {compile, inputsOf, run} from './runtime.js';
 
 const SERVE = 'serving_default';
 
@@ -14,8 +14,7 @@ export class Scorer {
    */
   static async open(file) {
     const model = await compile(file.bytes);
-    const {slots, numbers} = file.fields;
-    const expected = Object.entries({ids: slots, numbers}).filter(([, size]) => size > 0);
+    const expected = Object.entries(inputsOf(file.fields));
     const found = model.signatures[SERVE]?.getInputDetails() ?? [];
     const fits = expected.every(([name, size]) => found.some((input) => input.name === name && input.shape[1] === size));
     if (!fits || found.length !== expected.length) {

@@ -13,11 +13,15 @@ import java.io.File;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import memcom.core.ModelFile;
+import memcom.core.RankedLists;
+import memcom.core.RankerFile;
 import memcom.core.Ranking;
 import memcom.core.RowInputs;
 import memcom.core.ScorerFile;
@@ -103,33 +107,38 @@ public class ApkTest {
     for (File model : models) {
       String name = model.getName().replace(".tflite", ".golden.json");
       File golden = new File(System.getProperty("models"), name);
-      compare(model, new JSONObject(new String(Files.readAllBytes(golden.toPath()), "UTF-8")));
+      compare(model, json(golden));
+    }
+  }
+
+  @Test
+  public void itRanksByFields() throws Exception {
+    for (String name : new String[] {"offers", "today"}) {
+      File folder = new File(System.getProperty("fixtures"));
+      compare(new File(folder, name + ".tflite"), json(new File(folder, name + ".golden.json")));
     }
   }
 
   @Test
   public void itScoresTheGoldenRows() throws Exception {
     File clicks = new File(System.getProperty("fixtures"), "clicks.tflite");
-    byte[] text = Files.readAllBytes(new File(clicks.getParent(), "clicks.golden.json").toPath());
-    JSONObject golden = new JSONObject(new String(text, "UTF-8"));
+    JSONObject golden = json(new File(clicks.getParent(), "clicks.golden.json"));
     ScorerFile file = (ScorerFile) read(clicks);
     TfliteScorer scorer = new TfliteScorer(file, 1);
     JSONArray rows = golden.getJSONArray("rows");
     assertTrue(rows.length() > 0);
     for (int i = 0; i < rows.length(); ++i) {
-      Map<String, Object> row = new HashMap<>();
-      JSONObject given = rows.getJSONObject(i);
-      for (Iterator<String> names = given.keys(); names.hasNext(); ) {
-        String name = names.next();
-        row.put(name, given.isNull(name) ? null : given.get(name));
-      }
-      RowInputs inputs = file.getFields().encode(row);
+      RowInputs inputs = file.getFields().encode(row(rows.getJSONObject(i)));
       JSONArray ids = golden.getJSONArray("ids").getJSONArray(i);
       for (int j = 0; j < ids.length(); ++j) assertEquals(ids.getInt(j), inputs.getIds()[j]);
       double expected = golden.getJSONArray("outputs").getDouble(i);
       assertEquals(expected, scorer.score(inputs), golden.getDouble("tolerance"));
     }
     scorer.close();
+  }
+
+  private static JSONObject json(File path) throws Exception {
+    return new JSONObject(new String(Files.readAllBytes(path.toPath()), "UTF-8"));
   }
 
   private static ModelFile read(File model) throws Exception {
@@ -140,27 +149,57 @@ public class ApkTest {
   }
 
   private static void compare(File model, JSONObject golden) throws Exception {
-    TfliteRanker ranker = new TfliteRanker(read(model).ranker(), 1);
-    JSONArray cases = golden.getJSONArray("cases");
-    for (int i = 0; i < cases.length(); ++i) {
-      JSONObject example = cases.getJSONObject(i);
-      JSONArray history = example.getJSONArray("history");
-      int[] row = new int[ranker.getHistoryLength()];
-      int skipped = Math.max(0, history.length() - row.length);
-      for (int j = skipped; j < history.length(); ++j) row[j - skipped] = history.getInt(j);
-      Ranking ranking = ranker.rank(row);
-      JSONArray expected = example.getJSONArray("scores");
-      float[] scores = new float[expected.length()];
-      for (int j = 0; j < scores.length; ++j) scores[j] = (float) expected.getDouble(j);
-      float tolerance = (float) golden.getDouble("tolerance") * Math.max(1, Math.abs(scores[0]));
-      assertArrayEquals(model.getName(), scores, ranking.getScores(), tolerance);
-      for (int j = 0; j < scores.length; ++j) {
-        // Equal scores may change places.
-        boolean apart = j + 1 < scores.length && scores[j] - scores[j + 1] > tolerance
-            && (j == 0 || scores[j - 1] - scores[j] > tolerance);
-        if (apart) assertEquals(example.getJSONArray("ids").getInt(j), ranking.getIds()[j]);
+    RankerFile file = read(model).ranker();
+    TfliteRanker ranker = new TfliteRanker(file, 1);
+    RankedLists lists = new RankedLists(file, ranker);
+    for (String kind : new String[] {"cases", "lists"}) {
+      JSONArray examples = golden.getJSONArray(kind);
+      assertTrue(examples.length() > 0);
+      for (int i = 0; i < examples.length(); ++i) {
+        JSONObject example = examples.getJSONObject(i);
+        Ranking ranking =
+            lists.rank(
+                ids(example.getJSONArray("history")),
+                example.optInt("k", file.getDescription().getListLength()),
+                example.has("exclude") ? ids(example.getJSONArray("exclude")) : new ArrayList<>(),
+                kind.equals("cases") || example.isNull("candidates")
+                    ? null
+                    : ids(example.getJSONArray("candidates")),
+                row(example.optJSONObject("row")));
+        compare(model.getName() + ", " + kind + " " + i, example, ranking, golden);
       }
     }
     ranker.close();
+  }
+
+  private static void compare(String what, JSONObject example, Ranking ranking, JSONObject golden)
+      throws Exception {
+    JSONArray expected = example.getJSONArray("scores");
+    float[] scores = new float[expected.length()];
+    for (int j = 0; j < scores.length; ++j) scores[j] = (float) expected.getDouble(j);
+    float tolerance = (float) golden.getDouble("tolerance") * Math.max(1, Math.abs(scores[0]));
+    assertArrayEquals(what, scores, ranking.getScores(), tolerance);
+    for (int j = 0; j < scores.length; ++j) {
+      // Equal scores may change places.
+      boolean apart = j + 1 < scores.length && scores[j] - scores[j + 1] > tolerance
+          && (j == 0 || scores[j - 1] - scores[j] > tolerance);
+      if (apart) assertEquals(what, example.getJSONArray("ids").getInt(j), ranking.getIds()[j]);
+    }
+  }
+
+  private static List<Integer> ids(JSONArray values) throws Exception {
+    List<Integer> ids = new ArrayList<>();
+    for (int i = 0; i < values.length(); ++i) ids.add(values.getInt(i));
+    return ids;
+  }
+
+  private static Map<String, Object> row(JSONObject given) throws Exception {
+    Map<String, Object> row = new HashMap<>();
+    if (given == null) return row;
+    for (Iterator<String> names = given.keys(); names.hasNext(); ) {
+      String name = names.next();
+      row.put(name, given.isNull(name) ? null : given.get(name));
+    }
+    return row;
   }
 }

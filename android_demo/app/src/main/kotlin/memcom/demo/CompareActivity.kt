@@ -61,8 +61,9 @@ class CompareActivity : Activity() {
     private fun compare(model: OpenRanker, other: ModelSource) {
         val chosen = session.state.history
         val items = chosen.map { model.file.vocabulary.item(it.id) }
+        val row = session.state.row
         val task = {
-            session.models.open(other).use { second -> Pair(measure(model, items), measure(second.ranker(), items)) }
+            session.models.open(other).use { second -> Pair(measure(model, items, row), measure(second.ranker(), items, row)) }
         }
         session.inBackground(other.name, task) { sides -> if (sides != null) show(sides.first, sides.second) }
     }
@@ -72,11 +73,10 @@ class CompareActivity : Activity() {
         val items = ranked.map { file.vocabulary.item(it.id) }
     }
 
-    private fun measure(model: OpenRanker, items: List<String>): Side {
-        val recommender = model.recommender
-        val history = History(recommender.file.vocabulary.idsOf(items))
-        val ranked = recommender.recommend(history).rows.map { it.item }
-        return Side(model.source.name, recommender.file, ranked, recommender.medianNanoseconds(history, RUNS))
+    private fun measure(model: OpenRanker, items: List<String>, row: Map<String, String>): Side {
+        val history = History(if (model.takesHistory) model.file.vocabulary.idsOf(items) else emptyList())
+        val ranked = model.recommend(history, row, exclude = emptyList(), only = null)?.rows.orEmpty().map { it.item }
+        return Side(model.source.name, model.file, ranked, model.medianNanoseconds(history, row, RUNS))
     }
 
     private fun show(first: Side, second: Side) {

@@ -54,13 +54,16 @@ class MatchAdapter(context: Context) : RowAdapter<Item>(context, R.layout.row_ma
 class RecommendationAdapter(
     context: Context,
     private val add: (Int) -> Unit,
+    private val hide: (Item) -> Unit,
 ) : RowAdapter<Recommendation>(context, R.layout.row_recommendation) {
     private var opened: Int? = null
     private var hasHistory = false
+    private var takesHistory = true
 
-    /** Replaces the list; without a history there is nothing to explain it by. */
-    fun show(changed: List<Recommendation>, hasHistory: Boolean) {
+    /** Replaces the list; without a history there is nothing to explain it by, and some models take none. */
+    fun show(changed: List<Recommendation>, hasHistory: Boolean, takesHistory: Boolean) {
         this.hasHistory = hasHistory
+        this.takesHistory = takesHistory
         show(changed)
     }
 
@@ -94,6 +97,11 @@ class RecommendationAdapter(
         view.findViewById<View>(R.id.add).apply {
             contentDescription = context.getString(R.string.add_to_history, item.title)
             setOnClickListener { add(item.id) }
+            visible = takesHistory
+        }
+        view.findViewById<View>(R.id.hide).apply {
+            contentDescription = context.getString(R.string.hide_item, item.title)
+            setOnClickListener { hide(item) }
         }
         bindReasons(view.findViewById(R.id.reasons), row.reasons.takeIf { opened == item.id }.orEmpty())
     }

@@ -17,12 +17,13 @@ class MainActivity : Activity() {
     private val session get() = (application as DemoApplication).session
     private val texts by lazy { Texts(this) }
     private val matches by lazy { MatchAdapter(this) }
-    private val ranking by lazy { RecommendationAdapter(this, session::add) }
+    private val ranking by lazy { RecommendationAdapter(this, session::add, session::hide) }
     private val observer: (State) -> Unit = ::show
     private lateinit var chips: HistoryChips
     private lateinit var search: EditText
     private lateinit var header: View
     private lateinit var form: RowForm
+    private lateinit var fields: FieldInputs
     private var compare: MenuItem? = null
 
     override fun onCreate(savedInstanceState: Bundle?) {
@@ -32,12 +33,17 @@ class MainActivity : Activity() {
         chips = HistoryChips(findViewById(R.id.chips), session::remove)
         setUpLists()
         form = RowForm(findViewById(R.id.form), session, texts)
+        fields = FieldInputs(findViewById(R.id.query_fields), session)
         search = findViewById(R.id.search)
         search.onTextChanged { text ->
             session.search(text)
             showPanes(session.state)
         }
         findViewById<View>(R.id.clear_search).setOnClickListener { search.setText("") }
+        findViewById<View>(R.id.only_these).setOnClickListener {
+            session.only(search.text.toString())
+            finishSearch()
+        }
         findViewById<View>(R.id.failure_dismiss).setOnClickListener { session.dismissFailure() }
         if (session.state.model == null && !session.state.opening) session.start()
     }
@@ -83,6 +89,8 @@ class MainActivity : Activity() {
         found.setOnItemClickListener { _, _, position, _ -> choose(position) }
         val ranked = findViewById<ListView>(R.id.ranking)
         header = layoutInflater.inflate(R.layout.ranking_header, ranked, false)
+        header.findViewById<View>(R.id.show_hidden).setOnClickListener { session.showHidden() }
+        header.findViewById<View>(R.id.rank_all).setOnClickListener { session.only("") }
         ranked.addHeaderView(header, null, false)
         ranked.adapter = ranking
         ranked.setOnItemClickListener { _, _, position, _ ->
@@ -92,6 +100,10 @@ class MainActivity : Activity() {
 
     private fun choose(position: Int) {
         session.add(matches.getItem(position).id)
+        finishSearch()
+    }
+
+    private fun finishSearch() {
         search.setText("")
         getSystemService(InputMethodManager::class.java).hideSoftInputFromWindow(search.windowToken, 0)
     }
@@ -122,9 +134,12 @@ class MainActivity : Activity() {
             else -> model?.source?.name ?: getString(R.string.no_model)
         }
         chips.show(state.history)
-        findViewById<View>(R.id.history_hint).visible = state.history.isEmpty() && model != null
+        val takesHistory = state.ranker?.takesHistory ?: true
+        findViewById<View>(R.id.search_box).visible = takesHistory
+        findViewById<View>(R.id.history_hint).visible = state.history.isEmpty() && model != null && takesHistory
         matches.show(state.matches - state.history.toSet())
-        ranking.show(state.recommendations?.rows.orEmpty(), state.history.isNotEmpty())
+        ranking.show(state.recommendations?.rows.orEmpty(), state.history.isNotEmpty(), takesHistory)
+        fields.show(state.ranker, state.row)
         showHeader(state)
         showFailure(state.failure)
         showPanes(state)
@@ -144,12 +159,28 @@ class MainActivity : Activity() {
         search.hint = model?.recommender?.catalogue?.size?.let {
             resources.getQuantityString(R.plurals.search_titles, it, it)
         }
-        header.visible = recommendations != null
-        if (model == null || recommendations == null) return
+        val misfit = model?.fields?.misfit(state.row)
+        header.visible = recommendations != null || misfit != null
+        if (model == null) return
         header.findViewById<TextView>(R.id.ranking_title)
-            .setText(if (state.history.isEmpty()) R.string.ranked_without_history else R.string.ranked)
-        header.findViewById<TextView>(R.id.statistics).text =
-            texts.statistics(model.recommender.file, recommendations.nanoseconds)
+            .setText(if (state.history.isEmpty() && model.takesHistory) R.string.ranked_without_history else R.string.ranked)
+        header.findViewById<TextView>(R.id.statistics).text = when {
+            misfit != null -> getString(R.string.no_number, misfit.name)
+            recommendations != null -> texts.statistics(model.recommender.file, recommendations.nanoseconds)
+            else -> ""
+        }
+        showChoice(state)
+    }
+
+    /** What the list leaves out, and how that is undone. */
+    private fun showChoice(state: State) {
+        val last = state.hidden.lastOrNull()
+        header.findViewById<View>(R.id.hidden_bar).visible = last != null
+        header.findViewById<TextView>(R.id.hidden).text =
+            getString(R.string.hidden, state.hidden.asReversed().joinToString { it.title })
+        header.findViewById<View>(R.id.show_hidden).contentDescription = getString(R.string.show_hidden, last?.title)
+        header.findViewById<View>(R.id.only_bar).visible = state.only.isNotEmpty()
+        header.findViewById<TextView>(R.id.only).text = getString(R.string.only, state.only)
     }
 
     private fun showFailure(failure: Failure?) {
@@ -163,7 +194,10 @@ class MainActivity : Activity() {
     private fun showPanes(state: State) {
         val searching = search.text.isNotBlank()
         val twoPanes = resources.getBoolean(R.bool.two_panes)
-        findViewById<View>(R.id.matches_pane).visible = state.model != null && (twoPanes || searching)
+        val ranker = state.ranker
+        findViewById<View>(R.id.matches_pane).visible = ranker != null && ranker.takesHistory && (twoPanes || searching)
+        findViewById<View>(R.id.only_these).visible = searching && state.matches.isNotEmpty()
+        findViewById<View>(R.id.query_fields_pane).visible = ranker?.fields != null && (twoPanes || !searching)
         findViewById<View>(R.id.ranking).visible = twoPanes || !searching
         findViewById<View>(R.id.clear_search).visible = searching
     }

@@ -1,11 +1,9 @@
 package memcom.demo
 
 import android.net.Uri
-import memcom.core.Catalogue
-import memcom.core.CategoryField
-import memcom.core.Field
+import memcom.core.History
 import memcom.core.ModelFile
-import memcom.core.NumberField
+import memcom.core.Recommendations
 import memcom.core.Recommender
 import memcom.core.Scorer
 import memcom.core.ScorerFile
@@ -28,6 +26,9 @@ sealed class ModelSource {
 sealed class OpenModel(val source: ModelSource) : AutoCloseable {
     abstract val file: ModelFile
 
+    /** The fields that a person fills in; null of a model that takes none. */
+    abstract val fields: TypedFields?
+
     /**
      * This model, as one that ranks.
      *
@@ -42,42 +43,38 @@ sealed class OpenModel(val source: ModelSource) : AutoCloseable {
 /** A model that ranks its catalogue. */
 class OpenRanker(source: ModelSource, val recommender: Recommender) : OpenModel(source) {
     override val file get() = recommender.file
+    override val fields = file.fields?.let { TypedFields(it) }
+
+    /** Whether a history is part of what it ranks by. */
+    val takesHistory get() = file.description.historyLength > 0
+
+    /** Ranks by a history, and by what was typed; null where a text is not what its field holds. */
+    fun recommend(history: History, texts: Map<String, String>, exclude: Collection<Int>, only: Collection<Int>?): Recommendations? {
+        val row = values(texts) ?: return null
+        return recommender.recommend(history, exclude, only, row)
+    }
+
+    /** The median time of ranking, as [recommend] does. */
+    fun medianNanoseconds(history: History, texts: Map<String, String>, runs: Int): Long =
+        recommender.medianNanoseconds(history, runs, values(texts).orEmpty())
 
     override fun close() = recommender.close()
+
+    private fun values(texts: Map<String, String>) = fields.let { if (it == null) emptyMap() else it.values(texts) }
 }
 
 /** A model that scores rows. */
 class OpenScorer(source: ModelSource, override val file: ScorerFile, private val scorer: Scorer) : OpenModel(source) {
-    private val catalogues =
-        file.fields.filterIsInstance<CategoryField>().associate { it.name to Catalogue(it.vocabulary) }
+    override val fields = TypedFields(file.fields)
 
-    /** Scores a row as a person types it: texts by field, of which an empty one is missing. */
+    /** Scores a row as a person types it. */
     fun score(texts: Map<String, String>): Score {
         val start = System.nanoTime()
-        val row = try {
-            file.fields.encode(file.fields.associate { it.name to it.value(texts[it.name].orEmpty()) })
-        } catch (_: IllegalArgumentException) {
-            return Score(null, 0)
-        }
-        return Score(scorer.score(row), System.nanoTime() - start)
+        val row = fields.values(texts) ?: return Score(null, 0)
+        return Score(scorer.score(file.fields.encode(row)), System.nanoTime() - start)
     }
-
-    /** Categories of a field that fit a text, the most frequent first. */
-    fun suggestions(field: CategoryField, text: String): List<String> =
-        catalogues.getValue(field.name).search(text, SUGGESTIONS).map { it.title }
 
     override fun close() = scorer.close()
-
-    // A text that is no number is left one, which is refused.
-    private fun Field.value(text: String): Any? = when {
-        this !is NumberField -> text
-        text.isBlank() -> null
-        else -> text.toDoubleOrNull() ?: text
-    }
-
-    private companion object {
-        const val SUGGESTIONS = 6
-    }
 }
 
 /**

@@ -2,6 +2,7 @@ package memcom.demo
 
 import android.content.Context
 import android.text.InputType
+import android.util.AttributeSet
 import android.view.LayoutInflater
 import android.view.View
 import android.view.ViewGroup
@@ -13,6 +14,7 @@ import android.widget.LinearLayout
 import android.widget.MultiAutoCompleteTextView
 import android.widget.ProgressBar
 import android.widget.TextView
+import android.widget.ScrollView
 import memcom.core.CategoryField
 import memcom.core.Field
 import kotlin.math.roundToInt
@@ -20,19 +22,14 @@ import kotlin.math.roundToInt
 private const val FULL_BAR = 1000
 
 /** The fields of a model of rows, and what it says while a person types. */
-class RowForm(private val form: View, private val session: Session, private val texts: Texts) {
+class RowForm(private val form: View, session: Session, private val texts: Texts) {
     private val context: Context = form.context
-    private val fields = form.findViewById<ViewGroup>(R.id.fields)
-    private var shown: OpenScorer? = null
+    private val inputs = FieldInputs(form.findViewById(R.id.fields), session)
 
     fun show(state: State) {
         val model = state.model as? OpenScorer
         form.visible = model != null
-        if (model != shown) {
-            shown = model
-            fields.removeAllViews()
-            model?.file?.fields?.forEach { add(model, it, state.row[it.name].orEmpty()) }
-        }
+        inputs.show(model, state.row)
         if (model != null) showScore(model, state.score)
     }
 
@@ -47,23 +44,38 @@ class RowForm(private val form: View, private val session: Session, private val 
         form.findViewById<TextView>(R.id.form_statistics).text =
             if (probability == null) "" else texts.statistics(model.file, score.nanoseconds)
     }
+}
 
-    private fun add(model: OpenScorer, field: Field, text: String) {
-        val input = if (field is CategoryField) categoryInput(model, field) else numberInput()
+/** An input for each field of a model, under the field's name. */
+class FieldInputs(private val container: ViewGroup, private val session: Session) {
+    private val context: Context = container.context
+    private var shown: OpenModel? = null
+
+    /** Shows the fields of a model as they were filled in; nothing of a model without fields, or of none. */
+    fun show(model: OpenModel?, row: Map<String, String>) {
+        if (model == shown) return
+        shown = model
+        container.removeAllViews()
+        val fields = model?.fields ?: return
+        for (field in fields) add(fields, field, row[field.name].orEmpty())
+    }
+
+    private fun add(fields: TypedFields, field: Field, text: String) {
+        val input = if (field is CategoryField) categoryInput(fields, field) else numberInput()
         input.id = View.generateViewId()
         input.isSaveEnabled = false // the session keeps the row
         input.setHint(R.string.missing)
         input.setText(text)
         input.onTextChanged { typed -> session.fill(field.name, typed) }
-        val label = LayoutInflater.from(context).inflate(R.layout.field_label, fields, false) as TextView
+        val label = LayoutInflater.from(context).inflate(R.layout.field_label, container, false) as TextView
         label.text = field.name
         label.labelFor = input.id
-        fields.addView(label)
+        container.addView(label)
         val wide = LinearLayout.LayoutParams(ViewGroup.LayoutParams.MATCH_PARENT, ViewGroup.LayoutParams.WRAP_CONTENT)
-        fields.addView(input, wide)
+        container.addView(input, wide)
     }
 
-    private fun categoryInput(model: OpenScorer, field: CategoryField): EditText {
+    private fun categoryInput(fields: TypedFields, field: CategoryField): EditText {
         val separator = field.separator
         val input = if (separator == null) {
             AutoCompleteTextView(context, null, 0, R.style.Input)
@@ -71,12 +83,24 @@ class RowForm(private val form: View, private val session: Session, private val 
             MultiAutoCompleteTextView(context, null, 0, R.style.Input).apply { setTokenizer(SeparatorTokenizer(separator)) }
         }
         input.threshold = 1
-        input.setAdapter(SuggestionAdapter(context) { typed -> model.suggestions(field, typed) })
+        input.setAdapter(SuggestionAdapter(context) { typed -> fields.suggestions(field, typed) })
         return input
     }
 
     private fun numberInput() = EditText(context, null, 0, R.style.Input).apply {
         inputType = InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_FLAG_DECIMAL or InputType.TYPE_NUMBER_FLAG_SIGNED
+    }
+}
+
+/** Scrolls, and takes no more than [SHARE] of the room that there is. */
+class LowScrollView(context: Context, attributes: AttributeSet) : ScrollView(context, attributes) {
+    override fun onMeasure(widthMeasureSpec: Int, heightMeasureSpec: Int) {
+        val most = (MeasureSpec.getSize(heightMeasureSpec) * SHARE).toInt()
+        super.onMeasure(widthMeasureSpec, MeasureSpec.makeMeasureSpec(most, MeasureSpec.AT_MOST))
+    }
+
+    private companion object {
+        const val SHARE = 0.4f
     }
 }
 

@@ -16,9 +16,12 @@ data class Failure(val name: String, val cause: Throwable)
  *
  * @property model the open model; null before the first is open
  * @property history what was chosen, in order of time
- * @property recommendations the list after [history]; null until the first is ranked
+ * @property recommendations the list after [history] and [row]; null until the first is ranked, and where a text
+ *   of [row] is no number where it should be one
+ * @property hidden items that the list leaves out, the one hidden last at the end
+ * @property only words whose titles alone are ranked; "" where all are
  * @property matches titles that fit what is searched for
- * @property row what was typed, by field of a model of rows
+ * @property row what was typed, by field of the model
  * @property score what the model says of [row]; null until the first is scored
  * @property opening whether a model is being opened
  * @property failure what went wrong last, until dismissed
@@ -27,6 +30,8 @@ data class State(
     val model: OpenModel? = null,
     val history: List<Item> = emptyList(),
     val recommendations: Recommendations? = null,
+    val hidden: List<Item> = emptyList(),
+    val only: String = "",
     val matches: List<Item> = emptyList(),
     val row: Map<String, String> = emptyMap(),
     val score: Score? = null,
@@ -107,11 +112,30 @@ class Session(
         }
     }
 
-    /** Types a text into a field of a row. */
+    /** Types a text into a field. */
     fun fill(field: String, text: String) {
         if (state.row[field].orEmpty() == text) return
         show(state.copy(row = state.row + (field to text)))
-        score()
+        if (state.ranker == null) score() else rank()
+    }
+
+    /** Leaves an item out of the list. */
+    fun hide(item: Item) {
+        if (item in state.hidden) return
+        show(state.copy(hidden = state.hidden + item))
+        rank()
+    }
+
+    /** Takes the item that was hidden last into the list again. */
+    fun showHidden() {
+        show(state.copy(hidden = state.hidden.dropLast(1)))
+        rank()
+    }
+
+    /** Ranks only the items whose titles fit words; "" ranks all. */
+    fun only(words: String) {
+        show(state.copy(only = words.trim()))
+        rank()
     }
 
     fun dismissFailure() = show(state.copy(failure = null))
@@ -151,7 +175,7 @@ class Session(
         if (before != null) worker.execute { before.close() }
         when (opened) {
             is OpenRanker -> {
-                history = History(opened.file.vocabulary.idsOf(memory.history))
+                history = History(if (opened.takesHistory) opened.file.vocabulary.idsOf(memory.history) else emptyList())
                 rank()
                 search(query)
             }
@@ -167,14 +191,25 @@ class Session(
     private fun rank() {
         val model = state.ranker ?: return
         val asked = history
-        memory.history = asked.ids.map { model.file.vocabulary.item(it) }
+        if (model.takesHistory) memory.history = asked.ids.map { model.file.vocabulary.item(it) }
         show(state.copy(history = asked.ids.map { model.recommender.catalogue[it] }))
-        inBackground(model.source.name, { model.recommender.recommend(asked) }) { ranked ->
-            if (ranked != null && asked == history && model == state.model) {
-                show(state.copy(recommendations = ranked))
+        val before = state
+        inBackground(model.source.name, { Listed(ranked(model, asked, before)) }) { found ->
+            if (found != null && asked == history && model == state.model && before.asks(state)) {
+                show(state.copy(recommendations = found.list))
             }
         }
     }
+
+    private class Listed(val list: Recommendations?)
+
+    private fun ranked(model: OpenRanker, history: History, asked: State): Recommendations? {
+        val only = asked.only.ifEmpty { null }?.let { words -> model.recommender.catalogue.search(words, Int.MAX_VALUE).map { it.id } }
+        return model.recommend(history, asked.row, asked.hidden.map { it.id }, only)
+    }
+
+    /** Whether two states ask for the same list after the same history. */
+    private fun State.asks(other: State) = row == other.row && hidden == other.hidden && only == other.only
 
     private fun score() {
         val model = state.model as? OpenScorer ?: return

@@ -34,7 +34,7 @@ class Texts(private val context: Context) {
     /** What a person can do about a failure. */
     fun advice(failure: Failure): String = context.getString(
         when (val cause = failure.cause) {
-            is ModelFileException -> advice(cause.problem)
+            is ModelFileException -> return context.getString(advice(cause.problem), cause.named)
             is OutOfMemoryError -> R.string.out_of_memory
             is IOException, is SecurityException -> R.string.not_readable
             else -> throw failure.cause
@@ -49,6 +49,7 @@ class Texts(private val context: Context) {
         Problem.NOT_A_RANKER -> R.string.not_a_ranker
         Problem.OTHER_MODEL -> R.string.other_model
         Problem.NO_VOCABULARY -> R.string.no_vocabulary
+        Problem.OTHER_INPUT -> R.string.other_input
         Problem.REFUSED_BY_RUNTIME -> R.string.refused_by_runtime
     }
 }

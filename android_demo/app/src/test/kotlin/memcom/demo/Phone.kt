@@ -10,6 +10,7 @@ import android.view.ViewGroup
 import android.widget.EditText
 import android.widget.ListView
 import android.widget.TextView
+import org.junit.Assert.assertEquals
 import org.robolectric.Robolectric
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
@@ -75,6 +76,16 @@ class Phone(private val controller: ActivityController<MainActivity> = Robolectr
         val uri = Uri.parse("content://files/${file.name}")
         shadowOf(application.contentResolver).registerInputStreamSupplier(uri) { file.inputStream() }
         return uri
+    }
+
+    /** The fields of a form by name. */
+    fun inputs(form: Int): Map<String, EditText> = view<ViewGroup>(form).let { list ->
+        (0 until list.childCount step 2).associate { place ->
+            val label = list.getChildAt(place) as TextView
+            val input = list.getChildAt(place + 1) as EditText
+            assertEquals(input.id, label.labelFor)
+            label.text.toString() to input
+        }
     }
 
     val matches get() = texts(R.id.matches, R.id.title)

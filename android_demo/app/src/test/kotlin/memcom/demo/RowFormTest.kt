@@ -1,9 +1,6 @@
 package memcom.demo
 
-import android.view.ViewGroup
 import android.widget.AutoCompleteTextView
-import android.widget.EditText
-import android.widget.TextView
 import android.widget.Toolbar
 import org.json.JSONObject
 import org.junit.Assert.assertEquals
@@ -28,15 +25,7 @@ class RowFormTest {
         pick(Phone.fixture("clicks.tflite"))
     }
 
-    private val Phone.fields: Map<String, EditText>
-        get() = view<ViewGroup>(R.id.fields).let { list ->
-            (0 until list.childCount step 2).associate { place ->
-                val label = list.getChildAt(place) as TextView
-                val input = list.getChildAt(place + 1) as EditText
-                assertEquals(input.id, label.labelFor)
-                label.text.toString() to input
-            }
-        }
+    private val Phone.fields get() = inputs(R.id.fields)
 
     private fun Phone.fill(field: String, text: String) {
         fields.getValue(field).setText(text)

@@ -13,7 +13,7 @@ import java.io.Reader
  * @property signatures names of the functions
  * @property inputDim ids of the tables, the reserved ones included
  * @property outputDim width of a vector
- * @property historyLength items of a history that the model sees
+ * @property historyLength items of a history that the model sees; 0 where it takes none
  * @property listLength items that `rank` returns
  * @property graphCrc32 checksum of the flatbuffer
  * @property vocabularyFingerprint the vocabulary that the model was trained with; null for none
@@ -80,7 +80,7 @@ data class ModelDescription(
                 signatures = signatures.ifEmpty { missing("signatures") },
                 inputDim = if (isRanker) first.number("input_dim") else 0,
                 outputDim = if (isRanker) first.number("output_dim") else 0,
-                historyLength = if (isRanker) texts.number("history_length", LONGEST_HISTORY) else 0,
+                historyLength = if (isRanker) texts.number("history_length", LONGEST_HISTORY, least = 0) else 0,
                 listLength = if (isRanker) texts.number("k") else 0,
                 graphCrc32 = texts.text("graph_crc32").toLong(),
                 vocabularyFingerprint = texts["vocabulary_fingerprint"],

@@ -59,12 +59,10 @@ sealed class ModelFile(val graph: ByteBuffer, val bytes: Int, val description: M
             if (description.vocabularyFingerprint != vocabulary?.fingerprint) {
                 throw damaged("the vocabulary is another one")
             }
+            val fields = description.fields?.let { Fields.read(it, members["fields.bin"]) }
             return when {
-                description.kind == "ranker" -> ranker(content, graph, description, vocabulary)
-                description.fields != null -> {
-                    val fields = Fields.read(description.fields, members["fields.bin"])
-                    ScorerFile(graph, content.limit(), description, fields)
-                }
+                description.kind == "ranker" -> ranker(content, graph, description, vocabulary, fields)
+                fields != null -> ScorerFile(graph, content.limit(), description, fields)
                 else -> throw ModelFileException(
                     Problem.OTHER_MODEL,
                     "The file must hold a ranker or a model of rows. Received: kind=${description.kind}. " +
@@ -78,6 +76,7 @@ sealed class ModelFile(val graph: ByteBuffer, val bytes: Int, val description: M
             graph: ByteBuffer,
             description: ModelDescription,
             vocabulary: Vocabulary?,
+            fields: Fields?,
         ): RankerFile {
             if (vocabulary == null) {
                 throw ModelFileException(
@@ -88,7 +87,7 @@ sealed class ModelFile(val graph: ByteBuffer, val bytes: Int, val description: M
             if (vocabulary.inputDim != description.inputDim) {
                 throw damaged("${vocabulary.inputDim} ids for ${description.inputDim} rows")
             }
-            return RankerFile(graph, content.limit(), description, vocabulary)
+            return RankerFile(graph, content.limit(), description, vocabulary, fields)
         }
 
         private fun ByteBuffer.reader(): Reader = ByteArray(remaining()).also { duplicate().get(it) }.inputStream().reader()
@@ -111,13 +110,54 @@ sealed class ModelFile(val graph: ByteBuffer, val bytes: Int, val description: M
  * A ranker's file.
  *
  * @property vocabulary its items
+ * @property fields what its query takes beside a history; null where that is all
  */
 class RankerFile internal constructor(
     graph: ByteBuffer,
     bytes: Int,
     description: ModelDescription,
     val vocabulary: Vocabulary,
-) : ModelFile(graph, bytes, description)
+    val fields: Fields?,
+) : ModelFile(graph, bytes, description) {
+    /**
+     * A query as the model takes it.
+     *
+     * @param history ids in order of time, of which the most recent are seen
+     * @param row values by field, as [Fields.encode] takes them
+     * @throws IllegalArgumentException if ids are not in the catalogue, or the file takes no such history or row
+     */
+    fun query(history: List<Int> = emptyList(), row: Map<String, Any?> = emptyMap()): Query {
+        val length = description.historyLength
+        require(length > 0 || history.isEmpty()) {
+            "`history` must be left out: the file takes none. Received: history=$history."
+        }
+        requireItems(history)
+        return Query(History(history.filter { it != 0 }).row(length), encoded(row))
+    }
+
+    private fun encoded(row: Map<String, Any?>): RowInputs {
+        require(fields != null || row.isEmpty()) {
+            "The file must hold a model of rows of fields. Received: kind='ranker'. Convert a memcom_tf.models.ClickModel."
+        }
+        if (fields == null) return RowInputs(IntArray(0), FloatArray(0))
+        val names = fields.map { it.name }
+        val unknown = (row.keys - names.toSet()).sorted()
+        require(unknown.isEmpty()) {
+            "Fields must be among ${names.joinToString()}. Received: fields=${unknown.map { "'$it'" }}."
+        }
+        return fields.encode(row)
+    }
+
+    /** Requires ids of items, or reserved ones. */
+    internal fun requireItems(ids: Collection<Int>) {
+        val items = description.inputDim
+        val outside = ids.find { it !in 0 until items || it >= vocabulary.firstId && vocabulary.isHole(it) } ?: return
+        throw IllegalArgumentException(
+            "Ids must be in [0, $items), and ids of items in the vocabulary. Received: id=$outside. " +
+                "Map items to ids with the file's `vocabulary`.",
+        )
+    }
+}
 
 /**
  * The file of a model of rows, such as a click model.

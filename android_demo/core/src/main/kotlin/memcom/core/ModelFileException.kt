@@ -23,13 +23,21 @@ enum class Problem {
     /** Converted without a vocabulary: ids, but nothing to call them. */
     NO_VOCABULARY,
 
+    /** A ranker that asks for more than a history and fields, which is named. */
+    OTHER_INPUT,
+
     /** Refused by the TensorFlow Lite runtime, such as for an operator that it does not know. */
     REFUSED_BY_RUNTIME,
 }
 
-/** Thrown for a file that cannot be used; the message says what must hold and what was found. */
+/**
+ * Thrown for a file that cannot be used; the message says what must hold and what was found.
+ *
+ * @property named what the problem names, such as an input
+ */
 class ModelFileException(
     val problem: Problem,
     message: String,
     cause: Throwable? = null,
+    val named: String = "",
 ) : Exception(message, cause)

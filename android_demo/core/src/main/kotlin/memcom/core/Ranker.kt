@@ -2,16 +2,13 @@ package memcom.core
 
 import kotlin.math.exp
 
-/** A model that ranks its whole catalogue by a history. Not safe for use by several threads at once. */
+/** The signatures of a ranker's file; [RankedLists] makes lists of them. Not safe for use by several threads at once. */
 interface Ranker : AutoCloseable {
-    /** Items of a history that the model sees. */
-    val historyLength: Int
+    /** The best items of a query, those of the history left out, best first: as many as the file says. */
+    fun rank(query: Query): Ranking
 
-    /** The best items, those of the history left out, best first. [history] is a [History.row]. */
-    fun rank(history: IntArray): Ranking
-
-    /** Scores of candidates after a history. */
-    fun score(history: IntArray, candidates: IntArray): FloatArray
+    /** Scores of candidates. */
+    fun score(query: Query, candidates: IntArray): FloatArray
 
     /** Vectors of items of a history, one row an id. */
     fun vectors(ids: IntArray): Array<FloatArray>
@@ -19,6 +16,14 @@ interface Ranker : AutoCloseable {
     /** Vectors of items that are ranked: those of [vectors], but for models with a table of their own. */
     fun outputVectors(ids: IntArray): Array<FloatArray>
 }
+
+/**
+ * What items are ranked by, as a model takes it; [RankerFile.query] makes it.
+ *
+ * @property history the most recent items in order of time, then zeros; empty where the file takes no history
+ * @property row the fields; empty where the file takes none
+ */
+class Query internal constructor(val history: IntArray, val row: RowInputs)
 
 /**
  * A ranked list.

@@ -23,20 +23,25 @@ data class Reason(val item: Item, val share: Float)
  * A ranked list with what it cost.
  *
  * @property rows best first
- * @property nanoseconds time of ranking the catalogue, explanations not counted
+ * @property nanoseconds time of ranking, explanations not counted
  */
 data class Recommendations(val rows: List<Recommendation>, val nanoseconds: Long)
 
 /** A file and the ranker that runs it. */
 class Recommender(val file: RankerFile, private val ranker: Ranker) : AutoCloseable {
     val catalogue = Catalogue(file.vocabulary)
-    private val explainer = Explainer(ranker)
+    private val lists = RankedLists(file, ranker)
+    private val explainer = Explainer(ranker, file.description.historyLength)
 
-    /** Ranks the catalogue, and explains the list. */
-    fun recommend(history: History): Recommendations {
-        val row = history.row(ranker.historyLength)
+    /** Ranks the catalogue, and explains the list; the arguments are those of [RankedLists.rank]. */
+    fun recommend(
+        history: History,
+        exclude: Collection<Int> = emptyList(),
+        candidates: Collection<Int>? = null,
+        row: Map<String, Any?> = emptyMap(),
+    ): Recommendations {
         val start = System.nanoTime()
-        val ranking = ranker.rank(row)
+        val ranking = lists.rank(history.ids, exclude = exclude, candidates = candidates, row = row)
         val nanoseconds = System.nanoTime() - start
         val pulls = explainer.explain(history, ranking.ids)
         val rows = ranking.ids.indices.map { position ->
@@ -51,12 +56,12 @@ class Recommender(val file: RankerFile, private val ranker: Ranker) : AutoClosea
     }
 
     /** Median time of ranking the catalogue, in nanoseconds, after as many runs to warm up. */
-    fun medianNanoseconds(history: History, runs: Int): Long {
-        val row = history.row(ranker.historyLength)
-        repeat(runs) { ranker.rank(row) }
+    fun medianNanoseconds(history: History, runs: Int, row: Map<String, Any?> = emptyMap()): Long {
+        val query = file.query(history.ids, row)
+        repeat(runs) { ranker.rank(query) }
         val times = LongArray(runs) {
             val start = System.nanoTime()
-            ranker.rank(row)
+            ranker.rank(query)
             System.nanoTime() - start
         }
         times.sort()

@@ -75,8 +75,13 @@ class ModelFileTest {
 
     @Test
     fun aRankerStaysOneWhateverFieldsItHas() {
+        assertEquals(null, TestFile().ranker().fields)
         val described = TestFile.DESCRIPTION.replace("\"k\": 2", "\"k\": 2, \"fields\": $NUMBERS")
-        assertEquals("films", TestFile(description = described).ranker().description.name)
+        val file = TestFile(description = described).ranker()
+        assertEquals("films", file.description.name)
+        assertEquals(listOf("age"), file.fields!!.map { it.name })
+        assertProblem(Problem.DAMAGED, TestFile(description = described.replace(NUMBERS, "[]")))
+        assertProblem(Problem.DAMAGED, TestFile(description = described, fields = ByteArray(12)))
     }
 
     @Test
@@ -87,6 +92,13 @@ class ModelFileTest {
         assertProblem(Problem.DAMAGED, TestFile(vocabulary = TestFile.vocabulary(fingerprint = "00".repeat(32))))
         assertProblem(Problem.DAMAGED, TestFile(vocabulary = TestFile.vocabulary(firstId = 2)))
         assertProblem(Problem.DAMAGED, TestFile(vocabulary = TestFile.vocabulary().copyOf(90)))
+    }
+
+    @Test
+    fun aRankerMayTakeNoHistory() {
+        val length = { number: Int -> TestFile(description = TestFile.DESCRIPTION.replace("\"history_length\": 3", "\"history_length\": $number")) }
+        assertEquals(0, length(0).ranker().description.historyLength)
+        assertProblem(Problem.DAMAGED, length(-1))
     }
 
     @Test

@@ -8,16 +8,15 @@ import kotlin.math.exp
 
 class RecommenderTest {
     /** Ranks ids 3 and 2, with vectors and scores that can be checked by hand. */
-    private class HandMade(private val history: MutableList<IntArray> = ArrayList()) : Ranker {
-        override val historyLength = 3
-        val asked get() = history.last()
+    private class HandMade(private val queries: MutableList<Query> = ArrayList()) : Ranker {
+        val asked get() = queries.last()
 
-        override fun rank(history: IntArray): Ranking {
-            this.history += history
+        override fun rank(query: Query): Ranking {
+            queries += query
             return Ranking(intArrayOf(3, 2), floatArrayOf(-1f, -3f))
         }
 
-        override fun score(history: IntArray, candidates: IntArray) = FloatArray(candidates.size)
+        override fun score(query: Query, candidates: IntArray) = FloatArray(candidates.size) { -candidates[it].toFloat() }
 
         override fun vectors(ids: IntArray) = Array(ids.size) { floatArrayOf(ids[it].toFloat(), 1f) }
 
@@ -50,11 +49,21 @@ class RecommenderTest {
     @Test
     fun theModelSeesTheMostRecentInOrderOfTime() {
         recommender.recommend(History(listOf(1, 2)))
-        assertArrayEquals(intArrayOf(1, 2, 0), ranker.asked)
-        recommender.recommend(History(listOf(9, 1, 2, 3)))
-        assertArrayEquals(intArrayOf(1, 2, 3), ranker.asked)
-        val reasons = recommender.recommend(History(listOf(9, 1, 2, 3))).rows[0].reasons
-        assertTrue("an item that the model does not see is no reason", reasons.none { it.item.id == 9 })
+        assertArrayEquals(intArrayOf(1, 2, 0), ranker.asked.history)
+        val shorter = TestFile(description = TestFile.DESCRIPTION.replace("\"history_length\": 3", "\"history_length\": 2"))
+        val rows = Recommender(shorter.ranker(), ranker).recommend(History(listOf(3, 1, 2))).rows
+        assertArrayEquals(intArrayOf(1, 2), ranker.asked.history)
+        assertTrue("an item that the model does not see is no reason", rows[0].reasons.none { it.item.id == 3 })
+    }
+
+    @Test
+    fun listsMayLeaveItemsOutOrBeOfSomeOnly() {
+        assertEquals(listOf(1, 2), recommender.recommend(History(), exclude = listOf(3)).rows.map { it.item.id })
+        val rows = recommender.recommend(History(listOf(1)), candidates = listOf(3, 2, 1)).rows
+        assertEquals(listOf(2, 3), rows.map { it.item.id })
+        assertEquals(listOf(1f, exp(-1f)), rows.map { it.likelihood })
+        assertEquals(1, rows[0].reasons.single().item.id)
+        assertEquals(emptyList<Recommendation>(), recommender.recommend(History(), candidates = emptyList()).rows)
     }
 
     @Test

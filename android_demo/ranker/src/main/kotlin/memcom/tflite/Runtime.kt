@@ -1,5 +1,6 @@
 package memcom.tflite
 
+import memcom.core.Fields
 import memcom.core.ModelFile
 import memcom.core.ModelFileException
 import memcom.core.Problem
@@ -22,9 +23,13 @@ internal class Runtime(file: ModelFile, needed: List<String>, threads: Int) : Au
 
     /** Closes and refuses a file of which something does not hold. */
     fun check(holds: Boolean, message: () -> String) {
-        if (holds) return
+        if (!holds) refuse(refused(message()))
+    }
+
+    /** Closes and refuses the file. */
+    fun refuse(error: ModelFileException): Nothing {
         close()
-        throw refused(message())
+        throw error
     }
 
     /** Shapes of the inputs by name; a size that the model leaves open is 1. */
@@ -41,6 +46,13 @@ internal class Runtime(file: ModelFile, needed: List<String>, threads: Int) : Au
 
     override fun close() = interpreter.close()
 }
+
+internal const val IDS = "ids"
+internal const val NUMBERS = "numbers"
+
+/** Shapes of the inputs that a row of fields is. */
+internal fun inputsOf(fields: Fields): Map<String, List<Int>> =
+    mapOf(IDS to fields.slots, NUMBERS to fields.numbers).filterValues { it > 0 }.mapValues { (_, size) -> listOf(1, size) }
 
 /** Runs [task], whose refusals are those of the runtime. */
 private inline fun <T> refusing(task: () -> T): T = try {

@@ -18,10 +18,9 @@ class TfliteScorer(file: ScorerFile, threads: Int = 1) : Scorer {
     private val output: String
 
     init {
-        val fields = file.fields
-        val expected = mapOf(IDS to fields.slots, NUMBERS to fields.numbers).filterValues { it > 0 }
+        val expected = inputsOf(file.fields)
         val outputs = runtime.outputs(SERVE)
-        runtime.check(inputs == expected.mapValues { (_, size) -> listOf(1, size) }) { "rows of $inputs, not $expected" }
+        runtime.check(inputs == expected) { "rows of $inputs, not $expected" }
         runtime.check(outputs.values.toList() == listOf(listOf(1, 1))) { "outputs of $outputs" }
         output = outputs.keys.single()
     }
@@ -37,7 +36,5 @@ class TfliteScorer(file: ScorerFile, threads: Int = 1) : Scorer {
 
     private companion object {
         const val SERVE = "serving_default"
-        const val IDS = "ids"
-        const val NUMBERS = "numbers"
     }
 }

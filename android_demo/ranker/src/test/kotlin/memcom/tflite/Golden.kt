@@ -8,7 +8,9 @@ import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.security.MessageDigest
+import memcom.core.Ranking
 import org.junit.Assert.assertArrayEquals
+import org.junit.Assert.assertTrue
 import kotlin.math.abs
 
 /** What `memcom golden` wrote of a ranker's file. */
@@ -17,13 +19,25 @@ class Golden(json: JsonObject) {
     val ids: IntArray = json["embed"].asJsonObject["ids"].ints()
     val vectors: List<FloatArray> = json["embed"].asJsonObject["vectors"].asJsonArray.map { it.floats() }
     val cases: List<Case> = json["cases"].asJsonArray.map { Case(it.asJsonObject) }
+    val lists: List<Asked> = json["lists"].asJsonArray.map { Asked(it.asJsonObject) }
 
-    class Case(json: JsonObject) {
+    /** A query, and the list that it must give. */
+    open class Listed(json: JsonObject) {
         val history: List<Int> = json["history"].ints().toList()
-        val candidates: IntArray = json["candidates"].ints()
-        val candidateScores: FloatArray = json["candidate_scores"].floats()
+        val row: Map<String, Any?> = json["row"]?.let(::rowOf).orEmpty()
         val ids: List<Int> = json["ids"].ints().toList()
         val scores: FloatArray = json["scores"].floats()
+    }
+
+    class Case(json: JsonObject) : Listed(json) {
+        val candidates: IntArray = json["candidates"].ints()
+        val candidateScores: FloatArray = json["candidate_scores"].floats()
+    }
+
+    class Asked(json: JsonObject) : Listed(json) {
+        val k: Int = json["k"].asInt
+        val exclude: List<Int> = json["exclude"].ints().toList()
+        val candidates: List<Int>? = json["candidates"].takeUnless { it.isJsonNull }?.ints()?.toList()
     }
 
     companion object {
@@ -35,18 +49,20 @@ class Golden(json: JsonObject) {
 /** What it wrote of the file of a model of rows. */
 class GoldenRows(json: JsonObject) {
     val tolerance: Float = json["tolerance"].asFloat
-    val rows: List<Map<String, Any?>> = json["rows"].asJsonArray.map { row -> row.asJsonObject.asMap().mapValues { value(it.value) } }
+    val rows: List<Map<String, Any?>> = json["rows"].asJsonArray.map(::rowOf)
     val outputs: FloatArray = json["outputs"].floats()
 
     companion object {
         /** The values beside a model file. */
         fun of(model: File) = GoldenRows(goldenOf(model))
+    }
+}
 
-        private fun value(json: JsonElement): Any? = when {
-            json.isJsonNull -> null
-            json.asJsonPrimitive.isNumber -> json.asNumber
-            else -> json.asString
-        }
+private fun rowOf(json: JsonElement): Map<String, Any?> = json.asJsonObject.asMap().mapValues { (_, value) ->
+    when {
+        value.isJsonNull -> null
+        value.asJsonPrimitive.isNumber -> value.asNumber
+        else -> value.asString
     }
 }
 
@@ -64,9 +80,20 @@ private fun JsonElement.ints() = (this as JsonArray).map { it.asInt }.toIntArray
 private fun JsonElement.floats() = (this as JsonArray).map { it.asFloat }.toFloatArray()
 
 fun assertClose(what: String, expected: FloatArray, found: FloatArray, tolerance: Float) {
-    val largest = expected.maxOf { abs(it) }
-    assertArrayEquals(what, expected, found, tolerance * maxOf(1f, largest))
+    assertArrayEquals(what, expected, found, allowed(expected, tolerance))
 }
+
+/** Equal scores may change places, nothing else. */
+fun assertSameList(what: String, expected: Golden.Listed, found: Ranking, tolerance: Float) {
+    assertClose("$what: scores", expected.scores, found.scores, tolerance)
+    val scoreOf = expected.ids.zip(expected.scores.toList()).toMap()
+    found.ids.forEachIndexed { place, id ->
+        val isTied = scoreOf[id]?.let { abs(it - expected.scores[place]) <= allowed(expected.scores, tolerance) } ?: false
+        assertTrue("$what: ${found.ids.toList()}, not ${expected.ids}", id == expected.ids[place] || isTied)
+    }
+}
+
+private fun allowed(expected: FloatArray, tolerance: Float) = tolerance * maxOf(1f, expected.maxOfOrNull { abs(it) } ?: 0f)
 
 fun folder(property: String) = File(System.getProperty(property)!!)
 

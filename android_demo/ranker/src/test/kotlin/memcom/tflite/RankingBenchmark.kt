@@ -1,6 +1,5 @@
 package memcom.tflite
 
-import memcom.core.History
 import memcom.core.ModelFile
 import memcom.core.Recommender
 import java.io.File
@@ -26,19 +25,19 @@ object RankingBenchmark {
         memory["titles"] = memory()
         val ranker = TfliteRanker(file)
         val recommender = Recommender(file, ranker)
-        ranker.rank(History().row(ranker.historyLength))
+        ranker.rank(file.query())
         val loaded = System.nanoTime() - start
         memory["loaded"] = memory()
         val random = Random(0)
         val ids = file.vocabulary.ids
-        val histories = List(rankings) {
-            val drawn = List(1 + random.nextInt(ranker.historyLength)) { ids.first + random.nextInt(ids.last - ids.first) }
-            History(drawn.distinct()).row(ranker.historyLength)
+        val queries = List(rankings) {
+            val drawn = List(1 + random.nextInt(file.description.historyLength)) { ids.first + random.nextInt(ids.last - ids.first) }
+            file.query(drawn.distinct())
         }
-        histories.forEach { ranker.rank(it) }
-        val times = histories.map { row ->
+        queries.forEach { ranker.rank(it) }
+        val times = queries.map { query ->
             val before = System.nanoTime()
-            ranker.rank(row)
+            ranker.rank(query)
             (System.nanoTime() - before) / 1e6
         }.sorted()
         memory["ranked"] = memory()
