@@ -35,7 +35,13 @@ def draw_ids(
     Returns:
         `[num_batches, BATCH_SIZE, HISTORY_LENGTH]`.
     """
-    shape = (num_batches, BATCH_SIZE, HISTORY_LENGTH)
+    return draw((num_batches, BATCH_SIZE, HISTORY_LENGTH), distribution, input_dim, seed)
+
+
+def draw(
+    shape: tuple[int, ...], distribution: str, input_dim: int, seed: int = 0
+) -> npt.NDArray[np.int32]:
+    """Ids of any shape, distributed as `draw_ids` says."""
     drawn = np.random.default_rng(seed).random(shape)
     if distribution == "zipf":
         power = 1.0 - ZIPF_EXPONENT

@@ -15,7 +15,14 @@ from benchmarks.common.workload import BATCH_SIZE, DISTRIBUTIONS, HISTORY_LENGTH
 from benchmarks.ordering import __main__ as ordering
 from benchmarks.ordering import case as ordering_case
 from benchmarks.scale import __main__ as scale
-from benchmarks.training import lookup_case, lookup_kernels, op_profile, vocabulary_scaling
+from benchmarks.training import (
+    fields,
+    fields_case,
+    lookup_case,
+    lookup_kernels,
+    op_profile,
+    vocabulary_scaling,
+)
 from benchmarks.training import parity as training_parity
 from benchmarks.training import step as training_step
 from benchmarks.training import step_case as training_case
@@ -229,3 +236,19 @@ def test_a_quick_run_writes_its_figures(tmp_path):
     )
     assert document["machine"]["tensorflow"]
     assert document["settings"]["input_dim"] == 2000
+
+
+def test_fields_are_compared_within_a_round_and_a_distribution():
+    rounds = {
+        "zipf_ours": [{"ms": 10.0}, {"ms": 2.0}],
+        "zipf_plain_ops": [{"ms": 20.0}, {"ms": 8.0}],
+        "zipf_no_embedding": [{"ms": 1.0}, {"ms": 1.0}],
+        "uniform_ours": [{"ms": 4.0}, {"ms": 4.0}],
+        "uniform_plain_ops": [{"ms": 12.0}, {"ms": 12.0}],
+        "uniform_no_embedding": [{"ms": 1.0}, {"ms": 1.0}],
+    }
+    found = fields.figures(rounds)
+    assert found["times_ours"]["zipf"] == {"plain_ops": {"median": 3.0, "min": 2.0, "max": 4.0}}
+    assert found["times_ours"]["uniform"]["plain_ops"]["median"] == 3.0
+    text = fields.report({**found, "settings": {"input_dim": 1000}})
+    assert text.count(fields_case.CASES["plain_ops"].label) == 2

@@ -93,12 +93,18 @@ MEMCOM_INLINE float bag_factor(Combiner combiner, float sum, float sum_of_square
 template <class T>
 void prefetch_gathers(const Program& program, const T* const* tables, const Slots& slots,
                       int64_t n) {
-  for (const Gather& gather : program.gathers) {
-    const T* table = tables[gather.table];
-    const int64_t* rows = slots.value[gather.slot];
-    for (int64_t i = 0; i < n; i++)
-      prefetch_row(table + rows[i] * gather.width, gather.width, false);
-  }
+  const auto prefetch = [&](bool narrow) {
+    for (const Gather& gather : program.gathers) {
+      if ((gather.width == 1) != narrow) continue;
+      const T* table = tables[gather.table];
+      const int64_t* rows = slots.value[gather.slot];
+      for (int64_t i = 0; i < n; i++)
+        prefetch_row(table + rows[i] * gather.width, gather.width, false);
+    }
+  };
+  // Single values are what the coefficients are made of, before any row is read.
+  prefetch(true);
+  prefetch(false);
 }
 
 // Constant and narrow factors of a term, times what the coefficients hold already.
