@@ -390,6 +390,7 @@ import numpy as np, tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
 from memcom_tf.layers import MEmComEmbedding
 from memcom_tf.kernels import use
+from memcom_tf.optimizers import LazyAdam
 layer = MEmComEmbedding(1000, 24, num_buckets=70, combiner="mean", embeddings_initializer="ones")
 layer.build(None)
 rng = np.random.default_rng(0)
@@ -405,11 +406,23 @@ import hashlib
 digest = hashlib.sha256()
 for gradient in gradients:
     digest.update(np.asarray(gradient.values).tobytes() + np.asarray(gradient.indices).tobytes())
+optimizer = LazyAdam(0.1)
+optimizer.build(layer.trainable_variables)
+@tf.function
+def step(ids):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.cos(layer(ids, training=True)))
+    gradients = tape.gradient(loss, variables)
+    optimizer.apply_gradients(zip(gradients, layer.trainable_variables))
+with use("native"):
+    step(ids)  # of enough ids that two threads share the update
+for variable in variables:
+    digest.update(variable.numpy().tobytes())
 print(digest.hexdigest())
 """
 
 
-def test_gradients_do_not_depend_on_the_number_of_threads():
+def test_gradients_and_updates_do_not_depend_on_the_number_of_threads():
     digests = [
         subprocess.run(
             [sys.executable, "-c", _WITH_THREADS, threads],
