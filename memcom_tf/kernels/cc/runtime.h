@@ -44,23 +44,18 @@ inline void use_huge_pages(const Tensor& tensor) {
 #ifdef __linux__
   constexpr uintptr_t kHugePage = uintptr_t{1} << 21;
   constexpr int kCollapse = 25;  // MADV_COLLAPSE, which the headers know since Linux 6.1
-  if (tensor.TotalBytes() < kHugePage) return;
-  // Also the pages that it begins and ends in: a table of 4 MB would else have one of three. What
-  // else lies there stays as it is.
   const uintptr_t begin = reinterpret_cast<uintptr_t>(tensor.data());
-  const uintptr_t first = begin & ~(kHugePage - 1);
-  const uintptr_t last = (begin + tensor.TotalBytes() + kHugePage - 1) & ~(kHugePage - 1);
+  const uintptr_t first = (begin + kHugePage - 1) & ~(kHugePage - 1);
+  const uintptr_t last = (begin + tensor.TotalBytes()) & ~(kHugePage - 1);
+  if (tensor.TotalBytes() < 2 * kHugePage || last <= first) return;
   static std::mutex* const mutex = new std::mutex;
   static std::set<std::pair<uintptr_t, uintptr_t>>* const asked =
       new std::set<std::pair<uintptr_t, uintptr_t>>;
   const std::lock_guard<std::mutex> lock(*mutex);
   if (!asked->insert({first, last}).second) return;
-  // It is advice: a kernel that cannot follow it changes nothing. Page by page, as the first and
-  // the last may be beyond what is mapped.
-  for (uintptr_t page = first; page < last; page += kHugePage) {
-    madvise(reinterpret_cast<void*>(page), kHugePage, MADV_HUGEPAGE);
-    madvise(reinterpret_cast<void*>(page), kHugePage, kCollapse);
-  }
+  // It is advice: a kernel that cannot follow it changes nothing.
+  madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  madvise(reinterpret_cast<void*>(first), last - first, kCollapse);
 #else
   (void)tensor;
 #endif
