@@ -100,7 +100,7 @@ function showChoice() {
   }))));
   const [last] = hidden.slice(-1);
   const titles = hidden.toReversed().map((id) => vocabulary.title(id)).join(', ');
-  say('hidden-items', last && `Hidden: ${titles}`, last && `Show ${vocabulary.title(last)} again`, () => hidden.pop());
+  say('hidden-items', last && `Hidden: ${titles}`, last && `Undo: show ${vocabulary.title(last)} again`, () => hidden.pop());
   say('only', only && `Only titles with “${only}”`, 'Rank all', () => (only = ''));
 }
 

@@ -190,7 +190,7 @@ test('what is hidden leaves the list until it is undone', async () => {
   await isFirst(all[2]);
   assert.deepEqual(await texts('#hidden-items span'), [`Hidden: ${all[1]}, ${all[0]}`]);
   const undo = await page.$('#hidden-items button');
-  assert.equal(await undo.evaluate(({ariaLabel}) => ariaLabel), `Show ${all[1]} again`);
+  assert.equal(await undo.evaluate(({ariaLabel}) => ariaLabel), `Undo: show ${all[1]} again`);
   await undo.click();
   await isFirst(all[1]);
   await undo.click();

@@ -32,7 +32,7 @@ class ListChoiceTest {
         hide(0)
         assertEquals(all.drop(2), phone.ranked.take(8))
         assertEquals("Hidden: ${all[0]}, ${all[1]}", phone.text(R.id.hidden))
-        assertEquals("Show ${all[0]} again", undo.contentDescription)
+        assertEquals("Undo: show ${all[0]} again", undo.contentDescription)
         phone.screenshot("hidden-light")
         phone.rotate("+land")
         assertEquals(all.drop(2), phone.ranked.take(8))

@@ -48,6 +48,7 @@ class QueryFieldsTest {
             fill(case.getJSONObject("row"))
             assertEquals(titles(case.getJSONArray("ids")), phone.ranked)
         }
+        fill(JSONObject(mapOf("weekday" to "Saturday", "flavours" to "floral|smoky", "age" to "31")))
         phone.screenshot("fields-light")
     }
 

@@ -11,7 +11,7 @@ class RankedLists(private val file: RankerFile, private val ranker: Ranker) {
      * The best items of a query, best first; of equal scores the smaller id first. The list is shorter
      * where fewer items are left.
      *
-     * @param history ids in order of time, where the file takes a history; they are left out
+     * @param history ids in order of time, where the file takes a history; those that the model sees are left out
      * @param k length of the list, at most that of the file; of [candidates] any
      * @param exclude ids to leave out, too
      * @param candidates ids to rank, such as what is in stock; null ranks the catalogue

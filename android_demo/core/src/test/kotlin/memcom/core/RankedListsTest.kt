@@ -111,7 +111,7 @@ class RankedListsTest {
     @Test
     fun theQueryIsOneForAllParts() {
         score(listOf(3f, 9f, 8f))
-        lists.rank(listOf(0, 8, 7, 6), exclude = listOf(2, 3))
+        lists.rank(listOf(8, 7, 0, 6), exclude = listOf(2, 3))
         for (query in queries) assertArrayEquals(intArrayOf(7, 6), query.history)
         assertEquals(2, queries.size)
     }
