@@ -52,7 +52,7 @@ def ranked_list(
             )
         found = run("rank", **inputs)
         left = ~np.isin(found["ids"], exclude)
-        if left.sum() >= k or not len(exclude):
+        if left.sum() >= k:
             return found["ids"][left][:k], found["scores"][left][:k]
         candidates = items()
     left_out = np.concatenate([np.ravel(inputs.get("history", [])), exclude])

@@ -331,8 +331,9 @@ REFUSED = {
     "unknown item": ("rank {}/model.tflite --history 55555", "Received: title='55555'"),
     "longer list": (
         "rank {}/model.tflite --history 1003 -k 9",
-        "`-k` must be in [1, 8], the length at conversion. Received: k=9",
+        "`-k` must be in [1, 8], as long as the list of the file. Received: k=9",
     ),
+    "no history": ("rank {}/model.tflite", "`--history` must be given"),
     "no vocabulary": ("rank {}/nameless.tflite --history 1003", "must hold a vocabulary"),
 }
 
@@ -357,7 +358,6 @@ USAGE = {
     "convert model.keras": "-o/--output",
     "convert model.keras -o x --weights": "expected at least one argument",
     "convert model.keras -o x -k ten": "invalid int value: 'ten'",
-    "rank model.tflite": "--history",
     "rank model.tflite --history": "expected at least one argument",
     "inspect": "required",
 }
