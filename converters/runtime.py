@@ -332,6 +332,10 @@ class CompressedModelFile:
             ValueError: If they are not those that the file takes.
         """
         taken = {**inputs}
+        if self.ranker.history_length and history is None:
+            raise invalid(
+                "Ids of a history must be given.", "Pass [] of an empty one.", history=None
+            )
         if self.ranker.history_length:
             taken["history"] = self.history_row(() if history is None else history)
         elif history is not None and len(history):

@@ -38,8 +38,9 @@ class RankingLoss:
     - "ranknet" and "bpr": `log(1 + exp(s[j] - s[i]))` of all pairs with `label[i] > label[j]`.
     - "listnet": as "softmax", where `p = softmax(label)`.
 
-    A Keras loss of lists, such as those of `keras_rs.losses`, takes labels and scores `[b, n]`:
-    of targets labels are 1, of what they are compared with 0, and -1 of what does not count.
+    Keras' SparseCategoricalCrossentropy is the softmax. Any other Keras loss is one of lists, such as
+    those of `keras_rs.losses`: it takes labels and scores `[b, n]`; of targets labels are 1, of what
+    they are compared with 0, and -1 of what does not count.
 
     Sources: Burges et al., Learning to rank using gradient descent, ICML 2005; Rendle et al., BPR,
     UAI 2009, arXiv:1205.2618; Cao et al., Learning to rank: from pairwise approach to listwise
@@ -55,10 +56,12 @@ class RankingLoss:
     Example:
         >>> logits, target = tf.constant([[0.0, 0.0, 2.0, 2.0]]), tf.constant([[2]])
         >>> [round(float(RankingLoss(name)(logits, target, None)), 3) for name in LOSSES[:2]]
-        [0.82, 0.41]
+        [0.82, 0.205]
     """
 
     def __init__(self, loss: Any = "softmax") -> None:
+        if _is_cross_entropy(loss):
+            loss = "softmax"
         if not callable(loss) and loss not in LOSSES:
             raise invalid(
                 f"`loss` must be one of {LOSSES}, or a Keras loss of lists.",
@@ -143,6 +146,12 @@ class RankingLoss:
         pairs = tf.cast(is_pair, tf.float32)
         total = over_replicas(tf.reduce_sum(pairs))
         return tf.math.divide_no_nan(tf.reduce_sum(losses * pairs), total)
+
+
+def _is_cross_entropy(loss: Any) -> bool:
+    """Whether it is Keras' name of the softmax, which rankers have been compiled with."""
+    name = loss if isinstance(loss, str) else type(loss).__name__
+    return name in ("SparseCategoricalCrossentropy", "sparse_categorical_crossentropy")
 
 
 def _one_of_each(others: Any, shape: Any) -> Any:

@@ -201,11 +201,11 @@ def test_the_sampled_loss_estimates_the_full_one():
     full = ranker()
     sampled = ranker(num_negatives=50 * ITEMS)
     sampled.set_weights(full.get_weights())
-    exact = float(full._cross_entropy(history, target))
-    estimate = float(sampled._cross_entropy(history, target))
+    exact = float(full._loss(history, target))
+    estimate = float(sampled._loss(history, target))
     assert estimate == pytest.approx(exact, rel=0.05)
     # Evaluation takes the whole catalogue in both.
-    alike = [np.asarray(model._cross_entropy(history, target, False)) for model in (full, sampled)]
+    alike = [np.asarray(model._loss(history, target, False)) for model in (full, sampled)]
     np.testing.assert_allclose(alike[0], alike[1], rtol=1e-5)
 
 
