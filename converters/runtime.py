@@ -332,12 +332,10 @@ class CompressedModelFile:
             ValueError: If they are not those that the file takes.
         """
         taken = {**inputs}
-        if self.ranker.history_length and history is None:
-            raise invalid(
-                "Ids of a history must be given.", "Pass [] of an empty one.", history=None
-            )
         if self.ranker.history_length:
-            taken["history"] = self.history_row(() if history is None else history)
+            if history is None:
+                raise invalid("Ids of a history must be given.", "Pass [] of none.", history=None)
+            taken["history"] = self.history_row(history)
         elif history is not None and len(history):
             raise invalid("`history` must be left out: the file takes none.", history=list(history))
         if row is not None or (self.description.fields and not {"ids", "numbers"} & set(inputs)):

@@ -38,9 +38,9 @@ class RankingLoss:
     - "ranknet" and "bpr": `log(1 + exp(s[j] - s[i]))` of all pairs with `label[i] > label[j]`.
     - "listnet": as "softmax", where `p = softmax(label)`.
 
-    Keras' SparseCategoricalCrossentropy is the softmax. Any other Keras loss is one of lists, such as
-    those of `keras_rs.losses`: it takes labels and scores `[b, n]`; of targets labels are 1, of what
-    they are compared with 0, and -1 of what does not count.
+    Keras' SparseCategoricalCrossentropy is the softmax. Any other Keras loss is one of lists, as
+    those of `keras_rs.losses`: it takes labels and scores `[b, n]`. Labels of targets are 1, of
+    what they are compared with 0, and -1 of what does not count.
 
     Sources: Burges et al., Learning to rank using gradient descent, ICML 2005; Rendle et al., BPR,
     UAI 2009, arXiv:1205.2618; Cao et al., Learning to rank: from pairwise approach to listwise
