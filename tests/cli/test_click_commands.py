@@ -90,6 +90,7 @@ def test_verify_inspect_and_golden(folder, trained, converted, tmp_path, capsys)
     assert "the same" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_compress(folder, trained, tmp_path, capsys):
     out = tmp_path / "small.tflite"
     words = [trained, folder / "rows.csv", "--task", "click", *COLUMNS, *OF_SEVERAL]

@@ -100,6 +100,7 @@ def test_trained_small(folder, tmp_path, order, capsys):
     assert "324 documents of 3 classes to train on" in printed.err
 
 
+@pytest.mark.long
 def test_compress(folder, trained, tmp_path, capsys):
     out = tmp_path / "small.tflite"
     words = [trained, folder / "mail.csv", *COLUMNS, "--test", "held", "-o", out]

@@ -13,6 +13,9 @@ from memcom_tf.layers import FullEmbedding
 from memcom_tf.training import TextSettings, train_text_classifier
 from memcom_tf.training.texts import predictions
 
+# The commands of the README do it in `make test`.
+pytestmark = pytest.mark.long
+
 SETTINGS = TextSettings(epochs=2, learning_rate=1e-3)
 MAX_BYTES = 17_000
 
