@@ -7,9 +7,8 @@ import os
 import sys
 from typing import Any
 
-from memcom_tf.cli import text_commands
-from memcom_tf.cli.commands import DONE, FAILED, require_file
-from memcom_tf.cli.loading import load_model
+from memcom_tf.cli import labelled_models, text_commands
+from memcom_tf.cli.commands import DONE, require_file, say
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable, write_atomically
 
@@ -27,7 +26,7 @@ def train(options: argparse.Namespace) -> int:
     held_out = "the latest" if split.by_time else "some at random"
     if rows.is_test is not None:
         held_out = "those held out"
-    _say(
+    say(
         f"{len(split.train):,} rows to train on, {len(split.validation):,} for validation, "
         f"{len(split.test):,} for test, {held_out}"
     )
@@ -49,7 +48,7 @@ def train(options: argparse.Namespace) -> int:
         ratio=options.ratio,
         min_count=options.min_count,
         settings=settings,
-        report=_say,
+        report=say,
     )
     save_model(trained.model, options.output, overwrite=options.force)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in trained.metrics.items())
@@ -63,47 +62,11 @@ def compress(options: argparse.Namespace) -> int:
     from memcom_tf.evaluation import split_rows
 
     split = split_rows(rows, seed=options.seed)
-    model = load_model(options)
-    from dataclasses import replace
-
     from memcom_tf.compression import CLICK_SETTINGS, compress_clicks
-    from memcom_tf.converters.conversion import convert
-    from memcom_tf.converters.inspection.display import show_report, show_verification
-    from memcom_tf.models import ClickModel, save_model
+    from memcom_tf.models import ClickModel
 
-    if not isinstance(model, ClickModel):
-        raise TypeError(
-            message(
-                "The model must be a click model.",
-                "Train one with `memcom train --task click`.",
-                model=model.name,
-            )
-        )
-    settings = replace(CLICK_SETTINGS, seed=options.seed)
-    if options.epochs is not None:
-        settings = replace(settings, epochs=options.epochs)
-    compression = compress_clicks(
-        model,
-        split,
-        max_bytes=options.max_bytes,
-        ratio=options.ratio,
-        settings=settings,
-        report=_say,
-    )
-    conversion = convert(compression.model, samples=compression.samples)
-    assert conversion.verification is not None
-    passed = conversion.verification.passed
-    if passed:
-        if options.save_model is not None:
-            save_model(compression.model, options.save_model, overwrite=options.force)
-        conversion.save(options.output, overwrite=options.force)
-    print(compression)
-    show_verification(conversion.verification)
-    if not passed:
-        _say(f"{options.output} was not written")
-        return FAILED
-    show_report(conversion.report)
-    return DONE
+    kind = ClickModel, "click model"
+    return labelled_models.compress(options, split, kind, CLICK_SETTINGS, compress_clicks)
 
 
 def score(options: argparse.Namespace) -> int:
@@ -136,14 +99,14 @@ def score(options: argparse.Namespace) -> int:
         {of.name: of.separator for of in fields.categorical},
         [of.name for of in fields.numeric],
         label=options.label,
-        report=_say,
+        report=say,
     )
     probabilities = file.predict(rows)
     if rows.label is not None:
         from memcom_tf.evaluation import click_metrics
 
         metrics = click_metrics(probabilities, rows.label)
-        _say(", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+        say(", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
     numbers = [f"{value:.6g}" for value in probabilities.tolist()]
     text = f"[{', '.join(numbers)}]\n" if options.json else "\n".join(["probability", *numbers, ""])
     if options.output is None:
@@ -187,7 +150,7 @@ def _rows(options: argparse.Namespace) -> Any:
                 "Name it with --label, or as `label` in the file of --columns.",
             )
         )
-    return load_rows(options.interactions, columns, format=options.format, report=_say)
+    return load_rows(options.interactions, columns, format=options.format, report=say)
 
 
 def _field_and_mark(word: str) -> tuple[str, str]:
@@ -196,7 +159,3 @@ def _field_and_mark(word: str) -> tuple[str, str]:
 
     name, _, mark = word.partition("=")
     return name, mark or SEPARATOR
-
-
-def _say(line: str) -> None:
-    print(f"memcom: {line}", file=sys.stderr, flush=True)

@@ -251,3 +251,8 @@ def require_file(path: Path) -> None:
     """Requires that a file exists."""
     if not path.is_file():
         raise FileNotFoundError(message("The file must exist.", "", path=str(path)))
+
+
+def say(line: str) -> None:
+    """Prints a line on what is done, beside the output."""
+    print(f"memcom: {line}", file=sys.stderr, flush=True)

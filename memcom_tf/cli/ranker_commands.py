@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memcom_tf.cli import click_commands, text_commands
-from memcom_tf.cli.commands import DONE, FAILED, require_file
+from memcom_tf.cli.commands import DONE, FAILED, require_file, say
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cli.task_options import check_options_of_task
 from memcom_tf.errors import message
@@ -211,7 +211,7 @@ def _log(options: argparse.Namespace) -> Any:
         user=options.user,
         item=options.item,
         time=options.time,
-        report=_say,
+        report=say,
     )
 
 
@@ -219,18 +219,14 @@ def _split(options: argparse.Namespace, log: Any, model: Any) -> Any:
     from memcom_tf.evaluation import split_log
 
     if model is None:
-        return split_log(log, history_length=options.history_length, report=_say)
+        return split_log(log, history_length=options.history_length, report=say)
     return split_log(
         log,
         history_length=model.history_length,
         vocabulary=model.vocabulary,
         new_items=options.new_items,
-        report=_say,
+        report=say,
     )
-
-
-def _say(line: str) -> None:
-    print(f"memcom: {line}", file=sys.stderr, flush=True)
 
 
 def _check_output(path: Path, force: bool, suffix: str) -> None:

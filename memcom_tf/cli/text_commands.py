@@ -10,9 +10,8 @@ import os
 import sys
 from typing import Any
 
-from memcom_tf.cli.commands import DONE, FAILED
-from memcom_tf.cli.loading import load_model
-from memcom_tf.errors import message
+from memcom_tf.cli import labelled_models
+from memcom_tf.cli.commands import DONE, say
 from memcom_tf.files import check_writable, write_atomically
 
 WIDTH = 64
@@ -42,7 +41,7 @@ def train(options: argparse.Namespace) -> int:
         min_count=options.min_count,
         max_words=options.max_words,
         settings=settings,
-        report=_say,
+        report=say,
     )
     save_model(trained.model, options.output, overwrite=options.force)
     print(f"{options.output}: on the documents for test {_shown(trained.metrics)}")
@@ -52,47 +51,11 @@ def train(options: argparse.Namespace) -> int:
 def compress(options: argparse.Namespace) -> int:
     """Compresses a trained text classifier, converts it and proves the file."""
     split = _split(options)
-    model = load_model(options)
-    from dataclasses import replace
-
     from memcom_tf.compression import TEXT_SETTINGS, compress_texts
-    from memcom_tf.converters.conversion import convert
-    from memcom_tf.converters.inspection.display import show_report, show_verification
-    from memcom_tf.models import TextClassifier, save_model
+    from memcom_tf.models import TextClassifier
 
-    if not isinstance(model, TextClassifier):
-        raise TypeError(
-            message(
-                "The model must be a text classifier.",
-                "Train one with `memcom train --task text`.",
-                model=model.name,
-            )
-        )
-    settings = replace(TEXT_SETTINGS, seed=options.seed)
-    if options.epochs is not None:
-        settings = replace(settings, epochs=options.epochs)
-    compression = compress_texts(
-        model,
-        split,
-        max_bytes=options.max_bytes,
-        ratio=options.ratio,
-        settings=settings,
-        report=_say,
-    )
-    conversion = convert(compression.model, samples=compression.samples)
-    assert conversion.verification is not None
-    passed = conversion.verification.passed
-    if passed:
-        if options.save_model is not None:
-            save_model(compression.model, options.save_model, overwrite=options.force)
-        conversion.save(options.output, overwrite=options.force)
-    print(compression)
-    show_verification(conversion.verification)
-    if not passed:
-        _say(f"{options.output} was not written")
-        return FAILED
-    show_report(conversion.report)
-    return DONE
+    kind = TextClassifier, "text classifier"
+    return labelled_models.compress(options, split, kind, TEXT_SETTINGS, compress_texts)
 
 
 def score(options: argparse.Namespace, file: Any) -> int:
@@ -100,12 +63,12 @@ def score(options: argparse.Namespace, file: Any) -> int:
     from memcom_tf.datasets import load_documents
 
     (field,) = file.fields.categorical
-    documents = load_documents(options.rows, options.text or field.name, options.label, report=_say)
+    documents = load_documents(options.rows, options.text or field.name, options.label, report=say)
     probabilities = file.predict({field.name: documents.text})
     if documents.label is not None:
         from memcom_tf.evaluation import class_metrics, class_numbers
 
-        _say(_shown(class_metrics(probabilities, class_numbers(documents, file.classes))))
+        say(_shown(class_metrics(probabilities, class_numbers(documents, file.classes))))
     places = probabilities.argmax(axis=1)
     found = [
         (file.classes[place], float(f"{row[place]:.6g}"))
@@ -147,18 +110,14 @@ def _split(options: argparse.Namespace) -> Any:
         options.label or "label",
         time=options.time or None,
         test=options.test,
-        report=_say,
+        report=say,
     )
     split = split_documents(documents, seed=options.seed)
     held_out = "the latest" if split.by_time else "some at random"
     if documents.is_test is not None:
         held_out = "those held out"
-    _say(
+    say(
         f"{len(split.train):,} documents of {len(split.classes):,} classes to train on, "
         f"{len(split.validation):,} for validation, {len(split.test):,} for test, {held_out}"
     )
     return split
-
-
-def _say(line: str) -> None:
-    print(f"memcom: {line}", file=sys.stderr, flush=True)

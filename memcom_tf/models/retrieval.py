@@ -192,13 +192,12 @@ class RetrievalModel(CatalogueRanker):
     ) -> Self:
         """A new ranker as this one, with other tables, as `CatalogueRanker.like`."""
         self.build_once()
-        items, *others = item_tables
-        olds = self.item_tables
-        replaced = {id(old): new for old, new in zip(olds, [items, *others], strict=True)}
+        pairs = zip(self.item_tables, item_tables, strict=True)
+        replaced = {id(old): new for old, new in pairs}
         inputs = self.query_inputs.structured(self.query_inputs.zeros())
         config = {**self._arguments(), "features": self.features, **changed}
         query_model = with_layers(self.query_model, replaced, inputs)
-        return type(self)(query_model, items, vocabulary=vocabulary, **config)
+        return type(self)(query_model, item_tables[0], vocabulary=vocabulary, **config)
 
     def get_build_config(self) -> dict[str, Any]:
         """What `build_from_config` takes: that there are variables says enough."""

@@ -17,6 +17,7 @@ from memcom_tf.models.click_tables import MIN_ROWS, compressed_tables
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.seeding import seeded
 from memcom_tf.tables import check_positive
+from memcom_tf.training.best_weights import BestWeights
 
 Inputs = dict[str, np.ndarray]
 _PREDICTED_AT_A_TIME = 8192
@@ -178,23 +179,11 @@ def _train(
         LazyAdam(settings.learning_rate, weight_decay=settings.weight_decay or None),
         "binary_crossentropy",
     )
-    was_trained = model.built
+    known = split.validation.labels
+    best = BestWeights(model, lambda: click_metrics(predictions(model, validation), known), report)
+    if model.built:
+        best.evaluate(0.0)
     model.build_once()
-    losses: dict[float, float] = {}
-    best, weights = float("inf"), model.get_weights()
-    at = 0.0
-
-    def evaluate(epochs: float) -> None:
-        nonlocal best, weights, at
-        metrics = click_metrics(predictions(model, validation), split.validation.labels)
-        losses[epochs] = metrics["log loss"]
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        report(f"after {epochs:.2f} epochs on validation: {shown}")
-        if losses[epochs] < best:
-            best, weights, at = losses[epochs], model.get_weights(), epochs
-
-    if was_trained:
-        evaluate(0.0)
     rng = np.random.default_rng(settings.seed)
     for epoch in range(settings.epochs):
         parts = np.array_split(rng.permutation(len(labels)), settings.evaluations)
@@ -206,14 +195,13 @@ def _train(
                 shuffle=False,
                 verbose=0,
             )
-            evaluate(epoch + number / settings.evaluations)
-            if sum(done > at for done in losses) >= settings.patience:
+            best.evaluate(epoch + number / settings.evaluations)
+            if best.waited >= settings.patience:
                 break
         else:
             continue
         break
-    model.set_weights(weights)
-    return {"log_loss": losses, "best": best, "epochs": at}
+    return best.restore()
 
 
 def predictions(model: ClickModel, inputs: Inputs) -> np.ndarray:

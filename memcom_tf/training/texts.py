@@ -16,6 +16,7 @@ from memcom_tf.models.text_classifier import TextClassifier
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.seeding import seeded
 from memcom_tf.tables import check_positive
+from memcom_tf.training.best_weights import BestWeights
 from memcom_tf.training.text_tables import Order, check_order, ordered, word_table
 
 _PREDICTED_AT_A_TIME = 1024
@@ -194,7 +195,11 @@ def _train(
 ) -> dict[str, Any]:
     ids = model.features.encode(split.train.columns)["ids"]
     targets = _targets(model, split, teacher)
-    best = _Best(model, split, report)
+    validation = model.features.encode(split.validation.columns)
+    numbers = class_numbers(split.validation, model.classes)
+    best = BestWeights(
+        model, lambda: class_metrics(predictions(model, validation), numbers), report
+    )
     model.compile(LazyAdam(settings.rate_of(len(ids))), "categorical_crossentropy")
     if model.built:
         best.evaluate(0)
@@ -213,9 +218,10 @@ def _train(
             verbose=0,
         )
         best.evaluate(epoch + 1)
-        if epoch + 1 - best.epoch >= patience:
+        if best.waited >= patience:
             break
-    return best.restored()
+    accuracy = {epoch: metrics["accuracy"] for epoch, metrics in best.found.items()}
+    return {"accuracy": accuracy, **best.restore()}
 
 
 def _targets(model: TextClassifier, split: DocumentSplit, teacher: np.ndarray | None) -> np.ndarray:
@@ -229,41 +235,6 @@ def _targets(model: TextClassifier, split: DocumentSplit, teacher: np.ndarray | 
         )
     targets = np.eye(len(model.classes), dtype=np.float32)[numbers]
     return targets if teacher is None else (0.5 * (targets + teacher)).astype(np.float32)
-
-
-class _Best:
-    """The best weights of a model on validation so far."""
-
-    def __init__(
-        self, model: TextClassifier, split: DocumentSplit, report: Callable[[str], object]
-    ) -> None:
-        self.model, self.report = model, report
-        self.inputs = model.features.encode(split.validation.columns)
-        self.labels = class_numbers(split.validation, model.classes)
-        self.metrics: dict[int, dict[str, float]] = {}
-        self.epoch = 0
-        self.weights: list[np.ndarray] = []
-
-    def evaluate(self, epoch: int) -> None:
-        metrics = class_metrics(predictions(self.model, self.inputs), self.labels)
-        self.metrics[epoch] = metrics
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        self.report(f"after {epoch} epochs on validation: {shown}")
-        if not self.weights or self._loss(epoch) < self._loss(self.epoch):
-            self.epoch, self.weights = epoch, self.model.get_weights()
-
-    def _loss(self, epoch: int) -> float:
-        """Log loss, which there is none of where the model knows no class of validation."""
-        return self.metrics[epoch].get("log loss", float("inf"))
-
-    def restored(self) -> dict[str, Any]:
-        self.model.set_weights(self.weights)
-        return {
-            "accuracy": {epoch: found["accuracy"] for epoch, found in self.metrics.items()},
-            "log_loss": {epoch: self._loss(epoch) for epoch in self.metrics},
-            "best": self._loss(self.epoch),
-            "epochs": self.epoch,
-        }
 
 
 def predictions(model: TextClassifier, inputs: dict[str, np.ndarray]) -> np.ndarray:

@@ -1,0 +1,66 @@
+"""What `memcom compress` does with models of labelled rows: click models and text classifiers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from memcom_tf.cli.commands import DONE, FAILED, say
+from memcom_tf.cli.loading import load_model
+from memcom_tf.errors import message
+
+
+def compress(
+    options: argparse.Namespace,
+    split: Any,
+    kind: tuple[type, str],
+    settings: Any,
+    compressed: Callable[..., Any],
+) -> int:
+    """Compresses a trained model, converts it and proves the file.
+
+    Args:
+        options: Those of the command.
+        split: The data that it was trained on.
+        kind: The class of the model, and what it is called.
+        settings: How to train after the compression, but for the seed and the epochs asked for.
+        compressed: `compress_clicks` or `compress_texts`.
+
+    Returns:
+        The exit code.
+    """
+    model = load_model(options)
+    from memcom_tf.converters.conversion import convert
+    from memcom_tf.converters.inspection.display import show_report, show_verification
+    from memcom_tf.models import save_model
+
+    of_class, called = kind
+    if not isinstance(model, of_class):
+        raise TypeError(
+            message(
+                f"The model must be a {called}.",
+                f"Train one with `memcom train --task {options.task}`.",
+                model=model.name,
+            )
+        )
+    settings = replace(settings, seed=options.seed)
+    if options.epochs is not None:
+        settings = replace(settings, epochs=options.epochs)
+    sizes = {"max_bytes": options.max_bytes, "ratio": options.ratio}
+    compression = compressed(model, split, **sizes, settings=settings, report=say)
+    conversion = convert(compression.model, samples=compression.samples)
+    assert conversion.verification is not None
+    passed = conversion.verification.passed
+    if passed:
+        if options.save_model is not None:
+            save_model(compression.model, options.save_model, overwrite=options.force)
+        conversion.save(options.output, overwrite=options.force)
+    print(compression)
+    show_verification(conversion.verification)
+    if not passed:
+        say(f"{options.output} was not written")
+        return FAILED
+    show_report(conversion.report)
+    return DONE
