@@ -6,9 +6,18 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+_SHARE = 0.3
+"""Of the newest weights in the mean: about the last five evaluations count."""
+
 
 class BestWeights:
     """Keeps the weights of a model with which the log loss on validation is smallest.
+
+    What is measured are means of the weights over the last evaluations, as in stochastic weight
+    averaging: they are better than the weights of any one of them, and vary less with the seed.
+    Training goes on from the weights that it reached.
 
     Args:
         model: The model, built before the first evaluation.
@@ -29,15 +38,44 @@ class BestWeights:
         self.model, self._metrics, self._report = model, metrics, report
         self.found: dict[float, dict[str, float]] = {}
         self.epochs = 0.0
-        self._weights: list[Any] = []
+        self._weights: list[np.ndarray] = []
+        self._mean: list[np.ndarray] = []
+        self._others: list[np.ndarray] = []
+        self._averaged = 0
 
     def evaluate(self, epochs: float) -> None:
-        """Measures the model after so many epochs of training."""
+        """Measures the model after so many epochs of training; 0 is before the first step."""
+        reached = self.model.get_weights()
+        mean = self._mean_with(reached) if epochs > 0 else reached
+        self.model.set_weights(mean)
         metrics = self.found[epochs] = self._metrics()
+        self.model.set_weights(reached)
         shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         self._report(f"after {epochs:.3g} epochs on validation: {shown}")
         if not self._weights or self.loss(epochs) < self.loss(self.epochs):
-            self.epochs, self._weights = epochs, self.model.get_weights()
+            self.epochs, self._weights = epochs, mean
+
+    def _mean_with(self, reached: list[np.ndarray]) -> list[np.ndarray]:
+        """The mean, these weights included.
+
+        It starts anew where what is not trained has changed: rows that stand for other ids than
+        before have no mean with what they were.
+        """
+        trained = {id(weight) for weight in self.model.trainable_weights}
+        is_trained = [id(weight) in trained for weight in self.model.weights]
+        others = [array for array, of in zip(reached, is_trained, strict=True) if not of]
+        same = len(others) == len(self._others) and all(map(np.array_equal, others, self._others))
+        self._averaged = self._averaged + 1 if same and self._mean else 1
+        share = max(_SHARE, 1 / self._averaged)
+        if self._averaged == 1:
+            self._mean = reached
+        else:
+            self._mean = [
+                old + share * (new - old) if of else new
+                for old, new, of in zip(self._mean, reached, is_trained, strict=True)
+            ]
+        self._others = others
+        return self._mean
 
     def loss(self, epochs: float) -> float:
         """The log loss after so many epochs; infinite where there is none, or it is no number."""

@@ -29,8 +29,8 @@ class ClickSettings:
 
     Attributes:
         epochs: Epochs at most.
-        evaluations: Of an epoch, after each of which the weights are a candidate: the best are
-            often before the end of the second.
+        evaluations: Of an epoch, after each of which the mean of the last weights is a candidate:
+            the best are often before the end of the third.
         patience: Evaluations without improvement after which training ends.
         batch_size: Rows of a step.
         learning_rate: Of `memcom_tf.optimizers.LazyAdam`.
@@ -148,6 +148,8 @@ def train_clicks(
     report: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
     """Trains a click model, and leaves it with its best weights by log loss on validation.
+
+    These are means over the last evaluations, which predict better than the weights of any one.
 
     Args:
         model: The model; the weights that it comes with are a candidate where it is built.

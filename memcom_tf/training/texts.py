@@ -168,6 +168,7 @@ def train_texts(
 ) -> dict[str, Any]:
     """Trains a text classifier, and leaves it with its best weights by log loss on validation.
 
+    These are means over the last epochs, which predict better than the weights of any one.
     Accuracy on some hundred documents is too coarse to tell epochs apart.
 
     Args:
