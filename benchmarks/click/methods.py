@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from benchmarks.click.case import Case
 from benchmarks.click.logistic import best_on_validation
 from benchmarks.click.outcome import Outcome, figures, measure
 from memcom_tf.compression import compress_clicks
 from memcom_tf.layers import ResidualQuantizedEmbedding
-from memcom_tf.models import compressed_tables
+from memcom_tf.models import ClickModel, compressed_tables
 from memcom_tf.models.click_tables import layer_name
 from memcom_tf.seeding import seeded
 from memcom_tf.training import train_clicks
@@ -29,6 +31,8 @@ FROM_SCRATCH = {
     "low rank": ("LowRankEmbedding", {}),
 }
 """The layer of each method, and arguments that it is better with than by default."""
+TAUGHT = "hashing", "QR"
+"""Methods that are trained after the full model too: half of the target is what it predicts."""
 _CODES = (4, 256), (3, 256), (2, 256), (1, 256), (1, 16)
 """Codes an id, and rows of a book, from the largest table to the smallest."""
 
@@ -61,9 +65,10 @@ def contenders() -> dict[str, Contender]:
         Contender("full int8", partial(_full, weights="int8"), at_ratios=False),
         Contender("compress", _compressed, of_file=True),
         *(
-            Contender(name, partial(_from_scratch, method=method, arguments=arguments))
+            Contender(name, partial(_trained, method=method, arguments=arguments))
             for name, (method, arguments) in FROM_SCRATCH.items()
         ),
+        *(Contender(f"{name} taught", _taught(name)) for name in TAUGHT),
         Contender("residual codes", _codes),
     ]
     return {contender.name: contender for contender in found}
@@ -74,10 +79,22 @@ def _full(case: Case, ratio: float, seed: int, weights: str) -> Outcome:
     return Outcome(model, epochs, "full tables", weights=weights)
 
 
-def _from_scratch(
-    case: Case, ratio: float, seed: int, method: str, arguments: dict[str, Any]
+def _taught(name: str) -> Callable[[Case, float, int], Outcome]:
+    method, arguments = FROM_SCRATCH[name]
+    return partial(_trained, method=method, arguments=arguments, taught=True)
+
+
+def _trained(
+    case: Case,
+    ratio: float,
+    seed: int,
+    method: str,
+    arguments: dict[str, Any],
+    taught: bool = False,
 ) -> Outcome:
+    """From its start; `taught`, after the full model of the seed."""
     width, min_rows = case.settings.width, case.settings.min_rows
+    teacher = _predicted(case.trained_full(seed)[0], case) if taught else None
     with seeded(seed):
         tables = compressed_tables(
             case.features, method, ratio, width=width, min_rows=min_rows, **arguments
@@ -86,7 +103,7 @@ def _from_scratch(
     sizes = [layer.input_dim * width for layer in tables.values()]
     numbers = sum(layer.ships_as().num_parameters for layer in tables.values())
     reached = sum(sizes) / max(1, numbers)
-    record = train_clicks(model, case.split, case.of_seed(seed))
+    record = train_clicks(model, case.split, case.of_seed(seed), teacher=teacher)
     return Outcome(model, record["epochs"], f"{method}, {reached:.3g}x fewer numbers")
 
 
@@ -111,9 +128,14 @@ def _codes(case: Case, ratio: float, seed: int) -> Outcome:
             for name in case.large
         }
         student = model.with_tables(layers)
-    taught = predictions(model, model.features.encode(case.split.train))
-    record = train_clicks(student, case.split, replace(settings.student, seed=seed), teacher=taught)
+    student_of_seed = replace(settings.student, seed=seed)
+    record = train_clicks(student, case.split, student_of_seed, teacher=_predicted(model, case))
     return Outcome(student, record["epochs"], f"{books} codes of {rows} an id")
+
+
+def _predicted(model: ClickModel, case: Case) -> np.ndarray:
+    """What a model predicts for the rows of training."""
+    return predictions(model, model.features.encode(case.split.train))
 
 
 def _compressed(case: Case, ratio: float, seed: int) -> Outcome:

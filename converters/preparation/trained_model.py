@@ -94,6 +94,8 @@ class TrainedModel:
         """Whether it was decided on such inputs as there are what is multiplied in 8 bits."""
         self._groups: dict[str, list[Group]] = {}
         self._references: dict[str, Reference] = {}
+        self._compared: dict[str, Any] = {}
+        """Functions of what is compared, and None where nothing is."""
         self._frozen = self._freeze(self._over_integers)
         stored = self._stored(weights)
         in_file: dict[str, Stored] = {}
@@ -223,11 +225,15 @@ class TrainedModel:
     def undefined(self, signature: str, call: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
         """Rows of a call in which the model compares what is no number, bool `[rows]`."""
         original = self._originals[signature]
-        tensors = original.compared_floats()
         found = np.zeros(rows, bool)
-        if not tensors:
+        if signature not in self._compared:
+            tensors = {name: name for name in original.compared_floats()}
+            self._compared[signature] = (
+                original.fetching(tensors).get_concrete_function() if tensors else None
+            )
+        function = self._compared[signature]
+        if function is None:
             return found
-        function = original.fetching({name: name for name in tensors}).get_concrete_function()
         outputs = function(*[tf.constant(call[spec.name]) for spec in original.specs])
         for values in map(np.asarray, outputs.values()):
             missing = np.isnan(values)

@@ -204,9 +204,7 @@ def test_a_short_method_is_trained_saved_converted_and_proved(name, tmp_path, mo
     model.save(path)
     loaded = keras.models.load_model(path)
     np.testing.assert_array_equal(loaded(histories), model(histories))
-    converted = convert(loaded, k=5)
-    assert converted.verification.passed, converted.verification
-    names = [check.name for check in converted.verification.checks]
-    assert "embed: error over its derived bound" in names
-    converted.save(tmp_path / "model.tflite")
-    assert verify(model, tmp_path / "model.tflite").passed
+    convert(loaded, k=5, verify=False).save(tmp_path / "model.tflite")
+    proof = verify(model, tmp_path / "model.tflite")
+    assert proof.passed, proof
+    assert "embed: error over its derived bound" in [check.name for check in proof.checks]

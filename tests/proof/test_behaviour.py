@@ -236,6 +236,7 @@ def test_an_output_that_follows_from_no_input_may_be_constant():
     assert convert(keras.Model(history, outputs)).verification.passed
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("activation", ["relu", "relu6", "tanh"])
 @pytest.mark.parametrize(
     "weights", ["int8", "float16", "float32", {"hidden/*": "float32", "*": "int8"}]

@@ -85,31 +85,35 @@ def test_words_are_left_out_in_training_alone(features):
 
 
 @pytest.mark.parametrize("order", ["classes", "documents", "frequency", None])
-def test_trained_saved_converted_and_proved(order, split, tmp_path):
+def test_words_are_learned_in_every_order(order, split):
     ratio = {} if order is None else {"ratio": 4, "order": order}
     said = []
     trained = train_text_classifier(
-        split, width=WIDTH, settings=TextSettings(epochs=25), report=said.append, **ratio
+        split, width=WIDTH, settings=TextSettings(epochs=20), report=said.append, **ratio
     )
-    model, record = trained.model, trained.record
     assert trained.metrics["accuracy"] > 0.6  # a third by chance
+    record = trained.record
     assert record["best"] == min(record["log_loss"].values())
     assert len(said) == len(record["accuracy"])
-    (vocabulary,) = model.features.vocabularies.values()
+    (vocabulary,) = trained.model.features.vocabularies.values()
     assert vocabulary.order == ("similarity" if order in ("classes", "documents") else "frequency")
+
+
+def test_trained_saved_converted_and_proved(split, tmp_path):
+    settings = TextSettings(epochs=10)
+    trained = train_text_classifier(split, width=WIDTH, ratio=4, settings=settings)
+    model = trained.model
     save_model(model, tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
     inputs = model.features.encode(split.test.columns)
     wanted = predictions(model, inputs)
     np.testing.assert_array_equal(predictions(loaded, inputs), wanted)
     assert (loaded.features, loaded.classes) == (model.features, tuple(CLASSES))
-    converted = convert(loaded)
-    assert converted.verification.passed, converted.verification
     path = tmp_path / "model.tflite"
-    converted.save(path)
+    convert(loaded, verify=False).save(path)
     examples = inputs, class_numbers(split.test, CLASSES)
     proof = verify(model, path, examples=examples)
-    assert proof.passed
+    assert proof.passed, proof
     measured = {check.name: check.value for check in proof.checks}
     assert measured["accuracy of the model"] == trained.metrics["accuracy"]
     assert measured["accuracy of the file"] == pytest.approx(trained.metrics["accuracy"], abs=0.03)
