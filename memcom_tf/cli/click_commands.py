@@ -33,7 +33,7 @@ def train(options: argparse.Namespace) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from dataclasses import replace
 
-    from memcom_tf.models import save_model
+    from memcom_tf.models import ClickModel, save_model
     from memcom_tf.training import ClickSettings, train_click_model
 
     settings = ClickSettings(seed=options.seed)
@@ -47,6 +47,7 @@ def train(options: argparse.Namespace) -> int:
         method=options.method,
         ratio=options.ratio,
         min_count=options.min_count,
+        teacher=labelled_models.teacher_of(options, ClickModel, "click model"),
         settings=settings,
         report=say,
     )

@@ -12,6 +12,28 @@ from memcom_tf.cli.loading import load_model
 from memcom_tf.errors import message
 
 
+def teacher_of(options: argparse.Namespace, of_class: type, called: str) -> Any:
+    """The trained model of `--teacher`; None where there is none."""
+    if options.teacher is None:
+        return None
+    alone = argparse.Namespace(
+        model=options.teacher, modules=(), allow_unsafe_deserialization=False
+    )
+    return _of_class(load_model(alone), of_class, called, options.task)
+
+
+def _of_class(model: Any, of_class: type, called: str, task: str) -> Any:
+    if not isinstance(model, of_class):
+        raise TypeError(
+            message(
+                f"The model must be a {called}.",
+                f"Train one with `memcom train --task {task}`.",
+                model=getattr(model, "name", str(model)),
+            )
+        )
+    return model
+
+
 def compress(
     options: argparse.Namespace,
     split: Any,
@@ -36,15 +58,7 @@ def compress(
     from memcom_tf.converters.inspection.display import show_report, show_verification
     from memcom_tf.models import save_model
 
-    of_class, called = kind
-    if not isinstance(model, of_class):
-        raise TypeError(
-            message(
-                f"The model must be a {called}.",
-                f"Train one with `memcom train --task {options.task}`.",
-                model=model.name,
-            )
-        )
+    _of_class(model, *kind, options.task)
     settings = replace(settings, seed=options.seed)
     if options.epochs is not None:
         settings = replace(settings, epochs=options.epochs)

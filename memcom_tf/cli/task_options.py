@@ -24,6 +24,7 @@ _OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "test": (None, _LABELLED),
     "method": (None, _LABELLED),
     "min_count": (2, _LABELLED),
+    "teacher": (None, _LABELLED),
     "categorical": (None, _CLICKS),
     "numeric": (None, _CLICKS),
     "several": (None, _CLICKS),
@@ -105,6 +106,13 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     add_columns(parser)
     models = parser.add_argument_group("how click models and text classifiers are trained")
     models.add_argument("--method", help="the layer of large tables with --ratio")
+    models.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="MODEL.keras",
+        help="a model trained on the same data, that of full tables: with --ratio it is learned "
+        "from as well as the labels",
+    )
     models.add_argument(
         "--min-count", type=int, default=2, help="rarer values share an id with unknown ones (2)"
     )

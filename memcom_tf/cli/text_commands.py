@@ -25,7 +25,7 @@ def train(options: argparse.Namespace) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from dataclasses import replace
 
-    from memcom_tf.models import save_model
+    from memcom_tf.models import TextClassifier, save_model
     from memcom_tf.training import TextSettings, train_text_classifier
 
     settings = TextSettings(seed=options.seed)
@@ -40,6 +40,7 @@ def train(options: argparse.Namespace) -> int:
         order=options.order,
         min_count=options.min_count,
         max_words=options.max_words,
+        teacher=labelled_models.teacher_of(options, TextClassifier, "text classifier"),
         settings=settings,
         report=say,
     )

@@ -88,6 +88,7 @@ def train_click_model(
     ratio: float | None = None,
     min_rows: int = MIN_ROWS,
     min_count: int = 2,
+    teacher: ClickModel | None = None,
     settings: ClickSettings | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> TrainedClickModel:
@@ -102,6 +103,8 @@ def train_click_model(
         ratio: How many times smaller than full ones large tables are; None trains full ones.
         min_rows: Tables of fewer rows are full in any case.
         min_count: As of `memcom_tf.features.fit_features`.
+        teacher: A trained model of these rows: half of the target is what it predicts. A model of
+            compressed tables is often as good as a full one where that is its teacher.
         settings: How to train; None takes the defaults.
         report: Called with a line for every evaluation.
 
@@ -134,7 +137,10 @@ def train_click_model(
                 min_rows=min_rows,
             )
         model = ClickModel(features, width=width, interaction=interaction, tables=tables)
-    record = train_clicks(model, split, settings, report=report)
+    taught = None
+    if teacher is not None:
+        taught = predictions(teacher, teacher.features.encode(split.train))
+    record = train_clicks(model, split, settings, teacher=taught, report=report)
     found = predictions(model, features.encode(split.test))
     return TrainedClickModel(model, record, click_metrics(found, split.test.labels))
 

@@ -102,6 +102,7 @@ def train_text_classifier(
     order: Order = "classes",
     min_count: int = 2,
     max_words: int = MAX_WORDS,
+    teacher: TextClassifier | None = None,
     settings: TextSettings | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> TrainedTextClassifier:
@@ -120,6 +121,7 @@ def train_text_classifier(
         order: By what words share rows: "classes", "documents" or "frequency".
         min_count: As of `memcom_tf.features.fit_text`.
         max_words: As of `memcom_tf.features.fit_text`.
+        teacher: A trained model of these documents: half of the target is what it predicts.
         settings: How to train; None takes the defaults.
         report: Called with a line for every epoch.
 
@@ -152,7 +154,16 @@ def train_text_classifier(
             table = word_table(features, width, ratio or 1.0, method)
             features = ordered(features, split, table, order, settings.seed)
         model = TextClassifier(features, split.classes, width=width, embedding=table)
-    record = train_texts(model, split, settings, report=report)
+    taught = None
+    if teacher is not None:
+        if teacher.classes != model.classes:
+            raise invalid(
+                "`teacher` must have the classes of the documents.",
+                f"They are {list(model.classes)}.",
+                teacher_classes=list(teacher.classes),
+            )
+        taught = predictions(teacher, teacher.features.encode(split.train.columns))
+    record = train_texts(model, split, settings, teacher=taught, report=report)
     found = predictions(model, model.features.encode(split.test.columns))
     metrics = class_metrics(found, class_numbers(split.test, model.classes))
     return TrainedTextClassifier(model, record, metrics)

@@ -90,6 +90,16 @@ def test_verify_inspect_and_golden(folder, trained, converted, tmp_path, capsys)
     assert "the same" in capsys.readouterr().out
 
 
+def test_a_small_model_is_taught_by_a_full_one(folder, trained, tmp_path, capsys):
+    small = tmp_path / "small.keras"
+    words = ["train", folder / "rows.csv", "-o", small, "--task", "click", *COLUMNS, *OF_SEVERAL]
+    words += ["--ratio", "4", "--epochs", "1", "--min-count", "1", "--teacher"]
+    assert run(*words, trained) == 0
+    assert "AUC" in capsys.readouterr().out
+    assert run(*words, small.with_name("no.keras"), "--force") == 2
+    assert "must be a .keras file" in capsys.readouterr().err
+
+
 @pytest.mark.long
 def test_compress(folder, trained, tmp_path, capsys):
     out = tmp_path / "small.tflite"

@@ -91,9 +91,11 @@ def test_verify_inspect_compare_and_golden(folder, trained, converted, tmp_path,
 
 
 @pytest.mark.parametrize("order", ["classes", "documents"])
-def test_trained_small(folder, tmp_path, order, capsys):
+def test_trained_small(folder, trained, tmp_path, order, capsys):
     output = tmp_path / "small.keras"
     words = [*COLUMNS, "--width", 8, "--epochs", 2, "--ratio", 4, "--order", order]
+    if order == "documents":
+        words += ["--teacher", trained]
     assert run("train", folder / "mail.csv", "-o", output, *words) == 0
     printed = capsys.readouterr()
     assert "accuracy" in printed.out
