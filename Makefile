@@ -17,7 +17,11 @@ PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 demo: $(INSTALLED)
 	$(BIN)/python examples/movielens_demo.py --output build/demo
 
-test: lint test-cc test-keras3 test-tf-keras
+# What needs one core each goes side by side; then the tests, which take all.
+test: $(INSTALLED)
+	$(MAKE) --no-print-directory -j 2 lint test-cc
+	$(MAKE) --no-print-directory test-keras3
+	$(MAKE) --no-print-directory test-tf-keras
 
 # What takes hours: tests marked `long`, two thousand random models, and mutants of their files.
 test-long: test

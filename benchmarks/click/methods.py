@@ -26,13 +26,13 @@ FROM_SCRATCH = {
     "narrow": ("FullEmbedding", {}),
     "hashing": ("HashedEmbedding", {}),
     "QR": ("QuotientRemainderEmbedding", {}),
-    "MLET": ("MultiLayerEmbedding", {}),
+    "MLET": ("MultiLayerEmbedding", {"inner_dim": 256}),
     "MEmCom": ("MEmComEmbedding", {"multiplier_learning_rate": 10.0}),
     "low rank": ("LowRankEmbedding", {}),
 }
 """The layer of each method, and arguments that it is better with than by default."""
-TAUGHT = "hashing", "QR"
-"""Methods that are trained after the full model too: half of the target is what it predicts."""
+TAUGHT = "hashing", "QR", "MLET"
+"""Methods that are trained after the full model too: a part of the target is what it predicts."""
 _CODES = (4, 256), (3, 256), (2, 256), (1, 256), (1, 16)
 """Codes an id, and rows of a book, from the largest table to the smallest."""
 

@@ -35,6 +35,7 @@ class ClickSettings:
         batch_size: Rows of a step.
         learning_rate: Of `memcom_tf.optimizers.LazyAdam`.
         weight_decay: Decoupled decay, times the learning rate.
+        distillation: Share of the teacher in the target, where there is one.
         seed: Seed of everything.
 
     Raises:
@@ -47,6 +48,7 @@ class ClickSettings:
     batch_size: int = 512
     learning_rate: float = 1e-3
     weight_decay: float = 1.0
+    distillation: float = 0.7
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,6 +64,8 @@ class ClickSettings:
                 learning_rate=self.learning_rate,
                 weight_decay=self.weight_decay,
             )
+        if not 0 <= self.distillation <= 1:
+            raise invalid("`distillation` must be in [0, 1].", distillation=self.distillation)
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,8 @@ def train_click_model(
         ratio: How many times smaller than full ones large tables are; None trains full ones.
         min_rows: Tables of fewer rows are full in any case.
         min_count: As of `memcom_tf.features.fit_features`.
-        teacher: A trained model of these rows: half of the target is what it predicts. A model of
-            compressed tables is often as good as a full one where that is its teacher.
+        teacher: A trained model of these rows: a part of the target is what it predicts. A model
+            of compressed tables is often as good as a full one where that is its teacher.
         settings: How to train; None takes the defaults.
         report: Called with a line for every evaluation.
 
@@ -161,7 +165,7 @@ def train_clicks(
         model: The model; the weights that it comes with are a candidate where it is built.
         split: The rows; those for test are not looked at.
         settings: How to train; None takes the defaults.
-        teacher: What another model predicts for the rows of training: it is half of the target.
+        teacher: What another model predicts for the rows of training: it is a part of the target.
         report: Called with a line for every evaluation.
 
     Returns:
@@ -182,7 +186,7 @@ def _train(
     train, validation = (model.features.encode(part) for part in (split.train, split.validation))
     labels = split.train.labels.astype(np.float32)
     if teacher is not None:
-        labels = (0.5 * (labels + teacher)).astype(np.float32)
+        labels += np.float32(settings.distillation) * (teacher - labels)
     model.compile(
         LazyAdam(settings.learning_rate, weight_decay=settings.weight_decay or None),
         "binary_crossentropy",

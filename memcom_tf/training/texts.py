@@ -41,6 +41,7 @@ class TextSettings:
             to 64.
         learning_rate: Of `memcom_tf.optimizers.LazyAdam`; None takes 0.3 over the root of the
             number of documents, from 0.003 to 0.01.
+        distillation: Share of the teacher in the target, where there is one.
         seed: Seed of everything.
 
     Raises:
@@ -52,6 +53,7 @@ class TextSettings:
     patience: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
+    distillation: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -61,6 +63,8 @@ class TextSettings:
         )
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise invalid("`learning_rate` must be positive.", learning_rate=self.learning_rate)
+        if not 0 <= self.distillation <= 1:
+            raise invalid("`distillation` must be in [0, 1].", distillation=self.distillation)
 
     def rate_of(self, documents: int) -> float:
         """The learning rate of so many documents."""
@@ -121,7 +125,7 @@ def train_text_classifier(
         order: By what words share rows: "classes", "documents" or "frequency".
         min_count: As of `memcom_tf.features.fit_text`.
         max_words: As of `memcom_tf.features.fit_text`.
-        teacher: A trained model of these documents: half of the target is what it predicts.
+        teacher: A trained model of these documents: a part of the target is what it predicts.
         settings: How to train; None takes the defaults.
         report: Called with a line for every epoch.
 
@@ -186,7 +190,7 @@ def train_texts(
         model: The model; the weights that it comes with are a candidate where it is built.
         split: The documents; those for test are not looked at.
         settings: How to train; None takes the defaults.
-        teacher: What another model gives for the documents of training: it is half of the target.
+        teacher: What another model gives for the documents of training: a part of the target.
         report: Called with a line for every epoch.
 
     Returns:
@@ -206,7 +210,7 @@ def _train(
     report: Callable[[str], object],
 ) -> dict[str, Any]:
     ids = model.features.encode(split.train.columns)["ids"]
-    targets = _targets(model, split, teacher)
+    targets = _targets(model, split, teacher, settings.distillation)
     validation = model.features.encode(split.validation.columns)
     numbers = class_numbers(split.validation, model.classes)
     best = BestWeights(
@@ -236,8 +240,10 @@ def _train(
     return {"accuracy": accuracy, **best.restore()}
 
 
-def _targets(model: TextClassifier, split: DocumentSplit, teacher: np.ndarray | None) -> np.ndarray:
-    """Probabilities `[n, classes]` to learn: 1 for the class of a document, or half a teacher's."""
+def _targets(
+    model: TextClassifier, split: DocumentSplit, teacher: np.ndarray | None, share: float
+) -> np.ndarray:
+    """Probabilities `[n, classes]` to learn: 1 for the class of a document, in part a teacher's."""
     numbers = class_numbers(split.train, model.classes)
     if (numbers < 0).any():
         raise invalid(
@@ -246,7 +252,9 @@ def _targets(model: TextClassifier, split: DocumentSplit, teacher: np.ndarray | 
             unknown=sorted(set(split.classes) - set(model.classes))[:10],
         )
     targets = np.eye(len(model.classes), dtype=np.float32)[numbers]
-    return targets if teacher is None else (0.5 * (targets + teacher)).astype(np.float32)
+    if teacher is not None:
+        targets += np.float32(share) * (teacher - targets)
+    return targets
 
 
 def predictions(model: TextClassifier, inputs: dict[str, np.ndarray]) -> np.ndarray:
