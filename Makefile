@@ -26,7 +26,7 @@ test: $(INSTALLED)
 # What takes hours: tests marked `long`, two thousand random models, and mutants of their files.
 test-long: test
 	$(PYTEST) $(PARALLEL) -m long
-	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) $(TF_KERAS_LONG)
+	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) $(TF_KERAS) $(TF_KERAS_LONG)
 	$(BIN)/python -m tests.random_models --count 2000 --jobs 2 --json build/random_models.jsonl
 	$(BIN)/python -m tests.random_models --count 300 --seed 10000 --jobs 2 --json build/random_models.jsonl
 	$(BIN)/python -m tests.mutations --count 300 --jobs 2 --json build/mutations.jsonl

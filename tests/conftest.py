@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items) -> None:
 
     They are spread evenly, from a first one that the file's name decides: tests of one file share
     what they are run on, and those of several run on different ones. The run in tf_keras, which
-    follows the one in Keras 3, takes a third as many, of every test.
+    follows the one in Keras 3, takes a sixth as many, of every test.
     """
     in_tf_keras = bool(os.environ.get("TF_USE_LEGACY_KERAS"))
     groups = collections.defaultdict(list)
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items) -> None:
     for (path, _), group in groups.items():
         mark = group[0].get_closest_marker("few")
         count = mark.args[0] if mark is not None else len(group)
-        count = -(-count // 3) if in_tf_keras else count
+        count = -(-count // 6) if in_tf_keras else count
         first = zlib.crc32(path.name.encode())
         places = {(first + i * len(group) // count) % len(group) for i in range(count)}
         for place, item in enumerate(group):

@@ -154,8 +154,8 @@ def test_convert_verify_inspect_rank(folder, tmp_path):
     assert (tmp_path / "my.tflite").read_bytes() == (folder / "model.tflite").read_bytes()
 
 
-def test_verify_the_file_of_another_training(folder, tmp_path):
-    done = memcom("verify", folder / "retrained.keras", folder / "model.tflite", cwd=tmp_path)
+def test_verify_the_file_of_another_training(folder, tmp_path, run_here):
+    done = run_here("verify", folder / "retrained.keras", folder / "model.tflite", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "FAILED" in done.stdout
     assert "The file does not equal the model." in done.stdout
