@@ -21,16 +21,20 @@ HEAD = (
     "method",
     "ratio",
     "graph, bytes",
-    "whole file, bytes",
     "times smaller than full",
-    "validation log loss",
     "test AUC, file",
     "test log loss, file",
     "AUC above full (95 %)",
     "log loss above full, % (95 %)",
     "seeds",
+)
+DETAILS = (
+    "method",
+    "ratio",
+    "whole file, bytes",
+    "validation log loss",
     "seconds",
-    "tables",
+    "tables, first seed",
 )
 
 
@@ -101,9 +105,14 @@ def spread(values: list[float]) -> str:
 
 
 def results_table(groups: list[Group]) -> str:
-    """A row a group."""
+    """What each group is worth, a row a group."""
     full = full_of(groups)
     return table(HEAD, [_cells(group, full) for group in groups])
+
+
+def details_table(groups: list[Group]) -> str:
+    """By what it was chosen, how long it took, and what its tables are, a row a group."""
+    return table(DETAILS, [_details(group) for group in groups if group.reachable])
 
 
 def full_of(groups: list[Group]) -> Group | None:
@@ -115,23 +124,31 @@ def _cells(group: Group, full: Group | None) -> tuple[str, ...]:
     wanted = "-" if group.ratio is None else f"{group.ratio:g}"
     if not group.reachable:
         return (group.method, wanted, "not reachable", *["-"] * (len(HEAD) - 3))
-    has_file = "bytes" in group.rows[0]
-    sizes = ["-", "-", "-"]
-    if has_file:
+    sizes = ["-", "-"]
+    if "bytes" in group.rows[0]:
         smaller = group.rows[0]["full_bytes"] / group.bytes()
-        sizes = [f"{group.bytes():,.0f}", f"{group.bytes('whole_bytes'):,.0f}", f"{smaller:.1f}"]
+        sizes = [f"{group.bytes():,.0f}", f"{smaller:.1f}"]
     against = [above(group, full, metric) for metric in (AUC, LOSS)]
     return (
         group.method,
         wanted,
         *sizes,
-        spread(group.values("validation", LOSS)),
         spread(group.values("test", AUC)),
         spread(group.values("test", LOSS)),
         *against,
         ", ".join(str(row["seed"]) for row in group.rows if row["seed"] is not None) or "-",
+    )
+
+
+def _details(group: Group) -> tuple[str, ...]:
+    has_file = "whole_bytes" in group.rows[0]
+    return (
+        group.method,
+        "-" if group.ratio is None else f"{group.ratio:g}",
+        f"{group.bytes('whole_bytes'):,.0f}" if has_file else "-",
+        spread(group.values("validation", LOSS)),
         f"{statistics.mean(row['seconds'] for row in group.rows):.0f}",
-        " / ".join(dict.fromkeys(row["chosen"] for row in group.rows)),
+        group.rows[0]["chosen"],
     )
 
 
@@ -183,7 +200,7 @@ def report(groups: list[Group], facts: Row) -> str:
         "so that these are left out.\n\n"
         f"{results_table(groups)}\n"
         "## Which method when\n\nFrom the least log loss on validation:\n\n"
-        f"{which_when(groups)}\n\n{machine}\n"
+        f"{which_when(groups)}\n\n## Details\n\n{details_table(groups)}\n{machine}\n"
     )
 
 
