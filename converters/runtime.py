@@ -137,13 +137,21 @@ class CompressedModelFile:
             ValueError: If the file holds a model of other inputs.
         """
         described = self.description.fields
+        if described is None and self.description.kind == "ranker":
+            raise invalid(
+                "The file must hold a model of rows of fields.",
+                for_reader(
+                    "This ranker takes no fields: call `rank`, without `row`.",
+                    "This ranker takes no fields: use `memcom rank`, without --fields.",
+                ),
+                kind=self.description.kind,
+            )
         if described is None:
             raise invalid(
                 "The file must hold a model of rows of fields.",
                 for_reader(
                     "Convert a memcom_tf.models.ClickModel or TextClassifier.",
-                    "Convert what `memcom train` wrote with `--task click` or `--task text`; of "
-                    "rankers use `memcom rank`.",
+                    "Convert what `memcom train` wrote with `--task click` or `--task text`.",
                 ),
                 kind=self.description.kind,
             )

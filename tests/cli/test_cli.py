@@ -202,6 +202,20 @@ def test_rank_by_title_or_item(folder, tmp_path, history):
         assert float(row.split()[-1]) == pytest.approx(score, abs=1e-3)
 
 
+def test_a_ranker_without_fields_says_so(folder, tmp_path, run_here):
+    file = folder / "model.tflite"
+    (tmp_path / "rows.csv").write_text("age\n31\n")
+    for words in (
+        ["rank", file, "--history", "1003", "--fields", "age=31"],
+        ["score", file, "rows.csv"],
+    ):
+        refused = run_here(*words, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "This ranker takes no fields" in refused.stderr
+    with pytest.raises(ValueError, match="without `row`"):
+        CompressedModelFile(file).rank([4], row={"age": 31})
+
+
 def test_a_title_may_begin_with_a_number(folder, tmp_path):
     words = ["rank", folder / "model.tflite", "--history", "2001", "-k", 1]
     done = memcom(*words, cwd=tmp_path)
