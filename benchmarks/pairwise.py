@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -193,12 +193,16 @@ def _spread(rows: list[Row], key: str) -> str:
     return f"{statistics.mean(values):.4f} ± {deviation:.4f}"
 
 
-def cases(seeds: list[int]) -> Iterator[tuple[str, str, int]]:
+def cases(
+    seeds: list[int], kinds: Sequence[str] = KINDS, losses: Sequence[str] = LOSSES
+) -> Iterator[tuple[str, str, int]]:
     """Kind, loss and seed of every run; what others are compared with first."""
     for seed in seeds:
         for kind in KINDS:
             for loss in LOSSES:
-                yield kind, loss, seed
+                # All are compared with full tables of their loss, and these with the softmax.
+                if kind == KINDS[0] or (kind in kinds and loss in losses):
+                    yield kind, loss, seed
 
 
 def main() -> None:
@@ -207,6 +211,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="interactions, as memcom takes")
     parser.add_argument("--ratio", type=float, default=32.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, metavar="KIND")
+    parser.add_argument("--losses", nargs="+", choices=LOSSES, default=LOSSES, metavar="LOSS")
     parser.add_argument("--json", type=Path, help="default: benchmarks/results/pairwise_DATA.jsonl")
     parser.add_argument("--work", type=Path, default=Path("build/pairwise"))
     parser.add_argument("--quick", action="store_true", help="a part of the users, few steps")
@@ -223,7 +229,7 @@ def main() -> None:
     same = {"data": name, "ratio": options.ratio, "quick": options.quick}
     runs = Runs(path, same)
     options.work.mkdir(parents=True, exist_ok=True)
-    for kind, loss, seed in cases(options.seeds):
+    for kind, loss, seed in cases(options.seeds, options.kinds, options.losses):
         key = {"kind": kind, "loss": loss, "seed": seed}
         if not runs.has(key):
             row = runs.keep(case.measure(kind, loss, seed))
