@@ -252,3 +252,14 @@ def test_fields_are_compared_within_a_round_and_a_distribution():
     assert found["times_ours"]["uniform"]["plain_ops"]["median"] == 3.0
     text = fields.report({**found, "settings": {"input_dim": 1000}})
     assert text.count(fields_case.CASES["plain_ops"].label) == 2
+
+
+def test_pairwise_runs_what_is_asked_for_and_what_it_is_compared_with():
+    from benchmarks.pairwise import KINDS, LOSSES, cases
+
+    assert len(list(cases([0, 1]))) == 2 * len(KINDS) * len(LOSSES)
+    assert list(cases([3], ["compress"], ["ranknet"])) == [
+        ("full", "softmax", 3),
+        ("full", "ranknet", 3),
+        ("compress", "ranknet", 3),
+    ]
