@@ -92,6 +92,7 @@ def test_a_file_equals_its_model(trained, path):
     assert int(count.rpartition(" ")[2]) > 10
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("row", [0, 37, USERS - 1])
 def test_one_integer_of_one_row_is_found_with_table_and_row(trained, path, tmp_path, row):
     graph = graph_of(path)
@@ -226,6 +227,7 @@ def test_rows_that_were_trained_further_are_found(trained, path):
     assert "row 11 and 1 more" in check.detail
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("key", ["min_runtime_version", "parameters", "left_as_floats"])
 def test_the_description_is_that_of_the_model(trained, path, tmp_path, key):
     archive = read_archive(path)

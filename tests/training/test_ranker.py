@@ -177,6 +177,7 @@ def test_training_is_reproducible():
     assert train() == train()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("num_negatives", [None, 5])
 @pytest.mark.parametrize("optimizer", [keras.optimizers.Adam, LazyAdam])
 def test_fit_builds_the_model(num_negatives, optimizer):

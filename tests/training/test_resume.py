@@ -52,6 +52,7 @@ def quiet_ranker(split):
     return ranker
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("has_teacher", [False, True])
 def test_a_resumed_training_ends_as_one_in_one_go(split, has_teacher, tmp_path, monkeypatch):
     teacher = quiet_ranker(split) if has_teacher else None

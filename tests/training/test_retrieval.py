@@ -161,6 +161,7 @@ def test_inputs_that_are_missing_or_others_are_refused():
 # Training and saving.
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("tower", [sasrec, gru4rec])
 def test_a_tower_learns_and_is_saved(tower, tmp_path):
     keras.utils.set_random_seed(0)
@@ -247,6 +248,7 @@ def test_losses_of_lists_by_hand():
         np.testing.assert_allclose(found, value, rtol=1e-5)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("loss", ["softmax", "ranknet", "bpr", "listnet"])
 def test_every_ranker_learns_by_every_loss(loss):
     keras.utils.set_random_seed(1)
@@ -260,6 +262,7 @@ def test_every_ranker_learns_by_every_loss(loss):
         ranker.compile("adam", loss="hinge")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("loss", ["softmax", "ranknet", "listnet", "keras-rs"])
 def test_lists_of_graded_items_are_learned(loss):
     keras_rs = pytest.importorskip("keras_rs")

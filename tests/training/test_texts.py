@@ -84,6 +84,7 @@ def test_words_are_left_out_in_training_alone(features):
     np.testing.assert_array_equal(model(ids), model(ids))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("order", ["classes", "documents", "frequency", None])
 def test_words_are_learned_in_every_order(order, split):
     ratio = {} if order is None else {"ratio": 4, "order": order}
