@@ -79,7 +79,6 @@ def lines_of(process):
     yield None
 
 
-@pytest.mark.few(3)
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("kind", CASES)
 def test_damaged_files_are_refused_or_answered(folder, kind, share):
