@@ -39,13 +39,13 @@ def losses(rows: Sequence[Row], full: Sequence[Row], documents: int) -> tuple[fl
 
 
 def figures(rows: Sequence[Row], documents: int) -> list[Row]:
-    """A row for each method and ratio, over its seeds."""
+    """A row for each method and ratio, over its seeds, by ratio."""
     groups: dict[tuple[str, float | None], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["method"], row["ratio"]].append(row)
     full = {row["seed"]: row for row in groups.get(("full", None), [])}
     found = []
-    for (method, ratio), runs in groups.items():
+    for (method, ratio), runs in sorted(groups.items(), key=lambda group: group[0][1] or 0):
         accuracy = [run["test"]["accuracy"] for run in runs]
         paired = [run for run in runs if run["seed"] in full]
         lost = None
