@@ -3,10 +3,12 @@
     python -m benchmarks.pairwise --data FILE [--ratio 32] [--seeds 0 1 2] [--json OUT]
     python -m benchmarks.pairwise --data FILE --quick --json OUT
 
-A ranker of the recipe is trained by each loss, with a full table; then it is compressed to a file
-that is so many times smaller than its float32 file, and MEmCom of the same ratio is trained from
-scratch. nDCG is of the lists of the files, of every test user. Resumable: what is in OUT is not
-run again, and models are kept in --work. Writes results/pairwise_DATA, as .jsonl and .md.
+A ranker of the recipe is trained by each loss, with a full table for both sides; then it is
+compressed to a file that is so many times smaller than its float32 file, and MEmCom of the same
+ratio is trained from scratch. In the setting of MEmCom's paper a ranker has a table for each side,
+and that of the histories alone becomes MEmCom, after the one of full tables. nDCG is of the lists
+of the files, of every test user. Resumable: what is in OUT is not run again, and models are kept in
+--work. Writes results/pairwise_DATA, as .jsonl and .md.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from scipy import stats
 from benchmarks.common.machine import describe
 from benchmarks.common.measure import RESULTS, table
 from benchmarks.common.runs import Row, Runs
+from benchmarks.quality.input import with_compressed_input
 from memcom_tf import save_model
 from memcom_tf._keras import keras
 from memcom_tf.compression import SETTINGS, compress_ranker
@@ -32,11 +35,15 @@ from memcom_tf.compression.file_size import graph_bytes
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.evaluation import Split, load_split
 from memcom_tf.evaluation.metrics import ranks_from_lists
-from memcom_tf.training import TrainingSettings, train_ranker
+from memcom_tf.layers import FullEmbedding
+from memcom_tf.seeding import seeded
+from memcom_tf.training import TrainingSettings, new_ranker, train, train_ranker
+from memcom_tf.training.recipe import start
 
 LOSSES = "softmax", "ranknet"
-KINDS = "full", "MEmCom from scratch", "compress"
-_K = 10
+TWO_TABLES, INPUT_ALONE = "full, two tables", "MEmCom for the input alone"
+KINDS = "full", "MEmCom from scratch", "compress", TWO_TABLES, INPUT_ALONE
+_K, _WIDTH = 10, 64
 _RESAMPLES = 2000
 _QUICK_STEPS, _QUICK_USERS = 200, 500
 
@@ -63,14 +70,36 @@ class Case:
             save_model(train_ranker(self.split, settings=self.settings(loss, seed)).model, path)
         return keras.models.load_model(path)
 
+    def two_tables(self, loss: str, seed: int) -> Any:
+        """The ranker with a full table for each side, from the disk if it is there."""
+        path = self.work / f"{self.name}-untied-{loss}-{self.steps}-{seed}.keras"
+        if not path.exists():
+            with seeded(seed):
+                output = FullEmbedding(
+                    self.split.vocabulary.input_dim, _WIDTH, start(), name="scored_items"
+                )
+                model = new_ranker(self.split, width=_WIDTH, output_embedding=output)
+            train(model, self.split, self.settings(loss, seed))
+            self.work.mkdir(parents=True, exist_ok=True)
+            save_model(model, path)
+        return keras.models.load_model(path)
+
+    def students_settings(self, loss: str, seed: int) -> TrainingSettings:
+        """How a ranker is trained after another one."""
+        settings = replace(SETTINGS, loss=loss, seed=seed)
+        return settings if self.steps is None else replace(settings, steps=self.steps)
+
     def model(self, kind: str, loss: str, seed: int) -> tuple[Any, Split]:
         """A ranker, and the interactions under its ids."""
         if kind == "full":
             return self.full(loss, seed), self.split
+        if kind == TWO_TABLES:
+            return self.two_tables(loss, seed), self.split
+        settings = self.students_settings(loss, seed)
+        if kind == INPUT_ALONE:
+            teacher = self.two_tables(loss, seed)
+            return with_compressed_input(teacher, self.split, self.ratio, settings)[:2]
         if kind == "compress":
-            settings = replace(SETTINGS, loss=loss, seed=seed)
-            if self.steps is not None:
-                settings = replace(settings, steps=self.steps)
             full = self.full(loss, seed)
             found = compress_ranker(full, self.split, ratio=self.ratio, settings=settings)
             return found.model, found.split
@@ -86,27 +115,37 @@ class Case:
         ranks = ranks_of(CompressedModelFile(path), split)
         np.save(self.ranks_path(kind, loss, seed), ranks)
         gains = gains_of(ranks)
+        of_two = kind in (TWO_TABLES, INPUT_ALONE)
+        original = self.two_tables(loss, seed) if of_two else self.full(loss, seed)
         row = {
             "kind": kind,
             "loss": loss,
             "seed": seed,
             "bytes": int(path.stat().st_size),
             "graph_bytes": CompressedModelFile(path).archive.graph_bytes,
-            "float32_bytes": graph_bytes(self.full(loss, seed), "float32"),
+            "float32_bytes": graph_bytes(original, "float32"),
             "ndcg": float(gains.mean()),
             "recall": float((ranks <= _K).mean()),
             "seconds": round(time.monotonic() - start),
         }
-        if (kind, loss) != ("full", LOSSES[0]):
-            baseline = "full" if kind != "full" else None
-            of = (baseline or "full", loss if baseline else LOSSES[0], seed)
-            row |= interval(gains - gains_of(np.load(self.ranks_path(*of))))
+        reference = compared_with(kind, loss)
+        if reference is not None:
+            row |= interval(gains - gains_of(np.load(self.ranks_path(*reference, seed))))
         return row
 
     def ranks_path(self, kind: str, loss: str, seed: int) -> Path:
         """Where the ranks of the test users' targets are kept."""
-        name = f"{self.name}-{kind.split()[0]}-{loss}-{self.steps}-{self.ratio}-{seed}.npy"
-        return self.work / name
+        name = f"{self.name}-{kind}-{loss}-{self.steps}-{self.ratio}-{seed}.npy"
+        return self.work / name.replace(" ", "_")
+
+
+def compared_with(kind: str, loss: str) -> tuple[str, str] | None:
+    """Kind and loss of the runs that others are compared with; None of the first of all."""
+    if kind == INPUT_ALONE:
+        return TWO_TABLES, loss
+    if kind != "full":
+        return "full", loss
+    return ("full", LOSSES[0]) if loss != LOSSES[0] else None
 
 
 def ranks_of(file: CompressedModelFile, split: Split) -> np.ndarray:
@@ -152,9 +191,10 @@ def report(rows: list[Row], name: str, ratio: float) -> str:
         f"# Learning by pairs: {name}\n\n"
         f"`python -m benchmarks.pairwise --ratio {ratio:g}`. Each user's last item is test; all "
         "items are ranked, those of the history left out, by the exported file alone. Times "
-        "smaller than the float32 file of the full table, without vocabularies. Differences: of "
-        "a full table by pairs from the softmax, of others from the full table of their loss, the "
-        "same seed and users; the interval resamples users, the widest of the seeds. Seeds "
+        "smaller than the float32 file of the full tables, without vocabularies. Differences: of "
+        "a full table by pairs from the softmax, of the input alone from full tables for both "
+        "sides, of others from the full table of their loss, the same seed and users; the interval "
+        "resamples users, the widest of the seeds. Seeds "
         f"{', '.join(map(str, seeds))}: mean ± standard deviation.\n\n{table(head, lines, 2)}"
     )
 
@@ -163,7 +203,8 @@ def _line(rows: list[Row], kind: str, loss: str) -> tuple[str, ...] | None:
     found = [row for row in rows if (row["kind"], row["loss"]) == (kind, loss)]
     if not found:
         return None
-    reference = _mean(rows, "full", LOSSES[0] if kind == "full" else loss)
+    of_kind = compared_with(kind, loss)
+    reference = _mean(rows, *of_kind) if of_kind else 0.0
     compared = "difference" in found[0] and reference
     parts = [("difference", statistics.mean), ("difference_low", min), ("difference_high", max)]
     of = {
@@ -200,8 +241,9 @@ def cases(
     for seed in seeds:
         for kind in KINDS:
             for loss in LOSSES:
-                # All are compared with full tables of their loss, and these with the softmax.
-                if kind == KINDS[0] or (kind in kinds and loss in losses):
+                # What the others are compared with is run in any case.
+                needed = kind == "full" or (kind == TWO_TABLES and INPUT_ALONE in kinds)
+                if (kind in kinds or needed) and (loss in losses or kind == "full"):
                     yield kind, loss, seed
 
 

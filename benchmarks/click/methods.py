@@ -26,7 +26,7 @@ FROM_SCRATCH = {
     "narrow": ("FullEmbedding", {}),
     "hashing": ("HashedEmbedding", {}),
     "QR": ("QuotientRemainderEmbedding", {}),
-    "MLET": ("MultiLayerEmbedding", {"inner_dim": 256}),
+    "MLET": ("MultiLayerEmbedding", {}),
     "MEmCom": ("MEmComEmbedding", {"multiplier_learning_rate": 10.0}),
     "low rank": ("LowRankEmbedding", {}),
 }

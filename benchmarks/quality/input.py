@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from memcom_tf.layers import CompressedEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.models.rebuilding import rebuilt_ranker
 from memcom_tf.ordering import similarity_order
-from memcom_tf.training import train
+from memcom_tf.training import TrainingSettings, train
 from memcom_tf.training.train import subsample
 
 INPUT_RATIO = 16
@@ -30,29 +31,45 @@ def input_after_teacher(case: Case, seed: int, limit: int) -> Outcome:
     before training.
     """
     teacher, epoch = case.trained_baseline("untied-teacher", seed)
-    settings = case.settings.student
-    rows = MEmComEmbedding.for_ratio(
-        case.split.vocabulary.input_dim, case.settings.width, INPUT_RATIO
-    ).num_buckets
+    settings = replace(case.settings.student, seed=seed)
+    model, split, record = with_compressed_input(teacher, case.split, INPUT_RATIO, settings)
+    layer = model.item_embedding
+    name = f"MEmComEmbedding(num_buckets={layer.num_buckets}, num_dedicated={layer.num_dedicated})"
+    return Outcome(model, split, epoch, record["epoch"], name)
+
+
+def with_compressed_input(
+    teacher: NextItemRanker, split: Split, ratio: float, settings: TrainingSettings
+) -> tuple[NextItemRanker, Split, dict[str, Any]]:
+    """A ranker after one of two full tables, of which that of the histories is MEmCom.
+
+    Args:
+        teacher: The trained ranker.
+        split: The interactions.
+        ratio: Parameters of the full table over those of the compressed one.
+        settings: How the new ranker is trained.
+
+    Returns:
+        The ranker, the interactions under its ids, and the record of its training.
+    """
+    width = teacher.item_embedding.output_dim
+    rows = MEmComEmbedding.for_ratio(split.vocabulary.input_dim, width, ratio).num_buckets
 
     def ndcg(start: tuple[NextItemRanker, NextItemRanker, Split]) -> float:
         examples = subsample(start[2].validation, settings)
         found = evaluate_ranking(start[0].predict_on_batch, examples, k=settings.k)
         return float(found[f"ndcg@{settings.k}"])
 
-    starts = (_shared(case, teacher, rows, int(share * rows)) for share in _DEDICATED)
-    model, original, split = max(starts, key=ndcg)
-    record = train(model, split, replace(settings, seed=seed), teacher=original)
-    layer = model.item_embedding
-    name = f"MEmComEmbedding(num_buckets={layer.num_buckets}, num_dedicated={layer.num_dedicated})"
-    return Outcome(model, split, epoch, record["epoch"], name)
+    starts = (_shared(split, teacher, rows, int(share * rows)) for share in _DEDICATED)
+    model, original, renumbered = max(starts, key=ndcg)
+    return model, renumbered, train(model, renumbered, settings, teacher=original)
 
 
 def _shared(
-    case: Case, teacher: NextItemRanker, rows: int, num_dedicated: int
+    split: Split, teacher: NextItemRanker, rows: int, num_dedicated: int
 ) -> tuple[NextItemRanker, NextItemRanker, Split]:
     """A ranker with so many rows in closed form, the teacher, and the split, under its ids."""
-    vocabulary = case.split.vocabulary
+    vocabulary = split.vocabulary
     sharing = {"num_buckets": rows - num_dedicated, "num_dedicated": num_dedicated}
     order = similarity_order(
         vectors_of(teacher.item_embedding)[vocabulary.ids(list(vocabulary))],
@@ -71,4 +88,4 @@ def _shared(
             return layer
         return MEmComEmbedding.from_table(vectors_of(layer), frequencies=frequencies, **sharing)
 
-    return rebuilt_ranker(original, ordered, tables), original, case.split.renumbered(ordered)
+    return rebuilt_ranker(original, ordered, tables), original, split.renumbered(ordered)

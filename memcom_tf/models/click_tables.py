@@ -23,7 +23,7 @@ MIN_ROWS = 1000
 """Tables of fewer rows are left full, by default."""
 _LEAST_WIDTH = 4
 """Narrower vectors are all shared."""
-_INNER = 8
+_INNER = 16
 """How many times wider than the vectors MultiLayerEmbedding is in training."""
 
 

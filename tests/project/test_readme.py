@@ -113,7 +113,17 @@ def test_the_training_times_are_those_of_the_benchmark():
     assert all(row in README for row in rows)
 
 
-@pytest.mark.parametrize("section", ["lookups alone", "vocabulary scaling", "scale"])
+@pytest.mark.parametrize(
+    "section",
+    [
+        "lookups alone",
+        "vocabulary scaling",
+        "scale",
+        "click_criteo_80k",
+        "click_ml_tag_200k",
+        "classification_newsgroups",
+    ],
+)
 def test_rows_are_those_of_the_benchmark(section):
     name = {"lookups alone": "lookup_kernels"}.get(section, section.replace(" ", "_"))
     results = (ROOT / "benchmarks" / "results" / f"{name}.md").read_text()

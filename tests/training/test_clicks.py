@@ -315,7 +315,7 @@ def test_tables_of_each_method_as_click_models_take_them(features):
     assert site("QuotientRemainderEmbedding", 5).own_dim == 0
     assert site("QuotientRemainderEmbedding", 3, operation="add", own_dim=0).operation == "add"
     narrow = site("MultiLayerEmbedding", 4)
-    assert (narrow.output_dim, narrow.inner_dim) == (2, 64)
+    assert (narrow.output_dim, narrow.inner_dim) == (2, 128)
     assert site("FullEmbedding", 4).output_dim == 2
 
 
