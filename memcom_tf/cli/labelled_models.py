@@ -19,14 +19,14 @@ def teacher_of(options: argparse.Namespace, of_class: type, called: str) -> Any:
     alone = argparse.Namespace(
         model=options.teacher, modules=(), allow_unsafe_deserialization=False
     )
-    return _of_class(load_model(alone), of_class, called, options.task)
+    return _of_class(load_model(alone), of_class, called, options.task, "teacher")
 
 
-def _of_class(model: Any, of_class: type, called: str, task: str) -> Any:
+def _of_class(model: Any, of_class: type, called: str, task: str, what: str = "model") -> Any:
     if not isinstance(model, of_class):
         raise TypeError(
             message(
-                f"The model must be a {called}.",
+                f"The {what} must be a {called}.",
                 f"Train one with `memcom train --task {task}`.",
                 model=getattr(model, "name", str(model)),
             )

@@ -116,7 +116,7 @@ def train_click_model(
         The model, and how good it is.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or the rows lack a field of the teacher.
 
     Example:
         >>> from memcom_tf.datasets import Rows
@@ -143,6 +143,13 @@ def train_click_model(
         model = ClickModel(features, width=width, interaction=interaction, tables=tables)
     taught = None
     if teacher is not None:
+        missing = set(teacher.features.names) - {*split.train.categorical, *split.train.numeric}
+        if missing:
+            raise invalid(
+                "The rows must have all fields of `teacher`.",
+                "Take one that was trained on the same columns.",
+                missing=sorted(missing),
+            )
         taught = predictions(teacher, teacher.features.encode(split.train))
     record = train_clicks(model, split, settings, teacher=taught, report=report)
     found = predictions(model, features.encode(split.test))

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from memcom_tf._keras import keras
 from memcom_tf.cli.main import main
 
 COLUMNS = ["--label", "click", "--categorical", "site", "genres", "--numeric", "age"]
@@ -98,6 +99,9 @@ def test_a_small_model_is_taught_by_a_full_one(folder, trained, tmp_path, capsys
     assert "AUC" in capsys.readouterr().out
     assert run(*words, small.with_name("no.keras"), "--force") == 2
     assert "must be a .keras file" in capsys.readouterr().err
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(folder / "other.keras")
+    assert run(*words, folder / "other.keras", "--force") == 2
+    assert "The teacher must be a click model" in capsys.readouterr().err
 
 
 @pytest.mark.long

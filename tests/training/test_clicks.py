@@ -213,6 +213,13 @@ def test_a_teacher_is_a_part_of_the_target(rows):
     assert spreads[1] < 0.2 * spreads[0]
 
 
+def test_a_teacher_of_other_fields_is_refused(rows):
+    split = split_rows(rows)
+    teacher = ClickModel(Features([Categorical("site", 9), Categorical("shop", 9)]), width=WIDTH)
+    with pytest.raises(ValueError, match=r"all fields of `teacher`.*missing=\['shop'\]"):
+        train_click_model(split, width=WIDTH, teacher=teacher)
+
+
 def test_training_is_reproducible(rows):
     split = split_rows(rows)
     settings = ClickSettings(epochs=1, evaluations=1, batch_size=256)

@@ -18,7 +18,7 @@ from memcom_tf.layers import FullEmbedding, MEmComEmbedding
 from memcom_tf.models import TextClassifier, save_model
 from memcom_tf.training import TextSettings, train_text_classifier, train_texts
 from memcom_tf.training.text_tables import ordered, word_table
-from memcom_tf.training.texts import predictions
+from memcom_tf.training.texts import _targets, predictions
 
 CLASSES = ["Küche", "a,b", "sport"]
 QUICK = TextSettings(epochs=15)
@@ -140,6 +140,20 @@ def test_training_keeps_the_best(split, features):
     worse = train_texts(model, split, TextSettings(epochs=1, learning_rate=30.0))
     assert worse["epochs"] == 0
     assert worse["best"] == record["best"]
+
+
+def test_a_teacher_is_a_part_of_the_target(split, features):
+    model = TextClassifier(features, CLASSES, width=WIDTH)
+    labels = np.eye(3)[class_numbers(split.train, CLASSES)]
+    teacher = np.full(labels.shape, 1 / 3, np.float32)
+    np.testing.assert_array_equal(_targets(model, split, None, 0.25), labels)
+    found = _targets(model, split, teacher, 0.25)
+    np.testing.assert_allclose(found, 0.75 * labels + 0.25 / 3, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        TextSettings(distillation=-0.1)
+    other = TextClassifier(features, ["x", "y"], width=WIDTH)
+    with pytest.raises(ValueError, match="the classes of the documents"):
+        train_text_classifier(split, width=WIDTH, settings=TextSettings(epochs=1), teacher=other)
 
 
 def relabelled(part, seed):
