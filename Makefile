@@ -12,19 +12,20 @@ PYTEST := $(BIN)/python -m pytest -q
 # A process that dies ends the run: with a new one in its place pytest-xdist may wait forever.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: demo test test-long lint test-cc test-cc-found test-cc-thread test-keras3 test-tf-keras bench bench-quality bench-click lock audit clean
+.PHONY: demo test test-long lint test-cc test-cc-found test-cc-thread build-ops build-ops-found test-keras3 test-tf-keras bench bench-quality bench-click lock audit clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/movielens_demo.py --output build/demo
 
 # What needs one core each goes side by side; then the tests, which take all.
 test: $(INSTALLED)
-	$(MAKE) --no-print-directory -j 2 lint test-cc
+	$(MAKE) --no-print-directory -j 2 test-cc build-ops lint
 	$(MAKE) --no-print-directory test-keras3
 	$(MAKE) --no-print-directory test-tf-keras
 
 # What takes hours: tests marked `long`, two thousand random models, and mutants of their files.
 test-long: test
+	@$(MAKE) --no-print-directory test-cc KERNEL_CASES=
 	$(PYTEST) $(PARALLEL) -m long
 	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) $(TF_KERAS) $(TF_KERAS_LONG)
 	$(BIN)/python -m tests.random_models --count 2000 --jobs 2 --json build/random_models.jsonl
@@ -41,13 +42,15 @@ lint: $(INSTALLED)
 	cd build/house && $(abspath $(BIN))/lint-imports --no-logo --no-cache $(abspath pyproject.toml)
 
 FIND_COMPILER := $(BIN)/python -c "from memcom_tf.kernels.build import find_compiler; print(*find_compiler())"
-KERNELS_TEST := -std=c++17 -O1 -g -pthread -fno-sanitize-recover=all -Wall -Wextra -Werror -Wno-psabi \
+# How many random cases `make test` takes; none said, the test takes all that it knows.
+KERNEL_CASES := 400
+KERNELS_TEST := -std=c++17 -O1 -g1 -pthread -fno-sanitize-recover=all -Wall -Wextra -Werror -Wno-psabi \
 	-Imemcom_tf/kernels/cc tests/cc/kernels_test.cc
 
 # Without a C++ compiler training runs on plain TensorFlow ops: nothing to test, and no failure.
-test-cc: $(INSTALLED)
+test-cc build-ops: $(INSTALLED)
 	@if $(FIND_COMPILER) >/dev/null 2>&1 || test -n "$$CXX"; then \
-		$(MAKE) --no-print-directory test-cc-found; \
+		$(MAKE) --no-print-directory $@-found; \
 	else \
 		echo "No C++ compiler on PATH: the fused ops are not tested."; \
 	fi
@@ -56,7 +59,10 @@ test-cc-found: $(INSTALLED)
 	$(BIN)/clang-format --dry-run --Werror $(wildcard memcom_tf/kernels/cc/*.h memcom_tf/kernels/cc/*.cc tests/cc/* benchmarks/cc/*)
 	mkdir -p build
 	$$($(FIND_COMPILER)) -fsanitize=address,undefined $(KERNELS_TEST) -o build/kernels_test
-	build/kernels_test
+	build/kernels_test $(KERNEL_CASES)
+
+# With warnings as errors; the tests use what this makes.
+build-ops-found: $(INSTALLED)
 	CXX="$$($(FIND_COMPILER)) -Werror" $(BIN)/memcom build-ops
 
 test-cc-thread: $(INSTALLED)

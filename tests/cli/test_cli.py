@@ -396,7 +396,7 @@ def test_help_and_version(capsys):
         assert expected in capsys.readouterr().out
 
 
-@pytest.mark.few(1)
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [4_000, 150_000])
 def test_no_space_leaves_nothing_behind(folder, tmp_path, limit):
     """4 kB stop TensorFlow's own files, 150 kB only the output with its long titles."""

@@ -90,6 +90,7 @@ def test_verify_inspect_compare_and_golden(folder, trained, converted, tmp_path,
     assert "must hold a ranker" in capsys.readouterr().err
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("order", ["classes", "documents"])
 def test_trained_small(folder, trained, tmp_path, order, capsys):
     output = tmp_path / "small.keras"

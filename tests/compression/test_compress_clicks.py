@@ -69,6 +69,7 @@ def test_a_table_of_which_nothing_follows_gets_fewer_bytes(compression):
     assert "rows:" in str(compression)
 
 
+@pytest.mark.long
 def test_the_model_itself_does_not_change(model, split):
     before = [np.array(weight) for weight in model.get_weights()]
     found = compress(model, split, max_bytes=22_000, min_rows=100, settings=SETTINGS)

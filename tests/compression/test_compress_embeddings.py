@@ -77,6 +77,7 @@ BATCHES = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", BATCHES)
 def test_the_model_is_the_same_but_for_its_tables(make):
     model, batch = make(), BATCHES[make]

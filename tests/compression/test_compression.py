@@ -109,7 +109,7 @@ def test_no_candidate_where_nothing_fits():
     assert candidates_for(20_000, 64, 1000) == []
 
 
-@pytest.mark.few(1)
+@pytest.mark.long
 @pytest.mark.parametrize(
     "candidate",
     [
@@ -131,7 +131,7 @@ def test_what_can_hold_the_tables_scores_as_before(trained, candidate):
     np.testing.assert_allclose(before, after[:, found.model.vocabulary.ids(items)], atol=1e-4)
 
 
-@pytest.mark.few(1)
+@pytest.mark.long
 @pytest.mark.parametrize(
     "candidate",
     [
@@ -165,6 +165,7 @@ def test_the_best_candidate_is_chosen_and_trained(trained, log):
     assert len(lines) == 3 and str(good) in str(found)
 
 
+@pytest.mark.long
 def test_the_finalist_that_training_makes_best_is_taken(trained, monkeypatch):
     """Each is trained for all epochs, also the one that was behind before."""
     model, split = trained
@@ -187,6 +188,7 @@ def test_the_finalist_that_training_makes_best_is_taken(trained, monkeypatch):
     assert [trial.num_trained for trial in found.trials] == [QUICK.epochs] * 2
 
 
+@pytest.mark.long
 def test_a_candidate_may_be_without_biases_of_items(trained):
     model, split = trained
     own = {"num_buckets": 4, "num_dedicated": 6, "storage": {"hashed": "int4_per_row"}}
@@ -231,7 +233,7 @@ def test_sizes_are_found_where_the_graph_is_not_what_was_thought(trained, monkey
     assert work._sized(family, limit=5_050) is None
 
 
-@pytest.mark.few(1)
+@pytest.mark.long
 @pytest.mark.parametrize("biased", [True, False])
 def test_biases_of_the_original_are_not_dropped(trained, monkeypatch, biased):
     model, split = trained
@@ -245,6 +247,7 @@ def test_biases_of_the_original_are_not_dropped(trained, monkeypatch, biased):
     assert [trial.candidate.item_bias for trial in found.trials] == [True, False][: 2 - biased]
 
 
+@pytest.mark.long
 def test_a_model_that_ranks_nothing_right_has_no_relative_loss(trained):
     model, split = trained
     found = compress(model, split, ratio=1, settings=replace(QUICK, epochs=0), candidates=SMALL)
@@ -253,6 +256,7 @@ def test_a_model_that_ranks_nothing_right_has_no_relative_loss(trained):
     assert "nan" in str(nothing)
 
 
+@pytest.mark.long
 def test_training_never_makes_it_worse(trained):
     model, split = trained
     wild = replace(QUICK, learning_rate=30.0)
@@ -283,6 +287,7 @@ def test_untied_tables_and_biases_are_compressed_too(log):
     assert found.ndcg == pytest.approx(found.ndcg_of_original, abs=0.02)
 
 
+@pytest.mark.long
 def test_uncompressed_holds_the_vectors_of_any_method(trained):
     model, split = trained
     found = compress(
@@ -308,6 +313,7 @@ def likelihood(ranker, split):
     return (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
 
 
+@pytest.mark.long
 def test_biases_keep_items_as_likely_as_they_were(trained):
     """However rough the tables are: popularity is what rank-1 buckets would lose first."""
     model, split = trained

@@ -215,6 +215,7 @@ def passes_with(export: Export, graph: bytes, folder: Path) -> bool:
     return verify(export.model, path).passed
 
 
+@pytest.mark.few(2)
 def test_a_flipped_bit_in_a_table_fails(export: Export, tmp_path):
     for table in export.item.tables.values():
         if table.data.dtype not in (np.int8, np.uint8):
@@ -225,6 +226,7 @@ def test_a_flipped_bit_in_a_table_fails(export: Export, tmp_path):
         assert not passes_with(export, graph, tmp_path)
 
 
+@pytest.mark.few(2)
 def test_a_scale_that_is_two_percent_off_fails(export: Export, tmp_path):
     table = next(t for t in export.item.tables.values() if t.data.dtype == np.int8)
     scale = table.scale.tobytes()
@@ -237,6 +239,7 @@ FUNCTIONAL = [
 ]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", FUNCTIONAL, ids=name_of)
 def test_a_functional_model_with_a_pooled_table_and_a_float_input(case: Case, tmp_path):
     ids = keras.Input((4,), dtype="int32", name="ids")
@@ -269,6 +272,7 @@ def test_a_functional_model_with_a_pooled_table_and_a_float_input(case: Case, tm
     np.testing.assert_allclose(found["output_1"][1], 0.5, atol=1e-6)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("outside", [-1, INPUT_DIM, 10**9])
 def test_ids_outside_are_refused_by_every_signature(export: Export, outside: int):
     history = np.array([[1, 2, outside, 0, 0]], np.int32)

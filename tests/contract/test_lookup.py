@@ -36,6 +36,7 @@ def test_shape_and_values_as_the_oracle(case: Case, dtype, shape):
     np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.few(6)
 @every_method
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
@@ -53,7 +54,7 @@ def test_any_size_equals_the_oracle(case: Case, data):
     np.testing.assert_allclose(scores[0], np.asarray(layer(ids)).sum(-1), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.few(17)
+@pytest.mark.few(2)
 @every_method
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_ids_beyond_float32_are_exact(case: Case, dtype):

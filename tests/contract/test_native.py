@@ -229,7 +229,7 @@ MEMCOM = next(case for case in CASES if case.method.__name__ == "MEmComEmbedding
 QR = next(case for case in CASES if case.variant.get("operation") == "mult")
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("case", [MEMCOM, QR], ids=name_of)
 def test_every_optimizer_learns_the_same(case: Case, optimizer):
@@ -246,7 +246,7 @@ def test_every_optimizer_learns_the_same(case: Case, optimizer):
             np.testing.assert_allclose(dense(one), dense(two), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @every_method
 def test_what_was_trained_natively_is_exported_without_custom_ops(case: Case, tmp_path):
     _, model, _ = trained_tables(case, "native", OPTIMIZERS["LazyAdam"], epochs=1)
@@ -311,7 +311,7 @@ def test_half_precision(case: Case, dtype):
     assert (error <= step * np.abs(exact) + 1e-6).all()
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "mixed_float16", "mixed_bfloat16"])
 def test_half_precision_trains(dtype):
     native = trained_tables(MEMCOM, "native", OPTIMIZERS["LazyAdam"], dtype=dtype)
@@ -422,6 +422,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.long
 def test_gradients_and_updates_do_not_depend_on_the_number_of_threads():
     digests = [
         subprocess.run(

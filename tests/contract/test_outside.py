@@ -43,7 +43,7 @@ def converted(source, folder, **kwargs):
     return CompressedModelFile(folder / "model.tflite")
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("case", [*FOLDING, READING[0]], ids=name_of)
 def test_a_keras_model(case, tmp_path):
     model = model_of(case)
@@ -72,6 +72,7 @@ def saved(case, folder):
     return model
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", FOLDING[:1], ids=name_of)
 def test_a_saved_model(case, tmp_path):
     model = saved(case, tmp_path / "saved")

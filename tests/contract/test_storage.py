@@ -127,6 +127,7 @@ def test_without_awareness_it_computes_with_what_was_trained(case: Case):
     np.testing.assert_array_equal(layer(IDS), case.trained()(IDS))
 
 
+@pytest.mark.long
 def test_it_trains_the_same_twice():
     case = next(case for case in CASES if case.method.__name__ == "MEmComEmbedding")
 

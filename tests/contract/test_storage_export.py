@@ -56,7 +56,7 @@ def holds(model, file):
         np.testing.assert_allclose(expected[ids], scores, atol=tolerance)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("case", "storage", "profile"), STORED, ids=lambda x: x if isinstance(x, str) else name_of(x)
 )

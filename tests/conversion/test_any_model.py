@@ -137,7 +137,7 @@ def test_tables_and_kernels_are_integers_and_the_file_is_the_model(case, tmp_pat
     assert verify(model, tmp_path / "model.tflite", inputs=inputs).passed
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("kind", ["int4", "int2", "float16", "float32"])
 def test_kinds(case, kind, tmp_path):
     model, inputs, _ = case
@@ -314,6 +314,7 @@ def test_an_output_without_any_number_proves_nothing():
     assert not convert(trained(keras.Model(ids, nothing))).verification.passed
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("kind", ["int8", "int4"])
 def test_a_loaded_table_takes_no_memory_of_its_own(kind, tmp_path):
@@ -380,7 +381,7 @@ OF_ANY_KIND = [0, 1, 2, 14, 43, 59, 64, 79, 183, 244, 370, 379, 403, 477, 532, 8
 
 # Of those of the trade, empty histories before a tower of floats (10002), and a row with several
 # values halfway (10218).
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("seed", [*OF_ANY_KIND, 1085, *range(10_000, 10_010), 10_218])
 def test_a_random_model_converts_or_is_refused_by_name(seed):
     """`python -m tests.random_models` tries as many as it is told."""

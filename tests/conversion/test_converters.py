@@ -228,6 +228,7 @@ def test_the_file_of_another_training_fails(model, file):
     assert not verify(other, file.path).passed
 
 
+@pytest.mark.long
 def test_a_ranker_takes_samples_from_python_and_from_a_file(model, file, tmp_path):
     histories = np.random.default_rng(0).integers(1, ITEMS, (9, LENGTH)).astype(np.int32)
     np.savez(tmp_path / "samples.npz", history=histories)
@@ -252,6 +253,7 @@ def test_the_file_of_another_model_is_refused(file, what):
         verify(OTHERS[what](), file.path)
 
 
+@pytest.mark.long
 def test_more_than_ten_outputs_are_compared_in_their_order():
     inputs = keras.Input((3,), dtype="int32")
     vector = MEmComEmbedding(50, 4, num_buckets=9, combiner="mean")(inputs)
@@ -280,6 +282,7 @@ class Tied(keras.layers.Layer):
         return self.table.score_all(query)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dtype", ["int32", "float32"])
 def test_a_functional_model_may_score_the_whole_vocabulary(dtype, tmp_path):
     """The table is there once, whatever the ids are, and the scores are those of 8 bits."""
@@ -384,7 +387,7 @@ def test_the_report_tells_what_quantization_took_of_uniqueness(model, conversion
     assert items["uncompressed_bytes"] == 4 * 8 * ITEMS
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("num_codes", [5, 16, 17, 256])
 @pytest.mark.parametrize("num_codebooks", [1, 3])
 def test_codes_of_any_size_are_exported(num_codes, num_codebooks, tmp_path):

@@ -54,7 +54,7 @@ def saved(model, folder):
         model.save(folder)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("from_folder", [False, True])
 @pytest.mark.parametrize("middle", MIDDLES)
 def test_layers_with_gradients_of_their_own_convert(middle, from_folder, tmp_path):
@@ -64,6 +64,7 @@ def test_layers_with_gradients_of_their_own_convert(middle, from_folder, tmp_pat
     assert convert(tmp_path / "saved" if from_folder else model).verification.passed
 
 
+@pytest.mark.long
 def test_a_folder_converts_where_its_gradients_are_not_known(tmp_path):
     """The registry of gradients is of the process that saved."""
     saved(model_with("own"), tmp_path / "saved")

@@ -31,7 +31,7 @@ def answers(conversion, folder, **inputs):
     return {name: file.run(name, **given) for name, given in inputs.items()}
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("all_are_large")
 @pytest.mark.parametrize("case", [case for case in CASES if not case.variant], ids=name_of)
 def test_rankers_equal_their_files(case):
@@ -47,7 +47,7 @@ def click_model():
     return keras.Model(history, keras.layers.Dense(1, name="click")(hidden))
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("profile", ["portable", "litert"])
 @pytest.mark.parametrize("weights", ["int8", "int4", "float16", "float32"])
 def test_tables_and_kernels_of_other_layers_are_the_same(weights, profile, tmp_path, monkeypatch):
@@ -83,6 +83,7 @@ def test_signatures_share_the_bytes_of_a_table():
     assert conversion.report["graph_bytes"] < 1.3 * 2000 * (16 + 4)
 
 
+@pytest.mark.few(2)
 @pytest.mark.usefixtures("all_are_large")
 @pytest.mark.parametrize("storage", ["int8_per_row", "int4_per_row", "float16"])
 def test_scores_share_the_bytes_that_embedding_lookup_reads(storage):

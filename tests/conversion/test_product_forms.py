@@ -86,7 +86,7 @@ def converted(model, folder, weights, length=LENGTH):
 ALL = SPELLINGS | IN_FLOATS
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("is_large", [False, True])
 @pytest.mark.parametrize("weights", ["int8", "int4", "float16"])
 def test_all_spellings_read_one_table(weights, is_large, tmp_path, monkeypatch):

@@ -51,7 +51,7 @@ def filled(model):
     return model
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("profile", ["portable", "litert"])
 @pytest.mark.parametrize("make", [ours, plain, of_keras_rs])
 def test_the_file_is_the_model(make, profile, tmp_path):

@@ -263,6 +263,7 @@ def test_the_command_line_prints_warnings(tmp_path, capsys):
     assert printed[0] == f"memcom: warning: {report['warnings'][0]}"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("sentences", ["x", [1], ["\x1b[2J"], None])
 def test_warnings_of_a_foreign_file_must_be_printable(sentences, tmp_path):
     description = {**converted(FullEmbedding(40, 6)).report, "warnings": sentences}

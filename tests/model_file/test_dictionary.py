@@ -285,6 +285,7 @@ def test_a_promise_of_much_takes_no_memory():
 # Large ones.
 
 
+@pytest.mark.long
 def test_many_items_are_found_without_reading_them_all():
     size = 200_000
     items = [f"item {(place * 7919) % size:x}" for place in range(size)]

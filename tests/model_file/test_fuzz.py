@@ -79,6 +79,7 @@ def lines_of(process):
     yield None
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("kind", CASES)
 def test_damaged_files_are_refused_or_answered(folder, kind, share):
@@ -120,6 +121,7 @@ def test_good_files_are_answered(folder):
         assert all(np.isfinite(values).all() for values in answers(path))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("kind", CASES)
 def test_verify_refuses_damaged_files(model, folder, tmp_path, kind, share):

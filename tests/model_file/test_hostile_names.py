@@ -73,6 +73,7 @@ def assert_harmless(text):
     assert "x" * 500 not in text
 
 
+@pytest.mark.few(1)
 def test_outputs_of_any_name_are_converted_proved_shown_and_run(tmp_path):
     names = [*CONTROL.values()]
     conversion = convert(model_of(names))

@@ -160,6 +160,7 @@ def test_loss_scale_factor():
     assert_equal(*results)
 
 
+@pytest.mark.few(1)
 @pytest.mark.skipif(not is_keras_3, reason="an argument of Keras 3")
 @pytest.mark.parametrize("settings", [{}, {"clipnorm": 0.01, "loss_scale_factor": 4.0}], ids=str)
 def test_accumulated_gradients_are_dense(settings):
@@ -198,6 +199,7 @@ def half_precision():
     keras.mixed_precision.set_global_policy("float32")
 
 
+@pytest.mark.few(1)
 @both
 def test_mixed_precision(half_precision):
     """The loss is scaled, non-finite gradients skip the step, rows of no batch rest."""
@@ -216,6 +218,7 @@ def test_mixed_precision(half_precision):
     assert set(moved.nonzero()[0]) == set(examples()[0].ravel())
 
 
+@pytest.mark.long
 def test_it_compiles_with_xla():
     results = []
     for jit_compile in (False, True):

@@ -80,7 +80,7 @@ print("mirrored")
 """
 
 
-@pytest.mark.few(1)
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["fine_tuned", "plain", "distilled"])
 def test_losses_of_replicas_add_up_to_that_of_the_batch(kind):
     done = subprocess.run(

@@ -30,7 +30,7 @@ def test_config_through_json(name):
     assert config["learning_rate"] == pytest.approx(0.03)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_training_goes_on_after_loading_as_if_never_interrupted(name, tmp_path):
     model = embedding_model(set_up(name))
@@ -51,6 +51,7 @@ def test_training_goes_on_after_loading_as_if_never_interrupted(name, tmp_path):
         assert any(np.any(np.asarray(one) != np.asarray(other)) for one, other in pairs)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["adam", "rowwise"])
 def test_checkpoints(name, tmp_path):
     model = embedding_model(set_up(name))

@@ -114,6 +114,7 @@ def test_training_step_publishes_every_case():
     assert "1 GB/s" in text
 
 
+@pytest.mark.long
 def test_vocabulary_scaling_publishes_every_size():
     cases = vocabulary_scaling.cases(10**8)
     # The largest stock table and its moments would take 77 GB.

@@ -77,6 +77,7 @@ def test_matrices_and_columns_are_the_same_rows(source, tmp_path):
     assert load(source, by_time=True, most=600).split.test.time[-1] == 599
 
 
+@pytest.mark.long
 def test_a_run_is_kept_and_not_repeated(run, monkeypatch):
     methods = ["--methods", LOGISTIC, "full", "full int8", "MLET"]
     rows, text = run(*methods)
@@ -107,6 +108,7 @@ def test_a_run_is_kept_and_not_repeated(run, monkeypatch):
     assert same.split("## Which")[0] == text.split("## Which")[0]
 
 
+@pytest.mark.long
 def test_what_cannot_be_as_small_is_said(run):
     rows, text = run("--methods", "compress", "--ratios", "1", "5000")
     assert [row["reachable"] for row in rows] == [False]

@@ -58,6 +58,7 @@ def test_everything_public_can_be_imported():
     assert "has no attribute 'nothing'" in done.stderr
 
 
+@pytest.mark.long
 def test_another_backend_is_refused():
     pytest.importorskip("keras")
     code = "import sys, types, keras;keras.backend.backend = lambda: 'jax';import memcom_tf.layers"

@@ -158,7 +158,7 @@ def test_what_is_tested_on_changes_nothing_that_is_learned(tmp_path, monkeypatch
         np.testing.assert_array_equal(weight, same)
 
 
-@pytest.mark.few(1)
+@pytest.mark.long
 @pytest.mark.parametrize("share", [0.1, 0.9])
 def test_how_many_rows_single_items_have_is_chosen_on_validation(tmp_path, monkeypatch, share):
     split = leave_last_out(Interactions(**columns()), history_length=8)
@@ -223,7 +223,7 @@ def test_more_than_a_student_is_needed(capsys):
     assert "--steps must be more than" in capsys.readouterr().err
 
 
-@pytest.mark.few(1)
+@pytest.mark.long
 @pytest.mark.parametrize("biases", [False, True])
 def test_the_largest_ranker_that_fits_has_the_biases_that_it_is_given(biases):
     split = leave_last_out(Interactions(**columns()), history_length=8)

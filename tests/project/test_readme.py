@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from memcom_tf._keras import is_keras_3
+from memcom_tf.cli.main import _parser
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -42,7 +43,10 @@ def test_every_block_is_of_a_kind_that_is_run():
 
 
 @pytest.mark.skipif(not is_keras_3, reason="the README imports keras")
-def test_python_and_memcom_run_as_printed(tmp_path):
+@pytest.mark.parametrize(
+    "of_all_tasks", [False, pytest.param(True, marks=pytest.mark.long)], ids=["rankers", "all"]
+)
+def test_python_and_memcom_run_as_printed(tmp_path, of_all_tasks):
     program = "\n".join(text for kind, text in BLOCKS if kind == "python")
     script = tmp_path / "readme.py"
     script.write_text(program)
@@ -53,6 +57,9 @@ def test_python_and_memcom_run_as_printed(tmp_path):
     assert "bytes, ratio 16" in run.stdout
     assert "Film " in run.stdout
     words = [shlex.split(command)[1:] for command in commands("memcom")]
+    if not of_all_tasks:
+        words = words[: next(at for at, found in enumerate(words) if "--task" in found)]
+    assert len(words) > 9
     run = subprocess.run(
         [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps(words)],
         cwd=tmp_path,
@@ -63,6 +70,11 @@ def test_python_and_memcom_run_as_printed(tmp_path):
     assert run.returncode == 0, run.stderr
     assert run.stdout.count("<end>") == len(words)
     assert "<end>\n<end>" not in run.stdout, "a command printed nothing"
+
+
+def test_commands_have_arguments_of_the_parser():
+    for command in commands("memcom"):
+        assert _parser().parse_args(shlex.split(command)[1:]).run
 
 
 def test_make_targets_exist():

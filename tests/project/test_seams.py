@@ -187,7 +187,7 @@ LAYERS = {
 }
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_short_method_is_trained_saved_converted_and_proved(name, tmp_path, monkeypatch):
     monkeypatch.setattr(selection, "_warned", set())

@@ -53,6 +53,7 @@ def test_from_training_to_titles(tmp_path):
     assert titles <= set(known.tolist())
 
 
+@pytest.mark.long
 def test_keras_3_is_refused():
     code = (
         "import runpy, sys, tensorflow as tf; tf.keras.layers.Layer; "

@@ -81,6 +81,7 @@ def behaviour(model, path):
     return [check for check in found.checks if not check.passed and "tables" not in check.name]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", MODELS)
 def test_other_answers_are_found_in_every_output(name, tmp_path):
     make, layer = MODELS[name]
@@ -130,6 +131,7 @@ def test_a_kernel_that_loses_the_items_beside_a_price_stays_floats(tmp_path):
     assert verify(model, tmp_path / "model.tflite").passed
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("last", [None, Argmax])
 def test_what_little_losses_take_of_a_difference_is_judged_at_its_end(last):
     keras.utils.set_random_seed(0)
@@ -236,7 +238,7 @@ def test_an_output_that_follows_from_no_input_may_be_constant():
     assert convert(keras.Model(history, outputs)).verification.passed
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("activation", ["relu", "relu6", "tanh"])
 @pytest.mark.parametrize(
     "weights", ["int8", "float16", "float32", {"hidden/*": "float32", "*": "int8"}]

@@ -92,7 +92,7 @@ def test_a_file_equals_its_model(trained, path):
     assert int(count.rpartition(" ")[2]) > 10
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("row", [0, 37, USERS - 1])
 def test_one_integer_of_one_row_is_found_with_table_and_row(trained, path, tmp_path, row):
     graph = graph_of(path)
@@ -165,6 +165,7 @@ def test_another_operator_is_another_graph(path):
         compare_graphs(graph, memoryview(pack(found)), dict)
 
 
+@pytest.mark.few(1)
 def test_a_graph_of_the_same_versions_must_be_the_same(trained, path, tmp_path):
     found = schema.ModelT.InitFromPackedBuf(graph_of(path), 0)
     options = next(
@@ -178,6 +179,7 @@ def test_a_graph_of_the_same_versions_must_be_the_same(trained, path, tmp_path):
     assert "graph that converting the model does not write" in failed(verification)
 
 
+@pytest.mark.few(1)
 def test_of_a_file_of_another_version_the_tables_are_compared(trained, path, tmp_path):
     """Another TensorFlow may write another graph: it is no fault, and other rows still are one."""
     archive = read_archive(path)
@@ -214,6 +216,7 @@ def test_of_a_file_of_another_version_the_scales_are_compared(trained, path):
     assert "scales" in difference.name
 
 
+@pytest.mark.few(1)
 def test_rows_that_were_trained_further_are_found(trained, path):
     layer = trained.get_layer("users")
     before = layer.get_weights()
@@ -227,7 +230,7 @@ def test_rows_that_were_trained_further_are_found(trained, path):
     assert "row 11 and 1 more" in check.detail
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("key", ["min_runtime_version", "parameters", "left_as_floats"])
 def test_the_description_is_that_of_the_model(trained, path, tmp_path, key):
     archive = read_archive(path)

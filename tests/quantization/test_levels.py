@@ -130,6 +130,7 @@ def test_files_hold_the_chosen_levels(profile, kind, bits, table, levels, tmp_pa
     np.testing.assert_allclose(found["scores"], wanted @ wanted.T, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("profile", ["portable", "litert"])
 def test_a_layer_that_rounds_ships_the_levels_that_it_declares(profile):
     values = values_of("one in ten", 16)

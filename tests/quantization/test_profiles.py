@@ -64,7 +64,7 @@ def operators(conversion):
     return {(code.builtinCode, code.version) for code in model.operatorCodes}
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("kind", "width"), [("int8", 5), ("int4", WIDTH), ("int4", 7), ("int2", 7)]
 )
@@ -88,7 +88,7 @@ def test_both_profiles_give_the_same_numbers(kind, width, tmp_path):
     assert verify(model, tmp_path / "litert.tflite").passed
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

@@ -58,7 +58,7 @@ def filled(model, seed=1):
     return model
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("interaction", INTERACTIONS)
 def test_saved_converted_and_proved(interaction, compressed, rows, features, tmp_path):
@@ -165,6 +165,7 @@ def test_a_narrow_table_is_widened(rows, features):
     assert not np.allclose(model.predict(inputs, verbose=0), before)
 
 
+@pytest.mark.long
 def test_only_numbers_or_only_categories(rows):
     for kept in ({"numeric": {}}, {"categorical": {}}):
         part = Rows(**{"categorical": rows.categorical, "numeric": rows.numeric, **kept},
@@ -220,6 +221,7 @@ def test_a_teacher_of_other_fields_is_refused(rows):
         train_click_model(split, width=WIDTH, teacher=teacher)
 
 
+@pytest.mark.long
 def test_training_is_reproducible(rows):
     split = split_rows(rows)
     settings = ClickSettings(epochs=1, evaluations=1, batch_size=256)

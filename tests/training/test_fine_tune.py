@@ -60,6 +60,7 @@ def test_training_that_makes_it_worse_is_undone():
         np.testing.assert_array_equal(now, then)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("distillation", [0.0, 0.5, 1.0])
 def test_the_share_of_the_original_is_as_asked(distillation):
     keras.utils.set_random_seed(0)

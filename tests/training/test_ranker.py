@@ -177,7 +177,7 @@ def test_training_is_reproducible():
     assert train() == train()
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("num_negatives", [None, 5])
 @pytest.mark.parametrize("optimizer", [keras.optimizers.Adam, LazyAdam])
 def test_fit_builds_the_model(num_negatives, optimizer):
@@ -234,6 +234,7 @@ def half_precision():
     keras.mixed_precision.set_global_policy("float32")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("num_negatives", [None, 10])
 def test_mixed_precision(half_precision, num_negatives):
     model = ranker(trained=False, num_negatives=num_negatives, hidden_units=(8,))
@@ -245,6 +246,7 @@ def test_mixed_precision(half_precision, num_negatives):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.long
 def test_a_ranker_computes_in_the_dtype_of_its_embedding(tmp_path):
     """That of the layer, whatever the global policy is; a saved one keeps it."""
     layer = memcom(dtype="mixed_float16")
@@ -329,6 +331,7 @@ def every_setting():
     return ranker(memcom(bias=True), output_embedding=output, vocabulary=VOCABULARY, **SETTINGS)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("make", [ranker, every_setting])
 def test_saved_and_loaded_it_is_the_same(make, tmp_path):
     model = make()

@@ -79,6 +79,7 @@ def test_a_resumed_training_ends_as_one_in_one_go(split, has_teacher, tmp_path, 
     assert len(epochs) - count <= SETTINGS.epochs
 
 
+@pytest.mark.long
 def test_ratio_and_dropout_can_be_resumed_too(split, tmp_path, monkeypatch):
     path = tmp_path / "training.npz"
     with monkeypatch.context() as patch:

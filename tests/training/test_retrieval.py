@@ -187,6 +187,7 @@ def test_fields_are_saved(tmp_path):
     np.testing.assert_allclose(loaded(queries()), model(queries()), rtol=1e-6)
 
 
+@pytest.mark.long
 def test_training_to_the_best_epoch_takes_a_context():
     model, inputs = fielded(), queries(200)
     target = next_of_last(200)[1]
@@ -248,7 +249,7 @@ def test_losses_of_lists_by_hand():
         np.testing.assert_allclose(found, value, rtol=1e-5)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("loss", ["softmax", "ranknet", "bpr", "listnet"])
 def test_every_ranker_learns_by_every_loss(loss):
     keras.utils.set_random_seed(1)
@@ -262,7 +263,7 @@ def test_every_ranker_learns_by_every_loss(loss):
         ranker.compile("adam", loss="hinge")
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("loss", ["softmax", "ranknet", "listnet", "keras-rs"])
 def test_lists_of_graded_items_are_learned(loss):
     keras_rs = pytest.importorskip("keras_rs")
@@ -311,6 +312,7 @@ def test_a_file_is_proved_and_says_what_it_takes(converted):
     assert verify(model, file.path).passed
 
 
+@pytest.mark.long
 def test_another_model_is_not_proved_by_the_file(converted):
     _, _, file = converted
     other = fielded(item_bias=True)

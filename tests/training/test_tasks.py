@@ -34,6 +34,7 @@ def clicks(activation="sigmoid"):
     return model, inputs, rng.integers(0, 2, 700)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("from_logits", [False, True])
 def test_metrics_of_clicks_are_those_of_the_model_and_of_the_file(from_logits, tmp_path):
     model, inputs, labels = clicks(None if from_logits else "sigmoid")
@@ -84,6 +85,7 @@ def two_outputs():
     return keras.Model(model.input, outputs), inputs, labels
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("make", "task", "examples", "words"),
     [

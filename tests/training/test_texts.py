@@ -84,7 +84,7 @@ def test_words_are_left_out_in_training_alone(features):
     np.testing.assert_array_equal(model(ids), model(ids))
 
 
-@pytest.mark.few(2)
+@pytest.mark.long
 @pytest.mark.parametrize("order", ["classes", "documents", "frequency", None])
 def test_words_are_learned_in_every_order(order, split):
     ratio = {} if order is None else {"ratio": 4, "order": order}
@@ -205,6 +205,7 @@ def test_half_of_the_rows_are_of_frequent_words(features):
     assert table.compression_ratio == pytest.approx(4, rel=0.05)
 
 
+@pytest.mark.long
 def test_any_method_may_hold_the_words(split):
     trained = train_text_classifier(
         split, width=WIDTH, ratio=4, method="HashedEmbedding", settings=QUICK

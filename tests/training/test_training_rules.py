@@ -99,6 +99,7 @@ def test_inference_is_the_lookup_and_training_is_not():
             np.testing.assert_array_equal(layer(IDS), rows[IDS])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", ["functional", "ranker", "distilled"])
 def test_what_lookups_add_to_the_loss_is_minimized(kind):
     """One step of plain gradient descent, against gradients by hand."""
@@ -175,6 +176,7 @@ def test_tables_change_between_steps_and_what_is_pruned_stays_zero():
     np.testing.assert_array_equal(tables["rows"] == 0, tables["mask"] == 0)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("way", ["fit of a ranker", "train", "fine_tune"])
 def test_who_trains_adapts(way):
     layer = Reassigned(ITEMS, WIDTH, num_rows=20)
@@ -221,6 +223,7 @@ def test_a_model_that_nobody_adapts_is_warned_of_once():
         model.predict(IDS, verbose=0)
 
 
+@pytest.mark.long
 def test_a_resumed_training_adapts_as_one_in_one_go(tmp_path):
     def trained(checkpoint, epochs):
         keras.utils.set_random_seed(3)
@@ -270,6 +273,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_state_of_optimizers_moves_with_rows(name):
     make, start = OPTIMIZERS[name]
@@ -421,6 +425,7 @@ class Indexed(CompressedEmbedding):
         return columns[0] + columns[1]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("num_rows", "bits"), [(300, 16), (70_000, 32)])
 def test_an_index_holds_what_codes_would_wrap(num_rows, bits, tmp_path):
     layer = Indexed(ITEMS, 2, num_rows=num_rows)
