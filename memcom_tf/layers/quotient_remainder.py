@@ -7,16 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.approximation import closed_forms
+from memcom_tf.approximation import compositions
+from memcom_tf.approximation.compositions import OPERATIONS
 from memcom_tf.errors import invalid
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import RowSharing, Table, Tables
-
-OPERATIONS = ("mult", "add", "concat")
-
-
-_ITERATIONS = 10
 
 
 @register_method
@@ -146,43 +142,15 @@ class QuotientRemainderEmbedding(CompressedEmbedding):
 
     def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
         """Alternating least squares, in which each step is a weighted mean or a ratio of two."""
-        shared = self._approximated(table[:, self.own_dim :], weights)
-        return {"own": table[:, : self.own_dim], **shared} if self.own_dim else shared
-
-    def _approximated(self, table: np.ndarray, weights: np.ndarray) -> Tables:
-        """The tables that ids share."""
         ids = np.arange(self.input_dim)
-        rows = {"remainder": ids % self.num_buckets, "quotient": ids // self.num_buckets}
+        remainders, quotients = ids % self.num_buckets, ids // self.num_buckets
+        rows = {"quotient": quotients, "remainder": remainders}
+        if self.operation == "concat":  # in the order of the halves
+            rows = {"remainder": remainders, "quotient": quotients}
         counts = {"remainder": self.num_buckets, "quotient": self.num_quotients}
-        if self.operation == "concat":
-            half = self._widths[0]
-            halves = {"remainder": table[:, :half], "quotient": table[:, half:]}
-            return {
-                name: closed_forms.means(part, weights, rows[name], counts[name])
-                for name, part in halves.items()
-            }
-        t: Tables = {
-            name: np.zeros((count, table.shape[1]), np.float32) for name, count in counts.items()
-        }
-        if self.operation == "mult":
-            # From the strongest quotient of each column: ones could be orthogonal to the solution.
-            whole = max(1, self.input_dim // self.num_buckets)
-            energies = closed_forms.means(table**2, weights, rows["quotient"], whole + 1)[:whole]
-            strongest = energies.argmax(axis=0)
-            buckets = np.arange(self.num_buckets)[:, None]
-            ids_of = np.minimum(buckets + strongest * self.num_buckets, self.input_dim - 1)
-            t["remainder"] = table[ids_of, np.arange(table.shape[1])]
-        for _ in range(_ITERATIONS):
-            for name, other in (("quotient", "remainder"), ("remainder", "quotient")):
-                others = t[other][rows[other]]
-                if self.operation == "add":
-                    rest = table - others
-                    t[name] = closed_forms.means(rest, weights, rows[name], counts[name])
-                    continue
-                products = closed_forms.means(table * others, weights, rows[name], counts[name])
-                squares = closed_forms.means(others**2, weights, rows[name], counts[name])
-                t[name] = products / np.maximum(squares, np.float32(1e-30))
-        return t
+        part = table[:, self.own_dim :]
+        shared = compositions.nearest(part, weights, rows, counts, self.operation)
+        return {"own": table[:, : self.own_dim], **shared} if self.own_dim else shared
 
     @classmethod
     def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:

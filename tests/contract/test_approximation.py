@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from memcom_tf.layers import METHODS
+from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
 from memcom_tf.ops.numpy_ops import NumpyOps
 from tests.contract.methods import CASES, INPUT_DIM, OUTPUT_DIM, Case, name_of
 
@@ -39,7 +40,7 @@ def test_most_methods_have_one():
 def test_what_the_method_can_hold_it_gets_exactly(case: Case):
     if case.variant.get("bias"):
         pytest.skip("the closed form leaves biases at zero")
-    if not all(table.trainable for table in case.layer().tables()):
+    if any(table.holds_integers for table in case.layer().ships_as().tables()):
         pytest.skip("codes are found by a search: tests/compression/test_codebooks.py")
     table = np.asarray(case.trained()(IDS))
     again = case.method.from_table(table, **size_of(case), **case.variant)
@@ -48,6 +49,8 @@ def test_what_the_method_can_hold_it_gets_exactly(case: Case):
 
 @every_closed_form
 def test_no_tables_nearby_are_better(case: Case):
+    if issubclass(case.method, TrainedCodesEmbedding):
+        pytest.skip("other rows have other codes")
     layer = case.method.from_table(TABLE, frequencies=FREQUENCIES, **size_of(case), **case.variant)
     tables = layer.table_values()
 
@@ -89,7 +92,7 @@ def test_methods_without_one_say_so(name):
     if any(case.method is method for case in WITH_CLOSED_FORM):
         return
     with pytest.raises(NotImplementedError, match=f"{name} must be trained"):
-        method.from_table(TABLE, ratio=2)
+        method.from_table(TABLE, ratio=1)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from memcom_tf.converters.model_file.archive import append_members
 from memcom_tf.converters.quantization.bounds import embedding_ball
 from memcom_tf.converters.quantization.fold import ShippedEmbedding, ship
 from memcom_tf.converters.quantization.quantize import QuantizedTable
+from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.numpy_ops import NumpyOps
 from tests.contract.methods import CASES, INPUT_DIM, OUTPUT_DIM, Case, in_float64, name_of
@@ -197,6 +198,8 @@ def test_rank_is_the_oracle_sorted(export: Export):
 
 def test_the_error_of_a_vector_is_within_a_bound_that_says_something(export: Export):
     layer = export.model.item_embedding
+    if isinstance(layer, TrainedCodesEmbedding):
+        pytest.skip("of a choice of codes no bound is known")
     tables = in_float64(layer.table_values())
     trained = layer.lookup(NUMPY, ALL_IDS, tables)
     found = export.file.run("embed", ids=ALL_IDS)["vectors"]
@@ -204,7 +207,8 @@ def test_the_error_of_a_vector_is_within_a_bound_that_says_something(export: Exp
     radius = np.broadcast_to(embedding_ball(export.item, ALL_IDS).radius, error.shape)
     assert (error <= radius).all()
     # Not vacuous: the worst vector uses a good part of it, and it is small beside the vectors.
-    assert (error / radius).max() > 0.4
+    deep = max(table.factors for table in layer.tables()) > 2
+    assert (error / radius).max() > (0.2 if deep else 0.4)
     assert radius.max() < 0.05 * np.abs(trained).max()
 
 
@@ -221,7 +225,7 @@ def test_a_flipped_bit_in_a_table_fails(export: Export, tmp_path):
         if table.data.dtype not in (np.int8, np.uint8):
             continue
         changed = table.data.copy()
-        changed[1, 0] ^= 1 if table.holds_integers else 64
+        changed[-1, 0] ^= 1 if table.holds_integers else 64
         graph = export.graph.replace(table.data.tobytes(), changed.tobytes())
         assert not passes_with(export, graph, tmp_path)
 

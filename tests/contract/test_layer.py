@@ -9,7 +9,15 @@ import pytest
 import tensorflow as tf
 
 from memcom_tf._keras import is_keras_3, keras
-from memcom_tf.layers import METHODS, CompressedEmbedding
+from memcom_tf.layers import (
+    METHODS,
+    CompositionalEmbedding,
+    CompressedEmbedding,
+    MixedDimensionEmbedding,
+    PathBasedEmbedding,
+    ROBEEmbedding,
+)
+from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
 from memcom_tf.ops.numpy_ops import NumpyOps
 from tests.contract.methods import INPUT_DIM, OUTPUT_DIM, Case, every_method, in_float64
 
@@ -96,6 +104,8 @@ def test_a_gradient_reaches_every_table(case: Case, combiner):
     for table, gradient in zip(trained, gradients, strict=True):
         gradient = np.asarray(tf.convert_to_tensor(gradient))
         assert np.abs(gradient).max() > 0
+        if issubclass(case.method, TrainedCodesEmbedding):
+            continue  # in training a choice passes gradients on that it does not have
         largest = np.unravel_index(np.abs(gradient).argmax(), table.shape)
         for position in (largest, (0, 0), tuple(size - 1 for size in table.shape)):
             kept = table[position]
@@ -134,7 +144,9 @@ def test_training_lowers_the_loss_and_is_reproducible(case: Case):
 def test_composed_vectors_have_the_variance_of_a_plain_embedding(case: Case, initializer):
     shape = (4000, 32)
     plain = np.asarray(keras.initializers.get(initializer)(shape))
-    ratio = 1 if case.method.size_argument is None else 2
+    # Of three partitions at 2 two have so few rows that the sample decides.
+    ratio = {CompositionalEmbedding: 50}.get(case.method, 2)
+    ratio = 1 if case.method.size_argument is None else ratio
     layer = case.method.for_ratio(
         *shape, ratio=ratio, embeddings_initializer=initializer, **case.variant
     )
@@ -147,6 +159,11 @@ def test_composed_vectors_have_the_variance_of_a_plain_embedding(case: Case, ini
 @every_method
 @pytest.mark.parametrize("value", [0.25, -0.25])
 def test_a_constant_initializer_gives_constant_vectors(case: Case, value):
+    """But where half of all is negative, and of negative ones a sign for each range."""
+    if case.method in (PathBasedEmbedding, ROBEEmbedding):
+        pytest.skip("it has a relu, or signs")
+    if case.method is MixedDimensionEmbedding and value < 0:
+        pytest.skip("each of its ranges is a product, whose signs cancel")
     layer = case.layer(embeddings_initializer=keras.initializers.Constant(value))
     np.testing.assert_allclose(layer(np.arange(INPUT_DIM)), value, rtol=1e-4)
 
@@ -207,11 +224,14 @@ def test_sizes_are_those_of_the_variables(case: Case):
     layer = case.layer()
     layer.build(None)
     assert layer.num_parameters == sum(int(np.prod(v.shape)) for v in layer.trainable_variables)
-    codes = {table.name: table for table in layer.tables() if not table.trainable}
-    code_bytes = sum(
-        table.rows * -(-table.width * table.storage.bits // 8) for table in codes.values()
-    )
-    assert layer.parameter_bytes == 4 * layer.num_parameters + code_bytes
+
+    def codes_of(layer):
+        codes = {table.name: table for table in layer.tables() if not table.trainable}
+        sizes = (t.rows * -(-t.width * t.storage.bits // 8) for t in codes.values())
+        return codes, sum(sizes)
+
+    assert layer.parameter_bytes == 4 * layer.num_parameters + codes_of(layer)[1]
+    codes, code_bytes = codes_of(layer.ships_as())
     folded = layer.fold(NumpyOps(), layer.table_values())
     shipped = sum(4 * value.size for name, value in folded.items() if name not in codes)
     ratio = 4 * INPUT_DIM * OUTPUT_DIM / (shipped + code_bytes)
@@ -235,7 +255,11 @@ def test_for_ratio_is_the_largest_that_is_small_enough(case: Case, ratio):
         larger = sizes[list(sizes).index(size) + 1]
         step = case.method(*shape, **{argument: larger}, **case.variant)
         assert step.compression_ratio < ratio
-        if argument not in ("rank", "num_codebooks"):  # whose steps are whole columns
+        if argument not in (
+            "rank",
+            "num_codebooks",
+            "num_nonzero",
+        ):  # whose steps are whole columns
             assert layer.compression_ratio == pytest.approx(ratio, rel=0.02)
 
 

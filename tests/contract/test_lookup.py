@@ -59,15 +59,15 @@ def test_any_size_equals_the_oracle(case: Case, data):
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_ids_beyond_float32_are_exact(case: Case, dtype):
     input_dim = 2**24 + 40
-    sizes = {"rank": 1, "num_kept": 2**24, "num_buckets": 1009, "num_codebooks": 1}
+    sizes = {"rank": 1, "num_kept": 2**24, "num_codebooks": 1, "num_nonzero": 1}
     argument = case.method.size_argument
-    size = {argument: sizes[argument]} if argument else {}
+    size = {argument: sizes.get(argument, 4099)} if argument else {}
     layer = case.method(input_dim, 2, **size, **case.variant)
     # Neighbouring rows differ, so that an id which is off by one shows.
     tables = {
         table.name: (np.arange(table.parameters) % (table.num_codes or 1013))
         .reshape(table.rows, table.width)
-        .astype(np.float32 if table.trainable else np.uint8)
+        .astype(np.uint8 if table.holds_integers else np.float32)
         for table in layer.tables()
     }
     tail = np.arange(input_dim - 40, input_dim, dtype=dtype)

@@ -12,7 +12,13 @@ from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.ops.quantization import integers_of, scales_of, values_of
 from memcom_tf.ops.quantization_aware import RoundedTable
 from memcom_tf.tables import FLOAT16, Storage
-from tests.contract.methods import CASES, INPUT_DIM, Case, every_method
+from tests.contract.methods import (
+    CASES,
+    INPUT_DIM,
+    Case,
+    every_method,
+    every_method_that_rounds,
+)
 
 NUMPY = NumpyOps()
 IDS = np.arange(INPUT_DIM)
@@ -64,7 +70,7 @@ def values_in_file(layer: CompressedEmbedding) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.few(34)
-@every_method
+@every_method_that_rounds
 @pytest.mark.parametrize(
     "storage",
     ["int8_per_row", "int4_per_table", "int2_per_row", "int2_midtread_per_row", "float16"],
@@ -85,7 +91,7 @@ def test_the_layer_computes_with_what_is_stored(case: Case, storage):
         assert np.abs(np.asarray(plain) - expected).max() > 0.01
 
 
-@every_method
+@every_method_that_rounds
 def test_fewer_bits_are_farther_off(case: Case):
     plain = np.asarray(case.trained()(IDS))
     errors = [
@@ -96,7 +102,7 @@ def test_fewer_bits_are_farther_off(case: Case):
     assert errors[-1] < (plain**2).mean()
 
 
-@every_method
+@every_method_that_rounds
 @pytest.mark.parametrize("storage", ["int4_per_table", "int2_per_row"])
 def test_a_gradient_passes_the_rounding(case: Case, storage):
     layer = stored(case, storage, combiner="mean")
@@ -121,7 +127,7 @@ def test_it_is_saved_and_loaded(case: Case, tmp_path):
     assert loaded.layers[-1].quantization_aware is False
 
 
-@every_method
+@every_method_that_rounds
 def test_without_awareness_it_computes_with_what_was_trained(case: Case):
     layer = stored(case, "int2_per_table", quantization_aware=False)
     np.testing.assert_array_equal(layer(IDS), case.trained()(IDS))
@@ -146,7 +152,7 @@ def test_it_trains_the_same_twice():
     assert first[-1] < first[0]
 
 
-@every_method
+@every_method_that_rounds
 def test_wrong_storages_are_named(case: Case):
     def build(**storage):
         case.layer(storage=storage).build(None)
@@ -159,8 +165,8 @@ def test_wrong_storages_are_named(case: Case):
     with pytest.raises(ValueError, match=r"must be one of .*Received: storage='uint8'"):
         build(**{name: "uint8"})
     for table in case.layer().stored_tables():
-        if not table.trainable:
-            with pytest.raises(ValueError, match="of kind 'codes'"):
+        if table.holds_integers:
+            with pytest.raises(ValueError, match=f"of kind {table.kind!r}"):
                 build(**{table.name: "int8_per_row"})
         elif not table.num_buckets:
             with pytest.raises(ValueError, match="to be scaled by bucket"):

@@ -17,63 +17,6 @@ ITEMS, WIDTH, LENGTH = 120, 8, 4
 
 
 @keras.saving.register_keras_serializable("seams")
-class KAryPartition(CompressedEmbedding):
-    """A sum of rows by the digits of an id in base `radix`."""
-
-    formula, source = "sum_k E_k[i // radix^k mod radix]", "a test"
-
-    def __init__(self, *args, radix, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.radix = radix
-
-    @property
-    def _digits(self):
-        return next(k for k in range(1, 64) if self.radix**k >= self.input_dim)
-
-    def tables(self):
-        return tuple(Table(f"digit_{k}", self.radix, self.output_dim) for k in range(self._digits))
-
-    def lookup(self, xp, ids, t):
-        digits = [ids // self.radix**k % self.radix for k in range(self._digits)]
-        rows = [xp.gather(t[f"digit_{k}"], digit) for k, digit in enumerate(digits)]
-        return sum(rows[1:], rows[0])
-
-    def get_config(self):
-        return {**super().get_config(), "radix": self.radix}
-
-
-@keras.saving.register_keras_serializable("seams")
-class PathBasedPartition(CompressedEmbedding):
-    """A row by the quotient, through a network of two layers that the remainder chooses."""
-
-    formula, source = "W2_r relu(W1_r E[q] + b_r)", "a test"
-
-    def __init__(self, *args, num_paths, hidden=4, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.num_paths, self.hidden = num_paths, hidden
-
-    def tables(self):
-        size = self.output_dim * self.hidden
-        return (
-            Table("rows", -(-self.input_dim // self.num_paths), self.output_dim),
-            Table("first", self.num_paths, size),
-            Table("biases", self.num_paths, self.hidden),
-            Table("second", self.num_paths, size),
-        )
-
-    def lookup(self, xp, ids, t):
-        path = ids % self.num_paths
-        x = xp.gather(t["rows"], ids // self.num_paths)
-        first = xp.unflatten(xp.gather(t["first"], path), (self.output_dim, self.hidden))
-        second = xp.unflatten(xp.gather(t["second"], path), (self.hidden, self.output_dim))
-        x = xp.batch_matmul(x[..., None, :], first) + xp.gather(t["biases"], path)[..., None, :]
-        return xp.batch_matmul(xp.relu(x), second)[..., 0, :]
-
-    def get_config(self):
-        return {**super().get_config(), "num_paths": self.num_paths, "hidden": self.hidden}
-
-
-@keras.saving.register_keras_serializable("seams")
 class Damped(CompressedEmbedding):
     """Rows over a number of the id: of quotients no bound is known."""
 
@@ -181,8 +124,6 @@ class MixedPrecision(CompressedEmbedding):
 
 LAYERS = {
     "mixed precision": lambda: MixedPrecision(ITEMS, WIDTH, num_frequent=30, num_rare=10),
-    "k-ary": lambda: KAryPartition(ITEMS, WIDTH, radix=5),
-    "path-based": lambda: PathBasedPartition(ITEMS, WIDTH, num_paths=6),
     "re-assigned": lambda: Reassigned(ITEMS, WIDTH, num_rows=60),
 }
 

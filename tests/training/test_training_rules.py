@@ -21,6 +21,7 @@ from memcom_tf.layers import (
     Table,
     TrainingLookup,
 )
+from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.optimizers import SGD, Adagrad, LazyAdam, move_rows
 from memcom_tf.optimizers.adaptation import with_adaptation
@@ -75,10 +76,11 @@ def ranker(layer, length=3):
     return model
 
 
-def test_of_built_in_methods_training_is_the_lookup_and_tables_stay():
+def test_of_built_in_methods_but_trained_codes_training_is_the_lookup_and_tables_stay():
     for method in METHODS.values():
         assert method.adapts_every == 0
-        assert method.train_lookup is CompressedEmbedding.train_lookup
+        apart = method.train_lookup is not CompressedEmbedding.train_lookup
+        assert apart == issubclass(method, TrainedCodesEmbedding)
 
 
 def test_inference_is_the_lookup_and_training_is_not():

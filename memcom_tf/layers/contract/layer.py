@@ -323,8 +323,15 @@ class CompressedEmbedding(SizedLayer):
         """
         if not self.built:
             self.build(None)
-        layer, ops, tables = self._source()
-        scores = layer.lookup_scores(ops, tf.cast(query, self.variable_dtype), tables)
+        query = tf.cast(query, self.variable_dtype)
+        if self._substitute is None and self._computes_apart(None):
+            # Gradients should reach what `train_lookup` lets them reach, by scores too.
+            ids = tf.range(self.input_dim)
+            vectors = self.train_lookup(_REFERENCE, ids, self._tf_variables()).vectors
+            scores = tf.matmul(query, vectors, transpose_b=True)
+        else:
+            layer, ops, tables = self._source()
+            scores = layer.lookup_scores(ops, query, tables)
         return tf.cast(scores, self.compute_dtype)
 
     def find_top_k(self, query: Array, k: int) -> Array | None:
