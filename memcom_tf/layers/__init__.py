@@ -3,6 +3,7 @@
 from memcom_tf.layers.compositional import CompositionalEmbedding
 from memcom_tf.layers.contract.layer import METHODS, CompressedEmbedding, register_method
 from memcom_tf.layers.contract.method import Adaptation, TrainingLookup
+from memcom_tf.layers.deep_hash import DeepHashEmbedding
 from memcom_tf.layers.double_hashed import DoubleHashedEmbedding
 from memcom_tf.layers.full import FullEmbedding
 from memcom_tf.layers.hash_weighted import HashWeightedEmbedding
@@ -29,6 +30,7 @@ __all__ = [
     "CompositionalEmbedding",
     "CompressedEmbedding",
     "DPQEmbedding",
+    "DeepHashEmbedding",
     "DoubleHashedEmbedding",
     "FullEmbedding",
     "HashWeightedEmbedding",

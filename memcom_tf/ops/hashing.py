@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isqrt
@@ -23,6 +24,25 @@ def _times(a: int, x: Array, p: int) -> Array:
     """`a x mod p` for `a <= sqrt(p)` and `0 <= x < p`, never leaving `(-p, p)` on the way."""
     q, r = p // a, p % a
     return (a * (x % q) - r * (x // q)) % p
+
+
+def _numbers(input_dim: int, num_buckets: int, index: int) -> tuple[int, int, int, int, int]:
+    """Of a function: `p`, the base of the digits of `a`, the two digits, and `b`."""
+    p = _next_prime(max(input_dim, num_buckets, 11))
+    base = isqrt(p)
+    # Multiples of the golden ratio spread over (0, 1) as evenly as numbers can.
+    a = 1 + int((base * base - 1) * ((index + 1) * _GOLDEN % 1.0))
+    b = int(p * ((index + 3) * _GOLDEN % 1.0))
+    return p, base, *divmod(a, base), b
+
+
+def _check(input_dim: int) -> None:
+    if input_dim > 2**29:
+        raise invalid(
+            "A hashed vocabulary must have at most 2^29 ids.",
+            "Use a method that divides ids, such as QuotientRemainderEmbedding.",
+            input_dim=input_dim,
+        )
 
 
 @dataclass(frozen=True)
@@ -53,22 +73,53 @@ class UniversalHash:
     index: int
 
     def __post_init__(self) -> None:
-        if self.input_dim > 2**29:
-            raise invalid(
-                "A hashed vocabulary must have at most 2^29 ids.",
-                "Use a method that divides ids, such as QuotientRemainderEmbedding.",
-                input_dim=self.input_dim,
-            )
+        _check(self.input_dim)
 
     def __call__(self, ids: Array) -> Array:
         """Buckets in `[0, num_buckets)` of integer ids, of the ids' shape and dtype."""
-        p = _next_prime(max(self.input_dim, self.num_buckets, 11))
-        base = isqrt(p)
-        # Multiples of the golden ratio spread over (0, 1) as evenly as numbers can.
-        a = 1 + int((base * base - 1) * ((self.index + 1) * _GOLDEN % 1.0))
-        b = int(p * ((self.index + 3) * _GOLDEN % 1.0))
-        high, low = divmod(a, base)
+        p, base, high, low, b = _numbers(self.input_dim, self.num_buckets, self.index)
         product = _times(low, ids, p) if low else 0
         if high:
             product = product + _times(high, _times(base, ids, p), p)
         return ((product + b) % p) % self.num_buckets
+
+
+@dataclass(frozen=True)
+class UniversalHashes:
+    """Several functions of `UniversalHash` at once.
+
+    Attributes:
+        input_dim: Number of ids, at most 2^29.
+        num_buckets: Number of values.
+        count: How many functions: those of the indices from 0 on.
+
+    Example:
+        >>> import numpy as np
+        >>> UniversalHashes(input_dim=100, num_buckets=10, count=2)(np.arange(3)).tolist()
+        [[6, 7], [7, 1], [8, 5]]
+    """
+
+    input_dim: int
+    num_buckets: int
+    count: int
+
+    def __post_init__(self) -> None:
+        _check(self.input_dim)
+
+    def __call__(self, ids: Array) -> Array:
+        """Buckets `ids.shape + [count]` of integer ids."""
+        found = [_numbers(self.input_dim, self.num_buckets, k) for k in range(self.count)]
+        (p, *_), (base, *_), high, low, b = zip(*found, strict=True)
+        x = ids[..., None]
+        product = _times_each(low, x, p) + _times_each(high, _times(base, x, p), p)
+        return ((product + list(b)) % p) % self.num_buckets
+
+
+def _times_each(factors: Sequence[int], x: Array, p: int) -> Array:
+    """`_times` by several factors, of which some may be 0; lists take the dtype of `x`."""
+    some = [max(1, a) for a in factors]
+    quotients, remainders = [p // a for a in some], [p % a for a in some]
+    return (
+        (x % quotients) * list(factors)
+        - (x // quotients) * ([r * (a > 0) for r, a in zip(remainders, factors, strict=True)])
+    ) % p

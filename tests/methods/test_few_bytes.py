@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from memcom_tf import (
+    DeepHashEmbedding,
+    DoubleHashedEmbedding,
     MemRecEmbedding,
     MixedDimensionEmbedding,
     ROBEEmbedding,
@@ -15,6 +18,8 @@ from memcom_tf import (
 from memcom_tf._keras import keras
 from memcom_tf.approximation import sparse_codes
 from memcom_tf.converters import convert
+from memcom_tf.ops.hashing import UniversalHash, UniversalHashes
+from memcom_tf.ops.numpy_ops import NumpyOps
 from tests.contract.methods import fill
 
 
@@ -154,3 +159,36 @@ def test_an_index_holds_more_atoms_than_codes():
     assert converted.verification.passed
     with pytest.raises(ValueError, match="`num_nonzero` must be at most `num_atoms`"):
         SparseDictionaryEmbedding(400, 8, num_nonzero=3, num_atoms=2)
+
+
+def test_frequent_ids_have_rows_of_their_own_beside_double_hashes():
+    layer = fill(DoubleHashedEmbedding(300, 6, num_buckets=17, num_dedicated=40))
+    first, second = (np.asarray(rows) for rows in layer._rows(NumpyOps(), np.arange(300)))
+    np.testing.assert_array_equal(first[:40], np.arange(40))
+    assert len(set(second[:40])) == 1
+    assert set(first[40:]) == set(range(40, 57))
+    assert len({*zip(first[40:], second[40:], strict=True)}) > 150
+    assert np.linalg.matrix_rank(layer(np.arange(6)).numpy()) == 6
+
+
+def test_a_vector_of_deep_hashes_is_a_network_of_them():
+    layer = fill(DeepHashEmbedding(500, 5, hidden=7, num_hashes=9))
+    t = layer.table_values()
+    hashes = np.array([int(UniversalHash(500, 10**6, k)(np.array([321]))[0]) for k in range(9)])
+    x = hashes / (10**6 - 1) * 2 - 1
+    for index in (0, 1):
+        x = np.maximum(x @ t[f"kernel_{index}"] + t[f"bias_{index}"][0], 0)
+    expected = x @ t["kernel_out"] + t["bias_out"][0]
+    np.testing.assert_allclose(layer(np.array([321]))[0], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("input_dim", [11, 1000, 2**29])
+def test_several_hashes_at_once_are_those_one_by_one(input_dim, dtype):
+    ids = tf.constant(np.linspace(0, input_dim - 1, 50).astype(dtype))
+    found = UniversalHashes(input_dim, 10**6, 30)(ids)
+    assert found.dtype == ids.dtype
+    for index in range(30):
+        np.testing.assert_array_equal(
+            found[:, index], UniversalHash(input_dim, 10**6, index)(ids.numpy().astype(np.int64))
+        )
