@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from memcom_tf.compression import compress
     from memcom_tf.layers import (
         METHODS,
+        CAFEEmbedding,
         CompositionalEmbedding,
         CompressedEmbedding,
         DeepHashEmbedding,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METHODS",
+    "CAFEEmbedding",
     "CompositionalEmbedding",
     "CompressedEmbedding",
     "DPQEmbedding",

@@ -1,5 +1,6 @@
 """Layers that replace `keras.layers.Embedding` and hold a fraction of its memory."""
 
+from memcom_tf.layers.cafe import CAFEEmbedding
 from memcom_tf.layers.compositional import CompositionalEmbedding
 from memcom_tf.layers.contract.layer import METHODS, CompressedEmbedding, register_method
 from memcom_tf.layers.contract.method import Adaptation, TrainingLookup
@@ -27,6 +28,7 @@ from memcom_tf.tables import Table
 __all__ = [
     "METHODS",
     "Adaptation",
+    "CAFEEmbedding",
     "CompositionalEmbedding",
     "CompressedEmbedding",
     "DPQEmbedding",

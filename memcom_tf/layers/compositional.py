@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from memcom_tf.approximation import compositions
 from memcom_tf.approximation.compositions import OPERATIONS
@@ -200,7 +201,7 @@ class CompositionalEmbedding(CompressedEmbedding):
 
     def _initial_classes(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
         """Those that were passed; of a loaded layer its weights are set afterwards."""
-        return np.zeros(shape, dtype) if self._classes is None else self._classes.astype(dtype)
+        return tf.constant(np.zeros(shape) if self._classes is None else self._classes, dtype)
 
     def _rows(self, xp: Ops, ids: Array, t: Tables) -> list[Array]:
         """The row of each table that ids read."""

@@ -6,6 +6,7 @@ from math import gcd
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from memcom_tf.errors import invalid
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
@@ -103,4 +104,4 @@ class ROBEEmbedding(CompressedEmbedding):
 
 
 def _signs(shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
-    return np.reshape([-1.0, 1.0], shape).astype(dtype or "float32")
+    return tf.constant(np.reshape([-1.0, 1.0], shape), dtype or "float32")

@@ -9,7 +9,6 @@ import pytest
 
 from memcom_tf._keras import is_keras_3
 from memcom_tf.layers import METHODS, CompressedEmbedding, Table
-from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
 
 INPUT_DIM, OUTPUT_DIM = 230, 16
 
@@ -24,6 +23,11 @@ class Case(NamedTuple):
             ratio = 1 if self.method.size_argument is None else 3
         return self.method.for_ratio(ratio=ratio, **arguments)
 
+    @property
+    def trains_apart(self) -> bool:
+        """Whether training computes something else than `lookup`, or more."""
+        return self.method.train_lookup is not CompressedEmbedding.train_lookup
+
     def trained(self, **kwargs: Any) -> CompressedEmbedding:
         """A layer whose tables all hold distinct values, as after training."""
         return fill(self.layer(**kwargs))
@@ -37,12 +41,12 @@ def fill(layer: CompressedEmbedding) -> CompressedEmbedding:
 
 
 def random_tables(layer: CompressedEmbedding) -> dict[str, np.ndarray]:
-    """Distinct values for every table, and random codes; constants stay."""
+    """Distinct values for every table, and random codes; others stay."""
     rng = np.random.default_rng(7)
     values = layer.table_values()
 
     def drawn(table: Table) -> np.ndarray:
-        if table.kind == "constant":
+        if table.kind in ("constant", "statistics"):
             return values[table.name]
         if table.trainable:
             return rng.normal(0.3, 0.5, (table.rows, table.width))
@@ -81,6 +85,6 @@ def _marked(case: Case) -> Any:
 every_method = pytest.mark.parametrize("case", list(map(_marked, CASES)))
 every_method_that_rounds = pytest.mark.parametrize(
     "case",
-    [_marked(case) for case in CASES if not issubclass(case.method, TrainedCodesEmbedding)],
+    [_marked(case) for case in CASES if not case.trains_apart],
 )
 """Those whose tables may be trained as they are stored: not where training computes apart."""

@@ -14,7 +14,6 @@ from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.kernels import selection, use
 from memcom_tf.kernels.program import program_of
 from memcom_tf.layers import DeepHashEmbedding
-from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
 from memcom_tf.ops.interface import UnsupportedOpError
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.optimizers import SGD, Adagrad, LazyAdam
@@ -33,7 +32,7 @@ def variables_of(layer):
 
 def is_fusable(case: Case) -> bool:
     """Whether the fused ops have what its lookup does, and train what training computes."""
-    if issubclass(case.method, TrainedCodesEmbedding):
+    if case.trains_apart:
         return False
     try:
         program_of(case.layer())
@@ -281,11 +280,7 @@ def test_what_was_trained_natively_is_exported_without_custom_ops(case: Case, tm
     np.testing.assert_allclose(loaded.serve(tf.constant(ids)), expected, rtol=1e-5)
 
 
-PLAIN = [
-    case
-    for case in CASES
-    if case not in FUSABLE and not issubclass(case.method, TrainedCodesEmbedding)
-]
+PLAIN = [case for case in CASES if case not in FUSABLE and not case.trains_apart]
 
 
 @pytest.mark.parametrize("case", PLAIN, ids=name_of)

@@ -11,7 +11,6 @@ from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.converters.quantization.fold import ship
 from memcom_tf.converters.tracing import graph_ops
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
-from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
 from memcom_tf.models import NextItemRanker
 from tests.contract.methods import CASES, INPUT_DIM, fill, name_of
 from tests.contract.test_export import constants, contents
@@ -23,7 +22,7 @@ K = 7
 STORED = [
     (case, "int4_per_row" if i % 2 else "int2_per_table", "litert" if i // 2 % 2 else "portable")
     for i, case in enumerate(CASES)
-    if not issubclass(case.method, TrainedCodesEmbedding)
+    if not case.trains_apart
 ]
 OLDEST = {"portable": (2, 8, 0), "litert": (2, 21, 0)}
 TYPES = {8: schema.TensorType.INT8, 4: schema.TensorType.INT4, 2: schema.TensorType.INT2}

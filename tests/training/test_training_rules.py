@@ -21,6 +21,7 @@ from memcom_tf.layers import (
     Table,
     TrainingLookup,
 )
+from memcom_tf.layers.cafe import CAFEEmbedding
 from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.optimizers import SGD, Adagrad, LazyAdam, move_rows
@@ -76,11 +77,12 @@ def ranker(layer, length=3):
     return model
 
 
-def test_of_built_in_methods_but_trained_codes_training_is_the_lookup_and_tables_stay():
+def test_of_most_methods_training_is_the_lookup_and_tables_stay():
     for method in METHODS.values():
-        assert method.adapts_every == 0
         apart = method.train_lookup is not CompressedEmbedding.train_lookup
-        assert apart == issubclass(method, TrainedCodesEmbedding)
+        assert apart == issubclass(method, TrainedCodesEmbedding | CAFEEmbedding)
+        adapts = method.adapt is not CompressedEmbedding.adapt
+        assert adapts == issubclass(method, CAFEEmbedding)
 
 
 def test_inference_is_the_lookup_and_training_is_not():

@@ -265,7 +265,25 @@ class CompressedEmbedding(SizedLayer):
             self._count(name, rows, count)
         if found.loss is not None:
             (self._take_loss or self.add_loss)(found.loss)
-        return found.vectors
+        return (
+            self._with_counted_norms(found.vectors, found.norms) if found.norms else found.vectors
+        )
+
+    def _with_counted_norms(self, vectors: Array, norms: Mapping[str, Array]) -> Array:
+        """The vectors, whose gradients are counted on their way back."""
+
+        @tf.custom_gradient
+        def counted(x: Array) -> tuple[Array, Callable[[Array], Array]]:
+            def gradient(upstream: Array) -> Array:
+                length = tf.norm(tf.cast(upstream, tf.float32), axis=-1, keepdims=True)
+                length = tf.math.divide_no_nan(length, tf.reduce_mean(length))
+                for name, rows in norms.items():
+                    self._count(name, rows, length)
+                return upstream
+
+            return tf.identity(x), gradient
+
+        return counted(vectors)
 
     @contextmanager
     def collected_losses(self, losses: list[Array]) -> Iterator[None]:

@@ -24,11 +24,14 @@ class TrainingLookup:
         loss: A scalar that is added to the loss of the step, or None.
         counts: What is added to tables of statistics, by name: rows of them, of any shape, and a
             number, or numbers of shape `rows.shape + [width]`.
+        norms: Rows of tables of statistics, by name, `ids.shape`. The norm of the gradient of each
+            vector, over the mean of the step, is added to its row: how much an id matters now.
     """
 
     vectors: Array
     loss: Array | None = None
     counts: Mapping[str, tuple[Array, Array | float]] = field(default_factory=dict)
+    norms: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
