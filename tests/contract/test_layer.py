@@ -137,6 +137,7 @@ def test_training_lowers_the_loss_and_is_reproducible(case: Case):
     assert first[-1] < first[0]
 
 
+@pytest.mark.few(60)
 @every_method
 @pytest.mark.parametrize(
     "initializer",

@@ -89,6 +89,7 @@ def test_out_of_range_ids_are_named(case: Case):
             graph(tf.constant([[1, bad]]))
 
 
+@pytest.mark.few(8)
 @every_method
 def test_xla_computes_the_same_and_poisons_out_of_range_ids(case: Case):
     layer = case.trained()
@@ -192,6 +193,7 @@ def test_the_combiner_is_that_of_keras_rs(combiner):
     np.testing.assert_allclose(ours(ragged), theirs(ragged), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.few(33)
 @every_method
 @pytest.mark.parametrize("k", [1, 5, 40])
 def test_the_best_ids_are_exact_where_a_method_finds_them(case: Case, k):
@@ -211,6 +213,7 @@ def test_the_best_ids_are_exact_where_a_method_finds_them(case: Case, k):
         assert len(set(np.asarray(found))) == k
 
 
+@pytest.mark.few(33)
 @every_method
 @pytest.mark.parametrize("more", [0, 1, 77])
 def test_a_grown_layer_looks_up_what_it_did(case: Case, more):

@@ -91,7 +91,7 @@ def sized(case: Case, width: int, **kwargs):
     return fill(case.method(INPUT_DIM, width, **size, **case.variant, **kwargs))
 
 
-@pytest.mark.few(51)
+@pytest.mark.few(28)
 @every_method
 @pytest.mark.parametrize("width", [1, 7, 8, 9, 63, 64, 65])
 def test_vectors_and_gradients_are_those_of_the_plain_ops(case: Case, width):
@@ -123,7 +123,7 @@ def test_vectors_and_gradients_are_those_of_the_plain_ops(case: Case, width):
             assert_within_rounding(one, two, size, summands)
 
 
-@pytest.mark.few(34)
+@pytest.mark.few(13)
 @every_method
 @pytest.mark.parametrize("combiner", COMBINERS)
 def test_ragged_masked_and_weighted_bags(case: Case, combiner):
@@ -151,7 +151,7 @@ def test_ragged_masked_and_weighted_bags(case: Case, combiner):
             np.testing.assert_allclose(dense(one), dense(two), rtol=1e-4, atol=1e-5 * size)
 
 
-@pytest.mark.few(34)
+@pytest.mark.few(13)
 @every_method
 @pytest.mark.parametrize("shape", [(), (5,), (0,), (0, 3), (2, 0), (2, 3, 4)])
 def test_any_shape_of_ids(case: Case, shape):

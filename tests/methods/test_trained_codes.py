@@ -24,6 +24,7 @@ def ranker(layer):
     return model
 
 
+@pytest.mark.few(1)
 @every_kind
 def test_codes_are_trained_shipped_and_proved(kind, tmp_path):
     rng = np.random.default_rng(0)
@@ -65,6 +66,7 @@ def test_from_a_table_it_is_the_closed_form(kind):
     assert errors[0] < 1.2 * errors[1]
 
 
+@pytest.mark.few(1)
 @every_kind
 def test_the_loss_of_quantization_brings_rows_and_books_together(kind):
     rng = np.random.default_rng(0)
