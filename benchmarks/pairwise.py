@@ -6,7 +6,8 @@
 A ranker of the recipe is trained by each loss, with a full table for both sides; then it is
 compressed to a file that is so many times smaller than its float32 file, and MEmCom of the same
 ratio is trained from scratch. In the setting of MEmCom's paper a ranker has a table for each side,
-and that of the histories alone becomes MEmCom, after the one of full tables. nDCG is of the lists
+and that of the histories alone becomes MEmCom, or what `compress` would take, after the one of full
+tables. nDCG is of the lists
 of the files, of every test user. Resumable: what is in OUT is not run again, and models are kept in
 --work. Writes results/pairwise_DATA, as .jsonl and .md.
 """
@@ -27,7 +28,7 @@ from scipy import stats
 from benchmarks.common.machine import describe
 from benchmarks.common.measure import RESULTS, table
 from benchmarks.common.runs import Row, Runs
-from benchmarks.quality.input import with_compressed_input
+from benchmarks.quality.input import with_best_input, with_compressed_input
 from memcom_tf import save_model
 from memcom_tf._keras import keras
 from memcom_tf.compression import SETTINGS, compress_ranker
@@ -42,7 +43,9 @@ from memcom_tf.training.recipe import start
 
 LOSSES = "softmax", "ranknet"
 TWO_TABLES, INPUT_ALONE = "full, two tables", "MEmCom for the input alone"
-KINDS = "full", "MEmCom from scratch", "compress", TWO_TABLES, INPUT_ALONE
+BEST_INPUT = "the best method for the input alone"
+OF_TWO_TABLES = INPUT_ALONE, BEST_INPUT
+KINDS = "full", "MEmCom from scratch", "compress", TWO_TABLES, *OF_TWO_TABLES
 _K, _WIDTH = 10, 64
 _RESAMPLES = 2000
 _QUICK_STEPS, _QUICK_USERS = 200, 500
@@ -96,8 +99,10 @@ class Case:
         if kind == TWO_TABLES:
             return self.two_tables(loss, seed), self.split
         settings = self.students_settings(loss, seed)
-        if kind == INPUT_ALONE:
+        if kind in OF_TWO_TABLES:
             teacher = self.two_tables(loss, seed)
+            if kind == BEST_INPUT:
+                return with_best_input(teacher, self.split, self.ratio, settings)
             return with_compressed_input(teacher, self.split, self.ratio, settings)[:2]
         if kind == "compress":
             full = self.full(loss, seed)
@@ -115,7 +120,7 @@ class Case:
         ranks = ranks_of(CompressedModelFile(path), split)
         np.save(self.ranks_path(kind, loss, seed), ranks)
         gains = gains_of(ranks)
-        of_two = kind in (TWO_TABLES, INPUT_ALONE)
+        of_two = kind == TWO_TABLES or kind in OF_TWO_TABLES
         original = self.two_tables(loss, seed) if of_two else self.full(loss, seed)
         row = {
             "kind": kind,
@@ -141,7 +146,7 @@ class Case:
 
 def compared_with(kind: str, loss: str) -> tuple[str, str] | None:
     """Kind and loss of the runs that others are compared with; None of the first of all."""
-    if kind == INPUT_ALONE:
+    if kind in OF_TWO_TABLES:
         return TWO_TABLES, loss
     if kind != "full":
         return "full", loss
@@ -242,7 +247,9 @@ def cases(
         for kind in KINDS:
             for loss in LOSSES:
                 # What the others are compared with is run in any case.
-                needed = kind == "full" or (kind == TWO_TABLES and INPUT_ALONE in kinds)
+                needed = kind == "full" or (
+                    kind == TWO_TABLES and not set(OF_TWO_TABLES).isdisjoint(kinds)
+                )
                 if (kind in kinds or needed) and (loss in losses or kind == "full"):
                     yield kind, loss, seed
 

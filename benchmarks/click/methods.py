@@ -26,6 +26,7 @@ FROM_SCRATCH = {
     "narrow": ("FullEmbedding", {}),
     "hashing": ("HashedEmbedding", {}),
     "QR": ("QuotientRemainderEmbedding", {}),
+    "k-ary": ("CompositionalEmbedding", {"operation": "concat"}),
     "MLET": ("MultiLayerEmbedding", {}),
     "MEmCom": ("MEmComEmbedding", {"multiplier_learning_rate": 10.0}),
     "low rank": ("LowRankEmbedding", {}),

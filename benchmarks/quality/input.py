@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.quality.case import Case
 from benchmarks.quality.outcome import Outcome
 from memcom_tf.compression.students import uncompressed, vectors_of
+from memcom_tf.compression.tables import approximation_of
 from memcom_tf.evaluation import Split, evaluate_ranking
 from memcom_tf.layers import CompressedEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
@@ -17,6 +18,7 @@ from memcom_tf.models.rebuilding import rebuilt_ranker
 from memcom_tf.ordering import similarity_order
 from memcom_tf.training import TrainingSettings, train
 from memcom_tf.training.train import subsample
+from memcom_tf.vocabulary import Vocabulary
 
 INPUT_RATIO = 16
 """Parameters of the full table over those of the compressed one."""
@@ -65,6 +67,44 @@ def with_compressed_input(
     return model, renumbered, train(model, renumbered, settings, teacher=original)
 
 
+def with_best_input(
+    teacher: NextItemRanker, split: Split, ratio: float, settings: TrainingSettings
+) -> tuple[NextItemRanker, Split]:
+    """The same with the closed form of least error of all, as `compress` chooses it.
+
+    Args:
+        teacher: The trained ranker.
+        split: The interactions.
+        ratio: Bytes of the full table in float32 over those of the compressed one in a file.
+        settings: How the new ranker is trained.
+
+    Returns:
+        The ranker, and the interactions under its ids.
+    """
+    vocabulary = split.vocabulary
+    frequencies = _frequencies(vocabulary)
+    replaced = teacher.item_embedding
+
+    def tables(layer: CompressedEmbedding) -> CompressedEmbedding:
+        if layer is not replaced:
+            return layer
+        vectors = vectors_of(layer)
+        found = approximation_of(vectors, int(vectors.nbytes / ratio), frequencies=frequencies)
+        assert found is not None, "no method is as small"
+        return found.layer
+
+    model = rebuilt_ranker(teacher, vocabulary, tables)
+    train(model, split, settings, teacher=teacher)
+    return model, split
+
+
+def _frequencies(vocabulary: Vocabulary) -> np.ndarray:
+    """How much the error of an id counts: as often as histories hold the item."""
+    frequencies = np.zeros(vocabulary.input_dim)
+    frequencies[vocabulary.ids(list(vocabulary))] = vocabulary.counts + 1.0
+    return frequencies
+
+
 def _shared(
     split: Split, teacher: NextItemRanker, rows: int, num_dedicated: int
 ) -> tuple[NextItemRanker, NextItemRanker, Split]:
@@ -79,9 +119,7 @@ def _shared(
     )
     ordered = vocabulary.reordered(order)
     original = uncompressed(teacher, ordered)
-    # An error counts as often as histories hold the item.
-    frequencies = np.zeros(vocabulary.input_dim)
-    frequencies[ordered.ids(list(ordered))] = ordered.counts + 1.0
+    frequencies = _frequencies(ordered)
 
     def tables(layer: CompressedEmbedding) -> CompressedEmbedding:
         if layer is not original.item_embedding:
