@@ -342,7 +342,8 @@ class CompressedEmbedding(SizedLayer):
         if not self.built:
             self.build(None)
         query = tf.cast(query, self.variable_dtype)
-        if self._substitute is None and self._computes_apart(None):
+        knows_better = type(self).lookup_scores is not CompressedEmbedding.lookup_scores
+        if self._substitute is None and self._computes_apart(None) and not knows_better:
             # Gradients should reach what `train_lookup` lets them reach, by scores too.
             ids = tf.range(self.input_dim)
             vectors = self.train_lookup(_REFERENCE, ids, self._tf_variables()).vectors
