@@ -21,6 +21,8 @@ from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.tables import RowSharing, Table, Tables, check_positive
 
 PARTITIONS = ("mixed_radix", "coprime", "given")
+STORED = "stored"
+"""In a config in place of the classes, which are loaded with the weights."""
 _SHOWN = 5
 
 
@@ -54,7 +56,8 @@ class CompositionalEmbedding(CompressedEmbedding):
         partition: "mixed_radix", "coprime" or "given".
         operation: "mult", "add" or "concat".
         classes: `[input_dim, k]` integers, the class of each id in every partition, for "given",
-            from 0 on, in place of all of these sizes.
+            from 0 on, in place of all of these sizes. A config says "stored" and the sizes: the
+            classes are a table of the layer, and are loaded with its weights.
         **kwargs: The same by keyword.
 
     Raises:
@@ -100,14 +103,16 @@ class CompositionalEmbedding(CompressedEmbedding):
         if operation not in OPERATIONS:
             raise invalid(f"`operation` must be one of {OPERATIONS}.", operation=operation)
         self.partition, self.operation = partition, operation
-        self._classes = None if classes is None else self._checked(classes)
-        if (self._classes is not None) != (partition == "given") and sizes is None:
+        are_stored = isinstance(classes, str) and classes == STORED
+        self._classes = None if classes is None or are_stored else self._checked(classes)
+        if (classes is None) == (partition == "given"):
             raise invalid(
                 '`classes` must be passed with partition="given", and with it alone.',
                 partition=partition,
                 classes=None if classes is None else np.shape(classes),
             )
-        if sum(given is not None for given in (num_buckets, sizes, classes)) != 1:
+        one_of = (num_buckets, sizes, self._classes)
+        if sum(given is not None for given in one_of) != 1:
             raise invalid(
                 "One of `num_buckets`, `sizes` and `classes` must be passed.",
                 num_buckets=num_buckets,
@@ -233,6 +238,8 @@ class CompositionalEmbedding(CompressedEmbedding):
 
     def approximate(self, table: np.ndarray, weights: np.ndarray) -> Tables:
         """Alternating least squares, in which each step is a weighted mean or a ratio of two."""
+        if self.partition == "given" and self._classes is None:
+            raise invalid("`classes` must be passed to approximate a table.", classes=STORED)
         if self._classes is None:
             rows = [np.asarray(of) for of in self._rows(NumpyOps(), np.arange(self.input_dim), {})]
         else:
@@ -258,7 +265,7 @@ class CompositionalEmbedding(CompressedEmbedding):
             "sizes": list(self.sizes) if self._are_sizes_given else None,
             "partition": self.partition,
             "operation": self.operation,
-            "classes": None,  # they are a table of the layer
+            "classes": STORED if self.partition == "given" else None,
         }
 
 

@@ -98,6 +98,8 @@ def test_a_table_of_classes_is_approximated():
         ({"num_buckets": 5, "partition": "random"}, "`partition` must be one of"),
         ({"num_buckets": 5, "operation": "power"}, "`operation` must be one of"),
         ({"partition": "given"}, "`classes` must be passed"),
+        ({"partition": "given", "sizes": [4, 6]}, "`classes` must be passed"),
+        ({"partition": "given", "classes": "stored"}, "One of `num_buckets`, `sizes`"),
         (
             {"num_buckets": 5, "classes": np.eye(24, dtype=int)},
             "`classes` must be passed with",
@@ -114,6 +116,13 @@ def test_a_table_of_classes_is_approximated():
 def test_wrong_partitions_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         CompositionalEmbedding(24, 2, **arguments)
+
+
+def test_a_table_is_not_approximated_by_classes_that_are_not_there():
+    with pytest.raises(ValueError, match="`classes` must be passed to approximate"):
+        CompositionalEmbedding.from_table(
+            np.ones((24, 2)), partition="given", sizes=[4, 6], classes="stored"
+        )
 
 
 def test_sizes_are_few_and_enough():
