@@ -127,7 +127,8 @@ class CompositionalEmbedding(CompressedEmbedding):
         elif num_buckets is not None:
             check_positive(num_buckets=num_buckets, num_partitions=num_partitions)
             sizes = _sizes(partition, self.input_dim, int(num_buckets), int(num_partitions))
-        assert sizes is not None
+        if not isinstance(sizes, Sequence) or not sizes:
+            raise invalid("`sizes` must be a list of integers, one or more.", sizes=sizes)
         for size in sizes:
             check_positive(sizes=size)
         self.sizes = tuple(int(size) for size in sizes)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from memcom_tf.errors import invalid
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.ops.hashing import UniversalHash
@@ -53,9 +55,12 @@ class DoubleHashedEmbedding(CompressedEmbedding):
     ) -> None:
         super().__init__(*args, **kwargs)
         check_positive(num_buckets=num_buckets)
-        if not 0 <= num_dedicated < self.input_dim:
+        if (
+            not isinstance(num_dedicated, int | np.integer)
+            or not 0 <= num_dedicated < self.input_dim
+        ):
             raise invalid(
-                f"`num_dedicated` must be in [0, {self.input_dim}), below `input_dim`.",
+                f"`num_dedicated` must be an integer in [0, {self.input_dim}), below `input_dim`.",
                 num_dedicated=num_dedicated,
             )
         self.num_buckets = int(num_buckets)

@@ -57,10 +57,10 @@ class MemRecEmbedding(CompressedEmbedding):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        check_positive(num_buckets=num_buckets)
         if num_weights is None:
             num_weights = min(_WEIGHTS_PER_ROW * int(num_buckets), self.input_dim)
         check_positive(
-            num_buckets=num_buckets,
             num_hashes=num_hashes,
             num_weights=num_weights,
             num_weight_hashes=num_weight_hashes,

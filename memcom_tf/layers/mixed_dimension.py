@@ -72,6 +72,10 @@ class MixedDimensionEmbedding(CompressedEmbedding):
         if ranges is None:
             check_positive(num_full=num_full)  # type: ignore[arg-type]
             ranges = _falling(self.input_dim, self.output_dim, int(num_full))  # type: ignore[arg-type]
+        numbers = np.asarray(ranges, object)
+        whole = all(isinstance(n, int | np.integer) for n in numbers.ravel())
+        if numbers.ndim != 2 or numbers.shape[1] != 2 or not whole:
+            raise invalid("`ranges` must be pairs of integers, `(ids, width)`.", ranges=ranges)
         self.ranges = tuple((int(rows), int(width)) for rows, width in ranges)
         widths = [width for _, width in self.ranges]
         if not all(0 <= width <= self.output_dim for width in widths) or not any(widths):

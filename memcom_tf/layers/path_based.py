@@ -6,6 +6,8 @@ from functools import partial
 from math import isqrt
 from typing import Any
 
+import numpy as np
+
 from memcom_tf.errors import invalid
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
@@ -55,10 +57,10 @@ class PathBasedEmbedding(CompressedEmbedding):
         super().__init__(*args, **kwargs)
         inner_dim = self.output_dim if inner_dim is None else inner_dim
         check_positive(num_paths=num_paths, inner_dim=inner_dim)
-        if num_paths > self.input_dim or hidden < 0:
+        if num_paths > self.input_dim or not isinstance(hidden, int | np.integer) or hidden < 0:
             raise invalid(
-                f"`num_paths` must be at most {self.input_dim}, the `input_dim`, and `hidden` 0 "
-                "or more.",
+                f"`num_paths` must be at most {self.input_dim}, the `input_dim`, and `hidden` "
+                "an integer of 0 or more.",
                 num_paths=num_paths,
                 hidden=hidden,
             )

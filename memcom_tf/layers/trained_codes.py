@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from memcom_tf.errors import invalid
 from memcom_tf.layers.codebook import CodebookEmbedding
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.layers.contract.method import TrainingLookup
@@ -56,6 +57,12 @@ class TrainedCodesEmbedding(CompressedEmbedding):
         check_positive(num_codebooks=num_codebooks, num_codes=num_codes)
         self.num_codebooks, self.num_codes = int(num_codebooks), int(num_codes)
         self.loss_weight, self.commitment = float(loss_weight), float(commitment)
+        if not (self.loss_weight >= 0 and self.commitment >= 0):
+            raise invalid(
+                "`loss_weight` and `commitment` must be 0 or more.",
+                loss_weight=loss_weight,
+                commitment=commitment,
+            )
         self.ships_as()  # checks the sizes
 
     def ships_as(self) -> CodebookEmbedding:

@@ -89,6 +89,8 @@ def test_ranges_may_have_bits_of_their_own():
     [
         ({}, "Either `num_full` or `ranges`"),
         ({"num_full": 3, "ranges": [(100, 8)]}, "Either `num_full` or `ranges`"),
+        ({"ranges": [100]}, "`ranges` must be pairs"),
+        ({"ranges": [(9.5, 8), (90.5, 4)]}, "`ranges` must be pairs"),
         ({"ranges": [(99, 8)]}, "`ranges` must be of 100 ids together"),
         ({"ranges": [(100, 9)]}, "Widths of `ranges` must be from 0 to 8"),
         ({"ranges": [(100, 0)]}, "Widths of `ranges` must be from 0 to 8"),
@@ -98,6 +100,12 @@ def test_ranges_may_have_bits_of_their_own():
 def test_wrong_ranges_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         MixedDimensionEmbedding(100, 8, **arguments)
+
+
+@pytest.mark.parametrize("num_dedicated", [-1, 1.5, 300])
+def test_wrong_numbers_of_single_rows_are_named(num_dedicated):
+    with pytest.raises(ValueError, match=r"`num_dedicated` must be an integer in \[0, 300\)"):
+        DoubleHashedEmbedding(300, 6, num_buckets=17, num_dedicated=num_dedicated)
 
 
 def test_hashed_pieces_have_hashed_signs():

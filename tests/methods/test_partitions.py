@@ -94,6 +94,8 @@ def test_a_table_of_classes_is_approximated():
         ({"num_buckets": 5, "sizes": [9, 9]}, "One of `num_buckets`, `sizes` and `classes`"),
         ({"sizes": [4, 5]}, r"ids 0 and 20 are in the same class.*sizes=\(4, 5\)"),
         ({"sizes": [6, 9], "partition": "coprime"}, r"common divisor.*with_a_divisor=\(6, 9\)"),
+        ({"sizes": 24}, "`sizes` must be a list"),
+        ({"sizes": []}, "`sizes` must be a list"),
         ({"sizes": [6, 0]}, "`sizes` must be a positive integer"),
         ({"num_buckets": 5, "partition": "random"}, "`partition` must be one of"),
         ({"num_buckets": 5, "operation": "power"}, "`operation` must be one of"),
@@ -144,7 +146,10 @@ def test_a_path_is_a_network_of_the_remainder():
     np.testing.assert_allclose(linear(np.array([i]))[0], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("arguments", [{"num_paths": 101}, {"num_paths": 3, "hidden": -1}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"num_paths": 101}, {"num_paths": 3, "hidden": -1}, {"num_paths": 3, "hidden": 1.5}],
+)
 def test_wrong_paths_are_named(arguments):
     with pytest.raises(ValueError, match="`num_paths` must be at most 100"):
         PathBasedEmbedding(100, 6, **arguments)

@@ -94,6 +94,13 @@ def test_scores_of_all_items_reach_the_rows_too(kind):
         assert np.abs(tf.convert_to_tensor(gradient)).max() > 0
 
 
+@every_kind
+@pytest.mark.parametrize("argument", ["loss_weight", "commitment"])
+def test_negative_weights_are_named(kind, argument):
+    with pytest.raises(ValueError, match=f"must be 0 or more.*{argument}=-1"):
+        kind(ITEMS, 16, num_codebooks=4, **{argument: -1})
+
+
 def _numpy():
     from memcom_tf.ops.numpy_ops import NumpyOps
 
