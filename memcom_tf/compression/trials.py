@@ -22,7 +22,7 @@ from memcom_tf.compression.search import largest_file
 from memcom_tf.compression.students import check_renumbered, queries_of, uncompressed, vectors_of
 from memcom_tf.evaluation import Split, evaluate_ranking
 from memcom_tf.layers import CompressedEmbedding
-from memcom_tf.layers.codebook import CodebookEmbedding
+from memcom_tf.layers.codebooks.codebook import CodebookEmbedding
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.rebuilding import copy_of, ranker_with, rebuilt_ranker
 from memcom_tf.ordering import similarity_order

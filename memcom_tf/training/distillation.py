@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
-from memcom_tf.layers.codebook import CodebookEmbedding
+from memcom_tf.layers.codebooks.codebook import CodebookEmbedding
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.losses import RankingLoss
 from memcom_tf.models.replicas import mean_over_replicas, num_replicas

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memcom_tf.layers import METHODS
-from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
+from memcom_tf.layers.codebooks.trained_codes import TrainedCodesEmbedding
 from memcom_tf.ops.numpy_ops import NumpyOps
 from tests.contract.methods import CASES, INPUT_DIM, OUTPUT_DIM, Case, name_of
 

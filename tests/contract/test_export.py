@@ -16,7 +16,7 @@ from memcom_tf.converters.quantization.bounds import embedding_ball
 from memcom_tf.converters.quantization.fold import ShippedEmbedding, ship
 from memcom_tf.converters.quantization.quantize import QuantizedTable
 from memcom_tf.layers import DeepHashEmbedding, TensorTrainEmbedding
-from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
+from memcom_tf.layers.codebooks.trained_codes import TrainedCodesEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ops.numpy_ops import NumpyOps
 from tests.contract.methods import CASES, INPUT_DIM, OUTPUT_DIM, Case, in_float64, name_of

@@ -18,7 +18,7 @@ from memcom_tf.layers import (
     PathBasedEmbedding,
     ROBEEmbedding,
 )
-from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
+from memcom_tf.layers.codebooks.trained_codes import TrainedCodesEmbedding
 from memcom_tf.ops.numpy_ops import NumpyOps
 from tests.contract.methods import INPUT_DIM, OUTPUT_DIM, Case, every_method, in_float64
 

@@ -10,7 +10,7 @@ import pytest
 from memcom_tf import CompositionalEmbedding, PathBasedEmbedding
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
-from memcom_tf.layers.compositional import colliding_ids
+from memcom_tf.layers.partitions.compositional import colliding_ids
 from memcom_tf.ops.numpy_ops import NumpyOps
 from tests.contract.methods import fill, random_tables
 

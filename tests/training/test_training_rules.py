@@ -21,8 +21,8 @@ from memcom_tf.layers import (
     Table,
     TrainingLookup,
 )
-from memcom_tf.layers.cafe import CAFEEmbedding
-from memcom_tf.layers.trained_codes import TrainedCodesEmbedding
+from memcom_tf.layers.adaptive.cafe import CAFEEmbedding
+from memcom_tf.layers.codebooks.trained_codes import TrainedCodesEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.optimizers import SGD, Adagrad, LazyAdam, move_rows
 from memcom_tf.optimizers.adaptation import with_adaptation

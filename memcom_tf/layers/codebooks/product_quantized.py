@@ -9,7 +9,7 @@ import numpy as np
 
 from memcom_tf.approximation import closed_forms, codebooks
 from memcom_tf.errors import invalid
-from memcom_tf.layers.codebook import CodebookEmbedding
+from memcom_tf.layers.codebooks.codebook import CodebookEmbedding
 from memcom_tf.layers.contract.layer import register_method
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables

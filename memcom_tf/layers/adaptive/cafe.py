@@ -10,7 +10,7 @@ import tensorflow as tf
 from memcom_tf.errors import invalid
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.layers.contract.method import Adaptation, TrainingLookup
-from memcom_tf.layers.hashed import HashedEmbedding
+from memcom_tf.layers.hashing.hashed import HashedEmbedding
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_positive
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.errors import invalid
-from memcom_tf.layers.codebook import CodebookEmbedding
+from memcom_tf.layers.codebooks.codebook import CodebookEmbedding
+from memcom_tf.layers.codebooks.product_quantized import ProductQuantizedEmbedding
+from memcom_tf.layers.codebooks.residual_quantized import ResidualQuantizedEmbedding
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.layers.contract.method import TrainingLookup
-from memcom_tf.layers.product_quantized import ProductQuantizedEmbedding
-from memcom_tf.layers.residual_quantized import ResidualQuantizedEmbedding
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_positive
 

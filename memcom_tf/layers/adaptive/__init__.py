@@ -1,0 +1,1 @@
+"""Methods whose tables change between the steps of training."""

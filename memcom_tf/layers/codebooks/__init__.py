@@ -1,0 +1,1 @@
+"""Methods whose ids have codes, which choose rows of books."""

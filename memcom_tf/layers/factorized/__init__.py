@@ -1,0 +1,1 @@
+"""Methods whose table is a product of smaller ones."""

@@ -1,0 +1,1 @@
+"""Methods whose ids share rows by a hash or by their remainder."""

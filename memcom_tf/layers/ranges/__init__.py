@@ -1,0 +1,1 @@
+"""Methods that treat ids by where they are in an order of importance."""
