@@ -1,6 +1,9 @@
 """Layers that replace `keras.layers.Embedding` and hold a fraction of its memory."""
 
 from memcom_tf.layers.adaptive.cafe import CAFEEmbedding
+from memcom_tf.layers.adaptive.clustered import ClusteredEmbedding
+from memcom_tf.layers.adaptive.pruned import PrunedEmbedding
+from memcom_tf.layers.codebooks.multi_granular import MGQEEmbedding, MultiGranularEmbedding
 from memcom_tf.layers.codebooks.product_quantized import ProductQuantizedEmbedding
 from memcom_tf.layers.codebooks.residual_quantized import ResidualQuantizedEmbedding
 from memcom_tf.layers.codebooks.sparse_dictionary import SparseDictionaryEmbedding
@@ -22,6 +25,7 @@ from memcom_tf.layers.partitions.compositional import CompositionalEmbedding
 from memcom_tf.layers.partitions.path_based import PathBasedEmbedding
 from memcom_tf.layers.partitions.quotient_remainder import QuotientRemainderEmbedding
 from memcom_tf.layers.ranges.mixed_dimension import MixedDimensionEmbedding
+from memcom_tf.layers.ranges.staircase import StaircaseEmbedding
 from memcom_tf.layers.ranges.truncated import TruncatedEmbedding
 from memcom_tf.tables import Table
 
@@ -29,6 +33,7 @@ __all__ = [
     "METHODS",
     "Adaptation",
     "CAFEEmbedding",
+    "ClusteredEmbedding",
     "CompositionalEmbedding",
     "CompressedEmbedding",
     "DPQEmbedding",
@@ -39,15 +44,19 @@ __all__ = [
     "HashedEmbedding",
     "LowRankEmbedding",
     "MEmComEmbedding",
+    "MGQEEmbedding",
     "MemRecEmbedding",
     "MixedDimensionEmbedding",
+    "MultiGranularEmbedding",
     "MultiLayerEmbedding",
     "PathBasedEmbedding",
     "ProductQuantizedEmbedding",
+    "PrunedEmbedding",
     "QuotientRemainderEmbedding",
     "ROBEEmbedding",
     "ResidualQuantizedEmbedding",
     "SparseDictionaryEmbedding",
+    "StaircaseEmbedding",
     "Table",
     "TensorTrainEmbedding",
     "TrainedResidualQuantizedEmbedding",

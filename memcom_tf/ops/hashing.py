@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from math import isqrt
 
+import numpy as np
+
 from memcom_tf.errors import invalid
 from memcom_tf.ops.interface import Array
 
@@ -123,3 +125,42 @@ def _times_each(factors: Sequence[int], x: Array, p: int) -> Array:
         (x % quotients) * list(factors)
         - (x // quotients) * ([r * (a > 0) for r, a in zip(remainders, factors, strict=True)])
     ) % p
+
+
+def hash_numbers(input_dim: int, num_buckets: int, indices: Sequence[int]) -> Array:
+    """What `hashed_by` computes functions of `UniversalHash` from, so that a table may choose them.
+
+    Args:
+        input_dim: Number of ids, at most 2^29.
+        num_buckets: Number of values.
+        indices: Which functions of the family.
+
+    Returns:
+        `[len(indices), 7]` int32.
+    """
+    _check(input_dim)
+    rows = []
+    for index in indices:
+        p, _, high, low, b = _numbers(input_dim, num_buckets, index)
+        row = [b]
+        for digit in (low, high):
+            row += [digit, p // max(1, digit), (p % max(1, digit)) * (digit > 0)]
+        rows.append(row)
+    return np.array(rows, np.int32)
+
+
+def hashed_by(numbers: Array, ids: Array, input_dim: int, num_buckets: int) -> Array:
+    """Buckets `ids.shape + [functions]` of int32 ids, by functions that are numbers of a table.
+
+    Example:
+        >>> numbers = hash_numbers(100, 10, [0, 1])
+        >>> hashed_by(numbers, np.arange(3, dtype=np.int32), 100, 10).tolist()
+        [[6, 7], [7, 1], [8, 5]]
+    """
+    p, base, *_ = _numbers(input_dim, num_buckets, 0)
+    x = ids[..., None]
+    product = 0
+    for first, y in ((1, x), (4, _times(base, x, p))):
+        digit, quotient, remainder = (numbers[:, first + place] for place in range(3))
+        product = product + ((y % quotient) * digit - (y // quotient) * remainder) % p
+    return ((product + numbers[:, 0]) % p) % num_buckets

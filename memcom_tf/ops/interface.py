@@ -99,6 +99,9 @@ class Ops:
     def to_float(self, x: Array) -> Array:
         """Integers as float32."""
 
+    def to_int32(self, x: Array) -> Array:
+        """Integers of any type as int32, such as ids beside integers of a table."""
+
     def stop_gradient(self, x: Array) -> Array:
         """The same, a constant to gradients."""
 

@@ -62,6 +62,10 @@ def _unflattened(x: Array, shape: tuple[int, ...]) -> Array:
     return tf.reshape(x, [*x.shape[:-1], *shape])
 
 
+def _no_integers(x: Ball) -> Any:
+    raise UnsupportedOpError("it makes integers of numbers that are known up to an error")
+
+
 OPERATIONS: dict[str, Operation] = {
     "sum": Operation(
         tensorflow=lambda x: tf.reduce_sum(x, axis=-2),
@@ -135,6 +139,11 @@ OPERATIONS: dict[str, Operation] = {
         tensorflow=lambda x: tf.cast(x, tf.float32),
         numpy=lambda x: np.asarray(x, np.float32),
         ball=lambda x: x,
+    ),
+    "to_int32": Operation(
+        tensorflow=lambda x: tf.cast(x, tf.int32),
+        numpy=lambda x: np.asarray(x, np.int32),
+        ball=_no_integers,
     ),
     "stop_gradient": Operation(
         tensorflow=tf.stop_gradient, numpy=lambda x: x, ball=lambda x: x

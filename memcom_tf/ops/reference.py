@@ -21,7 +21,7 @@ class ReferenceOps(Version, arrays="tensorflow"):
 
     def gather(self, table: TableValue, rows: Array) -> Array:
         found = tf.gather(table, rows)
-        return tf.cast(found, tf.int32) if found.dtype == tf.uint8 else found
+        return tf.cast(found, tf.int32) if found.dtype in (tf.uint8, tf.int16) else found
 
     def column(self, table: TableValue, index: int) -> Array:
         return tf.cast(tf.convert_to_tensor(table)[:, index], tf.int32)

@@ -11,6 +11,7 @@ from memcom_tf._keras import is_keras_3
 from memcom_tf.layers import METHODS, CompressedEmbedding, Table
 
 INPUT_DIM, OUTPUT_DIM = 230, 16
+_LAST_STEP = 10**6
 
 
 class Case(NamedTuple):
@@ -37,6 +38,8 @@ def fill(layer: CompressedEmbedding) -> CompressedEmbedding:
     """Gives every table distinct values."""
     layer.build(None)
     layer.assign_tables(random_tables(layer))
+    if layer.adapts_every:
+        layer.adapt_tables(_LAST_STEP)
     return layer
 
 
@@ -48,6 +51,8 @@ def random_tables(layer: CompressedEmbedding) -> dict[str, np.ndarray]:
     def drawn(table: Table) -> np.ndarray:
         if table.kind in ("constant", "statistics"):
             return values[table.name]
+        if table.kind == "index":  # what it says, of other rows: a permutation stays one
+            return rng.permutation(values[table.name])
         if table.trainable:
             return rng.normal(0.3, 0.5, (table.rows, table.width))
         return rng.integers(0, table.num_codes, (table.rows, table.width))

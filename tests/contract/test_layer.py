@@ -14,6 +14,7 @@ from memcom_tf.layers import (
     CompositionalEmbedding,
     CompressedEmbedding,
     DeepHashEmbedding,
+    MGQEEmbedding,
     MixedDimensionEmbedding,
     PathBasedEmbedding,
     ROBEEmbedding,
@@ -153,7 +154,9 @@ def test_composed_vectors_have_the_variance_of_a_plain_embedding(case: Case, ini
         *shape, ratio=ratio, embeddings_initializer=initializer, **case.variant
     )
     vectors = np.asarray(layer(np.arange(shape[0])))
-    assert vectors.std() == pytest.approx(plain.std(), rel=0.12)
+    # The nearest of four rows is a shorter one.
+    tolerance = 0.25 if case.method is MGQEEmbedding else 0.12
+    assert vectors.std() == pytest.approx(plain.std(), rel=tolerance)
     # A table of two rows has the sample mean of two rows; all-positive tables have 1 and more.
     assert abs(vectors.mean()) < 0.3 * plain.std()
 

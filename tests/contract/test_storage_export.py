@@ -72,7 +72,7 @@ def test_the_file_is_the_model(case, storage, profile, tmp_path):
     item, bias = conversion.report["embeddings"]
     for table in item["tables"]:
         assert table["storage"] == layer.storage.get(table["name"], table["storage"])
-        bits = {"int2": 2, "int4": 4, "int8": 8, "uint4": 4, "uint8": 8}
+        bits = {"int2": 2, "int4": 4, "int8": 8, "uint4": 4, "uint8": 8, "int16": 16}
         width = -(-table["width"] * bits[table["storage"].partition("_")[0]] // 8)
         assert table["data_bytes"] == table["rows"] * width
     assert [table["storage"] for table in bias["tables"]] == ["int8_per_table"]

@@ -51,6 +51,7 @@ def samples(name, rng):
         "arange": lambda: (n * d,),
         "top_k": lambda: (rng.permutation(20).astype(np.float32), k),
         "argmin": lambda: (x,),
+        "to_int32": lambda: (rng.integers(-9, 2**20, (b, n)).astype(np.int64),),
         "to_float": lambda: (rng.integers(-9, 2**20, (b, n)).astype(np.int32),),
         "stop_gradient": lambda: (x,),
         "relu": lambda: (x,),

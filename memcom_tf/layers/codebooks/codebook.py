@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
@@ -56,6 +56,50 @@ class CodebookEmbedding(CompressedEmbedding):
             num_codes=self.num_codes,
             initializer=self._hashed_codes,
         )
+
+    @classmethod
+    def from_codes(cls, codes: Any, output_dim: int, **kwargs: Any) -> Self:
+        """A layer whose ids have given codes, such as semantic ids that another model made.
+
+        The books are trained from the start, or are those of `kwargs`' initializer.
+
+        Args:
+            codes: `[input_dim, num_codebooks]` integers from 0 to 255 at most.
+            output_dim: Width of an embedding.
+            **kwargs: Further arguments of the layer; `num_codes` is the largest code and one, where
+                it is not said.
+
+        Returns:
+            The layer, built.
+
+        Raises:
+            ValueError: If the codes are no matrix of such integers.
+
+        Example:
+            >>> from memcom_tf import ResidualQuantizedEmbedding
+            >>> semantic_ids = np.array([[0, 3], [0, 1], [2, 2]])
+            >>> layer = ResidualQuantizedEmbedding.from_codes(semantic_ids, 8)
+            >>> layer.num_codes, layer.num_codebooks, tuple(layer(np.arange(3)).shape)
+            (4, 2, (3, 8))
+        """
+        values = np.asarray(codes)
+        if values.ndim != 2 or not values.size or values.dtype.kind not in "iu":
+            raise invalid(
+                "`codes` must be a matrix of integers, a row for each id.",
+                "Number the ids as the model does, and leave no row out.",
+                shape=values.shape,
+                dtype=str(values.dtype),
+            )
+        if values.min() < 0 or values.max() >= _MOST_CODES:
+            raise invalid(
+                f"`codes` must be from 0 to {_MOST_CODES - 1}.",
+                smallest=values.min().item(),
+                largest=values.max().item(),
+            )
+        sizes = {"num_codes": max(2, int(values.max()) + 1), "num_codebooks": values.shape[1]}
+        layer = cls(len(values), output_dim, **{**sizes, **kwargs})
+        layer.assign_tables({**layer.table_values(), "codes": values})
+        return layer
 
     def _hashed_codes(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
         ids = np.arange(self.input_dim)

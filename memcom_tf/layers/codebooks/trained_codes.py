@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.errors import invalid
-from memcom_tf.layers.codebooks.codebook import CodebookEmbedding
 from memcom_tf.layers.codebooks.product_quantized import ProductQuantizedEmbedding
 from memcom_tf.layers.codebooks.residual_quantized import ResidualQuantizedEmbedding
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
@@ -42,7 +41,7 @@ class TrainedCodesEmbedding(CompressedEmbedding):
     size_argument = "num_codebooks"
     takes_metric = True
     can_grow = False
-    _shipped: type[CodebookEmbedding]
+    _shipped: type[CompressedEmbedding]
 
     def __init__(
         self,
@@ -65,56 +64,60 @@ class TrainedCodesEmbedding(CompressedEmbedding):
             )
         self.ships_as()  # checks the sizes
 
-    def ships_as(self) -> CodebookEmbedding:
+    def ships_as(self) -> CompressedEmbedding:
         config = self.get_config()
         del config["loss_weight"], config["commitment"]
         return self._shipped.from_config(config)
 
     def tables(self) -> tuple[Table, ...]:
-        _, books = self.ships_as().tables()
+        books = self.ships_as().tables()[-1]
         return (Table("queries", self.input_dim, self.output_dim), books)
 
-    def _chosen(self, xp: Ops, queries: Array, t: Tables) -> list[Array]:
-        """For each book the row of `codebooks` that each query takes."""
+    def _chosen(self, xp: Ops, ids: Array, queries: Array, t: Tables) -> list[Array]:
+        """For each book the row of `codebooks` that the query of each id takes."""
         raise NotImplementedError
 
     def _composed(self, xp: Ops, rows: list[Array], t: Tables) -> Array:
         """The vectors that rows of `codebooks` make."""
         raise NotImplementedError
 
-    def _nearest(self, xp: Ops, x: Array, book: int, t: Tables) -> Array:
-        """Rows of `codebooks` that are nearest to `x`, within a book."""
-        rows = slice(book * self.num_codes, (book + 1) * self.num_codes)
+    def _nearest(self, xp: Ops, x: Array, book: int, t: Tables, most: int | None = None) -> Array:
+        """Rows of `codebooks` that are nearest to `x`, among the first `most` of a book."""
+        first = book * self.num_codes
+        rows = slice(first, first + (most or self.num_codes))
         values = xp.values(t["codebooks"])[rows]
         lengths = xp.sum((values * values)[..., None])[..., 0]
         distances = lengths - 2.0 * xp.scores(x, values)
-        return xp.argmin(distances) + book * self.num_codes
+        return xp.argmin(distances) + first
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
-        return self._composed(xp, self._chosen(xp, xp.gather(t["queries"], ids), t), t)
+        queries = xp.gather(t["queries"], ids)
+        return self._composed(xp, self._chosen(xp, ids, queries, t), t)
 
     def train_lookup(self, xp: Ops, ids: Array, t: Tables) -> TrainingLookup:
         queries = xp.gather(t["queries"], ids)
-        vectors = self._composed(xp, self._chosen(xp, xp.stop_gradient(queries), t), t)
         fixed = xp.stop_gradient(queries)
+        vectors = self._composed(xp, self._chosen(xp, ids, fixed, t), t)
         loss = _mean_square(vectors - fixed)
         loss = loss + self.commitment * _mean_square(queries - xp.stop_gradient(vectors))
         return TrainingLookup(vectors + (queries - fixed), self.loss_weight * loss)
 
     def fold(self, xp: Ops, t: Tables) -> Tables:
-        rows = self._chosen(xp, xp.values(t["queries"]), t)
+        rows = self._chosen(xp, xp.arange(self.input_dim), xp.values(t["queries"]), t)
         codes = [row - book * self.num_codes for book, row in enumerate(rows)]
-        return {
-            "codes": xp.concat([code[..., None] for code in codes]),
-            "codebooks": xp.values(t["codebooks"]),
-        }
+        of_ids = xp.concat([code[..., None] for code in codes])
+        return {**self._code_tables(of_ids), "codebooks": xp.values(t["codebooks"])}
+
+    def _code_tables(self, codes: Array) -> Tables:
+        """The tables of codes that ship, from the codes of all ids."""
+        return {"codes": codes}
 
     def approximate(
         self, table: np.ndarray, weights: np.ndarray, metric: np.ndarray | None = None
     ) -> Tables:
         """The books of what ships, and the table itself as what is quantized."""
         shipped: Any = self.ships_as()
-        found = shipped.approximate(table, weights, metric)
+        found = shipped.approximate(table, weights, *([metric] if self.takes_metric else []))
         return {"queries": table, "codebooks": found["codebooks"]}
 
     @classmethod
@@ -164,7 +167,7 @@ class DPQEmbedding(TrainedCodesEmbedding):
     variants = ({"num_codes": 16},)
     _shipped = ProductQuantizedEmbedding
 
-    def _chosen(self, xp: Ops, queries: Array, t: Tables) -> list[Array]:
+    def _chosen(self, xp: Ops, ids: Array, queries: Array, t: Tables) -> list[Array]:
         width = self.output_dim // self.num_codebooks
         return [
             self._nearest(xp, queries[..., book * width : (book + 1) * width], book, t)
@@ -210,7 +213,7 @@ class TrainedResidualQuantizedEmbedding(TrainedCodesEmbedding):
     variants = ({"num_codes": 20},)
     _shipped = ResidualQuantizedEmbedding
 
-    def _chosen(self, xp: Ops, queries: Array, t: Tables) -> list[Array]:
+    def _chosen(self, xp: Ops, ids: Array, queries: Array, t: Tables) -> list[Array]:
         rows, left = [], queries
         for book in range(self.num_codebooks):
             rows.append(self._nearest(xp, left, book, t))

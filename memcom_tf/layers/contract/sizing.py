@@ -154,7 +154,7 @@ class SizedLayer(TableLayer):
         if input_dim > self.input_dim and not self.can_grow:
             raise NotImplementedError(
                 message(
-                    f"{type(self).__name__} cannot grow: its hash functions change with "
+                    f"{type(self).__name__} cannot grow: which ids share what changes with "
                     "`input_dim`.",
                     "Choose another method, or an `input_dim` with room from the start.",
                     input_dim=input_dim,

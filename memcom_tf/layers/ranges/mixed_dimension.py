@@ -71,7 +71,7 @@ class MixedDimensionEmbedding(CompressedEmbedding):
         self.num_full = None if num_full is None else int(num_full)
         if ranges is None:
             check_positive(num_full=num_full)  # type: ignore[arg-type]
-            ranges = _falling(self.input_dim, self.output_dim, int(num_full))  # type: ignore[arg-type]
+            ranges = falling_widths(self.input_dim, self.output_dim, int(num_full))  # type: ignore[arg-type]
         numbers = np.asarray(ranges, object)
         whole = all(isinstance(n, int | np.integer) for n in numbers.ravel())
         if numbers.ndim != 2 or numbers.shape[1] != 2 or not whole:
@@ -158,7 +158,7 @@ class MixedDimensionEmbedding(CompressedEmbedding):
         return {**super().get_config(), "num_full": self.num_full, "ranges": ranges}
 
 
-def _falling(input_dim: int, output_dim: int, num_full: int) -> list[tuple[int, int]]:
+def falling_widths(input_dim: int, output_dim: int, num_full: int) -> list[tuple[int, int]]:
     """Ranges whose width falls with the square root of the position."""
     ranges, first, end, width = [], 0, num_full, output_dim
     while end < input_dim and width > 1:
