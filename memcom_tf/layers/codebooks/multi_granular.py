@@ -46,7 +46,7 @@ class MultiGranularEmbedding(CompressedEmbedding):
     Example:
         >>> layer = MultiGranularEmbedding(100_000, 64, num_codebooks=8)
         >>> layer.num_frequent, round(layer.compression_ratio)
-        (10000, 50)
+        (10000, 51)
     """
 
     formula = "concat_k B_k[c_k(i)], c of 4 bits where i is rare"
