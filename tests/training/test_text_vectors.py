@@ -13,7 +13,7 @@ from memcom_tf.converters.inspection.golden import differences, golden
 from memcom_tf.converters.model_file.archive import append_members, read_archive
 from memcom_tf.features import Categorical, Features, fit_text, hashed_ngrams
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
-from memcom_tf.models import RetrievalModel, TextClassifier, TextVectors, save_model
+from memcom_tf.models import NextItemRanker, RetrievalModel, TextClassifier, TextVectors, save_model
 from memcom_tf.tasks import Vectors
 from memcom_tf.tasks.vectors import cosines
 from memcom_tf.training import TextVectorSettings, distill_text_vectors
@@ -266,6 +266,36 @@ def test_new_items_are_ranked_with_old_ones(tmp_path):
     vectors = file.run("embed", ids=ids)["vectors"]
     scores = file.run("score", history=row, candidates=ids)["scores"]
     np.testing.assert_allclose((query @ vectors.T)[0], scores, rtol=1e-4, atol=1e-6)
+
+
+class Query(keras.Model):
+    """The query of a ranker, as a model of its own."""
+
+    def __init__(self, ranker):
+        super().__init__()
+        self.ranker = ranker
+
+    def call(self, history):
+        """Query vectors of histories."""
+        return self.ranker.query(history)
+
+
+def test_a_next_item_ranker_in_a_retrieval_model_has_a_query(tmp_path):
+    ranker = NextItemRanker(FullEmbedding(40, WIDTH), history_length=5, item_bias=False)
+    ranker.build_once()
+    around = RetrievalModel(
+        Query(ranker), ranker.scored_embedding, inputs=ranker.query_specs["history"]
+    )
+    around.build_once()
+    files = []
+    for number, model in enumerate((ranker, around)):
+        convert(model, k=3).save(tmp_path / f"{number}.tflite")
+        files.append(CompressedModelFile(tmp_path / f"{number}.tflite"))
+    history = files[1].history_row([3, 8])
+    query = files[1].run("query", history=history)["query"]
+    np.testing.assert_allclose(query, ranker.query(history), atol=1e-3)
+    lists = [file.rank([3, 8])[0].tolist() for file in files]
+    assert lists[0] == lists[1]
 
 
 def test_descriptions_that_are_not_of_the_graph_are_refused(converted, tmp_path):
