@@ -269,7 +269,7 @@ class CompressedModelFile:
             ValueError: If the file holds another model.
         """
         if self.description.ranker is None:
-            of_rows = self.description.fields is not None
+            of_rows = self.description.fields is not None and self.description.output_dim is None
             raise invalid(
                 "The file must hold a ranker.",
                 for_reader(

@@ -59,7 +59,10 @@ export function readModelFile(bytes) {
   const members = readMembers(bytes);
   if (!members[DESCRIPTION]) throw foreign();
   const description = readDescription(members[DESCRIPTION]);
-  if (description.fields?.some(isOfNgrams)) return {bytes, description, texts: new NgramField(description.fields[0])};
+  if (description.fields?.some(isOfNgrams)) {
+    if (members[FIELDS_OF_ROWS]) throw damaged(); // n-grams have no vocabulary
+    return {bytes, description, texts: new NgramField(description.fields[0])};
+  }
   const fields = description.fields && readOrRefuse(() => new Fields(description.fields, members[FIELDS_OF_ROWS]));
   if (description.kind !== 'ranker' && fields) return {bytes, description, fields};
   if (description.kind !== 'ranker') {
