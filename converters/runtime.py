@@ -12,7 +12,7 @@ import numpy as np
 
 from memcom_tf.errors import for_reader, invalid
 from memcom_tf.features import Categorical, Features, Numeric
-from memcom_tf.features.tokens import WORDS
+from memcom_tf.features.tokens import NGRAMS, WORDS
 from memcom_tf.text import printable, printable_list
 from memcom_tf.vocabulary import Dictionary, Vocabulary
 
@@ -28,6 +28,8 @@ from .model_file.row_splits import flat_inputs
 from .model_file.sizes import compressed_bytes, parts_of
 
 _ROWS_AT_A_TIME = 4096
+_TOKENIZERS = {"text": WORDS, "ngrams": NGRAMS}
+"""By what a field holds."""
 
 
 class CompressedModelFile:
@@ -150,7 +152,7 @@ class CompressedModelFile:
             raise invalid(
                 "The file must hold a model of rows of fields.",
                 for_reader(
-                    "Convert a memcom_tf.models.ClickModel or TextClassifier.",
+                    "Convert a memcom_tf.models.ClickModel, TextClassifier or TextVectors.",
                     "Convert what `memcom train` wrote with `--task click` or `--task text`.",
                 ),
                 kind=self.description.kind,
@@ -164,8 +166,8 @@ class CompressedModelFile:
                     of.length,
                     of.separator,
                     of.table or "",
-                    dictionaries[of.table or ""],
-                    WORDS if of.holds == "text" else None,
+                    dictionaries.get(of.table or ""),
+                    _TOKENIZERS.get(of.holds),
                 )
                 for of in described
                 if of.has_ids
@@ -182,8 +184,8 @@ class CompressedModelFile:
     def predict(self, columns: Any) -> np.ndarray:
         """The outputs of a model of rows.
 
-        Probabilities `[n]` of a click model, and `[n, classes]`, in the order of `classes`, of a
-        text classifier.
+        Probabilities `[n]` of a click model, `[n, classes]`, in the order of `classes`, of a text
+        classifier, and vectors `[n, d]` of a model that gives these.
 
         Args:
             columns: `memcom_tf.datasets.Rows`, or the columns of the fields by name, as
@@ -200,9 +202,62 @@ class CompressedModelFile:
             part = {name: x[first : first + _ROWS_AT_A_TIME] for name, x in inputs.items()}
             (output,) = self.run("serving_default", **part).values()
             parts.append(output)
-        width = 1 if self.classes is None else len(self.classes)
-        outputs = np.concatenate(parts) if parts else np.empty((0, width), np.float32)
-        return outputs.reshape(-1) if self.classes is None else outputs
+        width = self.description.output_dim
+        if self.classes is not None:
+            width = len(self.classes)
+        outputs = np.concatenate(parts) if parts else np.empty((0, width or 1), np.float32)
+        return outputs.reshape(-1) if width is None else outputs
+
+    def text_vectors(self, texts: Sequence[str | None]) -> np.ndarray:
+        """The vectors of texts, such as the titles of new items, by a `TextVectors` model.
+
+        Scores of these are products with the query that the file of a ranker gives, by which it
+        compares its own items, less their biases where they have any.
+
+        Args:
+            texts: Any texts; one without a letter or number, such as an empty one or None, has the
+                vector of nothing known.
+
+        Returns:
+            Vectors `[n, d]` float32.
+
+        Raises:
+            ValueError: If the file holds another model.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> from memcom_tf.converters import convert
+            >>> from memcom_tf.features import hashed_ngrams
+            >>> from memcom_tf.layers import FullEmbedding
+            >>> from memcom_tf.models import RetrievalModel, TextVectors
+            >>> import keras
+            >>> items = FullEmbedding(100, 8, name="items")
+            >>> history = keras.Input([5], dtype="int32", name="history")
+            >>> query = keras.layers.GlobalAveragePooling1D()(items(history))
+            >>> ranker = RetrievalModel(keras.Model(history, query), items)
+            >>> ranker.build_once()
+            >>> titles = TextVectors(hashed_ngrams("title", num_buckets=500), 8)
+            >>> titles.build_once()
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     paths = [pathlib.Path(folder) / name for name in ("rank.tflite", "text.tflite")]
+            ...     for model, path in zip((ranker, titles), paths):
+            ...         convert(model).save(path)
+            ...     of_items, of_texts = map(CompressedModelFile, paths)
+            ...     query = of_items.run("query", history=of_items.history_row([3, 8]))["query"]
+            ...     known, scores = of_items.rank([3, 8], k=3)
+            ...     new = query @ of_texts.text_vectors(["Green tea", "Hot milk"]).T
+            >>> merged = np.concatenate([scores, new[0]])
+            >>> merged.shape, len(np.argsort(-merged)[:3])
+            ((5,), 3)
+        """
+        described = self.description.fields or ()
+        if self.description.output_dim is None or [of.holds for of in described] != [NGRAMS]:
+            raise invalid(
+                "The file must hold a model of vectors of texts.",
+                for_reader("Convert a memcom_tf.models.TextVectors.", "Only Python makes these."),
+                kind=self.description.kind,
+            )
+        return self.predict({described[0].name: list(texts)})
 
     # A ranker.
 
@@ -214,7 +269,7 @@ class CompressedModelFile:
             ValueError: If the file holds another model.
         """
         if self.description.ranker is None:
-            of_rows = self.description.fields is not None
+            of_rows = self.description.fields is not None and self.description.output_dim is None
             raise invalid(
                 "The file must hold a ranker.",
                 for_reader(

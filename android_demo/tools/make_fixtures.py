@@ -4,7 +4,8 @@
 
 Most are of one untrained ranker of teas: another catalogue, list, width and history than the
 demo's, items that are strings, no genres, and a table of its own for the ranked items. Others are
-of a click model over rows of every kind of field, and of rankers of teas by fields.
+of a click model over rows of every kind of field, of rankers of teas by fields, and of the vectors
+of titles.
 """
 
 from __future__ import annotations
@@ -33,8 +34,14 @@ from memcom_tf.converters.inspection.golden import golden, golden_path
 from memcom_tf.converters.model_file import description as format_of_files
 from memcom_tf.converters.model_file.archive import Archive, append_members, read_archive
 from memcom_tf.datasets import Rows
-from memcom_tf.features import Categorical, Features, Numeric, fit_features
-from memcom_tf.models import ClickModel, NextItemRanker, RetrievalModel, compressed_tables
+from memcom_tf.features import Categorical, Features, Numeric, fit_features, hashed_ngrams
+from memcom_tf.models import (
+    ClickModel,
+    NextItemRanker,
+    RetrievalModel,
+    TextVectors,
+    compressed_tables,
+)
 
 LEAVES = (
     "Assam",
@@ -161,6 +168,14 @@ def clicks() -> ClickModel:
     return model
 
 
+def titles() -> TextVectors:
+    """An untrained model of vectors of titles, whose linear layer is large enough for integers."""
+    model = TextVectors(hashed_ngrams("title", num_buckets=300, max_ngrams=48), 32, width=32)
+    model.build_once()
+    draw_weights(model)
+    return model
+
+
 def save(model: keras.Model, path: Path) -> None:
     """Converts a model to a file, with its golden values beside it."""
     whole = convert(model, k=K)
@@ -183,8 +198,8 @@ def main() -> None:
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
 
-    titles = {f"{leaf[:3].lower()}-{sort}": f"{leaf}, {sort}" for sort in SORTS for leaf in LEAVES}
-    vocabulary = Vocabulary(titles, details={"title": titles})
+    names = {f"{leaf[:3].lower()}-{sort}": f"{leaf}, {sort}" for sort in SORTS for leaf in LEAVES}
+    vocabulary = Vocabulary(names, details={"title": names})
     intact = folder / "teas.tflite"
     save(teas(vocabulary), intact)
     convert(teas(None), k=K).save(folder / "nameless.tflite", overwrite=True)
@@ -218,6 +233,18 @@ def main() -> None:
     fields = read_archive(folder / "clicks.tflite").description.fields or ()
     described_otherwise(folder / "clicks.tflite", "clicks_of_fewer_fields", fields=fields[:-1])
     save_rankers_by_fields(folder, vocabulary)
+    save_titles(folder / "titles.tflite")
+
+
+def save_titles(path: Path) -> None:
+    """Writes the model of vectors of titles, and some whose graph is another than they say."""
+    save(titles(), path)
+    described = read_archive(path).description
+    (field,) = described.fields or ()
+    fewer = [replace(field, length=field.length - 1)]
+    described_otherwise(path, "titles_of_fewer_ngrams", fields=fewer)
+    wider = (described.output_dim or 0) + 1
+    described_otherwise(path, "titles_of_wider_vectors", output_dim=wider)
 
 
 def save_rankers_by_fields(folder: Path, vocabulary: Vocabulary) -> None:

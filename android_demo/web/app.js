@@ -24,6 +24,10 @@ async function open(bytes, fileName) {
   let opened;
   try {
     const file = readModelFile(bytes);
+    if (file.texts) {
+      throw new ModelFileError('This model gives vectors of texts, and neither ranks nor scores rows. ' +
+          'Convert a NextItemRanker or a ClickModel.');
+    }
     opened = await (file.vocabulary ? Ranker.open(file) : Scorer.open(file));
   } catch (error) {
     if (!(error instanceof ModelFileError)) throw error;

@@ -2,6 +2,7 @@
 
 import {unzipSync} from 'fflate';
 import {Fields} from './fields.js';
+import {NgramField} from './ngrams.js';
 import {VocabularyError} from './sorted_texts.js';
 import {Vocabulary} from './vocabulary.js';
 
@@ -33,6 +34,11 @@ export const CATEGORY_FIELDS = {
   length: (value) => value === undefined || isCount(value) && value <= 2 ** 16,
   separator: (value) => value === undefined || isText(value) && value !== '',
 };
+export const NGRAM_FIELDS = {
+  name: isText,
+  input_dim: (value) => isCount(value) && value > 2,
+  length: CATEGORY_FIELDS.length,
+};
 
 /** What a person can do about a file that cannot be used. */
 export class ModelFileError extends Error {}
@@ -41,8 +47,9 @@ export class ModelFileError extends Error {}
  * Reads the members of a file.
  *
  * @param {Uint8Array} bytes the file
- * @returns {{bytes: Uint8Array, description: object, vocabulary: ?Vocabulary, fields: ?Fields}} a
- *     ranker has a vocabulary, and fields where it takes some; a model of rows has fields
+ * @returns {{bytes: Uint8Array, description: object, vocabulary: ?Vocabulary, fields: ?Fields,
+ *     texts: ?NgramField}} a ranker has a vocabulary, and fields where it takes some; a model of rows
+ *     has fields; a model of vectors of texts has these
  * @throws {ModelFileError} if the file is of another model, damaged, or of a later version
  */
 export function readModelFile(bytes) {
@@ -52,6 +59,10 @@ export function readModelFile(bytes) {
   const members = readMembers(bytes);
   if (!members[DESCRIPTION]) throw foreign();
   const description = readDescription(members[DESCRIPTION]);
+  if (description.fields?.some(isOfNgrams)) {
+    if (members[FIELDS_OF_ROWS]) throw damaged(); // n-grams have no vocabulary
+    return {bytes, description, texts: new NgramField(description.fields[0])};
+  }
   const fields = description.fields && readOrRefuse(() => new Fields(description.fields, members[FIELDS_OF_ROWS]));
   if (description.kind !== 'ranker' && fields) return {bytes, description, fields};
   if (description.kind !== 'ranker') {
@@ -101,10 +112,28 @@ export function readDescription(content) {
       if (field?.holds === 'text') {
         throw new ModelFileError('This model classifies texts, which this page does not. Run it with memcom score.');
       }
-      requireFields(field, field?.holds === 'categories' ? {...ROW_FIELDS, ...CATEGORY_FIELDS} : ROW_FIELDS);
+      if (isOfNgrams(field)) {
+        requireFields(field, NGRAM_FIELDS);
+      } else {
+        requireFields(field, field?.holds === 'categories' ? {...ROW_FIELDS, ...CATEGORY_FIELDS} : ROW_FIELDS);
+      }
     }
+    if (description.fields.some(isOfNgrams)) requireVectors(description);
   }
   return description;
+}
+
+function isOfNgrams(field) {
+  return field?.holds === 'ngrams';
+}
+
+/** Refuses n-grams in all but a model that gives vectors of them. */
+function requireVectors({kind, fields, output_dim: outputDim}) {
+  if (kind === 'ranker' || fields.length > 1 || outputDim === undefined) {
+    throw new ModelFileError('This model reads n-grams of texts beside others, which this page does not. ' +
+        'Run it from Python.');
+  }
+  if (!isCount(outputDim)) throw damaged();
 }
 
 function requireFields(values, fields) {

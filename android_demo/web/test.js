@@ -142,6 +142,34 @@ async function probabilities(bytes, rows) {
   return found;
 }
 
+test('vectors of texts are those of Python', async () => {
+  await start();
+  const golden = JSON.parse(await readFile(`${BUILD}fixtures/titles.golden.json`));
+  const found = await page.evaluate(vectorsOf, await base64('fixtures/titles.tflite'), golden.rows.map(({title}) => title));
+  compare('titles', golden.outputs.flat(), found.flat(), golden.tolerance);
+  assert.ok(new Set(found.map(String)).size > found.length / 2);
+});
+
+test('a graph of other texts, and a model of none, are refused', async () => {
+  await start();
+  const refused = {titles_of_fewer_ngrams: /other texts/, titles_of_wider_vectors: /other texts/, clicks: /no vectors of texts/};
+  for (const [name, message] of Object.entries(refused)) {
+    await assert.rejects(page.evaluate(vectorsOf, await base64(`fixtures/${name}.tflite`), ['tea']), message, name);
+  }
+});
+
+/** In the page: vectors of texts. */
+async function vectorsOf(content, texts) {
+  const {readModelFile} = await import('/model_file.js');
+  const {TextVectors} = await import('/text_vectors.js');
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const model = await TextVectors.open(readModelFile(bytes));
+  const found = [];
+  for (const text of texts) found.push([...await model.vectorOf(text)]);
+  model.close();
+  return found;
+}
+
 function compare(what, expected, found, tolerance) {
   assert.equal(found.length, expected.length, what);
   expected.forEach((value, index) => {
@@ -335,6 +363,7 @@ test('another file opens, and a bad one is said', async () => {
     'cut_off.tflite': /incomplete/,
     'later_version.tflite': /Update/,
     'nameless.tflite': /what its items are called/,
+    'titles.tflite': /gives vectors of texts, and neither ranks nor scores rows/,
   };
   for (const [name, expected] of Object.entries(advice)) {
     await input.uploadFile(`${BUILD}fixtures/${name}`);

@@ -15,7 +15,7 @@ from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.evaluation import DocumentSplit, class_metrics, class_numbers
 from memcom_tf.layers import ResidualQuantizedEmbedding
 from memcom_tf.models import TextClassifier, save_model
-from memcom_tf.models.text_classifier import POOLED
+from memcom_tf.models.text_model import POOLED
 from memcom_tf.training import TextSettings, train_text_classifier, train_texts
 from memcom_tf.training.text_tables import counts_of
 from memcom_tf.training.texts import predictions

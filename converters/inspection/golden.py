@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.errors import invalid
+from memcom_tf.features import Categorical
 
 from ..runtime import CompressedModelFile
 
@@ -22,6 +23,21 @@ _NUM_HISTORIES = 8
 _NUM_CANDIDATES = 16
 _NUM_VECTORS = 12
 _NUM_ROWS = 32
+_WORDS = (
+    "Green tea",
+    "Crème BRÛLÉE",
+    "cafe\u0301",
+    "\ufb01ne \uff21\uff22",
+    "İzmir",
+    "Привет",
+    "हिन्दी",
+    "سَلام",
+    "東京都へ",
+    "한국어",
+    "🍵🙂",
+    "2.0!",
+)
+"""Of texts that are hashed: scripts, marks, and what is no word."""
 _IN_8_BITS = 5e-3
 """The tolerance of a model of rows that multiplies in 8 bits."""
 
@@ -47,7 +63,7 @@ def golden(file: CompressedModelFile) -> dict[str, Any]:
         each has a "row" of values by field, too. Of a model of rows "rows", each an object of
         values by field: texts of categories, numbers, null where one is missing; the inputs that
         they become, "ids" and "numbers", with null for what is missing; and the "outputs", one a
-        row, of a text classifier those of all classes.
+        row, of a text classifier those of all classes, and of a model of vectors these.
 
     Raises:
         ValueError: If the file holds neither.
@@ -156,14 +172,21 @@ def _rows(file: CompressedModelFile) -> list[dict[str, Any]]:
     for _ in range(_NUM_ROWS - 1):
         row: dict[str, Any] = {}
         for of in file.fields.categorical:
-            ids = rng.integers(0, of.input_dim, rng.integers(1, of.length + 2))
-            values = [_value(of.vocabulary, id_) for id_ in ids.tolist()]
-            row[of.name] = (of.separator or " ").join(values) if of.has_several else values[0]
+            row[of.name] = _text_of(of, rng)
         for number in file.fields.numeric:
             value = float(np.float32(rng.normal() * 10.0 ** rng.integers(-2, 4)))
             row[number.name] = None if rng.random() < 0.1 else value
         rows.append(row)
     return rows
+
+
+def _text_of(of: Categorical, rng: np.random.Generator) -> str:
+    """A text of a field: of values that it knows and others, or words of several scripts."""
+    if of.is_hashed:
+        return " ".join(rng.choice(_WORDS, rng.integers(0, 7)).tolist())
+    ids = rng.integers(0, of.input_dim, rng.integers(1, of.length + 2))
+    values = [_value(of.vocabulary, id_) for id_ in ids.tolist()]
+    return (of.separator or " ").join(values) if of.has_several else values[0]
 
 
 def _value(dictionary: Any, id_: int) -> str:

@@ -35,9 +35,9 @@ def check_agreement(
         _require(graph, name, {"ids": ("int32", (-1,))}, {"vectors": ("float32", (-1, -1))}, path)
     ranker = description.ranker
     if description.fields is not None and ranker is None:
-        _check_fields(description.fields, description.classes, graph, path)
-    elif description.classes is not None:
-        raise _disagree("classes", len(description.classes), path)
+        _check_fields(description, description.fields, graph, path)
+    elif description.classes is not None or description.output_dim is not None:
+        raise _disagree("classes", description.classes or description.output_dim, path)
     if ranker is None:
         return
     if "embed" not in vectors:
@@ -57,11 +57,12 @@ def check_agreement(
 
 
 def _check_fields(
-    fields: Sequence[FieldDescription], classes: Sequence[str] | None, graph: Graph, path: Path
+    description: FileDescription, fields: Sequence[FieldDescription], graph: Graph, path: Path
 ) -> None:
-    """Requires that a graph takes rows of such fields, and gives a number for each, or classes."""
-    width = 1 if classes is None else len(classes)
-    if classes is not None and (width < 2 or len(set(classes)) < width):
+    """Requires that a graph takes rows of such fields, and gives what it says for each."""
+    classes, output_dim = description.classes, description.output_dim
+    width = (output_dim or 1) if classes is None else len(classes)
+    if classes is not None and (width < 2 or len(set(classes)) < width or output_dim is not None):
         raise _disagree("classes", width, path)
     inputs = _inputs_of(fields, -1)
     found = graph.signatures.get("serving_default")

@@ -135,7 +135,7 @@ def _of_fields(
     of_tables = {
         of.table: (of.input_dim, of.vocabulary_fingerprint)
         for of in description.fields or ()
-        if of.table is not None
+        if of.table is not None and of.has_vocabulary
     }
     found: list[Dictionary] = []
     if FIELDS in members:

@@ -19,6 +19,7 @@ FORMAT_VERSION = 2
 
 _PROFILES = get_args(Profile)
 _LONGEST_HISTORY = 2**20
+_RESERVED_IDS = 2
 _MOST_VALUES = 2**16
 """Ids that a ranker sees: a row of them is made for every call."""
 
@@ -189,16 +190,16 @@ class FieldDescription(Described):
 
     Attributes:
         name: Its name.
-        holds: "categories", "text" or "numbers".
+        holds: "categories", "text", "ngrams" of texts, or "numbers".
         length: Values of a row that are seen.
         separator: What separates several values of a row in a text; None of one value.
-        table: The vocabulary that it has, by name.
-        input_dim: Ids of the vocabulary.
-        vocabulary_fingerprint: Its fingerprint. These three are None of numbers.
+        table: The vocabulary that it has, by name; of n-grams the table that they look up.
+        input_dim: Ids of the vocabulary; of n-grams as many as buckets, and two.
+        vocabulary_fingerprint: Its fingerprint; None of n-grams. All three are None of numbers.
     """
 
     name: str = _is(Text())
-    holds: str = _is(Text(choices=("categories", "text", "numbers")))
+    holds: str = _is(Text(choices=("categories", "text", "ngrams", "numbers")))
     length: int = _is(Count(1, most=_MOST_VALUES), default=1)
     separator: str | None = _is(Text(), default=None)
     table: str | None = _is(Text(), default=None)
@@ -207,15 +208,25 @@ class FieldDescription(Described):
 
     @property
     def has_ids(self) -> bool:
-        """Whether its values become ids, of a vocabulary."""
+        """Whether its values become ids."""
         return self.holds != "numbers"
+
+    @property
+    def has_vocabulary(self) -> bool:
+        """Whether these are of a vocabulary."""
+        return self.holds in ("categories", "text")
 
     @classmethod
     def from_json(cls, values: Any, path: Path) -> Self:
         """Reads one, as `FileDescription.from_json` does."""
         found = cls(**cls.checked(values, path, "fields"))
-        of_categories = (found.table, found.input_dim, found.vocabulary_fingerprint)
-        if found.has_ids != all(value is not None for value in of_categories):
+        of_ids = (found.table, found.input_dim, found.vocabulary_fingerprint)
+        given = [value is not None for value in of_ids]
+        fits = found.has_vocabulary == all(given)
+        if found.has_ids and not found.has_vocabulary:
+            has_buckets = (found.input_dim or 0) > _RESERVED_IDS
+            fits = has_buckets and given == [True, True, False] and found.separator is None
+        if not fits:
             raise _wrong("fields", found.name, path)
         return found
 
@@ -246,6 +257,7 @@ class FileDescription(Described):
         fields: The fields of the rows that the model takes; None of a model that takes others.
         classes: Names of the classes whose probabilities it gives, in the order of its outputs;
             None of a model that gives others.
+        output_dim: Width of the vector that it gives a row; None of a model that gives others.
         min_runtime_version: The oldest TensorFlow Lite that runs it.
         scores_in_integers: Whether products of vectors are of integers.
         graph_crc32: Checksum of the graph; None before there is one.
@@ -280,6 +292,7 @@ class FileDescription(Described):
     ranker: RankerDescription | None = None
     fields: Sequence[FieldDescription] | None = _is(ListOf(), default=None)
     classes: Sequence[str] | None = _is(ListOf(Text()), default=None)
+    output_dim: int | None = _is(Count(1), default=None)
     min_runtime_version: str = _is(Text())
     scores_in_integers: bool = _is(Truth())
     graph_crc32: int | None = _is(Count(), default=None, in_every_file=True)

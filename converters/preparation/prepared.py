@@ -15,9 +15,10 @@ from memcom_tf._version import __version__
 from memcom_tf.datasets.files.opening import open_columns
 from memcom_tf.datasets.row_files import load_rows_of
 from memcom_tf.errors import for_reader, invalid, message
-from memcom_tf.features import Features
+from memcom_tf.features import Categorical, Features
+from memcom_tf.features.tokens import NGRAMS, WORDS
 from memcom_tf.layers.contract.finding import find_embeddings
-from memcom_tf.tasks import Task, task_of
+from memcom_tf.tasks import Task, Vectors, task_of
 from memcom_tf.text import printable
 from memcom_tf.vocabulary import Vocabulary
 
@@ -92,22 +93,13 @@ class Prepared(Parts):
     @property
     def _fields(self) -> list[FieldDescription] | None:
         """The fields that the model takes, where it says what they are."""
-        if self.features is None or len(self.vocabularies_of_fields) < len(self.features.tables):
+        if self.features is None:
             return None
-        categories = [
-            FieldDescription(
-                of.name,
-                "categories" if of.tokenizer is None else "text",
-                of.length,
-                of.separator,
-                of.table,
-                of.input_dim,
-                self.vocabularies_of_fields[of.table].fingerprint,
-            )
-            for of in self.features.categorical
-        ]
+        known = self.vocabularies_of_fields
+        if not all(of.is_hashed or of.table in known for of in self.features.categorical):
+            return None
         return [
-            *categories,
+            *(_described(of, known.get(of.table)) for of in self.features.categorical),
             *(FieldDescription(of.name, "numbers") for of in self.features.numeric),
         ]
 
@@ -118,6 +110,13 @@ class Prepared(Parts):
         if self._fields is None or not isinstance(names, tuple):
             return None
         return [str(name) for name in names]
+
+    @property
+    def _output_dim(self) -> int | None:
+        """Width of the vectors that the model gives rows of fields, where it says so."""
+        if self._fields is None or not isinstance(self.task, Vectors):
+            return None
+        return getattr(self.model, "output_dim", None)
 
     def description(self, *, min_runtime_version: str, scores_in_integers: bool) -> FileDescription:
         """What the file says of itself.
@@ -151,9 +150,18 @@ class Prepared(Parts):
             ranker=self.form.ranker,
             fields=self._fields,
             classes=self._classes,
+            output_dim=self._output_dim,
             min_runtime_version=min_runtime_version,
             scores_in_integers=scores_in_integers,
         )
+
+
+def _described(of: Categorical, vocabulary: Vocabulary | None) -> FieldDescription:
+    """What a file says of a field whose values become ids."""
+    holds = {None: "categories", WORDS: "text", NGRAMS: NGRAMS}[of.tokenizer]
+    fingerprint = None if vocabulary is None else vocabulary.fingerprint
+    sizes = of.length, of.separator, of.table, of.input_dim
+    return FieldDescription(of.name, holds, *sizes, fingerprint)
 
 
 def versions() -> dict[str, str]:

@@ -87,6 +87,15 @@ def score(options: argparse.Namespace) -> int:
     fields = file.fields
     if file.classes is not None:
         return text_commands.score(options, file)
+    if file.description.output_dim is not None:
+        raise ValueError(
+            message(
+                "The file must score rows.",
+                "This one gives vectors of texts, of which queries make scores: call "
+                "CompressedModelFile(path).text_vectors(texts) in Python.",
+                output_dim=file.description.output_dim,
+            )
+        )
     if options.text is not None:
         raise ValueError(
             message(

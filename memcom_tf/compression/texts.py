@@ -13,7 +13,8 @@ from memcom_tf.compression.search import largest_file
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.documents import DocumentSplit, class_metrics, class_numbers
 from memcom_tf.features import Features
-from memcom_tf.models.text_classifier import POOLED, TextClassifier
+from memcom_tf.models.text_classifier import TextClassifier
+from memcom_tf.models.text_model import POOLED
 from memcom_tf.ordering import similarity_order
 from memcom_tf.seeding import seeded
 from memcom_tf.training.text_tables import counts_of

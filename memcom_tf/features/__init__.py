@@ -3,8 +3,8 @@
 from memcom_tf.features.drawing import draw_rows
 from memcom_tf.features.fields import Categorical, Features, Numeric
 from memcom_tf.features.fitting import fit_features
-from memcom_tf.features.texts import fit_text
-from memcom_tf.features.tokens import words_of
+from memcom_tf.features.texts import fit_text, hashed_ngrams
+from memcom_tf.features.tokens import ngrams_of, words_of
 
 __all__ = [
     "Categorical",
@@ -13,5 +13,7 @@ __all__ = [
     "draw_rows",
     "fit_features",
     "fit_text",
+    "hashed_ngrams",
+    "ngrams_of",
     "words_of",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.errors import invalid
-from memcom_tf.features.tokens import WORDS, words_of
+from memcom_tf.features.tokens import NGRAMS, WORDS, fnv1a, ngrams_of, words_of
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, SHARED_ID, Dictionary, Vocabulary
 
@@ -31,10 +31,11 @@ class Categorical:
         input_dim: Its ids.
         length: Values that are seen of a field of several; 1 of a field of one.
         separator: What separates them in a text; None of a field of one.
-        tokenizer: What cuts a text into its values instead: "words", by `words_of`; None cuts
-            at the separator, or not at all.
+        tokenizer: What cuts a text into its values instead: "words", by `words_of`, or "ngrams",
+            by `ngrams_of`; None cuts at the separator, or not at all.
         table: The table that it looks up; fields of the same have the same vocabulary.
         vocabulary: Its values, which a file has as a `Dictionary`; None where they are not known.
+            N-grams need none: their ids are hashes, and id 1 is that of none of them.
     """
 
     name: str
@@ -50,15 +51,22 @@ class Categorical:
         object.__setattr__(self, "table", self.table or self.name)
         if self.separator == "":
             raise invalid("`separator` must not be empty.", "None is that of one value a row.")
-        if self.tokenizer not in (None, WORDS) or (self.tokenizer and self.separator):
+        if self.tokenizer not in (None, WORDS, NGRAMS) or (self.tokenizer and self.separator):
             raise invalid(
-                f"`tokenizer` must be {WORDS!r}, without a separator, or None.",
+                f"`tokenizer` must be {WORDS!r} or {NGRAMS!r}, without a separator, or None.",
                 tokenizer=self.tokenizer,
                 separator=self.separator,
             )
-        if self.input_dim < FIRST_ID:
-            raise invalid(f"`input_dim` must be at least {FIRST_ID}.", input_dim=self.input_dim)
+        least = FIRST_ID + self.is_hashed
+        if self.input_dim < least:
+            raise invalid(f"`input_dim` must be at least {least}.", input_dim=self.input_dim)
         vocabulary = self.vocabulary
+        if vocabulary is not None and self.is_hashed:
+            raise invalid(
+                "A field of n-grams must have no vocabulary.",
+                "Its ids are hashes: leave `vocabulary` out.",
+                field=self.name,
+            )
         if vocabulary is not None and vocabulary.kind is not str:
             raise invalid(
                 "The vocabulary of a field must hold strings.",
@@ -82,13 +90,21 @@ class Categorical:
         """Whether a row may have several values."""
         return self.separator is not None or self.tokenizer is not None
 
+    @property
+    def is_hashed(self) -> bool:
+        """Whether ids are hashes of the values, so that there is no vocabulary."""
+        return self.tokenizer == NGRAMS
+
     def values_of(self, text: str) -> list[str]:
-        """The values of a text, in their order; none of a missing one."""
+        """The values of a text that are seen, in their order; none of a missing one."""
+        if self.is_hashed:
+            return ngrams_of(text, self.length)
         if self.tokenizer is not None:
-            return words_of(text)
+            return words_of(text)[: self.length]
         if self.separator is None:
             return [text] if text else []
-        return [value for value in map(str.strip, text.split(self.separator)) if value]
+        values = [value for value in map(str.strip, text.split(self.separator)) if value]
+        return values[: self.length]
 
     def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
         """The ids `[n, length]` of values as text, of several values in their order, then zeros.
@@ -96,14 +112,21 @@ class Categorical:
         Raises:
             ValueError: If the field has no vocabulary.
         """
-        if self.vocabulary is None:
-            raise invalid("The field must have a vocabulary.", "", field=self.name)
-        id_of = _looking_up(self.vocabulary)
+        id_of = self._id_of()
         found = np.zeros((len(texts), self.length), np.int32)
         for row, text in enumerate(texts):
-            values = self.values_of(text)[: self.length]
+            values = self.values_of(text)
             found[row, : len(values)] = [id_of(value) for value in values]
         return found
+
+    def _id_of(self) -> Callable[[str], int]:
+        """What gives the id of a value."""
+        if self.is_hashed:
+            num_buckets = self.input_dim - FIRST_ID
+            return cache(lambda value: FIRST_ID + fnv1a(value) % num_buckets)
+        if self.vocabulary is None:
+            raise invalid("The field must have a vocabulary.", "", field=self.name)
+        return _looking_up(self.vocabulary)
 
 
 @dataclass(frozen=True)
@@ -171,14 +194,15 @@ class Features:
         twice = sorted({name for name in names if names.count(name) > 1})
         if not names or twice:
             raise invalid("There must be fields, each of a name of its own.", "", twice=twice)
-        sizes: dict[str, int] = {}
+        kinds: dict[str, tuple[int, bool]] = {}
         for of in self.categorical:
-            if sizes.setdefault(of.table, of.input_dim) != of.input_dim:
+            kind = of.input_dim, of.is_hashed
+            if kinds.setdefault(of.table, kind) != kind:
                 raise invalid(
                     "Fields of one table must have one vocabulary.",
                     "Fit them with `shared`.",
                     table=of.table,
-                    input_dims=sorted({sizes[of.table], of.input_dim}),
+                    input_dims=sorted({kinds[of.table][0], of.input_dim}),
                 )
 
     @property

@@ -1,14 +1,20 @@
-"""Texts as words: one rule, the same for any language and in any program that reads a file."""
+"""Texts as words and as n-grams: two rules, the same in any program that reads a file."""
 
 from __future__ import annotations
 
 import re
 import sys
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 
 WORDS = "words"
 """The name of the rule in files; `converters/VOCABULARY_FORMAT.md` specifies it."""
+NGRAMS = "ngrams"
+"""That of the rule by which texts are hashed character n-grams."""
+SIZES = range(3, 6)
+"""Characters of an n-gram."""
 
 UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -24,6 +30,7 @@ UNSPACED = (
 """First and last letters of the scripts of which every letter is a word, and every two."""
 
 _OF_WORDS = "LMN"
+_FNV_OFFSET, _FNV_PRIME = 2166136261, 16777619
 _ASCII = re.compile("[a-z0-9]+")
 
 
@@ -55,6 +62,64 @@ def words_of(text: str) -> list[str]:
         for place, letter in enumerate(unspaced[:-1]):
             found += (letter, unspaced[place : place + 2])
         found.append(unspaced[-1])
+    return found
+
+
+def ngrams_of(text: str, most: int | None = None) -> list[str]:
+    """Cuts a text into character n-grams.
+
+    Each word of `words_of` is put between the marks "<" and ">". Its n-grams are all runs of 3, 4
+    and 5 characters of that, by where they begin, the shorter one first; and at the end the whole
+    of it, where it is longer than 5. The marks are part of no word, so that beginnings and ends
+    differ from what is inside.
+
+    Source: Bojanowski et al., Enriching word vectors with subword information, TACL 2017.
+
+    Args:
+        text: Any text.
+        most: N-grams that are returned at most, the first ones; None returns all.
+
+    Returns:
+        The n-grams in their order.
+
+    Example:
+        >>> ngrams_of("Teas 東")
+        ['<te', '<tea', '<teas', 'tea', 'teas', 'teas>', 'eas', 'eas>', 'as>', '<teas>', '<東>']
+    """
+    return list(islice(_ngrams(text), most))
+
+
+def _ngrams(text: str) -> Iterator[str]:
+    for word in words_of(text):
+        marked = f"<{word}>"
+        for start in range(len(marked) - SIZES[0] + 1):
+            for size in SIZES:
+                if start + size <= len(marked):
+                    yield marked[start : start + size]
+        if len(marked) > SIZES[-1]:
+            yield marked
+
+
+def fnv1a(text: str) -> int:
+    """The 32 bit FNV-1a hash of the UTF-8 bytes of a text.
+
+    From 2166136261, each byte is xor-ed in, and the result is multiplied by 16777619 modulo 2^32.
+
+    Source: Fowler, Noll, Vo and Eastlake, The FNV non-cryptographic hash algorithm, IETF draft.
+
+    Args:
+        text: A text of Unicode characters.
+
+    Returns:
+        The hash, in [0, 2^32).
+
+    Example:
+        >>> hex(fnv1a("a")), fnv1a("")
+        ('0xe40c292c', 2166136261)
+    """
+    found = _FNV_OFFSET
+    for byte in text.encode():
+        found = (found ^ byte) * _FNV_PRIME & 0xFFFFFFFF
     return found
 
 

@@ -8,6 +8,7 @@ from memcom_tf.models.next_item import NextItemRanker
 from memcom_tf.models.retrieval import RetrievalModel
 from memcom_tf.models.saving import save_model
 from memcom_tf.models.text_classifier import TextClassifier
+from memcom_tf.models.text_vectors import TextVectors
 
 __all__ = [
     "ClickModel",
@@ -15,6 +16,7 @@ __all__ = [
     "RankingLoss",
     "RetrievalModel",
     "TextClassifier",
+    "TextVectors",
     "compressed_tables",
     "extended_ranker",
     "refreshed_ranker",

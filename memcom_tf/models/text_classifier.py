@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
-
-import tensorflow as tf
+from typing import Any
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid
 from memcom_tf.features import Features
+from memcom_tf.features.tokens import WORDS
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
-from memcom_tf.models.field_model import FieldModel
-from memcom_tf.models.rebuilding import copy_of
+from memcom_tf.models.text_model import POOLED, TextModel, without_some
 from memcom_tf.tables import check_positive
 from memcom_tf.tasks import Classes
-from memcom_tf.vocabulary import PADDING_ID, SHARED_ID
 
 START = 0.05
 """Standard deviation of the vectors at the start."""
-POOLED: dict[str, Any] = {"combiner": "mean", "mask_zero": True}
-"""Arguments of the table: it gives the mean of the words that there are."""
 
 
 @keras.saving.register_keras_serializable("memcom_tf")
-class TextClassifier(FieldModel):
+class TextClassifier(TextModel):
     """The probabilities of classes: mean of word vectors, dense layers, softmax.
 
         x = mean_i v(w_i),  probabilities = softmax(W relu(H x + h) + b)
@@ -65,6 +60,8 @@ class TextClassifier(FieldModel):
     """
 
     task = Classes()
+    tokenizer = WORDS
+    made_with = "fit_text"
 
     def __init__(
         self,
@@ -102,101 +99,33 @@ class TextClassifier(FieldModel):
             raise invalid(
                 "There must be two classes or more, of different names.", "", classes=self.classes
             )
-        fields = self.features.categorical
-        if len(fields) != 1 or self.features.numeric or fields[0].tokenizer is None:
-            raise invalid(
-                "The features must be one field of texts.",
-                "Make them with `memcom_tf.features.fit_text`.",
-                fields=self.features.names,
-            )
-        found = {name: getattr(self.embedding, name) for name in (*POOLED, "input_dim")}
-        if found != {**POOLED, "input_dim": fields[0].input_dim}:
-            raise invalid(
-                f"The table must have {fields[0].input_dim} ids, and give the mean of words.",
-                'Pass `combiner="mean"` and `mask_zero=True`.',
-                **found,
-            )
+        self.check_field_and_table()
 
     @property
-    def width(self) -> int:
-        """Width of the word vectors."""
-        return self.embedding.output_dim
-
-    def build(self, input_shape: Any = None) -> None:
-        """Creates the variables."""
-        if not self.embedding.built:
-            self.embedding.build(None)
-        width = self.width
-        for dense in self._hidden:
-            dense.build((None, width))
-            width = dense.units
-        self._classes.build((None, width))
-        keras.layers.Layer.build(self, input_shape)
+    def dense_layers(self) -> list[Any]:
+        """The hidden layers, and that of the classes."""
+        return [*self._hidden, self._classes]
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Probabilities of classes."""
-        ids = tf.cast(inputs["ids"], tf.int32)
-        known = tf.logical_and(ids >= 0, ids < self.embedding.input_dim)
-        ids = tf.where(known, ids, SHARED_ID)
+        ids = self.ids_of(inputs)
         if training and self.word_dropout:
-            kept = self._drop_words(tf.ones(tf.shape(ids)), training=True)
-            ids = tf.where(kept > 0, ids, PADDING_ID)
+            ids = without_some(ids, self._drop_words)
         x = self._drop_vector(self.embedding(ids), training=training)
         for dense in self._hidden:
             x = self._drop(dense(x), training=training)
         return self._classes(x)
 
-    def with_embedding(
-        self, embedding: CompressedEmbedding, features: Features | None = None
-    ) -> Self:
-        """The same model with another table of words, and all else that was trained.
-
-        Args:
-            embedding: The table; one that is built keeps its values.
-            features: The same words under other ids; None keeps these.
-
-        Returns:
-            The model, built; this one is not changed.
-        """
-        features = features or self.features
-        config = {**self.get_config(), "features": features, "embedding": embedding}
-        new = type(self).from_config(config)
-        new.build_once()
-        for own, old in zip(new._dense_weights(), self._dense_weights(), strict=True):
-            own.assign(old)
-        return new
-
-    def copied(self) -> Self:
-        """A model of its own with the same weights."""
-        return self.with_embedding(copy_of(self.embedding))
-
-    def _dense_weights(self) -> list[Any]:
-        return [weight for layer in (*self._hidden, self._classes) for weight in layer.weights]
-
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; the vocabulary is saved beside them."""
         return {
-            "name": self.name,
-            "features": self.features.to_config(),
+            **super().get_config(),
             "classes": list(self.classes),
             "hidden_units": list(self.hidden_units),
             "word_dropout": self.word_dropout,
             "vector_dropout": self.vector_dropout,
             "dropout": self.dropout,
-            "embedding": keras.saving.serialize_keras_object(self.embedding),
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        """Makes a model from `get_config()`."""
-        config = dict(config)
-        if not isinstance(config["features"], Features):
-            config["features"] = Features.from_config(config["features"])
-        if isinstance(config["embedding"], dict):
-            config["embedding"] = keras.saving.deserialize_keras_object(
-                config["embedding"], custom_objects=custom_objects
-            )
-        return cls(**config)
 
 
 def start() -> Any:

@@ -4,5 +4,15 @@ from memcom_tf.tasks.classes import UNKNOWN_CLASS, Classes
 from memcom_tf.tasks.click import Click
 from memcom_tf.tasks.next_item import NextItem, Retrieval
 from memcom_tf.tasks.task import Task, task_of
+from memcom_tf.tasks.vectors import Vectors
 
-__all__ = ["UNKNOWN_CLASS", "Classes", "Click", "NextItem", "Retrieval", "Task", "task_of"]
+__all__ = [
+    "UNKNOWN_CLASS",
+    "Classes",
+    "Click",
+    "NextItem",
+    "Retrieval",
+    "Task",
+    "Vectors",
+    "task_of",
+]

@@ -1,4 +1,4 @@
-"""Training of rankers, click models and text classifiers with settings that were measured."""
+"""Training of rankers, click models and models of texts with settings that were measured."""
 
 from memcom_tf.optimizers import AdaptTables
 from memcom_tf.training.batches import TrainingBatches
@@ -11,6 +11,7 @@ from memcom_tf.training.clicks import (
 from memcom_tf.training.distillation import DistilledRanker
 from memcom_tf.training.fine_tuning import fine_tune
 from memcom_tf.training.recipe import TrainedRanker, new_ranker, train_ranker
+from memcom_tf.training.text_vectors import TextVectorSettings, distill_text_vectors
 from memcom_tf.training.texts import (
     TextSettings,
     TrainedTextClassifier,
@@ -24,11 +25,13 @@ __all__ = [
     "ClickSettings",
     "DistilledRanker",
     "TextSettings",
+    "TextVectorSettings",
     "TrainedClickModel",
     "TrainedRanker",
     "TrainedTextClassifier",
     "TrainingBatches",
     "TrainingSettings",
+    "distill_text_vectors",
     "fine_tune",
     "new_ranker",
     "train",

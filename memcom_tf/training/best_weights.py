@@ -13,7 +13,7 @@ _SHARE = 0.3
 
 
 class BestWeights:
-    """Keeps the weights of a model with which the log loss on validation is smallest.
+    """Keeps the weights of a model with which the loss on validation is smallest.
 
     What is measured are means of the weights over the last evaluations, as in stochastic weight
     averaging: they are better than the weights of any one of them, and vary less with the seed.
@@ -21,8 +21,9 @@ class BestWeights:
 
     Args:
         model: The model, built before the first evaluation.
-        metrics: Gives its metrics on validation, "log loss" among them where it has one.
+        metrics: Gives its metrics on validation, that of the loss among them where it has one.
         report: Called with a line for every evaluation.
+        by: The metric that is the loss.
 
     Attributes:
         found: The metrics by epochs trained.
@@ -34,8 +35,9 @@ class BestWeights:
         model: Any,
         metrics: Callable[[], dict[str, float]],
         report: Callable[[str], object],
+        by: str = "log loss",
     ) -> None:
-        self.model, self._metrics, self._report = model, metrics, report
+        self.model, self._metrics, self._report, self._by = model, metrics, report, by
         self.found: dict[float, dict[str, float]] = {}
         self.epochs = 0.0
         self._weights: list[np.ndarray] = []
@@ -78,8 +80,8 @@ class BestWeights:
         return self._mean
 
     def loss(self, epochs: float) -> float:
-        """The log loss after so many epochs; infinite where there is none, or it is no number."""
-        loss = self.found[epochs].get("log loss", math.inf)
+        """The loss after so many epochs; infinite where there is none, or it is no number."""
+        loss = self.found[epochs].get(self._by, math.inf)
         return math.inf if math.isnan(loss) else loss
 
     @property
@@ -91,10 +93,10 @@ class BestWeights:
         """Gives the model its best weights.
 
         Returns:
-            "log_loss" by epochs trained, "best" of it, and "epochs" when that was.
+            The loss, such as "log_loss", by epochs trained; "best" of it; "epochs" when that was.
         """
         if self._weights:
             self.model.set_weights(self._weights)
         losses = {epochs: self.loss(epochs) for epochs in self.found}
         best = losses.get(self.epochs, math.inf)
-        return {"log_loss": losses, "best": best, "epochs": self.epochs}
+        return {self._by.replace(" ", "_"): losses, "best": best, "epochs": self.epochs}

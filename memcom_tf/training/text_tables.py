@@ -10,7 +10,8 @@ from memcom_tf.errors import invalid
 from memcom_tf.evaluation.documents import DocumentSplit, class_numbers
 from memcom_tf.features import Features
 from memcom_tf.layers import METHODS, CompressedEmbedding, MEmComEmbedding
-from memcom_tf.models.text_classifier import POOLED, start
+from memcom_tf.models.text_classifier import start
+from memcom_tf.models.text_model import POOLED
 from memcom_tf.ordering import class_vectors, interaction_vectors, similarity_order
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import SHARED_ID, Vocabulary

@@ -134,6 +134,7 @@ def test_the_training_times_are_those_of_the_benchmark():
         "click_criteo_80k",
         "click_ml_tag_200k",
         "classification_newsgroups",
+        "text_vectors",
     ],
 )
 def test_rows_are_those_of_the_benchmark(section):

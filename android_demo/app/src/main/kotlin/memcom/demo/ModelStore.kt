@@ -5,9 +5,12 @@ import android.content.Context
 import android.net.Uri
 import android.provider.OpenableColumns
 import memcom.core.ModelFile
+import memcom.core.ModelFileException
+import memcom.core.Problem
 import memcom.core.RankerFile
 import memcom.core.Recommender
 import memcom.core.ScorerFile
+import memcom.core.TextVectorsFile
 import memcom.tflite.TfliteRanker
 import memcom.tflite.TfliteScorer
 import java.io.File
@@ -87,6 +90,11 @@ class FileModelStore(private val context: Context) : ModelStore {
     private fun load(source: ModelSource, content: ByteBuffer): OpenModel = when (val file = ModelFile.read(content)) {
         is RankerFile -> OpenRanker(source, Recommender(file, TfliteRanker(file)))
         is ScorerFile -> OpenScorer(source, file, TfliteScorer(file))
+        is TextVectorsFile -> throw ModelFileException(
+            Problem.OTHER_MODEL,
+            "The file must hold a ranker or a model of rows. Received: a model of vectors of texts. " +
+                "Convert a memcom_tf.models.NextItemRanker or a ClickModel.",
+        )
     }
 
     private fun mapAsset(name: String): ByteBuffer =

@@ -74,6 +74,7 @@ class OpenFileTest {
             "later_version.tflite" to "Update the app",
             "nameless.tflite" to "what its items are called",
             "unreadable_graph.tflite" to "cannot run the file",
+            "titles.tflite" to "neither ranks nor scores rows",
             "clicks_of_fewer_fields.tflite" to "cannot run the file",
             "gone.tflite" to "cannot be read",
         )

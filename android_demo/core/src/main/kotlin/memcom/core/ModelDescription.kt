@@ -12,7 +12,7 @@ import java.io.Reader
  * @property kind "ranker" for a file with the signatures `rank`, `score` and `embed`
  * @property signatures names of the functions
  * @property inputDim ids of the tables, the reserved ones included
- * @property outputDim width of a vector
+ * @property outputDim width of a vector; 0 of a model that gives none
  * @property historyLength items of a history that the model sees; 0 where it takes none
  * @property listLength items that `rank` returns
  * @property graphCrc32 checksum of the flatbuffer
@@ -79,7 +79,11 @@ data class ModelDescription(
                 kind = kind,
                 signatures = signatures.ifEmpty { missing("signatures") },
                 inputDim = if (isRanker) first.number("input_dim") else 0,
-                outputDim = if (isRanker) first.number("output_dim") else 0,
+                outputDim = when {
+                    isRanker -> first.number("output_dim")
+                    "output_dim" in texts -> texts.number("output_dim")
+                    else -> 0
+                },
                 historyLength = if (isRanker) texts.number("history_length", LONGEST_HISTORY, least = 0) else 0,
                 listLength = if (isRanker) texts.number("k") else 0,
                 graphCrc32 = texts.text("graph_crc32").toLong(),
@@ -97,8 +101,9 @@ data class ModelDescription(
  * @property length values of a row that are seen
  * @property separator what stands between several values in a text; null of one value
  * @property table the vocabulary that it has, by name; null of a field of numbers
- * @property inputDim ids of the vocabulary
+ * @property inputDim ids of the vocabulary, or of n-grams
  * @property vocabularyFingerprint its fingerprint
+ * @property holdsNgrams whether it is a text whose n-grams are hashed, without a vocabulary
  */
 data class FieldDescription(
     val name: String,
@@ -107,16 +112,19 @@ data class FieldDescription(
     val table: String?,
     val inputDim: Int,
     val vocabularyFingerprint: String?,
+    val holdsNgrams: Boolean = false,
 ) {
     internal companion object {
         val FIELDS = listOf("name", "holds")
         val CATEGORY_FIELDS = listOf("table", "input_dim", "vocabulary_fingerprint")
         private const val MOST_VALUES = 1L shl 16
+        private const val NGRAMS = "ngrams"
 
         fun of(texts: Map<String, String?>): FieldDescription {
-            val holdsCategories = when (val holds = texts.text("holds")) {
+            val holds = texts.text("holds")
+            val holdsCategories = when (holds) {
                 "categories" -> true
-                "numbers" -> false
+                "numbers", NGRAMS -> false
                 "text" -> throw ModelFileException(
                     Problem.OTHER_MODEL,
                     "The file must hold a ranker or a model of rows. Received: a field of texts, of a classifier. " +
@@ -131,8 +139,13 @@ data class FieldDescription(
                 length = if ("length" in texts) texts.number("length", MOST_VALUES) else 1,
                 separator = separator,
                 table = if (holdsCategories) texts.text("table") else null,
-                inputDim = if (holdsCategories) texts.number("input_dim", least = 2) else 0,
+                inputDim = when {
+                    holdsCategories -> texts.number("input_dim", least = 2)
+                    holds == NGRAMS -> texts.number("input_dim", least = 3)
+                    else -> 0
+                },
                 vocabularyFingerprint = if (holdsCategories) texts.text("vocabulary_fingerprint") else null,
+                holdsNgrams = holds == NGRAMS,
             )
         }
     }

@@ -31,8 +31,8 @@ sealed class ModelFile(val graph: ByteBuffer, val bytes: Int, val description: M
          *
          * @param content the bytes of the file from 0 to its limit; a direct buffer, if a runtime
          *   shall have [graph] without a copy
-         * @throws ModelFileException if this is no whole, undamaged file of a ranker with a vocabulary
-         *   or of a model of rows
+         * @throws ModelFileException if this is no whole, undamaged file of a ranker with a vocabulary,
+         *   of a model of rows or of one of vectors of texts
          */
         fun read(content: ByteBuffer): ModelFile {
             val head = content.duplicate().order(ByteOrder.LITTLE_ENDIAN)
@@ -59,6 +59,8 @@ sealed class ModelFile(val graph: ByteBuffer, val bytes: Int, val description: M
             if (description.vocabularyFingerprint != vocabulary?.fingerprint) {
                 throw damaged("the vocabulary is another one")
             }
+            val texts = description.fields?.find { it.holdsNgrams }
+            if (texts != null) return textVectors(content, graph, description, texts, members["fields.bin"])
             val fields = description.fields?.let { Fields.read(it, members["fields.bin"]) }
             return when {
                 description.kind == "ranker" -> ranker(content, graph, description, vocabulary, fields)
@@ -69,6 +71,25 @@ sealed class ModelFile(val graph: ByteBuffer, val bytes: Int, val description: M
                         "Convert a memcom_tf.models.NextItemRanker or a ClickModel.",
                 )
             }
+        }
+
+        private fun textVectors(
+            content: ByteBuffer,
+            graph: ByteBuffer,
+            description: ModelDescription,
+            texts: FieldDescription,
+            vocabularies: ByteBuffer?,
+        ): TextVectorsFile {
+            if (description.kind == "ranker" || description.fields?.size != 1 || description.outputDim == 0) {
+                throw ModelFileException(
+                    Problem.OTHER_MODEL,
+                    "The file must hold a ranker or a model of rows. Received: n-grams of texts beside others. " +
+                        "Run it from Python.",
+                )
+            }
+            if (vocabularies != null) throw damaged("n-grams have no vocabulary")
+            val field = NgramField(texts.name, texts.length, texts.inputDim - NgramField.FIRST_ID)
+            return TextVectorsFile(graph, content.limit(), description, field)
         }
 
         private fun ranker(
@@ -169,4 +190,16 @@ class ScorerFile internal constructor(
     bytes: Int,
     description: ModelDescription,
     val fields: Fields,
+) : ModelFile(graph, bytes, description)
+
+/**
+ * The file of a model that gives the vectors of texts, such as titles of new items.
+ *
+ * @property texts how a text becomes what the model takes
+ */
+class TextVectorsFile internal constructor(
+    graph: ByteBuffer,
+    bytes: Int,
+    description: ModelDescription,
+    val texts: NgramField,
 ) : ModelFile(graph, bytes, description)

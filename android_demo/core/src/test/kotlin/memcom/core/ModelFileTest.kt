@@ -74,6 +74,23 @@ class ModelFileTest {
     }
 
     @Test
+    fun aModelOfVectorsOfTextsIsNeitherARankerNorOneOfRows() {
+        val file = ofTexts().read() as TextVectorsFile
+        assertEquals(listOf(7, 5, 8), listOf(file.texts.length, file.texts.numBuckets, file.description.outputDim))
+        val error = assertThrows(ModelFileException::class.java) { file.ranker() }
+        assertEquals(Problem.NOT_A_RANKER, error.problem)
+        assertProblem(Problem.OTHER_MODEL, ofTexts(outputDim = ""))
+        assertProblem(Problem.OTHER_MODEL, ofTexts("[$NGRAMS, ${NUMBERS.drop(1)}"))
+        assertProblem(Problem.OTHER_MODEL, TestFile(description = TestFile.DESCRIPTION.replace("\"k\": 2", "\"k\": 2, \"fields\": [$NGRAMS]")))
+        assertProblem(Problem.DAMAGED, ofTexts(outputDim = "\"output_dim\": 0,"))
+        assertProblem(Problem.DAMAGED, ofTexts("[${NGRAMS.replace("\"input_dim\": 7", "\"input_dim\": 2")}]"))
+        assertProblem(Problem.DAMAGED, ofTexts(content = ByteArray(12)))
+    }
+
+    private fun ofTexts(fields: String = "[$NGRAMS]", outputDim: String = "\"output_dim\": 8,", content: ByteArray? = null) =
+        TestFile.ofRows(fields, content).apply { description = description.replace("\"embeddings\"", "$outputDim \"embeddings\"") }
+
+    @Test
     fun aRankerStaysOneWhateverFieldsItHas() {
         assertEquals(null, TestFile().ranker().fields)
         val described = TestFile.DESCRIPTION.replace("\"k\": 2", "\"k\": 2, \"fields\": $NUMBERS")
@@ -132,6 +149,7 @@ class ModelFileTest {
 
     private companion object {
         const val NUMBERS = """[{"name": "age", "holds": "numbers"}]"""
+        const val NGRAMS = """{"name": "title", "holds": "ngrams", "length": 7, "table": "title", "input_dim": 7}"""
     }
 
     private fun assertProblem(problem: Problem, file: TestFile) = assertProblem(problem, file.bytes())

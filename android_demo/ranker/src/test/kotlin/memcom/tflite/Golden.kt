@@ -58,6 +58,18 @@ class GoldenRows(json: JsonObject) {
     }
 }
 
+/** What it wrote of the file of a model that gives vectors of texts. */
+class GoldenTexts(json: JsonObject) {
+    val tolerance: Float = json["tolerance"].asFloat
+    val texts: List<String?> = json["rows"].asJsonArray.map { rowOf(it).values.single() as String? }
+    val vectors: List<FloatArray> = json["outputs"].asJsonArray.map { it.floats() }
+
+    companion object {
+        /** The values beside a model file. */
+        fun of(model: File) = GoldenTexts(goldenOf(model))
+    }
+}
+
 private fun rowOf(json: JsonElement): Map<String, Any?> = json.asJsonObject.asMap().mapValues { (_, value) ->
     when {
         value.isJsonNull -> null
