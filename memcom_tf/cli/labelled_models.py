@@ -62,8 +62,8 @@ def compress(
     settings = replace(settings, seed=options.seed)
     if options.epochs is not None:
         settings = replace(settings, epochs=options.epochs)
-    sizes = {"max_bytes": options.max_bytes, "ratio": options.ratio}
-    compression = compressed(model, split, **sizes, settings=settings, report=say)
+    limits = {name: getattr(options, name) for name in ("max_bytes", "ratio", "max_minutes")}
+    compression = compressed(model, split, **limits, settings=settings, report=say)
     conversion = convert(compression.model, samples=compression.samples)
     assert conversion.verification is not None
     passed = conversion.verification.passed

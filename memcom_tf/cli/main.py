@@ -149,6 +149,12 @@ def _parser() -> argparse.ArgumentParser:
     size.add_argument(
         "--ratio", type=float, help="how many times smaller than the model's float32 file"
     )
+    compress.add_argument(
+        "--max-minutes",
+        type=ranker_commands.parse_minutes,
+        metavar="MINUTES",
+        help="about how long it may take: candidates that there is no time for are left out",
+    )
     task_options.add_columns(compress)
     compress.add_argument("--save-model", type=Path, metavar="MODEL.keras", help="save that too")
     _add_loading(compress)

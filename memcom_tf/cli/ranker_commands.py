@@ -96,6 +96,7 @@ def compress(options: argparse.Namespace) -> int:
         ratio=options.ratio,
         settings=settings,
         checkpoints=checkpoints,
+        max_minutes=options.max_minutes,
         report=lambda line: print(line, flush=True),
     )
     conversion = convert(compression.model, k=options.k)
@@ -178,6 +179,17 @@ def _save_or_rescue(output: Path, save: Callable[[Path], object], checkpoints: P
 def _remove(checkpoints: Path | None) -> None:
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def parse_minutes(text: str) -> float:
+    """Minutes above 0."""
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be minutes above 0, not {text!r}")
+    return minutes
 
 
 def parse_bytes(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -114,18 +114,17 @@ def candidates_for(input_dim: int, output_dim: int, max_bytes: int) -> list[Cand
         MEmComEmbedding(num_buckets=1562)
         HashedEmbedding(num_buckets=2813, num_dedicated=2812, hashed int4)
     """
-    return worth_trying(family(input_dim, output_dim, max_bytes) for family in families(input_dim))
+    sized = (family(input_dim, output_dim, max_bytes) for family in families(input_dim))
+    return list(worth_trying(sized))
 
 
-def worth_trying(candidates: Iterable[Candidate | None]) -> list[Candidate]:
-    """Those that there are; the first that has a row for every id alone, which nothing beats."""
-    found = []
+def worth_trying(candidates: Iterable[Candidate | None]) -> Iterator[Candidate]:
+    """Those that there are, up to one with a row for every id, which nothing behind it beats."""
     for candidate in candidates:
-        if candidate is not None and candidate.method is FullEmbedding:
-            return [candidate]
         if candidate is not None:
-            found.append(candidate)
-    return found
+            yield candidate
+            if candidate.method is FullEmbedding:
+                return
 
 
 def _full(

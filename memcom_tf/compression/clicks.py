@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from memcom_tf.compression.candidates import Candidate
 from memcom_tf.compression.click_options import (
     Measured,
     Option,
@@ -18,10 +19,11 @@ from memcom_tf.compression.click_options import (
     options_of,
 )
 from memcom_tf.compression.search import largest_file
+from memcom_tf.compression.time_budget import ENDED_EARLY, TimeBudget
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.rows import RowSplit
 from memcom_tf.features import Features
-from memcom_tf.layers import CompressedEmbedding
+from memcom_tf.layers import CompressedEmbedding, QuotientRemainderEmbedding
 from memcom_tf.models.click import ClickModel
 from memcom_tf.models.click_tables import layer_name
 from memcom_tf.seeding import seeded
@@ -36,6 +38,10 @@ _SAMPLES = 256
 _MIN_ROWS = 500
 """Of fewer rows a table of its own saves little more than a layer takes in the graph."""
 _SPARE = 0.03
+_TAUGHT = 0.7
+"""Share of what the original predicts in the target of partitions; the labels are the rest."""
+_PARTITIONED_ROWS = 1000
+"""Tables of fewer rows have no partitions, as `memcom_tf.models.compressed_tables` says."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ def compress_clicks(
     max_bytes: int | None = None,
     min_rows: int = _MIN_ROWS,
     settings: ClickSettings = CLICK_SETTINGS,
+    max_minutes: float | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> ClickCompression:
     """Compresses a trained click model, and trains it after the original.
@@ -81,6 +88,10 @@ def compress_clicks(
     model rises by about `mean(p (1 - p) d^2) / 2`, where `d` is by how much the logit of a row for
     validation changes. The ways with the least sum are taken of which the file fits. Then all is
     trained on what the original predicts, and the best weights on validation are kept.
+
+    A second model of that size has complementary partitions in the place of all large tables, in
+    closed form. It has far fewer numbers to learn by heart with, and learns from the labels as
+    well. That of less log loss on validation is returned.
 
     Source of the choice by the losses of single parts: Shoham and Gersho, Efficient bit allocation
     for an arbitrary set of quantizers, IEEE Trans. ASSP 1988.
@@ -92,6 +103,7 @@ def compress_clicks(
         max_bytes: Bytes of the file without vocabularies, at most, instead.
         min_rows: Tables of fewer rows stay in the table of all fields, at 8 bits.
         settings: How to train after it.
+        max_minutes: About how long it may take: without time for it there is no second model.
         report: Called with lines on what is done.
 
     Returns:
@@ -107,6 +119,7 @@ def compress_clicks(
         )
     if ratio is not None and not ratio >= 1:
         raise invalid("`ratio` must be 1 or more.", ratio=ratio)
+    budget = TimeBudget(max_minutes)
     with seeded(settings.seed):
         work = _Work(model, split, min_rows, settings.seed)
         limit = max_bytes or int(work.file_bytes(model, "float32") / (ratio or 1))
@@ -118,17 +131,38 @@ def compress_clicks(
                 f"The rest of the model takes about {work.rest:,} bytes.",
                 max_bytes=limit,
             )
-        chosen, made, file_bytes = fitting
+        students = [(fitting, settings)]
+        partitioned = work.partitioned(limit)
+        if partitioned is not None:
+            labels_too = replace(settings, distillation=min(settings.distillation, _TAUGHT))
+            students.append((partitioned, labels_too))
     validation = model.features.encode(split.validation)
     original = _log_loss(model, validation, split)
     soft = predictions(model, model.features.encode(split.train))
-    record = train_clicks(made, split, settings, teacher=soft, report=report)
-    losses = original, record["log_loss"][0.0], record["best"]
-    choices = [
-        TableChoice(name, model.features.tables[name], option, next_larger(options[name], option))
-        for name, option in chosen.items()
-    ]
-    return ClickCompression(made, file_bytes, choices, losses, work.samples)
+    sizes, found = model.features.tables, []
+    for student, how in budget.trained(students):
+        record = train_clicks(student.model, split, how, teacher=soft, report=report)
+        losses = original, record["log_loss"][0.0], record["best"]
+        choices = [
+            TableChoice(name, sizes[name], option, next_larger(options[name], option))
+            for name, option in student.chosen.items()
+        ]
+        found.append(
+            ClickCompression(student.model, student.file_bytes, choices, losses, work.samples)
+        )
+        report(f"{student.described}: log loss on validation {record['best']:.4f}")
+    if budget.ended_early:
+        report(ENDED_EARLY)
+    return min(found, key=lambda compression: compression.log_loss[-1])
+
+
+class _Fitting(NamedTuple):
+    """Ways to store the tables of which a file fits, and the model of them."""
+
+    described: str
+    chosen: dict[str, Option]
+    model: ClickModel
+    file_bytes: int
 
 
 class _Work:
@@ -160,27 +194,58 @@ class _Work:
         report(f"{name}: {len(found)} ways worth their bytes")
         return found
 
-    def fitting(
-        self, options: dict[str, list[Option]], limit: int
-    ) -> tuple[dict[str, Option], ClickModel, int] | None:
+    def fitting(self, options: dict[str, list[Option]], limit: int) -> _Fitting | None:
         """The best ways of which the file takes at most so many bytes, and their model."""
-        made: dict[str, ClickModel] = {}
+        largest = {name: ways[-1] for name, ways in options.items()}
+        self.rest = self.file_bytes(self.rebuilt(largest))
+        self.rest -= sum(way.bytes for way in largest.values())
+        return self._filling("a way for each table", limit, lambda room: best_within(options, room))
+
+    def partitioned(self, limit: int) -> _Fitting | None:
+        """Complementary partitions of all large tables, as many rows as the file has bytes for."""
+        sizes = {name: self.features.tables[name] for name in self.names}
+        sizes = {name: rows for name, rows in sizes.items() if rows >= _PARTITIONED_ROWS}
+        if not sizes:
+            return None
+        width = self.model.width
+        others = {name: Option(None, 0, 0.0) for name in self.names if name not in sizes}
 
         def make(room: int) -> dict[str, Option] | None:
-            return best_within(options, room)
+            ratio = max(1.0, width * sum(sizes.values()) / max(1, room))
+            found = dict(others)
+            for name, rows in sizes.items():
+                candidate = _partitions(rows, width, ratio)
+                stored = candidate.stored_bytes(rows, width)
+                found[name] = Option(candidate, stored, float("nan"))
+            return found
+
+        found = self._filling("partitions", limit, make)
+        if found is None:
+            return None
+        chosen = {
+            name: option
+            if option.candidate is None
+            else replace(option, loss=self._measured.rise(name, found.model.tables[name]))
+            for name, option in found.chosen.items()
+        }
+        return found._replace(chosen=chosen)
+
+    def _filling(
+        self, described: str, limit: int, make: Callable[[int], dict[str, Option] | None]
+    ) -> _Fitting | None:
+        """What `make` makes of so many bytes of tables that the file has room for."""
+        made: dict[str, ClickModel] = {}
 
         def size(chosen: dict[str, Option]) -> int:
             made.clear()
             made[str(chosen)] = self.rebuilt(chosen)
             return self.file_bytes(made[str(chosen)])
 
-        largest = {name: ways[-1] for name, ways in options.items()}
-        self.rest = size(largest) - sum(way.bytes for way in largest.values())
         found = largest_file(limit, max(0, limit - self.rest), make, size, spare=_SPARE)
         if found is None:
             return None
         model = made.get(str(found.made)) or self.rebuilt(found.made)
-        return found.made, model, found.file_bytes
+        return _Fitting(described, found.made, model, found.file_bytes)
 
     def rebuilt(self, chosen: dict[str, Option]) -> ClickModel:
         """The model with tables stored in other ways, and all else that was trained."""
@@ -207,6 +272,18 @@ class _Work:
 
         converted = convert(model, weights=weights, samples=self.samples, verify=False)
         return int(converted.report["graph_bytes"])
+
+
+def _partitions(rows: int, width: int, ratio: float) -> Candidate:
+    """The partitions of a table of so many times fewer numbers, or the smallest."""
+    # A number of each id's own, where it is no more than half of the bytes.
+    own: dict[str, Any] = {"own_dim": int(width > 1 and ratio <= width / 2)}
+    method = QuotientRemainderEmbedding
+    smallest = method(rows, width, num_buckets=method.size_range(rows, width, **own)[0], **own)
+    if smallest.compression_ratio <= ratio:
+        return Candidate(method, {"num_buckets": smallest.num_buckets, **own})
+    layer = method.for_ratio(rows, width, ratio, **own)
+    return Candidate(method, {"num_buckets": layer.num_buckets, **own})
 
 
 def _counts(features: Features, table: str) -> np.ndarray:

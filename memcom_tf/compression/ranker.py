@@ -10,6 +10,7 @@ import numpy as np
 from memcom_tf.compression.candidates import Candidate
 from memcom_tf.compression.file_size import graph_bytes, graph_overhead
 from memcom_tf.compression.result import Compression, Trial
+from memcom_tf.compression.time_budget import ENDED_EARLY, TimeBudget
 from memcom_tf.compression.trials import Trials
 from memcom_tf.datasets import Interactions
 from memcom_tf.errors import invalid, message
@@ -45,6 +46,7 @@ def compress_ranker(
     candidates: Sequence[Candidate] | None = None,
     finalists: int = 2,
     checkpoints: str | os.PathLike[str] | None = None,
+    max_minutes: float | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Compression:
     """Compresses a trained ranker so that its file fits a number of bytes.
@@ -69,6 +71,8 @@ def compress_ranker(
         finalists: How many candidates are trained, at most.
         checkpoints: A folder to keep the state of the trainings in, and to go on from; see
             `memcom_tf.training.train`. It is made, and may be deleted afterwards.
+        max_minutes: About how long it may take: candidates that there is no time for are left out.
+            None takes all.
         report: Called with a line for each thing done.
 
     Returns:
@@ -81,8 +85,9 @@ def compress_ranker(
         ImportError: If what clusters (`memcom_tf[order]`) or converts (`memcom_tf[convert]`) is
             not installed.
     """
+    budget = TimeBudget(max_minutes)
     split, limit, original_bytes = _checked(model, interactions, max_bytes, ratio)
-    work = Trials(model, split, settings, report, checkpoints)
+    work = Trials(model, split, settings, report, checkpoints, budget)
     tried = work.in_closed_form(limit, candidates)
     if not tried:
         raise invalid(
@@ -92,7 +97,9 @@ def compress_ranker(
         )
     tried.sort(key=lambda trial: -trial.ndcg_before)
     count = finalists if work.epochs else 1
-    finals = [work.final(trial) for trial in finalists_of(tried, count)]
+    finals = [work.final(trial) for trial in budget.trained(finalists_of(tried, count))]
+    if budget.ended_early:
+        report(ENDED_EARLY)
     best = max(finals, key=lambda final: final.ndcg)
     trials = {trial.candidate: trial for trial in tried}
     trials |= {final.trial.candidate: final.trial for final in finals}

@@ -10,6 +10,7 @@ import numpy as np
 
 from memcom_tf.compression.candidates import Candidate, Family, families, worth_trying
 from memcom_tf.compression.search import largest_file
+from memcom_tf.compression.time_budget import ENDED_EARLY, TimeBudget
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.documents import DocumentSplit, class_metrics, class_numbers
 from memcom_tf.features import Features
@@ -90,6 +91,7 @@ def compress_texts(
     ratio: float | None = None,
     max_bytes: int | None = None,
     settings: TextSettings = TEXT_SETTINGS,
+    max_minutes: float | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> TextCompression:
     """Compresses a trained text classifier, and trains it after the original.
@@ -106,6 +108,7 @@ def compress_texts(
         ratio: How many times smaller than the model's float32 file.
         max_bytes: Bytes of the file without the vocabulary, at most, instead.
         settings: How to train after it.
+        max_minutes: About how long it may take: ways that there is no time for are left out.
         report: Called with lines on what is done.
 
     Returns:
@@ -120,10 +123,11 @@ def compress_texts(
         )
     if ratio is not None and not ratio >= 1:
         raise invalid("`ratio` must be 1 or more.", ratio=ratio)
+    budget = TimeBudget(max_minutes)
     with seeded(settings.seed):
         work = _Work(model, split, settings.seed)
         limit = max_bytes or int(work.file_bytes(model, "float32") / (ratio or 1))
-        tried = work.in_closed_form(limit, report)
+        tried = work.in_closed_form(limit, budget, report)
     if not tried:
         raise invalid(
             "`max_bytes` must leave room for the smallest table.",
@@ -133,10 +137,12 @@ def compress_texts(
     tried.sort(key=lambda made: _loss(made[0].before))
     soft = predictions(model, model.features.encode(split.train.columns))
     finals = []
-    for trial, student in _finalists(tried):
+    for trial, student in budget.trained(_finalists(tried)):
         train_texts(student, split, settings, teacher=soft, report=report)
         finals.append((replace(trial, after=work.metrics(student)), student))
         report(str(finals[-1][0]))
+    if budget.ended_early:
+        report(ENDED_EARLY)
     best, student = min(finals, key=lambda made: _loss(made[0].after))
     others = [trial for trial, _ in finals if trial is not best]
     named = {trial.candidate for trial, _ in finals}
@@ -172,13 +178,15 @@ class _Work:
         self._overheads: dict[Any, int] = {}
         self._orders: dict[Any, Features] = {}
 
-    def in_closed_form(self, limit: int, report: Callable[[str], object]) -> list[_Made]:
+    def in_closed_form(
+        self, limit: int, budget: TimeBudget, report: Callable[[str], object]
+    ) -> list[_Made]:
         """Every way that fits, with its model and what that is worth on validation."""
         rows = len(self.vectors)
         # One after the other: behind rows of all words that fit nothing is looked for.
         wanted = (self._sized(family, limit) for family in families(rows) if _is_tried(family))
         found = []
-        for candidate in worth_trying(wanted):
+        for candidate in budget.searched(worth_trying(wanted)):
             student = self.student(candidate)
             size = self.file_bytes(student)
             if size <= limit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from memcom_tf.compression.file_size import fill_at_random, graph_bytes, graph_o
 from memcom_tf.compression.result import Trial
 from memcom_tf.compression.search import largest_file
 from memcom_tf.compression.students import check_renumbered, queries_of, uncompressed, vectors_of
+from memcom_tf.compression.time_budget import TimeBudget
 from memcom_tf.evaluation import Split, evaluate_ranking
 from memcom_tf.layers import CompressedEmbedding
 from memcom_tf.layers.codebooks.codebook import CodebookEmbedding
@@ -60,7 +61,9 @@ class Trials:
         settings: TrainingSettings,
         report: Callable[[str], None],
         checkpoints: str | os.PathLike[str] | None = None,
+        budget: TimeBudget | None = None,
     ) -> None:
+        self._budget = budget or TimeBudget(None)
         assert model.vocabulary is not None
         self._checkpoints = None if checkpoints is None else Path(checkpoints)
         if self._checkpoints is not None:
@@ -147,7 +150,8 @@ class Trials:
     def in_closed_form(self, limit: int, candidates: Sequence[Candidate] | None) -> list[Trial]:
         """Every candidate that fits, in closed form."""
         found = []
-        for candidate in self._fitting(limit) if candidates is None else candidates:
+        wanted = self._fitting(limit) if candidates is None else candidates
+        for candidate in self._budget.searched(wanted):
             student, split = self.student(candidate)
             size = graph_bytes(student)
             if candidates is None and size > limit:
@@ -160,7 +164,7 @@ class Trials:
             )
         return found
 
-    def _fitting(self, limit: int) -> list[Candidate]:
+    def _fitting(self, limit: int) -> Iterable[Candidate]:
         """Candidates as large as the file may be, each by what its graph takes."""
         self.overhead = graph_overhead(self.model) + self.model.item_embedding.input_dim
         input_dim = self.model.item_embedding.input_dim

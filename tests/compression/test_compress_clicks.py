@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memcom_tf.compression import ClickCompression, compress, compress_clicks
+from memcom_tf.compression import ClickCompression, clicks, compress, compress_clicks
 from memcom_tf.compression.click_options import Option, best_within
 from memcom_tf.converters import convert
 from memcom_tf.datasets import Rows
@@ -90,6 +90,34 @@ def test_the_model_itself_does_not_change(model, split):
 def test_a_size_must_be_one_that_can_be(model, split, size, must):
     with pytest.raises(ValueError, match=must):
         compress_clicks(model, split, min_rows=100, settings=SETTINGS, **size)
+
+
+def test_partitions_are_a_second_model_and_the_better_one_is_kept(model, split, monkeypatch):
+    monkeypatch.setattr(clicks, "_PARTITIONED_ROWS", 100)
+    lines = []
+    found = compress_clicks(
+        model, split, ratio=4, min_rows=100, settings=SETTINGS, report=lines.append
+    )
+    losses = {
+        line.partition(":")[0]: float(line.split()[-1])
+        for line in lines
+        if ": log loss on validation" in line
+    }
+    assert list(losses) == ["a way for each table", "partitions"]
+    assert found.log_loss[-1] == pytest.approx(min(losses.values()), abs=1e-4)
+    # A tenth of a second is over before the second one.
+    lines.clear()
+    compress_clicks(
+        model,
+        split,
+        ratio=4,
+        min_rows=100,
+        settings=SETTINGS,
+        max_minutes=0.001,
+        report=lines.append,
+    )
+    assert not any(line.startswith("partitions:") for line in lines)
+    assert lines[-1].startswith("Candidates were left out")
 
 
 def test_with_tables_keeps_all_else(model, split):
