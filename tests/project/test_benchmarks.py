@@ -23,6 +23,7 @@ from benchmarks.training import (
     op_profile,
     vocabulary_scaling,
 )
+from benchmarks.training import methods as training_methods
 from benchmarks.training import parity as training_parity
 from benchmarks.training import step as training_step
 from benchmarks.training import step_case as training_case
@@ -86,6 +87,41 @@ def test_the_floor_touches_every_row_once():
     ((rows, ids),) = accesses(np.array([[[7, 3], [13, 7]]]), buckets=10)
     assert rows.tolist() == [3, 7]
     assert ids.tolist() == [3, 7, 13]
+
+
+def test_steps_of_methods_are_told_with_the_fastest_first():
+    def results(ms, fused, ratio):
+        one = {"ms": ms, "fused": fused, "peak_bytes": 10**8, "ratio": ratio}
+        return [one, {**one, "ms": 1.5 * ms}]
+
+    rounds = {
+        "PrunedEmbedding": results(60.0, False, 16.2),
+        "FullEmbedding": results(4.0, True, 1.0),
+        "MEmComEmbedding": results(3.0, True, 16.0),
+    }
+    document = {
+        "settings": {"input_dim": 1000, "ratio": 16.0},
+        "milliseconds": {
+            name: measure.summary(r["ms"] for r in found) for name, found in rounds.items()
+        },
+        "ratios": {
+            name: measure.ratio(
+                [r["ms"] for r in rounds[name]], [r["ms"] for r in rounds["FullEmbedding"]]
+            )
+            for name in ("PrunedEmbedding", "MEmComEmbedding")
+        },
+        "all_rounds": rounds,
+    }
+    lines = [
+        line for line in training_methods.report(document).splitlines() if "Embedding |" in line
+    ]
+    assert [line.split()[1] for line in lines] == [
+        "MEmComEmbedding",
+        "FullEmbedding",
+        "PrunedEmbedding",
+    ]
+    assert lines[0].split("|")[4].strip() == "0.75" and lines[1].split("|")[4].strip() == "-"
+    assert "plain" in lines[2] and "15" in lines[2]
 
 
 def test_training_step_publishes_every_case():
