@@ -95,6 +95,20 @@ def test_the_method_table_is_current():
     assert START + method_table() + END in README
 
 
+def test_the_pages_of_the_families_are_current():
+    from benchmarks.quality.method_table import END, START, family_table, pages
+    from memcom_tf.layers import METHODS, FullEmbedding
+
+    of_families = pages()
+    named = [method for methods in of_families.values() for method in methods]
+    assert {*named, FullEmbedding} == set(METHODS.values())
+    for page, methods in of_families.items():
+        text = page.read_text()
+        assert START + family_table(methods) + END in text
+        assert f"(memcom_tf/layers/{page.parent.name}/README.md)" in README
+        assert all(f"**{part}" in text for part in ("When.**", "In training**", "In a file**"))
+
+
 def test_the_results_are_those_of_the_benchmark():
     results = (ROOT / "benchmarks" / "results" / "movielens.md").read_text()
     rows = [line for line in results.splitlines() if line.startswith("|")]
