@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -87,6 +88,7 @@ class Measured:
 
     def __init__(self, model: ClickModel, inputs: dict[str, np.ndarray]) -> None:
         self._lookups = lookups(model.features, inputs)
+        self._counts = [model.vectors_of(of) for of, _ in self._lookups]
         self._vectors = tf.unstack(model.vectors(inputs), axis=1)
         self._of_vectors = tf.function(model.logits_of_vectors, reduce_retracing=True)
         self._logits = self._of_vectors(tf.stack(self._vectors, axis=1))
@@ -95,10 +97,12 @@ class Measured:
 
     def rise(self, table: str, layer: CompressedEmbedding) -> float:
         """What the log loss rises by, to second order, with a layer in the place of a table."""
-        changed = [
-            pooled_over_values(layer(ids), ids)[:, 0] if of == table else vectors
-            for (of, ids), vectors in zip(self._lookups, self._vectors, strict=False)
-        ]
+        changed: list[Any] = []
+        for (of, ids), count in zip(self._lookups, self._counts, strict=True):
+            if of == table:  # a full one, which gives one vector
+                changed.append(pooled_over_values(layer(ids), ids)[:, 0])
+            else:
+                changed += self._vectors[len(changed) : len(changed) + count]
         changed += self._vectors[len(changed) :]
         moved = self._of_vectors(tf.stack(changed, axis=1)) - self._logits
         return float(tf.reduce_mean(self._weights * moved**2) / 2)

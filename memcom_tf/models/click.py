@@ -63,6 +63,9 @@ class ClickModel(FieldModel):
         embedding_dropout: Rate of dropout on the vectors of the fields.
         tables: Layers for tables that are not to be full, by the name of the table; see
             `compressed_tables`. One that is narrower than `width` is followed by a linear layer.
+            One that is `k` times as wide gives `k` vectors: with a `CompositionalEmbedding` of
+            `operation="concat"` each partition is a feature of its own, which the paper of
+            complementary partitions calls feature generation.
         **kwargs: Arguments of `keras.Model`.
 
     Call arguments:
@@ -138,7 +141,13 @@ class ClickModel(FieldModel):
     def _num_fields(self) -> int:
         """Vectors of a row, that of the numbers together included."""
         numbers = len(self.features.numeric)
-        return len(self.features.categorical) + numbers + bool(numbers)
+        of_categories = sum(self.vectors_of(of.table) for of in self.features.categorical)
+        return of_categories + numbers + bool(numbers)
+
+    def vectors_of(self, table: str) -> int:
+        """How many vectors a field of a table gives: one, or as often as its layer is wider."""
+        layer = self.tables.get(table)
+        return 1 if layer is None else max(1, layer.output_dim // self.width)
 
     @property
     def embeddings(self) -> list[CompressedEmbedding]:
@@ -227,12 +236,17 @@ class ClickModel(FieldModel):
                 for place, of in enumerate(self.features.numeric)
             ]
         pooled = [
-            pooled_over_values(vectors, ids)
-            for vectors, (_, ids) in zip(self._looked_up(parts), parts, strict=True)
+            self._each_of_width(pooled_over_values(vectors, ids), name)
+            for vectors, (name, ids) in zip(self._looked_up(parts), parts, strict=True)
         ]
         if self._numbers is not None:
             pooled.append(self._numbers(numbers)[:, None])
         return tf.concat(pooled, axis=1) if len(pooled) > 1 else pooled[0]
+
+    def _each_of_width(self, vectors: Any, table: str) -> Any:
+        """The vector `[b, 1, d]` of a field as all vectors `[b, k, width]` that it gives."""
+        count = self.vectors_of(table)
+        return vectors if count == 1 else tf.reshape(vectors, [-1, count, self.width])
 
     def _looked_up(self, parts: Sequence[tuple[str, Any]]) -> list[Any]:
         """Vectors `[b, length, width]` of ids `[b, length]`, those of full tables in one lookup."""

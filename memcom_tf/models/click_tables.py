@@ -138,10 +138,11 @@ def check_tables(features: Features, tables: Mapping[str, CompressedEmbedding], 
             raise invalid(
                 "Layers must be for tables of categories.", f"They are {list(known)}.", table=name
             )
-        if layer.input_dim != known[name] or layer.output_dim > width:
+        fits = layer.output_dim <= width or layer.output_dim % width == 0
+        if layer.input_dim != known[name] or not fits:
             raise invalid(
                 f"The layer of table {name!r} must have {known[name]} ids, and be at most "
-                f"{width} wide.",
+                f"{width} wide, or a multiple of it.",
                 input_dim=layer.input_dim,
                 output_dim=layer.output_dim,
             )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memcom_tf.compression import ClickCompression, clicks, compress, compress_clicks
-from memcom_tf.compression.click_options import Option, best_within
+from memcom_tf.compression.click_options import Measured, Option, best_within
 from memcom_tf.converters import convert
 from memcom_tf.datasets import Rows
 from memcom_tf.evaluation import click_metrics, split_rows
@@ -118,6 +118,20 @@ def test_partitions_are_a_second_model_and_the_better_one_is_kept(model, split, 
     )
     assert not any(line.startswith("partitions:") for line in lines)
     assert lines[-1].startswith("Candidates were left out")
+
+
+def test_losses_are_measured_beside_partitions_that_are_features(model, split):
+    from memcom_tf.layers import CompositionalEmbedding, FullEmbedding
+
+    arguments = {"num_buckets": 30, "num_partitions": 2, "operation": "concat"}
+    rows = model.features.tables["site"]
+    layer = CompositionalEmbedding(rows, 2 * WIDTH, name="table_site", **arguments)
+    generated = ClickModel(model.features, width=WIDTH, tables={"site": layer})
+    generated.build_once()
+    measured = Measured(generated, model.features.encode(split.validation))
+    same = generated.joint.table_values()["embeddings"][generated.rows_of("noise")]
+    assert measured.rise("noise", FullEmbedding.from_table(same)) == pytest.approx(0, abs=1e-9)
+    assert measured.rise("noise", FullEmbedding.from_table(same + 1)) > 1e-3
 
 
 def test_with_tables_keeps_all_else(model, split):

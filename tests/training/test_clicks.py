@@ -14,7 +14,12 @@ from memcom_tf.converters.inspection.golden import differences, golden
 from memcom_tf.datasets import Rows
 from memcom_tf.evaluation import by_frequency, click_metrics, split_rows
 from memcom_tf.features import Categorical, Features, Numeric, fit_features
-from memcom_tf.layers import FullEmbedding, HashedEmbedding, QuotientRemainderEmbedding
+from memcom_tf.layers import (
+    CompositionalEmbedding,
+    FullEmbedding,
+    HashedEmbedding,
+    QuotientRemainderEmbedding,
+)
 from memcom_tf.models import ClickModel, compressed_tables, save_model
 from memcom_tf.training import ClickSettings, train_click_model, train_clicks
 
@@ -166,6 +171,44 @@ def test_a_narrow_table_is_widened(rows, features):
 
 
 @pytest.mark.long
+def generated(features, width=WIDTH):
+    """Two partitions of the sites, each a feature of its own."""
+    return CompositionalEmbedding(
+        features.tables["site"],
+        2 * width,
+        num_buckets=18,
+        num_partitions=2,
+        operation="concat",
+        name="site",
+    )
+
+
+@pytest.mark.few(1)
+@pytest.mark.parametrize("interaction", ["deepfm", "dlrm", "dcn"])
+def test_partitions_may_be_features_of_their_own(interaction, rows, features, tmp_path):
+    layer = generated(features)
+    model = ClickModel(
+        features, width=WIDTH, interaction=interaction, hidden_units=(8,), tables={"site": layer}
+    )
+    filled(model)
+    inputs = features.encode(rows[:50])
+    vectors = np.asarray(model.vectors(inputs))
+    plain = ClickModel(features, width=WIDTH)
+    plain.build_once()
+    assert vectors.shape[1] == np.asarray(plain.vectors(inputs)).shape[1] + 1
+    ids = model.features.encode(rows[:50])["ids"]
+    place = [of.name for of in features.categorical].index("site")
+    first = sum(of.length for of in features.categorical[:place])
+    wanted = np.asarray(layer(ids[:, first])).reshape(-1, 2, WIDTH)
+    np.testing.assert_allclose(vectors[:, place : place + 2], wanted, rtol=1e-6)
+    save_model(model, tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        loaded.predict(inputs, verbose=0), model.predict(inputs, verbose=0)
+    )
+    assert convert(model).verification.passed
+
+
 def test_only_numbers_or_only_categories(rows):
     for kept in ({"numeric": {}}, {"categorical": {}}):
         part = Rows(**{"categorical": rows.categorical, "numeric": rows.numeric, **kept},
