@@ -3,6 +3,7 @@
 
 #include "absl/status/status.h"
 #include "lookup_ops.h"
+#include "sketch_ops.h"
 #include "snapshot.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -126,6 +127,19 @@ REGISTER_OP("Memcom>SparseUpdate")
     .Attr("unique: bool")
     .SetShapeFn(NoShape);
 
+REGISTER_OP("Memcom>SketchInsert")
+    .Input("cell_ids: resource")
+    .Input("cell_rows: resource")
+    .Input("cell_scores: resource")
+    .Input("ids: Tids")
+    .Input("values: float")
+    .Attr("Tids: {int32, int64}")
+    .Attr("input_dim: int")
+    .Attr("multiplier: int")
+    .Attr("increment: int")
+    .Attr("prime: int")
+    .SetShapeFn(NoShape);
+
 #define MEMCOM_REGISTER(NAME, KERNEL)                                                           \
   REGISTER_KERNEL_BUILDER(Name(NAME).Device(tensorflow::DEVICE_CPU).TypeConstraint<float>("T"), \
                           KERNEL<float>);                                                       \
@@ -145,6 +159,7 @@ MEMCOM_REGISTER("Memcom>LookupSnapshotWeightsGradient", LookupWeightsGradientOp)
 MEMCOM_REGISTER("Memcom>LookupUpdate", LookupUpdateOp)
 MEMCOM_REGISTER("Memcom>LookupSnapshotUpdate", LookupUpdateOp)
 MEMCOM_REGISTER("Memcom>SparseUpdate", SparseUpdateOp)
+REGISTER_KERNEL_BUILDER(Name("Memcom>SketchInsert").Device(tensorflow::DEVICE_CPU), SketchInsertOp);
 
 }  // namespace
 }  // namespace memcom
