@@ -677,6 +677,12 @@ void sketches(int count) {
               (std::isnan(scores[cell]) && std::isnan(wanted_scores[cell]));
     }
     expect(same, "a sketch", at);
+    for (const int64_t id : order) {
+      int32_t row = 0;
+      for (int64_t cell = kCells * hash(id); cell < kCells * hash(id) + kCells; cell++)
+        if (ids[cell] == id + 1 && rows[cell] > row) row = rows[cell];
+      expect(row_of(ids.data(), rows.data(), hash, id) == row, "the row of an id", at);
+    }
   }
   for (const UniversalHash& bad : {UniversalHash{5, 0, 5, 1},
                                    {0, -1, 5, 1},

@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 
 from memcom_tf.kernels import build, selection, use
-from memcom_tf.kernels.sketches import insert
+from memcom_tf.kernels.sketches import find_rows, insert
 from memcom_tf.ops.hashing import UniversalHash
 from memcom_tf.ops.numpy_ops import NumpyOps
+from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.ops.sketch import CELLS, Sketch
 from tests.native import needs_native
 
@@ -91,6 +92,14 @@ def test_streams_leave_the_same_sketch(mode, dtype, start):
             for one, other in zip(found, expected, strict=True):
                 np.testing.assert_array_equal(one, other)
             cells = found
+            variables = dict(zip(sketch.names, map(tf.Variable, cells), strict=True))
+            everyone = np.arange(input_dim).astype(dtype)
+            rows = sketch.find_rows(
+                NumpyOps(), everyone, dict(zip(sketch.names, cells, strict=True))
+            )
+            with use(mode):
+                by_ops = find_rows(sketch, ReferenceOps(), tf.constant(everyone), variables)
+            np.testing.assert_array_equal(by_ops, rows)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -183,6 +192,10 @@ def test_the_op_refuses_what_is_no_sketch(changed, words):
     refused = tf.errors.InvalidArgumentError, tf.errors.FailedPreconditionError
     with pytest.raises(refused, match=words):
         library.memcom_sketch_insert(**handles, **numbers)
+    read = {name: handles[name] for name in ("cell_ids", "cell_rows", "ids")}
+    if not changed.keys() & {"cell_scores", "values"}:
+        with pytest.raises(refused, match=words):
+            library.memcom_sketch_find(**read, **numbers)
 
 
 def test_without_a_compiler_numpy_counts_after_one_warning(monkeypatch):

@@ -1,6 +1,7 @@
 // A sketch of the ids that matter most: buckets of cells. No TensorFlow.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -29,6 +30,16 @@ struct Sketch {
   const int32_t* rows;
   float* scores;
 };
+
+// The row of its own of an id + 1, 0 for none: the largest, should a cell be there twice.
+inline int32_t row_of(const int32_t* ids, const int32_t* rows, const UniversalHash& hash,
+                      int64_t id) {
+  const int64_t first = kCells * hash(id);
+  int32_t row = 0;
+  for (int64_t cell = first; cell < first + kCells; cell++)
+    row = ids[cell] == (int32_t)id + 1 ? std::max(row, rows[cell]) : row;
+  return row;
+}
 
 // The values of each id of a batch summed, ids in the order in which they first come.
 class SummedIds {

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf.errors import invalid
+from memcom_tf.kernels import sketches
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.layers.contract.method import Adaptation, TrainingLookup
 from memcom_tf.layers.hashing.hashed import HashedEmbedding
@@ -168,21 +169,25 @@ class CAFEEmbedding(CompressedEmbedding):
             rows = self._rows_of(xp, xp.arange(self.input_dim), t)
         return xp.gather_columns(xp.scores(query, t["rows"]), rows)
 
-    def _rows_of(self, xp: Ops, ids: Array, t: Tables, buckets: Array | None = None) -> Array:
+    def _rows_of(self, xp: Ops, ids: Array, t: Tables) -> Array:
         """The row that each id reads."""
         if self._sketch is None:
             return xp.gather(t["row_of"], ids)[..., 0]
-        own = self._sketch.find_rows(xp, ids, t, buckets)
+        return self._own_or_shared(xp, ids, self._sketch.find_rows(xp, ids, t))
+
+    def _own_or_shared(self, xp: Ops, ids: Array, own: Array) -> Array:
+        """Rows of ids of which some have one of their own, which is `own - 1`."""
         shared = self.num_dedicated + xp.to_int32(ids) % self.num_buckets
         return xp.where(own > 0, own - 1, shared)
 
     def train_lookup(self, xp: Ops, ids: Array, t: Tables) -> TrainingLookup:
-        buckets = None
-        if self._sketch is not None:
-            # Not in a file, whose runtime may have no arithmetic of 64 bits.
-            buckets = self._sketch.bucket_of.of_int64(tf.cast(ids, tf.int64))
-        vectors = xp.gather(t["rows"], self._rows_of(xp, ids, t, buckets))
-        where = self._sketch or "importance"
+        where: str | Sketch = "importance"
+        if self._sketch is None:
+            vectors = self.lookup(xp, ids, t)
+        else:
+            where = self._sketch
+            own = sketches.find_rows(where, xp, ids, t)
+            vectors = xp.gather(t["rows"], self._own_or_shared(xp, ids, own))
         if self.importance == "frequency":
             return TrainingLookup(vectors, counts={where: (ids, 1.0)})
         return TrainingLookup(vectors, norms={where: ids})
