@@ -102,6 +102,18 @@ def test_streams_leave_the_same_sketch(mode, dtype, start):
             np.testing.assert_array_equal(by_ops, rows)
 
 
+@pytest.mark.parametrize("input_dim", [1, 11, 1000, 2**20 + 7, 2**29])
+@pytest.mark.parametrize("buckets", [1, 7, 5000])
+def test_buckets_in_64_bits_are_those_in_32(input_dim, buckets):
+    rng = np.random.default_rng(1)
+    ids = np.append(rng.integers(0, input_dim, 500), [0, input_dim - 1])
+    for index in range(3):
+        bucket_of = UniversalHash(input_dim, buckets, index)
+        in_32 = bucket_of(ids.astype(np.int32))
+        np.testing.assert_array_equal(bucket_of.of_int64(ids), in_32)
+        assert 0 <= in_32.min() <= in_32.max() < buckets
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_one_value_counts_for_all_ids_of_any_shape(mode):
     sketch = sketch_of(100, 1)

@@ -228,6 +228,33 @@ def test_training_counts_in_the_sketch_and_inference_does_not(importance, mode):
         assert (scores[9], scores[3]) == (4, 2)
 
 
+@needs_native
+def test_a_model_that_is_fitted_counts_the_same_without_the_ops():
+    found = []
+    for mode in ("reference", "native"):
+        layer = layer_of(importance="frequency", sketch_buckets=BUCKETS)
+        with use(mode):
+            fitted(layer, np.arange(100, 110), epochs=1)
+        found.append(layer.table_values())
+    for name in layer._sketch.names:
+        np.testing.assert_array_equal(found[0][name], found[1][name])
+    assert found[0]["cell_rows"].any()
+
+
+def test_tables_that_are_no_sketch_are_refused():
+    layer = layer_of(sketch_buckets=BUCKETS)
+    layer.build(None)
+    t = cells_of({7: 3.0}, layer)
+    layer.assign_tables(t)
+    layer.variable("cell_rows").assign(np.where(t["cell_ids"] > 0, 2**30, 0))
+    for training in (False, True):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            layer(np.array([7]), training=training)
+    for refused in (lambda: layer.adapt_tables(5), layer.table_values, layer.hot_first):
+        with pytest.raises(ValueError, match=r"'cell_rows' must hold integers in \[0, 13\)"):
+            refused()
+
+
 def test_a_trained_sketch_is_saved_resumed_converted_and_proved(tmp_path):
     layer = layer_of(sketch_buckets=BUCKETS)
     model = fitted(layer, np.arange(100, 110), epochs=2)
