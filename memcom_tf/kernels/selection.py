@@ -159,6 +159,20 @@ def is_training(training: Any) -> bool:
 
 
 @_as_written
+def is_compiled_by_xla() -> bool:
+    """Whether what is being traced is for XLA."""
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        return False
+    try:
+        internals = _internals()
+    except ImportError:
+        return False
+    return bool(internals.in_xla_context(internals.default_graph()))
+
+
+@_as_written
 def uses_native(variables: Iterable[Any], *, training: Any = None) -> bool:
     """Whether a lookup in these tables is to run as a fused op, here and now.
 
@@ -187,7 +201,7 @@ def uses_native(variables: Iterable[Any], *, training: Any = None) -> bool:
         return library() is not None
     if not choice.in_inference and not is_training(training):
         return False
-    if not tf.executing_eagerly() and internals.in_xla_context(internals.default_graph()):
+    if is_compiled_by_xla():
         warn_once(
             "xla",
             "memcom_tf runs plain TensorFlow ops where XLA compiles, for which its C++ ops are "

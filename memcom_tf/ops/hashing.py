@@ -77,6 +77,17 @@ class UniversalHash:
     def __post_init__(self) -> None:
         _check(self.input_dim)
 
+    @property
+    def coefficients(self) -> tuple[int, int, int]:
+        """`a`, `b` and `p`, for those who have 64-bit arithmetic."""
+        p, base, high, low, b = _numbers(self.input_dim, self.num_buckets, self.index)
+        return high * base + low, b, p
+
+    def of_int64(self, ids: Array) -> Array:
+        """The same of ids of 64 bits, several times faster."""
+        a, b, p = self.coefficients
+        return ((a * ids + b) % p) % self.num_buckets
+
     def __call__(self, ids: Array) -> Array:
         """Buckets in `[0, num_buckets)` of integer ids, of the ids' shape and dtype."""
         p, base, high, low, b = _numbers(self.input_dim, self.num_buckets, self.index)

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "gradient.h"
+#include "sketch.h"
 
 using namespace memcom;
 
@@ -612,6 +613,85 @@ void a_row_many_times() {
   expect(table[8] == -(float)kTimes && table[9] == -(float)kTimes && table[7] == 0, "sum", 0);
 }
 
+// A cell of a bucket for an id, in other words than those of `cell_of`.
+int64_t expected_cell(const Sketch& sketch, int64_t first, int32_t id) {
+  std::vector<int64_t> known, unused, numbers, free;
+  for (int64_t cell = first; cell < first + kCells; cell++) {
+    if (sketch.ids[cell] == id) known.push_back(cell);
+    if (sketch.rows[cell] != 0) continue;
+    free.push_back(cell);
+    if (sketch.ids[cell] == 0) unused.push_back(cell);
+    if (sketch.scores[cell] < INFINITY) numbers.push_back(cell);
+  }
+  std::stable_sort(numbers.begin(), numbers.end(),
+                   [&](int64_t a, int64_t b) { return sketch.scores[a] < sketch.scores[b]; });
+  for (const auto* cells : {&known, &unused, &numbers, &free})
+    if (!cells->empty()) return cells->front();
+  return -1;
+}
+
+// Streams into sketches that may hold anything: no other cell changes than the one that should.
+void sketches(int count) {
+  const std::vector<int32_t> odd_ids = {INT32_MIN, -1, 0, 1, 2, INT32_MAX};
+  const std::vector<float> odd_scores = {NAN, INFINITY, -INFINITY, -1, 0};
+  const auto pick = [](const auto& from) { return from[uniform(0, (int64_t)from.size() - 1)]; };
+  for (int at = 0; at < count; at++) {
+    const int64_t buckets = uniform(1, 9), input_dim = uniform(1, at % 5 ? 200 : INT32_MAX - 1);
+    const bool hostile = at % 2;
+    std::vector<int32_t> ids(kCells * buckets), rows(ids.size());
+    std::vector<float> scores(ids.size());
+    for (size_t cell = 0; cell < ids.size() && hostile; cell++) {
+      ids[cell] = pick(odd_ids), rows[cell] = pick(odd_ids), scores[cell] = pick(odd_scores);
+    }
+    const int64_t prime = at % 3 ? 2147483647 : 251;
+    const UniversalHash hash{uniform(0, prime - 1), uniform(0, prime - 1), prime, buckets};
+    expect(hash.is_valid(), "a hash", at);
+    std::vector<int64_t> batch(uniform(0, 300));
+    for (int64_t& id : batch) id = std::min(uniform(0, input_dim - 1), uniform(0, input_dim - 1));
+    const bool one_for_all = at % 4 == 0;
+    std::vector<float> values(one_for_all ? 1 : batch.size());
+    for (float& value : values) value = normal();
+    if (!values.empty() && at % 7 == 0) values[0] = pick(odd_scores);
+
+    std::vector<int32_t> wanted_ids = ids;
+    std::vector<float> wanted_scores = scores;
+    const Sketch wanted{wanted_ids.data(), rows.data(), wanted_scores.data()};
+    std::vector<int64_t> order;
+    std::map<int64_t, double> sums;
+    for (size_t i = 0; i < batch.size(); i++) {
+      if (!sums.count(batch[i])) order.push_back(batch[i]);
+      sums[batch[i]] += values[one_for_all ? 0 : i];
+    }
+    for (const int64_t id : order) {
+      const float value = (float)sums[id];
+      const int64_t cell = expected_cell(wanted, kCells * hash(id), (int32_t)id + 1);
+      if (!(value > 0 && value < INFINITY) || cell < 0) continue;
+      wanted_ids[cell] = (int32_t)id + 1, wanted_scores[cell] += value;
+    }
+    SummedIds summed;
+    summed.sum({batch.data(), true, (int64_t)batch.size()}, values.data(), one_for_all);
+    insert({ids.data(), rows.data(), scores.data()}, hash, summed);
+    bool same = ids == wanted_ids;
+    for (size_t cell = 0; cell < ids.size(); cell++) {
+      same &= scores[cell] == wanted_scores[cell] ||
+              (std::isnan(scores[cell]) && std::isnan(wanted_scores[cell]));
+    }
+    expect(same, "a sketch", at);
+    for (const int64_t id : order) {
+      int32_t row = 0;
+      for (int64_t cell = kCells * hash(id); cell < kCells * hash(id) + kCells; cell++)
+        if (ids[cell] == id + 1 && rows[cell] > row) row = rows[cell];
+      expect(row_of(ids.data(), rows.data(), hash, id) == row, "the row of an id", at);
+    }
+  }
+  for (const UniversalHash& bad : {UniversalHash{5, 0, 5, 1},
+                                   {0, -1, 5, 1},
+                                   {0, 0, 0, 1},
+                                   {0, 0, int64_t{1} << 31, 1},
+                                   {0, 0, 5, 0}})
+    expect(!bad.is_valid(), "a hash that is refused", 0);
+}
+
 // Threads write disjoint rows of the same tables: the thread sanitizer watches.
 void threads() {
   Case<float> c;
@@ -664,6 +744,7 @@ int main(int argc, char** argv) {
   largest_vocabulary();
   refused_programs();
   a_row_many_times();
+  sketches(cases);
   random_cases<float>(cases);
   random_cases<BFloat16>(cases / 7);
   random_cases<Float16>(cases / 7);

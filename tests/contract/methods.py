@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from memcom_tf._keras import is_keras_3
 from memcom_tf.layers import METHODS, CompressedEmbedding, Table
@@ -39,8 +40,19 @@ def fill(layer: CompressedEmbedding) -> CompressedEmbedding:
     layer.build(None)
     layer.assign_tables(random_tables(layer))
     if layer.adapts_every:
+        _count_ids(layer)
         layer.adapt_tables(_LAST_STEP)
     return layer
+
+
+def _count_ids(layer: CompressedEmbedding) -> None:
+    """What a step of training counts of ids, for `adapt` to change something."""
+    ids = np.minimum(np.random.default_rng(9).zipf(1.5, 300) - 1, layer.input_dim - 1)
+    adapted, layer.is_adapted = layer.is_adapted, True
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(ids))
+    tape.gradient(total, layer.trainable_variables)
+    layer.is_adapted = adapted
 
 
 def random_tables(layer: CompressedEmbedding) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 
 #include "absl/status/status.h"
 #include "lookup_ops.h"
+#include "sketch_ops.h"
 #include "snapshot.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -126,6 +127,29 @@ REGISTER_OP("Memcom>SparseUpdate")
     .Attr("unique: bool")
     .SetShapeFn(NoShape);
 
+#define MEMCOM_SKETCH_ATTRS     \
+  .Attr("Tids: {int32, int64}") \
+      .Attr("input_dim: int")   \
+      .Attr("multiplier: int")  \
+      .Attr("increment: int")   \
+      .Attr("prime: int")
+
+REGISTER_OP("Memcom>SketchInsert")
+    .Input("cell_ids: resource")
+    .Input("cell_rows: resource")
+    .Input("cell_scores: resource")
+    .Input("ids: Tids")
+    .Input("values: float") MEMCOM_SKETCH_ATTRS.SetShapeFn(NoShape);
+
+REGISTER_OP("Memcom>SketchFind")
+    .Input("cell_ids: resource")
+    .Input("cell_rows: resource")
+    .Input("ids: Tids")
+    .Output("rows: int32") MEMCOM_SKETCH_ATTRS.SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->input(2));
+      return absl::OkStatus();
+    });
+
 #define MEMCOM_REGISTER(NAME, KERNEL)                                                           \
   REGISTER_KERNEL_BUILDER(Name(NAME).Device(tensorflow::DEVICE_CPU).TypeConstraint<float>("T"), \
                           KERNEL<float>);                                                       \
@@ -145,6 +169,8 @@ MEMCOM_REGISTER("Memcom>LookupSnapshotWeightsGradient", LookupWeightsGradientOp)
 MEMCOM_REGISTER("Memcom>LookupUpdate", LookupUpdateOp)
 MEMCOM_REGISTER("Memcom>LookupSnapshotUpdate", LookupUpdateOp)
 MEMCOM_REGISTER("Memcom>SparseUpdate", SparseUpdateOp)
+REGISTER_KERNEL_BUILDER(Name("Memcom>SketchInsert").Device(tensorflow::DEVICE_CPU), SketchInsertOp);
+REGISTER_KERNEL_BUILDER(Name("Memcom>SketchFind").Device(tensorflow::DEVICE_CPU), SketchFindOp);
 
 }  // namespace
 }  // namespace memcom

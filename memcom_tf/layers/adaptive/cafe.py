@@ -8,15 +8,23 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf.errors import invalid
+from memcom_tf.kernels import sketches
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.layers.contract.method import Adaptation, TrainingLookup
 from memcom_tf.layers.hashing.hashed import HashedEmbedding
+from memcom_tf.ops.hashing import UniversalHash
 from memcom_tf.ops.interface import Array, Ops
+from memcom_tf.ops.numpy_ops import NumpyOps
+from memcom_tf.ops.sketch import CELLS, Sketch
 from memcom_tf.tables import Table, Tables, check_positive
 
 IMPORTANCE = ("gradient", "frequency")
 _KEEP = 1.1
 """A row changes hands where another id is so many times as important: else ids would take turns."""
+
+
+_MOST_ROWS = CELLS - 1
+"""Of a bucket so many cells have rows: one is left for ids that come."""
 
 
 class HotFirst(NamedTuple):
@@ -43,12 +51,18 @@ class CAFEEmbedding(CompressedEmbedding):
     `decay`, so that a stream that drifts is followed. `fit` needs the callback
     `memcom_tf.training.AdaptTables`, which the trainers of this package pass themselves.
 
-    A file holds 2 bytes for each id, its row, or 4 above 32,768 rows. `hot_first` gives the same
-    vectors under ids that need none.
+    Each id is counted exactly, in 4 bytes, and a file holds its row, in 2 bytes, or in 4 above
+    32,768 rows. With `sketch_buckets = b` neither training nor the file has a table with a row for
+    each id: ids are counted in a sketch of `4 b` cells, which loses the less important ones
+    (`memcom_tf.ops.sketch.Sketch`), and a lookup finds the row by comparing the id with those of
+    the 4 cells of its bucket. A cell takes 12 bytes while training, and in a file 4 for the id and
+    2 for its row, or 4: the file is smaller with a sketch where `input_dim` is above `12 b`, and
+    slower to score all ids by. As many buckets as `num_dedicated`, as the paper has, find nearly
+    the same ids. `hot_first` gives the same vectors under ids that need none of all this.
 
     Source: Zhang et al., CAFE: towards compact, adaptive, and fast embedding for large-scale
-    recommendation models, SIGMOD 2024, arXiv:2312.03256. Its sketch finds important ids in little
-    memory, where this layer counts each id exactly, in 4 bytes an id while training.
+    recommendation models, SIGMOD 2024, arXiv:2312.03256. Of the 4 cells of a bucket 3 at most have
+    rows here, so that one is always left for ids that come.
 
     Args:
         *args: `input_dim`, `output_dim` and what follows them in `CompressedEmbedding`.
@@ -57,6 +71,7 @@ class CAFEEmbedding(CompressedEmbedding):
         importance: "gradient" or "frequency".
         adapts_every: Steps of training between two changes.
         decay: What is left of a count after a change, in [0, 1].
+        sketch_buckets: Buckets of the sketch, of 4 cells each; None counts each id exactly.
         **kwargs: The same by keyword.
 
     Raises:
@@ -66,13 +81,16 @@ class CAFEEmbedding(CompressedEmbedding):
         >>> layer = CAFEEmbedding(100_000, 16, num_buckets=500)
         >>> layer.num_parameters == (500 + 500) * 16
         True
+        >>> layer = CAFEEmbedding(100_000, 16, num_buckets=500, sketch_buckets=500)
+        >>> {table.name: (table.rows, table.width) for table in layer.tables()}["cell_ids"]
+        (500, 4)
     """
 
     formula = "H[s(i)], or T[i mod m]"
     source = "arXiv:2312.03256"
+    variants = ({}, {"sketch_buckets": 40, "num_dedicated": 12})
     size_argument = "num_buckets"
     can_grow = False
-    reads_rows_of_ids = True
 
     def __init__(
         self,
@@ -82,6 +100,7 @@ class CAFEEmbedding(CompressedEmbedding):
         importance: str = "gradient",
         adapts_every: int = 100,
         decay: float = 0.98,
+        sketch_buckets: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -103,20 +122,34 @@ class CAFEEmbedding(CompressedEmbedding):
                 importance=importance,
                 decay=decay,
             )
+        if sketch_buckets is not None:
+            check_positive(sketch_buckets=sketch_buckets)
+            if num_dedicated > _MOST_ROWS * sketch_buckets:
+                raise invalid(
+                    f"`num_dedicated` must be at most {_MOST_ROWS} times `sketch_buckets`.",
+                    "Take as many buckets as rows of single ids.",
+                    num_dedicated=num_dedicated,
+                    sketch_buckets=sketch_buckets,
+                )
+            sketch_buckets = int(sketch_buckets)
+        self.sketch_buckets = sketch_buckets
+        self._sketch = None
+        if sketch_buckets is not None:
+            self._sketch = Sketch(UniversalHash(self.input_dim, sketch_buckets, 0))
+        self.reads_rows_of_ids = self.trains_under_xla = self._sketch is None
         self.num_buckets, self.num_dedicated = int(num_buckets), int(num_dedicated)
         self.importance, self.decay = importance, float(decay)
         self.adapts_every = int(adapts_every)
 
     def tables(self) -> tuple[Table, ...]:
         count = self.num_dedicated + self.num_buckets
+        rows = Table("rows", count, self.output_dim)
+        if self._sketch is not None:
+            return (*self._sketch.tables(self.num_dedicated), rows)
         row_of = Table.of_index(
             "row_of", self.input_dim, 1, num_values=count, initializer=self._initial_rows
         )
-        return (
-            row_of,
-            Table("rows", count, self.output_dim),
-            Table.of_statistics("importance", self.input_dim, 1),
-        )
+        return (row_of, rows, Table.of_statistics("importance", self.input_dim, 1))
 
     def _initial_rows(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
         return tf.constant(self._shared_rows[:, None], dtype)
@@ -127,19 +160,41 @@ class CAFEEmbedding(CompressedEmbedding):
         return self.num_dedicated + np.arange(self.input_dim) % self.num_buckets
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
-        return xp.gather(t["rows"], xp.gather(t["row_of"], ids)[..., 0])
+        return xp.gather(t["rows"], self._rows_of(xp, ids, t))
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
-        rows = xp.column(t["row_of"], 0)
+        if self._sketch is None:
+            rows = xp.column(t["row_of"], 0)
+        else:
+            rows = self._rows_of(xp, xp.arange(self.input_dim), t)
         return xp.gather_columns(xp.scores(query, t["rows"]), rows)
 
+    def _rows_of(self, xp: Ops, ids: Array, t: Tables) -> Array:
+        """The row that each id reads."""
+        if self._sketch is None:
+            return xp.gather(t["row_of"], ids)[..., 0]
+        return self._own_or_shared(xp, ids, self._sketch.find_rows(xp, ids, t))
+
+    def _own_or_shared(self, xp: Ops, ids: Array, own: Array) -> Array:
+        """Rows of ids of which some have one of their own, which is `own - 1`."""
+        shared = self.num_dedicated + xp.to_int32(ids) % self.num_buckets
+        return xp.where(own > 0, own - 1, shared)
+
     def train_lookup(self, xp: Ops, ids: Array, t: Tables) -> TrainingLookup:
-        vectors = self.lookup(xp, ids, t)
+        where: str | Sketch = "importance"
+        if self._sketch is None:
+            vectors = self.lookup(xp, ids, t)
+        else:
+            where = self._sketch
+            own = sketches.find_rows(where, xp, ids, t)
+            vectors = xp.gather(t["rows"], self._own_or_shared(xp, ids, own))
         if self.importance == "frequency":
-            return TrainingLookup(vectors, counts={"importance": (ids, 1.0)})
-        return TrainingLookup(vectors, norms={"importance": ids})
+            return TrainingLookup(vectors, counts={where: (ids, 1.0)})
+        return TrainingLookup(vectors, norms={where: ids})
 
     def adapt(self, step: int, t: dict[str, np.ndarray]) -> Adaptation:
+        if self._sketch is not None:
+            return self._adapt_cells(self._sketch, t)
         row_of, importance = t["row_of"][:, 0].copy(), t["importance"][:, 0]
         was_hot = row_of < self.num_dedicated
         judged = np.where(was_hot, _KEEP * importance, importance)
@@ -161,6 +216,42 @@ class CAFEEmbedding(CompressedEmbedding):
         }
         return Adaptation(tables, rows_from={"rows": rows_from})
 
+    def _adapt_cells(self, sketch: Sketch, t: dict[str, np.ndarray]) -> Adaptation:
+        """`adapt` of the cells of a sketch in place of ids."""
+        ids, owned, scores = (t[name].reshape(-1) for name in sketch.names)
+        had_row = owned > 0
+        judged = np.where(had_row, np.float32(_KEEP) * scores, scores)
+        judged[ids == 0] = 0
+        places = np.argsort(np.argsort(-judged.reshape(-1, CELLS), kind="stable"), kind="stable")
+        judged[places.reshape(-1) >= _MOST_ROWS] = 0
+        hot = np.argsort(-judged, kind="stable")[: self.num_dedicated]
+        hot = hot[judged[hot] > 0]
+        stays = np.zeros(len(ids), bool)
+        stays[hot] = True
+        entering = hot[~had_row[hot]]
+        rows_after = np.where(stays, owned, 0)
+        free = np.setdiff1d(np.arange(self.num_dedicated), rows_after - 1)[: len(entering)]
+        rows_after[entering] = free + 1
+        rows_from = np.arange(len(t["rows"]))
+        rows_from[free] = self.num_dedicated + (ids[entering] - 1) % self.num_buckets
+        names = sketch.names
+        tables = {
+            names.rows: rows_after.reshape(-1, CELLS),
+            names.scores: t[names.scores] * np.float32(self.decay),
+            "rows": t["rows"][rows_from],
+        }
+        return Adaptation(tables, rows_from={"rows": rows_from})
+
+    def _importance_of_rows(self, t: dict[str, np.ndarray], hot: np.ndarray) -> np.ndarray:
+        """How important the ids are that have rows of their own."""
+        if self._sketch is None:
+            return t["importance"][hot, 0]
+        names = self._sketch.names
+        by_row = np.zeros(self.num_dedicated, np.float32)
+        has_row = t[names.rows] > 0
+        by_row[t[names.rows][has_row] - 1] = t[names.scores][has_row]
+        return by_row[self._rows_of(NumpyOps(), hot, t)]
+
     def hot_first(self) -> HotFirst:
         """The same vectors under ids that tell by themselves which row they read.
 
@@ -175,10 +266,10 @@ class CAFEEmbedding(CompressedEmbedding):
             True
         """
         t = self.table_values()
-        row_of = t["row_of"][:, 0]
+        row_of = self._rows_of(NumpyOps(), np.arange(self.input_dim), t)
         ids = np.empty(self.input_dim, np.int64)
         hot = np.flatnonzero(row_of < self.num_dedicated)
-        order = hot[np.argsort(-t["importance"][hot, 0], kind="stable")]
+        order = hot[np.argsort(-self._importance_of_rows(t, hot), kind="stable")]
         ids[order] = np.arange(len(order))
         others = np.flatnonzero(row_of >= self.num_dedicated)
         bucket = row_of[others] - self.num_dedicated
@@ -190,7 +281,8 @@ class CAFEEmbedding(CompressedEmbedding):
         config = {
             name: value
             for name, value in self.get_config().items()
-            if name not in ("num_dedicated", "importance", "adapts_every", "decay")
+            if name
+            not in ("num_dedicated", "importance", "adapts_every", "decay", "sketch_buckets")
         }
         input_dim = max(int(ids.max()) + 1, len(order) + self.num_buckets)
         layer = HashedEmbedding.from_config(
@@ -213,4 +305,5 @@ class CAFEEmbedding(CompressedEmbedding):
             "importance": self.importance,
             "adapts_every": self.adapts_every,
             "decay": self.decay,
+            "sketch_buckets": self.sketch_buckets,
         }

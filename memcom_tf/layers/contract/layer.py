@@ -19,6 +19,7 @@ from memcom_tf.layers.contract.sizing import SizedLayer
 from memcom_tf.ops import reference
 from memcom_tf.ops.interface import Array, Ops, UnsupportedOpError
 from memcom_tf.ops.quantization_aware import QuantizationAwareOps
+from memcom_tf.ops.sketch import Sketch
 from memcom_tf.tables import StorageLike, Tables, check_positive
 
 METHODS: dict[str, type[CompressedEmbedding]] = {}
@@ -194,10 +195,14 @@ class CompressedEmbedding(SizedLayer):
     def supports_jit(self) -> bool:
         """Whether XLA may compile the model: not where the fused ops train this layer."""
         tables = self._trained_variables
-        return self._may_be_compiled and (
-            self.computes_as_stored
-            or self._trains_apart
-            or not selection.uses_native(tables, training=True)
+        return (
+            self._may_be_compiled
+            and self.trains_under_xla
+            and (
+                self.computes_as_stored
+                or self._trains_apart
+                or not selection.uses_native(tables, training=True)
+            )
         )
 
     @supports_jit.setter
@@ -269,7 +274,7 @@ class CompressedEmbedding(SizedLayer):
             self._with_counted_norms(found.vectors, found.norms) if found.norms else found.vectors
         )
 
-    def _with_counted_norms(self, vectors: Array, norms: Mapping[str, Array]) -> Array:
+    def _with_counted_norms(self, vectors: Array, norms: Mapping[str | Sketch, Array]) -> Array:
         """The vectors, whose gradients are counted on their way back."""
 
         @tf.custom_gradient

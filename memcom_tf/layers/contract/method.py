@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from memcom_tf.ops.interface import Array, Ops
+from memcom_tf.ops.sketch import Sketch
 from memcom_tf.tables import RowSharing, Table, Tables
 
 _BLOCK = 1 << 16
@@ -26,12 +27,15 @@ class TrainingLookup:
             number, or numbers of shape `rows.shape + [width]`.
         norms: Rows of tables of statistics, by name, `ids.shape`. The norm of the gradient of each
             vector, over the mean of the step, is added to its row: how much an id matters now.
+
+    In place of a name `counts` and `norms` may have a `memcom_tf.ops.sketch.Sketch`, and ids in
+    place of rows: they are inserted into the sketch with the numbers as their values.
     """
 
     vectors: Array
     loss: Array | None = None
-    counts: Mapping[str, tuple[Array, Array | float]] = field(default_factory=dict)
-    norms: Mapping[str, Array] = field(default_factory=dict)
+    counts: Mapping[str | Sketch, tuple[Array, Array | float]] = field(default_factory=dict)
+    norms: Mapping[str | Sketch, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,13 @@ class Method:
     """Names that arguments have had, and those that they have: saved models use the first."""
     takes_metric: ClassVar[bool] = False
     """Whether `approximate` takes a `metric` that errors are measured in."""
-    reads_rows_of_ids: ClassVar[bool] = False
+    reads_rows_of_ids: bool = False
     """Whether `lookup` reads a table that has a row for each id, by the id itself.
 
     A runtime then refuses ids outside by itself; files of other methods compute whether they are.
     """
+    trains_under_xla: bool = True
+    """Whether XLA may compile a step of training."""
     can_grow: ClassVar[bool] = True
     """Whether ids look up the same under a larger `input_dim`; not where it chooses the hashes."""
     size_argument: ClassVar[str | None] = None

@@ -11,10 +11,12 @@ import tensorflow as tf
 
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.errors import invalid
+from memcom_tf.kernels.sketches import insert
 from memcom_tf.layers.contract.initializers import initializer_of
 from memcom_tf.layers.contract.method import Adaptation, Method
 from memcom_tf.ops.quantization_aware import RoundedTable
 from memcom_tf.ops.reference import ReferenceOps
+from memcom_tf.ops.sketch import Sketch
 from memcom_tf.tables import FLOAT32, StorageLike, Table, Tables
 
 
@@ -114,9 +116,15 @@ class TableLayer(Method, keras.layers.Layer):
         """The Keras variable of a table."""
         return self._variables_by_name[name]
 
-    def _count(self, name: str, rows: Any, count: Any) -> None:
-        """Adds to rows of a table of statistics."""
-        variable = self._tf_variables()[name]
+    def _count(self, where: str | Sketch, rows: Any, count: Any) -> None:
+        """Adds to rows of a table of statistics, or inserts ids into a sketch."""
+        tables = self._tf_variables()
+        if isinstance(where, Sketch):
+            cells = [tables[name] for name in where.names]
+            if all(isinstance(variable, tf.Variable) for variable in cells):
+                insert(where, cells, rows, tf.cast(count, tf.float32))
+            return
+        variable = tables[where]
         if not isinstance(variable, tf.Variable):
             return  # it stands for the variable while Keras infers shapes
         width = variable.shape[-1]

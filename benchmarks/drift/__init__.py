@@ -1,0 +1,1 @@
+"""How well few rows follow a stream of clicks that drifts."""
