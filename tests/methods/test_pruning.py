@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from memcom_tf import PrunedEmbedding, StaircaseEmbedding
+from memcom_tf import (
+    FullEmbedding,
+    MixedDimensionEmbedding,
+    PrunedEmbedding,
+    StaircaseEmbedding,
+)
 from memcom_tf._keras import keras
+from memcom_tf.approximation.allocation import best_steps
 from memcom_tf.converters import convert
 from memcom_tf.layers.adaptive.pruned import CRITERIA
 from memcom_tf.ops.numpy_ops import NumpyOps
@@ -167,3 +173,74 @@ def test_steps_that_are_none_are_named(method, arguments, words):
 def test_settings_of_pruning_that_are_none_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         PrunedEmbedding(ITEMS, WIDTH, num_full=20, **arguments)
+
+
+def falling_table(rows=400, width=8):
+    """Rows of falling length, whose first columns are the larger ones."""
+    rng = np.random.default_rng(0)
+    columns = 2.0 ** -np.arange(width)
+    return rng.normal(size=(rows, width)) * columns / np.arange(1, rows + 1)[:, None] ** 0.7
+
+
+def error_of(layer, table, weights=1.0):
+    return (weights * ((vectors_of(layer) - table) ** 2).sum(axis=1)).sum()
+
+
+def stored(layer):
+    return sum(table.stored_bytes for table in layer.stored_tables())
+
+
+@pytest.mark.parametrize("projection", [False, True])
+@pytest.mark.parametrize("ranked", [False, True])
+def test_the_best_steps_fill_the_bytes_and_lose_least(ranked, projection):
+    table = falling_table()
+    if projection:
+        table = table @ np.linalg.qr(np.random.default_rng(1).normal(size=(8, 8)))[0]
+    if ranked:
+        table = np.random.default_rng(2).permutation(table)
+    layer = StaircaseEmbedding.within_bytes(table, 2200, ranked=ranked, projection=projection)
+    assert 1700 < stored(layer) <= 2200
+    kwargs = {"ranked": ranked, "projection": projection}
+    for num_full in (5, 20, 40):
+        other = StaircaseEmbedding.from_table(table, num_full=num_full, **kwargs)
+        if stored(other) <= 2200:
+            assert error_of(layer, table) < error_of(other, table)
+
+
+def test_the_best_steps_are_those_of_all_that_were_tried():
+    """One block after the other, by trying all numbers of ids."""
+    table = falling_table(40, 2).astype(np.float32)
+    weights = np.linspace(2, 1, 40).astype(np.float32)
+    steps = best_steps(table, weights, max_bytes=30)
+    mean = (table * weights[:, None]).sum(0) / weights.sum()
+    gains = weights[:, None] * (table - mean) ** 2
+
+    def gain(first, second):
+        return gains[:first, 0].sum() + gains[:second, 1].sum()
+
+    reached = [ids for ids, width in steps for _ in range(width)]
+    most = max(gain(one, two) for one in range(41) for two in range(one + 1) if one + two <= 28)
+    # At a price there are not all numbers: those between two prices fit less well.
+    assert gain(*reached) > 0.85 * most
+
+
+def test_important_ids_get_more_bits():
+    table = falling_table(400, 16)
+    layer = MixedDimensionEmbedding.within_bytes(table, 2500)
+    assert 2100 < stored(layer) <= 2500
+    bits = [int(form.partition("_")[0][3:]) for form in layer.storage.values()]
+    assert bits == sorted(bits, reverse=True) and len(bits) > 1
+    one = FullEmbedding.from_table(table, storage={"embeddings": "int2_per_row"})
+    assert stored(one) > 2500 and error_of(layer, table) < error_of(one, table)
+    assert convert(model_of(layer)).verification.passed
+
+
+@pytest.mark.parametrize("method", [MixedDimensionEmbedding, StaircaseEmbedding])
+def test_too_few_bytes_and_tables_that_are_none_are_named(method):
+    table = falling_table()
+    with pytest.raises(ValueError, match=r"`max_bytes` must leave room.*max_bytes=5"):
+        method.within_bytes(table, 5)
+    with pytest.raises(ValueError, match="`table` must be"):
+        method.within_bytes(table[0], 5000)
+    with pytest.raises(ValueError, match="`frequencies` must hold one"):
+        method.within_bytes(table, 5000, frequencies=[1.0])

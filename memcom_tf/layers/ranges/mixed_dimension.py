@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.approximation import closed_forms
+from memcom_tf.approximation.allocation import best_precisions
 from memcom_tf.errors import invalid
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.ops.interface import Array, Ops
@@ -148,6 +149,56 @@ class MixedDimensionEmbedding(CompressedEmbedding):
                 factors = closed_forms.low_rank(part, counted, width)
                 found[f"rows_{index}"], found[f"projection_{index}"] = factors
         return found
+
+    @classmethod
+    def within_bytes(
+        cls, table: Any, max_bytes: int, *, frequencies: Any = None, **kwargs: Any
+    ) -> Any:
+        """`from_table` with rows of 8, 4, 2 or no bits, as lose least in a number of bytes.
+
+        `memcom_tf.approximation.allocation.best_precisions` says how they are found.
+
+        Args:
+            table: `[input_dim, output_dim]`, trained, important ids first.
+            max_bytes: Bytes of the tables in a file, at most.
+            frequencies: As of `from_table`.
+            **kwargs: Further arguments of the layer.
+
+        Returns:
+            The layer, built.
+
+        Raises:
+            ValueError: If nothing fits, or as `from_table`.
+
+        Example:
+            >>> rng = np.random.default_rng(0)
+            >>> table = rng.normal(size=(1000, 16)) / np.arange(1, 1001)[:, None] ** 0.5
+            >>> layer = MixedDimensionEmbedding.within_bytes(table, 6000)
+            >>> layer.ranges
+            ((7, 16), (136, 16), (520, 16), (337, 0))
+            >>> {name: stored.partition("_")[0] for name, stored in layer.storage.items()}
+            {'rows_0': 'int8', 'rows_1': 'int4', 'rows_2': 'int2'}
+        """
+        values = np.asarray(table, np.float32)
+        weights = np.ones(len(values)) if frequencies is None else np.asarray(frequencies)
+        arguments: dict[str, Any] = {"num_full": 1}  # of shapes that do not fit, for its error
+        if values.ndim == 2 and weights.shape == (len(values),):
+            found = best_precisions(values, weights.astype(np.float32), max_bytes)
+            if found is None:
+                raise invalid(
+                    "`max_bytes` must leave room for some rows of 2 bits.",
+                    "Choose a method whose ids share rows for so few bytes.",
+                    max_bytes=max_bytes,
+                )
+            arguments = {
+                "ranges": [(ids, values.shape[1] if bits else 0) for ids, bits in found],
+                "storage": {
+                    f"rows_{index}": f"int{bits}_per_row"
+                    for index, (_, bits) in enumerate(found)
+                    if bits
+                },
+            }
+        return cls.from_table(table, frequencies=frequencies, **arguments, **kwargs)
 
     @classmethod
     def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:

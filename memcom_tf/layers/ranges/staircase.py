@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf.approximation import closed_forms
+from memcom_tf.approximation.allocation import best_steps
 from memcom_tf.errors import invalid
 from memcom_tf.layers.contract.layer import CompressedEmbedding, register_method
 from memcom_tf.layers.ranges.mixed_dimension import falling_widths
@@ -17,6 +18,7 @@ from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_positive
 
 Steps = tuple[tuple[int, int], ...]
+_BISECTIONS = 12
 
 
 @register_method
@@ -148,6 +150,76 @@ class StaircaseEmbedding(CompressedEmbedding):
                 rows = np.concatenate([rows, shared])
             found[f"block_{block}"] = rows
         return found
+
+    @classmethod
+    def within_bytes(
+        cls,
+        table: Any,
+        max_bytes: int,
+        *,
+        frequencies: Any = None,
+        ranked: bool = False,
+        projection: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """`from_table` with the steps that lose least in a number of bytes.
+
+        `memcom_tf.approximation.allocation.best_steps` says how they are found.
+
+        Args:
+            table: `[input_dim, output_dim]`, trained.
+            max_bytes: Bytes of the tables in a file, at most.
+            frequencies: As of `from_table`.
+            ranked: As of the layer.
+            projection: As of the layer.
+            **kwargs: Further arguments of the layer.
+
+        Returns:
+            The layer, built.
+
+        Raises:
+            ValueError: If nothing fits, or as `from_table`.
+
+        Example:
+            >>> rng = np.random.default_rng(0)
+            >>> table = rng.normal(size=(1000, 8)) / np.arange(1, 1001)[:, None] ** 0.5
+            >>> layer = StaircaseEmbedding.within_bytes(table, 3000)
+            >>> layer.steps, sum(part.stored_bytes for part in layer.stored_tables())
+            (((321, 1), (242, 7)), 2995)
+        """
+        values = np.asarray(table, np.float32)
+        weights: Any = np.ones(len(values)) if frequencies is None else np.asarray(frequencies)
+        arguments: dict[str, Any] = {"ranked": ranked, "projection": projection}
+        steps: Steps | None = ((1, 1),)  # of shapes that do not fit, for the error of `from_table`
+        if values.ndim == 2 and weights.shape == (len(values),):
+            weights = weights.astype(np.float32)
+            if ranked:
+                order = by_energy(values, weights)
+                values, weights = values[order], weights[order]
+
+            def stored(steps: Steps) -> int:
+                layer = cls(*values.shape, steps=steps, **arguments, **kwargs)
+                return sum(part.stored_bytes for part in layer.stored_tables())
+
+            # Scales, ranks and the projection take bytes as well, which depend on the steps.
+            steps, low, high = None, 0.0, float(max_bytes)
+            for _ in range(_BISECTIONS):
+                middle = (low + high) / 2
+                tried = best_steps(values, weights, middle, projection=projection)
+                if tried is None or stored(tried) <= max_bytes:
+                    steps, low = tried or steps, middle
+                else:
+                    high = middle
+            if steps is None:
+                raise invalid(
+                    "`max_bytes` must leave room for some columns.",
+                    "Choose a method whose ids share rows for so few bytes.",
+                    max_bytes=max_bytes,
+                )
+        made: Any = cls.from_table(
+            table, frequencies=frequencies, steps=steps, **arguments, **kwargs
+        )
+        return made
 
     @classmethod
     def size_range(cls, input_dim: int, output_dim: int, **kwargs: Any) -> range:
