@@ -29,7 +29,7 @@ class ClusteredEmbedding(CodebookEmbedding):
     centroids the books. The hashed rows start from zero, by new hash functions. So ids come to
     share rows with those that are like them, and no table of all ids ever exists, in training
     neither. `fit` needs the callback `memcom_tf.training.AdaptTables`, which the trainers of this
-    package pass themselves.
+    package pass themselves. What clusters is installed by `pip install "memcom_tf[order]"`.
 
     Source: Tsang and Ahle, Clustering the sketch: dynamic compression for embedding tables,
     NeurIPS 2023, arXiv:2210.05974.
@@ -44,6 +44,7 @@ class ClusteredEmbedding(CodebookEmbedding):
 
     Raises:
         ValueError: If a number is out of range, or `num_codebooks` no divisor.
+        ImportError: At a clustering, if faiss-cpu or scikit-learn is not installed.
 
     Example:
         >>> layer = ClusteredEmbedding(1_000_000, 64, num_codebooks=8)
