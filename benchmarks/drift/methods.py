@@ -151,7 +151,7 @@ def _choose(ranker: Ranker, importance: np.ndarray) -> None:
     tables = ranker.table.table_values()
     if not importance.any():
         return
-    # An article that has a row keeps it only by these numbers: hysteresis is for noisy counts.
+    # No others have numbers, so that none keeps its row for having it.
     hot = np.argsort(-importance, kind="stable")[: ranker.table.num_dedicated]
     judged = np.zeros(len(importance), np.float32)
     judged[hot] = 1 + importance[hot]

@@ -148,8 +148,10 @@ def report(rows: list[Row], cost: Row | None, facts: Row) -> str:
         f"The {ORACLE} gives rows, before a day is trained on, to the most "
         "clicked of the next day, among articles clicked before: that they have rows says already "
         "that they will be clicked, so that it bounds what is possible, and may be above the full "
-        f"table. Bytes are those of the table of articles: float32 and counts while training, int8 "
-        f"rows with a scale each and the index in a file. Seeds: {seeds}.\n\n"
+        "table. Bytes are those of the table of articles: float32 and counts while training, int8 "
+        "rows with a scale each and the index in a file. The most clicked so far, and those of the "
+        "oracle, are looked up by the index of exact CAFE here; with ids in that order "
+        f"`HashedEmbedding` needs the rows alone. Seeds: {seeds}.\n\n"
         f"{results(rows)}"
     )
     if not any(row["method"] == FULL for row in rows):
