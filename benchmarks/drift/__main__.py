@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--json", type=Path, help="default: results/drift_DATA.jsonl")
     options.add_argument("--methods", nargs="+", choices=names, default=names, metavar="NAME")
     options.add_argument("--ratios", type=int, nargs="+", default=[100, 1000, 10_000])
-    options.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     options.add_argument("--share", type=float, default=1.0, help="of the sessions (1.0)")
     options.add_argument("--days", type=int, default=16)
     options.add_argument("--quick", action="store_true", help="few clicks of five days, one seed")

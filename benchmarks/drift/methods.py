@@ -17,6 +17,7 @@ from memcom_tf.layers import CAFEEmbedding, CompressedEmbedding, FullEmbedding, 
 FULL, ORACLE = "full", "oracle"
 ADAPTS_EVERY, DECAY = 25, 0.8
 _NEVER = 10**9
+_LEAST_BUCKETS = 64
 _TESTED = 10_000
 """Of a day so many targets are tested."""
 
@@ -38,7 +39,11 @@ class Contender:
     chosen_by: str | None = None
 
 
-def _cafe(importance: str, sketch: bool, adapts_every: int = ADAPTS_EVERY) -> Any:
+def _cafe(
+    importance: str, buckets: int | None, adapts_every: int = ADAPTS_EVERY, least: int = 1
+) -> Any:
+    """CAFE, with so many buckets of the sketch for each row of its own and at least so many."""
+
     def make(num_items: int, rows: int) -> CompressedEmbedding:
         own = rows // 2
         return CAFEEmbedding(
@@ -49,7 +54,7 @@ def _cafe(importance: str, sketch: bool, adapts_every: int = ADAPTS_EVERY) -> An
             importance=importance,
             adapts_every=adapts_every,
             decay=DECAY,
-            sketch_buckets=own if sketch else None,
+            sketch_buckets=None if buckets is None else max(buckets * own, least),
         )
 
     return make
@@ -62,17 +67,18 @@ CONTENDERS: Mapping[str, Contender] = {
     ),
     "static": Contender(
         "rows of their own for the most clicked so far",
-        _cafe("frequency", False, _NEVER),
+        _cafe("frequency", None, _NEVER),
         "so far",
     ),
-    "cafe_exact_frequency": Contender(
-        "CAFE, exact counts, by frequency", _cafe("frequency", False)
+    "cafe_exact_frequency": Contender("CAFE, exact counts, by frequency", _cafe("frequency", None)),
+    "cafe_exact_gradient": Contender("CAFE, exact counts, by gradient", _cafe("gradient", None)),
+    "cafe_sketch_frequency": Contender("CAFE, sketch, by frequency", _cafe("frequency", 1)),
+    "cafe_sketch_gradient": Contender("CAFE, sketch, by gradient", _cafe("gradient", 1)),
+    "cafe_large_sketch_gradient": Contender(
+        "CAFE, four times the sketch, by gradient", _cafe("gradient", 4, least=_LEAST_BUCKETS)
     ),
-    "cafe_exact_gradient": Contender("CAFE, exact counts, by gradient", _cafe("gradient", False)),
-    "cafe_sketch_frequency": Contender("CAFE, sketch, by frequency", _cafe("frequency", True)),
-    "cafe_sketch_gradient": Contender("CAFE, sketch, by gradient", _cafe("gradient", True)),
     ORACLE: Contender(
-        "oracle: the most clicked of the day tested", _cafe("frequency", False, _NEVER), "tested"
+        "oracle: the most clicked of the day tested", _cafe("frequency", None, _NEVER), "tested"
     ),
 }
 
@@ -145,7 +151,7 @@ def _choose(ranker: Ranker, importance: np.ndarray) -> None:
     tables = ranker.table.table_values()
     if not importance.any():
         return
-    # An article that has a row keeps it only by these numbers: hysteresis is for noisy counts.
+    # No others have numbers, so that none keeps its row for having it.
     hot = np.argsort(-importance, kind="stable")[: ranker.table.num_dedicated]
     judged = np.zeros(len(importance), np.float32)
     judged[hot] = 1 + importance[hot]

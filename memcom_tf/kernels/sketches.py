@@ -25,7 +25,7 @@ def insert(sketch: Sketch, variables: Sequence[tf.Variable], ids: Array, values:
 
     Args:
         sketch: What says where ids are counted.
-        variables: Those of the cells' ids, rows and scores.
+        variables: Those of the cells, in the order of `sketch.names`.
         ids: int32 or int64 in `[0, input_dim)`, of any shape.
         values: float32, as many, or one number for all.
 
@@ -50,9 +50,12 @@ def insert(sketch: Sketch, variables: Sequence[tf.Variable], ids: Array, values:
     shape = tf.shape(ids)
     given = tf.fill(shape, values) if values.shape.rank == 0 else tf.reshape(values, shape)
     found = tf.numpy_function(
-        lambda *arrays: _inserted(sketch, *arrays), [*cells, ids, given], [tf.int32, tf.float32]
+        lambda *arrays: _inserted(sketch, *arrays),
+        [*cells, ids, given],
+        [tf.int32, tf.float32, tf.float32],
     )
-    for variable, values_after in zip((variables[0], variables[2]), found, strict=True):
+    changed = variables[0], *variables[2:]
+    for variable, values_after in zip(changed, found, strict=True):
         variable.assign(tf.ensure_shape(values_after, variable.shape))
 
 
@@ -91,11 +94,11 @@ def _attributes(sketch: Sketch) -> dict[str, int]:
     }
 
 
-def _inserted(sketch: Sketch, *arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    ids = arrays[3]
+def _inserted(sketch: Sketch, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+    *cells, ids, values = arrays
     outside = (ids < 0) | (ids >= sketch.bucket_of.input_dim)
     if outside.any():
         # TensorFlow makes an InvalidArgumentError of it.
         must = f"Ids must be in [0, {sketch.bucket_of.input_dim}), the vocabulary."
         raise invalid(must, id=int(ids[outside].flat[0]))
-    return sketch.inserted(*arrays)
+    return sketch.inserted(cells, ids, values)

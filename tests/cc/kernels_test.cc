@@ -639,7 +639,7 @@ void sketches(int count) {
     const int64_t buckets = uniform(1, 9), input_dim = uniform(1, at % 5 ? 200 : INT32_MAX - 1);
     const bool hostile = at % 2;
     std::vector<int32_t> ids(kCells * buckets), rows(ids.size());
-    std::vector<float> scores(ids.size());
+    std::vector<float> scores(ids.size()), errors(ids.size());
     for (size_t cell = 0; cell < ids.size() && hostile; cell++) {
       ids[cell] = pick(odd_ids), rows[cell] = pick(odd_ids), scores[cell] = pick(odd_scores);
     }
@@ -654,8 +654,8 @@ void sketches(int count) {
     if (!values.empty() && at % 7 == 0) values[0] = pick(odd_scores);
 
     std::vector<int32_t> wanted_ids = ids;
-    std::vector<float> wanted_scores = scores;
-    const Sketch wanted{wanted_ids.data(), rows.data(), wanted_scores.data()};
+    std::vector<float> wanted_scores = scores, wanted_errors = errors;
+    const Sketch wanted{wanted_ids.data(), rows.data(), wanted_scores.data(), nullptr};
     std::vector<int64_t> order;
     std::map<int64_t, double> sums;
     for (size_t i = 0; i < batch.size(); i++) {
@@ -666,16 +666,16 @@ void sketches(int count) {
       const float value = (float)sums[id];
       const int64_t cell = expected_cell(wanted, kCells * hash(id), (int32_t)id + 1);
       if (!(value > 0 && value < INFINITY) || cell < 0) continue;
+      if (wanted_ids[cell] != id + 1) wanted_errors[cell] = wanted_scores[cell];
       wanted_ids[cell] = (int32_t)id + 1, wanted_scores[cell] += value;
     }
     SummedIds summed;
     summed.sum({batch.data(), true, (int64_t)batch.size()}, values.data(), one_for_all);
-    insert({ids.data(), rows.data(), scores.data()}, hash, summed);
+    insert({ids.data(), rows.data(), scores.data(), errors.data()}, hash, summed);
+    const auto equal = [](float a, float b) { return a == b || (std::isnan(a) && std::isnan(b)); };
     bool same = ids == wanted_ids;
-    for (size_t cell = 0; cell < ids.size(); cell++) {
-      same &= scores[cell] == wanted_scores[cell] ||
-              (std::isnan(scores[cell]) && std::isnan(wanted_scores[cell]));
-    }
+    for (size_t cell = 0; cell < ids.size(); cell++)
+      same &= equal(scores[cell], wanted_scores[cell]) && equal(errors[cell], wanted_errors[cell]);
     expect(same, "a sketch", at);
     for (const int64_t id : order) {
       int32_t row = 0;

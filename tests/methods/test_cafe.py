@@ -53,9 +53,8 @@ def cells_of(scores, layer):
     t = layer.table_values()
     ids, values = np.array(list(scores)), np.array(list(scores.values()))
     names = sketch.names
-    before = [t[name] for name in names]
-    t[names.ids], t[names.scores] = sketch.inserted(*before, ids, values)
-    return t
+    found = sketch.inserted([t[name] for name in names], ids, values)
+    return t | dict(zip((names.ids, names.scores, names.errors), found, strict=True))
 
 
 # Ids that are learned well have small gradients, however frequent.
@@ -173,14 +172,10 @@ def test_cells_change_hands_only_for_much_more_important_ids():
     t = cells_of({5: 10.0}, layer)
     t |= layer.adapt(1, t).tables
     for score, keeps in ((10.5, True), (12.0, False)):
-        judged = layer._sketch.inserted(
-            t["cell_ids"],
-            t["cell_rows"],
-            np.where(t["cell_scores"] > 0, np.float32(10), 0),
-            np.array([6]),
-            np.array([score]),
-        )
-        now = t | dict(zip(("cell_ids", "cell_scores"), judged, strict=True))
+        scores = np.where(t["cell_scores"] > 0, np.float32(10), 0)
+        cells = t["cell_ids"], t["cell_rows"], scores, t["cell_errors"]
+        judged = layer._sketch.inserted(cells, np.array([6]), np.array([score]))
+        now = t | dict(zip(("cell_ids", "cell_scores", "cell_errors"), judged, strict=True))
         rows = rows_of(layer, now | layer.adapt(2, now).tables)
         assert (rows[5] == 0, rows[6] == 0) == (keeps, not keeps)
 
@@ -192,9 +187,13 @@ def test_one_cell_of_a_bucket_is_left_for_ids_that_come():
     t |= layer.adapt(1, t).tables
     assert np.flatnonzero(rows_of(layer, t) < 3).tolist() == [1, 2, 3]
     names = layer._sketch.names
-    ids, scores = layer._sketch.inserted(*(t[n] for n in names), np.array([9]), np.array([90.0]))
-    t |= layer.adapt(2, t | {names.ids: ids, names.scores: scores}).tables | {names.ids: ids}
-    assert np.flatnonzero(rows_of(layer, t) < 3).tolist() == [1, 2, 9]
+    for value, hot_ids in ((1.5, [1, 2, 3]), (90.0, [1, 2, 9])):
+        cells = [t[name] for name in names]
+        found = layer._sketch.inserted(cells, np.array([9]), np.array([value]))
+        now = t | dict(zip((names.ids, names.scores, names.errors), found, strict=True))
+        assert now["cell_errors"].max() > 0  # the score that it inherited is none of its own
+        now |= layer.adapt(2, now).tables
+        assert np.flatnonzero(rows_of(layer, now) < 3).tolist() == hot_ids
 
 
 def test_no_table_has_a_row_for_each_id():

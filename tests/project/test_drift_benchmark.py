@@ -105,7 +105,7 @@ def test_runs_are_kept_and_reported(source, tmp_path, monkeypatch):
     sketch = rows[3]
     count = round(rows[0]["rows"] / 10)
     assert sketch["rows"] == count and [day["day"] for day in sketch["days"]] == [1, 2]
-    assert sketch["training_bytes"] == 4 * (count * 16 + count // 2 * 12)
+    assert sketch["training_bytes"] == 4 * (count * 16 + count // 2 * 16)
     assert all(0 < day["known"] < 1 for day in sketch["days"])
     text = out.with_suffix(".md").read_text()
     assert text.startswith("# A stream that drifts: clicks\n\n**A quick run")

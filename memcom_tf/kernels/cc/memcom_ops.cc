@@ -138,6 +138,7 @@ REGISTER_OP("Memcom>SketchInsert")
     .Input("cell_ids: resource")
     .Input("cell_rows: resource")
     .Input("cell_scores: resource")
+    .Input("cell_errors: resource")
     .Input("ids: Tids")
     .Input("values: float") MEMCOM_SKETCH_ATTRS.SetShapeFn(NoShape);
 

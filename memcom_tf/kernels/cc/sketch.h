@@ -24,11 +24,12 @@ struct UniversalHash {
   int64_t operator()(int64_t id) const { return ((multiplier * id + increment) % prime) % buckets; }
 };
 
-// Cells of all buckets: the id of each + 1, its row + 1, 0 for none, and its score.
+// Cells of all buckets: the id of each + 1, its row + 1, 0 for none, its score, and its error.
 struct Sketch {
   int32_t* ids;
   const int32_t* rows;
   float* scores;
+  float* errors;
 };
 
 // The row of its own of an id + 1, 0 for none: the largest, should a cell be there twice.
@@ -94,6 +95,7 @@ inline void insert(const Sketch& sketch, const UniversalHash& hash, const Summed
     const int32_t id = (int32_t)batch.ids[i] + 1;
     const int64_t cell = cell_of(sketch, kCells * hash(batch.ids[i]), id);
     if (cell < 0) continue;
+    if (sketch.ids[cell] != id) sketch.errors[cell] = sketch.scores[cell];
     sketch.ids[cell] = id;
     sketch.scores[cell] += value;
   }

@@ -61,24 +61,26 @@ class SketchInsertOp : public SketchOp {
   using SketchOp::SketchOp;
   void Compute(OpKernelContext* c) override {
     Ids ids;
-    OP_REQUIRES_OK(c, read_ids(c->input(3), &ids));
-    const Tensor& values = c->input(4);
+    OP_REQUIRES_OK(c, read_ids(c->input(4), &ids));
+    const Tensor& values = c->input(5);
     const bool one_for_all = values.NumElements() == 1;
     OP_REQUIRES(c, one_for_all || values.NumElements() == ids.count,
                 InvalidArgument("`values` must be as many as ids, or one. Received: ids=",
-                                c->input(3).shape().DebugString(),
+                                c->input(4).shape().DebugString(),
                                 ", values=", values.shape().DebugString()));
     if (ids.count == 0) return;
     SummedIds batch;
     batch.sum(ids, values.flat<float>().data(), one_for_all);
-    const Variables variables(c, {0, 1, 2}, 2, tensorflow::DT_INT32, true);
+    const Variables variables(c, {0, 1, 2, 3}, 2, tensorflow::DT_INT32, true);
     UniversalHash hash{};
     OP_REQUIRES_OK(c, read_cells(variables, &hash));
     OP_REQUIRES_OK(c, variables.make_writable(c, 0));
     OP_REQUIRES_OK(c, variables.make_writable(c, 2));
+    OP_REQUIRES_OK(c, variables.make_writable(c, 3));
     insert({static_cast<int32_t*>(variables.tensor(0).data()),
             static_cast<const int32_t*>(variables.tensor(1).data()),
-            static_cast<float*>(variables.tensor(2).data())},
+            static_cast<float*>(variables.tensor(2).data()),
+            static_cast<float*>(variables.tensor(3).data())},
            hash, batch);
   }
 };

@@ -55,14 +55,16 @@ class CAFEEmbedding(CompressedEmbedding):
     32,768 rows. With `sketch_buckets = b` neither training nor the file has a table with a row for
     each id: ids are counted in a sketch of `4 b` cells, which loses the less important ones
     (`memcom_tf.ops.sketch.Sketch`), and a lookup finds the row by comparing the id with those of
-    the 4 cells of its bucket. A cell takes 12 bytes while training, and in a file 4 for the id and
+    the 4 cells of its bucket. A cell takes 16 bytes while training, and in a file 4 for the id and
     2 for its row, or 4: the file is smaller with a sketch where `input_dim` is above `12 b`, and
     slower to score all ids by. As many buckets as `num_dedicated`, as the paper has, find nearly
-    the same ids. `hot_first` gives the same vectors under ids that need none of all this.
+    the same ids where they are hundreds; fewer rows need four buckets each, and a few rows some
+    tens of buckets. `hot_first` gives the same vectors under ids that need none of all this.
 
     Source: Zhang et al., CAFE: towards compact, adaptive, and fast embedding for large-scale
     recommendation models, SIGMOD 2024, arXiv:2312.03256. Of the 4 cells of a bucket 3 at most have
-    rows here, so that one is always left for ids that come.
+    rows here, so that one is always left for ids that come, and ids are judged by what was counted
+    for sure, without the score that they inherited.
 
     Args:
         *args: `input_dim`, `output_dim` and what follows them in `CompressedEmbedding`.
@@ -218,9 +220,11 @@ class CAFEEmbedding(CompressedEmbedding):
 
     def _adapt_cells(self, sketch: Sketch, t: dict[str, np.ndarray]) -> Adaptation:
         """`adapt` of the cells of a sketch in place of ids."""
-        ids, owned, scores = (t[name].reshape(-1) for name in sketch.names)
+        ids, owned, scores, errors = (t[name].reshape(-1) for name in sketch.names)
         had_row = owned > 0
-        judged = np.where(had_row, np.float32(_KEEP) * scores, scores)
+        # What was counted for sure: an id that has just come has the score of the one before.
+        counted = scores - errors
+        judged = np.where(had_row, np.float32(_KEEP) * counted, counted)
         judged[ids == 0] = 0
         places = np.argsort(np.argsort(-judged.reshape(-1, CELLS), kind="stable"), kind="stable")
         judged[places.reshape(-1) >= _MOST_ROWS] = 0
@@ -238,6 +242,7 @@ class CAFEEmbedding(CompressedEmbedding):
         tables = {
             names.rows: rows_after.reshape(-1, CELLS),
             names.scores: t[names.scores] * np.float32(self.decay),
+            names.errors: t[names.errors] * np.float32(self.decay),
             "rows": t["rows"][rows_from],
         }
         return Adaptation(tables, rows_from={"rows": rows_from})
