@@ -21,8 +21,10 @@ from memcom_tf.layers import (
 from memcom_tf.models.rebuilding import copy_of
 from memcom_tf.ops.learned_steps import rounded_by, sharing
 from memcom_tf.ops.quantization import scales_of
+from memcom_tf.optimizers import LazyAdam
 from memcom_tf.ordering import extended_layer
 from memcom_tf.tables import Storage
+from memcom_tf.training.train import SCALARS
 from memcom_tf.vocabulary import Vocabulary
 
 ITEMS, WIDTH = 60, 12
@@ -195,6 +197,15 @@ def test_fit_trains_steps_and_values(storage):
     for name, values in layer.table_values().items():
         assert np.abs(values - before[name]).max() > 1e-3
         assert "steps" not in name or (values > 0).all()
+
+
+def test_steps_do_not_decay():
+    layer = made("int4_per_row")
+    optimizer = LazyAdam(weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=list(SCALARS))
+    optimizer.build(layer.trainable_variables)
+    decays = {"steps" in v.name: optimizer._use_weight_decay(v) for v in layer.trainable_variables}
+    assert decays == {False: True, True: False}
 
 
 def test_gradients_of_rows_and_of_their_steps_are_sparse():
