@@ -170,7 +170,7 @@ def test_training_the_steps_alone_is_better_than_least_squares(storage):
     matters = np.repeat([1.0, 0.0], WIDTH // 2).astype(np.float32)
     table = (rng.normal(size=(ITEMS, WIDTH)) * np.where(matters, 0.3, 1.0)).astype(np.float32)
     layer = FullEmbedding.from_table(table, storage={"embeddings": storage}, learned_steps=True)
-    (variable,) = [v for v in layer.trainable_variables if "steps" in v.name]
+    variable = layer.variable("embeddings_steps")
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 150))
 
     def loss():
@@ -221,7 +221,7 @@ def test_gradients_of_rows_and_of_their_steps_are_sparse():
 
 def test_steps_stay_positive_and_come_back():
     layer = made("int2_per_row")
-    (variable,) = [v for v in layer.trainable_variables if "steps" in v.name]
+    variable = layer.variable("embeddings_steps")
     variable.assign(-tf.ones_like(variable))
     assert (layer.trained_steps()["embeddings"] > 0).all()
     assert np.isfinite(layer(IDS)).all()

@@ -156,8 +156,9 @@ class TableLayer(Method, keras.layers.Layer):
         return change
 
     def variable(self, name: str) -> Any:
-        """The Keras variable of a table."""
-        return self._variables_by_name[name]
+        """The Keras variable of a table, or as `{table}_steps` of its steps that are trained."""
+        steps = {steps_name(table): variable for table, variable in self._steps_by_name.items()}
+        return {**self._variables_by_name, **steps}[name]
 
     def _count(self, where: str | Sketch, rows: Any, count: Any) -> None:
         """Adds to rows of a table of statistics, or inserts ids into a sketch."""
@@ -233,7 +234,9 @@ class TableLayer(Method, keras.layers.Layer):
 
     def _tables_with_steps(self) -> list[Table]:
         """The stored tables whose scales are trained."""
-        names = self.storage if self.learned_steps is True else self.learned_steps or ()
+        if not self.learned_steps:
+            return []
+        names = self.storage if self.learned_steps is True else self.learned_steps
         return [table for table in self.stored_tables() if table.name in names]
 
     def _start_of_steps(self, table: Table) -> Callable[..., Any]:
