@@ -21,9 +21,11 @@ _LEAST_STEP = 2.0**-60
 def in_use(steps: Array) -> Array:
     """Steps as they are computed with and stored: positive, whatever an optimizer made of them.
 
-    Gradients pass, so that a step that was moved below 0 can come back.
+    A variable that was moved beyond 0 stands for its size: at 0 it would stay, as values beyond
+    the levels get no gradient that could bring them back.
     """
-    return tf.grad_pass_through(lambda x: tf.maximum(x, tf.cast(_LEAST_STEP, x.dtype)))(steps)
+    sizes = tf.where(steps < 0, -steps, steps)
+    return tf.grad_pass_through(lambda x: tf.maximum(x, tf.cast(_LEAST_STEP, x.dtype)))(sizes)
 
 
 def sharing(storage: Storage, rows: int, width: int) -> int:

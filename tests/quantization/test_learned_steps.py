@@ -222,15 +222,17 @@ def test_gradients_of_rows_and_of_their_steps_are_sparse():
 def test_steps_stay_positive_and_come_back():
     layer = made("int2_per_row")
     variable = layer.variable("embeddings_steps")
-    variable.assign(-tf.ones_like(variable))
-    assert (layer.trained_steps()["embeddings"] > 0).all()
-    assert np.isfinite(layer(IDS)).all()
     target = np.sign(layer.table_values()["embeddings"])
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum((layer(IDS) - target) ** 2)
-    gradient = tf.convert_to_tensor(tape.gradient(loss, variable))
-    assert (gradient.numpy() < 0).all()  # descent makes all of them larger
-    assert convert(functional(layer)).verification.passed
+    for start, steps in ((-0.01, 0.01), (0.0, 2.0**-60), (0.01, 0.01)):
+        variable.assign(tf.fill(variable.shape, start))
+        np.testing.assert_allclose(layer.trained_steps()["embeddings"], steps, rtol=1e-6)
+        assert np.isfinite(layer(IDS)).all()
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum((layer(IDS) - target) ** 2)
+        gradient = tf.convert_to_tensor(tape.gradient(loss, variable)).numpy()
+        # Descent makes all steps larger.
+        assert (gradient > 0).all() if start < 0 else (gradient < 0).all()
+        assert convert(functional(layer)).verification.passed
 
 
 @pytest.mark.few(8)
