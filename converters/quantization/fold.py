@@ -79,7 +79,7 @@ def ship(
     `in_file` names, keep its levels.
     """
     folded = _folded(trained)
-    tables, errors = {}, {}
+    tables, errors, steps = {}, {}, trained.trained_steps()
     for table in trained.stored_tables():
         is_rounded = _is_rounded(trained, table.name)
         name = f"{trained.name}/{table.name}"
@@ -87,7 +87,8 @@ def ship(
             table = stored_as(table, kind_of(weights, name))
         values = np.asarray(folded[table.name])
         known = in_file[name].storage if name in in_file else None
-        stored = quantize_table(table, values, is_rounded=is_rounded, in_file=known)
+        scales = steps.get(table.name) if is_rounded else None
+        stored = quantize_table(table, values, is_rounded=is_rounded, in_file=known, scales=scales)
         stored = looked_up(stored, profile)
         tables[table.name] = stored
         if not stored.holds_integers and stored.storage != FLOAT32:
@@ -100,11 +101,13 @@ def values_in_use(trained: CompressedEmbedding) -> dict[str, np.ndarray]:
 
     A layer that has learned in few bits loses nothing when its tables are stored in these.
     """
-    folded = dict(_folded(trained))
-    for table in trained.stored_tables():
-        if _is_rounded(trained, table.name) and table.storage != FLOAT32:
-            folded[table.name] = RoundedTable(folded[table.name], table).all()
-    return {name: np.asarray(values) for name, values in folded.items()}
+    folded = _folded(trained)
+    if trained.computes_as_stored:
+        folded = trained.as_stored(folded)
+    return {
+        name: np.asarray(values.all() if isinstance(values, RoundedTable) else values)
+        for name, values in folded.items()
+    }
 
 
 class _FoldOps(ReferenceOps):

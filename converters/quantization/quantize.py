@@ -156,6 +156,7 @@ def quantize_table(
     *,
     is_rounded: bool = False,
     in_file: str | None = None,
+    scales: np.ndarray | None = None,
 ) -> QuantizedTable:
     """Quantizes a table as it declares.
 
@@ -168,6 +169,7 @@ def quantize_table(
         is_rounded: Whether the trained layer rounds them itself, to the levels that are declared,
             so that nothing is lost.
         in_file: How a file stores the table, where there is one: its levels are kept.
+        scales: Those that the layer has trained; None takes those that fit the values best.
 
     Returns:
         The stored table. From 8 bits on every value is within half a step of the given one; with
@@ -196,7 +198,7 @@ def quantize_table(
         return _in_half_precision(table, values, is_rounded=is_rounded)
     choices = [table.storage] if is_rounded else table.storage.alternatives()
     choices = [storage for storage in choices if str(storage) == in_file] or choices
-    found = [(_quantized(values, table.stored_as(storage)), storage) for storage in choices]
+    found = [(_quantized(values, table.stored_as(storage), scales), storage) for storage in choices]
     (scale, integers), storage = min(found, key=lambda one: _squared_error(values, *one))
     data = integers
     if storage.is_low:
@@ -240,15 +242,19 @@ def _in_half_precision(table: Table, values: np.ndarray, *, is_rounded: bool) ->
     return QuantizedTable(table.name, table.storage, data, one, table.width, radius)
 
 
-def _quantized(values: np.ndarray, table: Table) -> tuple[np.ndarray, np.ndarray]:
+def _quantized(
+    values: np.ndarray, table: Table, trained: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Scales, 1 where all is 0 and the integers say so, and integers."""
     storage = table.storage
-    parts = [values]
-    if storage.scaled_by == "row":
-        parts = np.split(values, range(_ROWS_AT_A_TIME, len(values), _ROWS_AT_A_TIME))
+    rows = _ROWS_AT_A_TIME if storage.scaled_by == "row" else len(values)
     scales, integers = [], []
-    for part in parts:
-        scale = scales_of(tf.constant(part), storage, table.num_buckets)
+    for start in range(0, len(values), rows):
+        part = values[start : start + rows]
+        if trained is None:
+            scale = scales_of(tf.constant(part), storage, table.num_buckets)
+        else:
+            scale = tf.constant(trained[start : start + rows])
         of_rows = tf.gather(scale, tf.range(len(part)) % len(scale))
         scales.append(scale.numpy())
         found = integers_of(tf.constant(part), of_rows, storage).numpy()

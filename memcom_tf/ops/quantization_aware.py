@@ -6,6 +6,7 @@ from functools import cached_property
 
 import tensorflow as tf
 
+from memcom_tf.ops import learned_steps
 from memcom_tf.ops.interface import Array
 from memcom_tf.ops.quantization import rounded, scales_of
 from memcom_tf.ops.reference import ReferenceOps
@@ -21,10 +22,13 @@ class RoundedTable:
     Args:
         values: The variable or tensor `[rows, width]`.
         table: Its declaration.
+        steps: The variable or tensor `[rows, 1]` or `[1, 1]` of its scales, where they are trained.
+            None takes those of least squares, whatever the values are.
     """
 
-    def __init__(self, values: TableValue, table: Table) -> None:
+    def __init__(self, values: TableValue, table: Table, steps: TableValue = None) -> None:
         self._values = values
+        self._steps = steps
         self._table = table
         self._scaled_by = table.storage.scaled_by
 
@@ -36,6 +40,10 @@ class RoundedTable:
 
     def rows(self, rows: Array) -> Array:
         """Some rows, rounded. Of a large table, each with its own scale, no other row is read."""
+        if self._steps is not None:
+            # Also of a small one: gradients, of the steps too, are of these rows alone.
+            steps = tf.gather(self._steps, rows if self._scaled_by == "row" else 0)
+            return self._by_steps(tf.gather(self._values, rows), steps)
         if self._table.rows <= _WHOLE:
             return tf.gather(self._whole, rows)
         values = tf.gather(self._values, rows)
@@ -51,8 +59,16 @@ class RoundedTable:
         """Every row, rounded."""
         return self._whole
 
+    def _by_steps(self, values: Array, steps: Array) -> Array:
+        table = self._table
+        count = learned_steps.sharing(table.storage, table.rows, table.width)
+        return learned_steps.rounded_by(values, learned_steps.in_use(steps), table.storage, count)
+
     @cached_property
     def _whole(self) -> Array:
+        if self._steps is not None:
+            values, steps = map(tf.convert_to_tensor, (self._values, self._steps))
+            return self._by_steps(values, steps)
         scales = self._scales
         if self._scaled_by == "bucket":
             scales = tf.gather(scales, tf.range(self._table.rows) % self._table.num_buckets)

@@ -24,7 +24,7 @@ from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.checkpoint import Checkpoint, TrainingState, fingerprint
 from memcom_tf.training.distillation import DistilledRanker
 
-SCALARS = ("multiplier", "bias", "scale", "recency", "gate")
+SCALARS = ("multiplier", "bias", "scale", "recency", "gate", "steps")
 """Variables that do not decay, by a part of their names: what is not a row of vectors."""
 
 _EVALUATIONS = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
@@ -16,6 +16,7 @@ from memcom_tf.kernels import selection
 from memcom_tf.kernels.program import Program, program_of
 from memcom_tf.layers.contract.renaming import taking_renamed
 from memcom_tf.layers.contract.sizing import SizedLayer
+from memcom_tf.layers.contract.steps import checked_names
 from memcom_tf.ops import reference
 from memcom_tf.ops.interface import Array, Ops, UnsupportedOpError
 from memcom_tf.ops.quantization_aware import QuantizationAwareOps
@@ -74,6 +75,11 @@ class CompressedEmbedding(SizedLayer):
         quantization_aware: Whether the layer computes with the values that `storage` leaves of
             the tables named there, in training and after, so that what is trained is what is
             stored. Gradients pass the rounding as if it were not there. Plain ops do it.
+        learned_steps: Whether the scales of tables that `storage` names in 4 or 2 bits are trained
+            too, by the gradients of learned step size quantization (Esser et al., ICLR 2020,
+            arXiv:1902.08153): of all that it names, or of those named here. Else they are those
+            of least squares at every step, which trained ones start from. Values beyond the levels
+            get no gradient. `memcom_tf.ops.learned_steps.rounded_by` has the formulas.
         **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
 
     Call arguments:
@@ -106,6 +112,7 @@ class CompressedEmbedding(SizedLayer):
         combiner: str | None = None,
         storage: Mapping[str, StorageLike] | None = None,
         quantization_aware: bool = True,
+        learned_steps: bool | Sequence[str] = False,
         **kwargs: Any,
     ) -> None:
         check_positive(input_dim=input_dim, output_dim=output_dim)
@@ -131,6 +138,9 @@ class CompressedEmbedding(SizedLayer):
                 "training, must be False where there is a `storage`.",
                 quantization_aware=True,
             )
+        self.learned_steps = checked_names(
+            learned_steps, self.storage, quantization_aware=self.quantization_aware
+        )
         self._substitute: _Substitute | None = None
         self._program: Program | None = None
 
@@ -397,4 +407,5 @@ class CompressedEmbedding(SizedLayer):
             "combiner": self.combiner,
             "storage": dict(self.storage),
             "quantization_aware": self.quantization_aware,
+            "learned_steps": self.learned_steps,
         }

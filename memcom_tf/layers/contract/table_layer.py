@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,9 @@ from memcom_tf.errors import invalid
 from memcom_tf.kernels.sketches import insert
 from memcom_tf.layers.contract.initializers import initializer_of
 from memcom_tf.layers.contract.method import Adaptation, Method
+from memcom_tf.layers.contract.steps import checked_steps, steps_name, steps_shape
+from memcom_tf.ops.learned_steps import in_use
+from memcom_tf.ops.quantization import scales_of
 from memcom_tf.ops.quantization_aware import RoundedTable
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.ops.sketch import Sketch
@@ -33,10 +36,12 @@ class TableLayer(Method, keras.layers.Layer):
     embeddings_constraint: Any
     storage: dict[str, StorageLike]
     quantization_aware: bool
+    learned_steps: bool | list[str]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._variables_by_name: dict[str, Any] = {}
+        self._steps_by_name: dict[str, Any] = {}
         self._trained_variables: tuple[Any, ...] = ()
         self._for_training: set[str] = set()
         self._rounded: Tables | None = None
@@ -67,26 +72,63 @@ class TableLayer(Method, keras.layers.Layer):
         self._trained_variables = tuple(
             self._variables_by_name[table.name] for table in tables if table.trainable
         )
+        self._steps_by_name = {
+            table.name: self.add_weight(
+                name=steps_name(table.name),
+                shape=steps_shape(table),
+                initializer=self._start_of_steps(table),
+                trainable=True,
+                **uncast,
+            )
+            for table in self._tables_with_steps()
+        }
         super().build(input_shape)
 
     def table_values(self) -> dict[str, np.ndarray]:
-        """The tables by name: float32, codes and masks uint8, indices int32."""
+        """The tables by name: float32, codes and masks uint8, indices int32.
+
+        Steps that are trained are among them, `[rows, 1]` or `[1, 1]`, as `{table}_steps`.
+        """
         if not self.built:
             self.build(None)
-        return {
+        values = {
             table.name: table.checked(np.asarray(self._variables_by_name[table.name]))
             for table in self.tables()
+        }
+        return {
+            **values,
+            **{steps_name(name): steps for name, steps in self.trained_steps().items()},
+        }
+
+    def trained_steps(self) -> dict[str, np.ndarray]:
+        """The scales that are trained, by the name of the table that is stored by them."""
+        return {
+            name: in_use(tf.constant(np.asarray(variable))).numpy()
+            for name, variable in self._steps_by_name.items()
         }
 
     def assign_tables(self, tables: Tables) -> None:
         """Sets the tables, given as arrays by name.
 
+        Steps that are trained, but not given, become those of least squares.
+
         Raises:
-            ValueError: If a shape is wrong or a code out of range; then none is set.
+            ValueError: If a shape is wrong, a code out of range or a step not positive; then none
+                is set.
         """
         checked = {table.name: table.checked(tables[table.name]) for table in self.tables()}
+        with_steps = self._tables_with_steps()
+        steps = {
+            table.name: checked_steps(table, tables[steps_name(table.name)])
+            for table in with_steps
+            if steps_name(table.name) in tables
+        }
         for name, variable in self._variables_by_name.items():
             variable.assign(checked[name])
+        for name, variable in self._steps_by_name.items():
+            if name in steps:
+                variable.assign(steps[name])
+        self._restart_steps(table for table in with_steps if table.name not in steps)
 
     def adapt_tables(self, step: int) -> Adaptation | None:
         """Lets the method change its tables after a step of training.
@@ -110,11 +152,13 @@ class TableLayer(Method, keras.layers.Layer):
         values = {name: tables[name].checked(value) for name, value in change.tables.items()}
         for name, value in values.items():
             self._variables_by_name[name].assign(value)
+        self._restart_steps(table for table in self._tables_with_steps() if table.name in values)
         return change
 
     def variable(self, name: str) -> Any:
-        """The Keras variable of a table."""
-        return self._variables_by_name[name]
+        """The Keras variable of a table, or as `{table}_steps` of its steps that are trained."""
+        steps = {steps_name(table): variable for table, variable in self._steps_by_name.items()}
+        return {**self._variables_by_name, **steps}[name]
 
     def _count(self, where: str | Sketch, rows: Any, count: Any) -> None:
         """Adds to rows of a table of statistics, or inserts ids into a sketch."""
@@ -176,16 +220,45 @@ class TableLayer(Method, keras.layers.Layer):
     def _rounded_tables(self) -> Tables:
         if self._rounded is not None:
             return self._rounded
-        folded = self.fold(ReferenceOps(), self._tf_variables())
+        return self.as_stored(self.fold(ReferenceOps(), self._tf_variables()))
+
+    def as_stored(self, folded: Tables) -> Tables:
+        """The folded tables with a `RoundedTable` in place of those that `storage` names."""
+        found = dict(folded)
         for table in self.stored_tables():
             if table.name in self.storage and table.storage != FLOAT32:
-                folded[table.name] = RoundedTable(folded[table.name], table)
-        return folded
+                steps = self._steps_by_name.get(table.name)
+                steps = steps if steps is None else _tf_variable(steps)
+                found[table.name] = RoundedTable(found[table.name], table, steps)
+        return found
+
+    def _tables_with_steps(self) -> list[Table]:
+        """The stored tables whose scales are trained."""
+        if not self.learned_steps:
+            return []
+        names = self.storage if self.learned_steps is True else self.learned_steps
+        return [table for table in self.stored_tables() if table.name in names]
+
+    def _start_of_steps(self, table: Table) -> Callable[..., Any]:
+        """An initializer: the scales of least squares of a table as it is."""
+
+        def start(shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
+            values = self.fold(ReferenceOps(), self._tf_variables())[table.name]
+            return in_use(scales_of(tf.convert_to_tensor(values), table.storage))
+
+        return start
+
+    def _restart_steps(self, tables: Iterable[Table]) -> None:
+        """Sets steps to those of least squares."""
+        for table in tables:
+            if table.name in self._steps_by_name:
+                start = self._start_of_steps(table)
+                self._steps_by_name[table.name].assign(start(steps_shape(table)))
 
     def _tf_variables(self, ships: bool = False) -> Tables:
         """The variables by name; with `ships` without those for training alone."""
         return {
-            name: variable if isinstance(variable, tf.Variable) else variable.value
+            name: _tf_variable(variable)
             for name, variable in self._variables_by_name.items()
             if not ships or name not in self._for_training
         }
@@ -193,16 +266,25 @@ class TableLayer(Method, keras.layers.Layer):
     @property
     def num_parameters(self) -> int:
         """Number of values that are trained."""
-        return sum(table.parameters for table in self.tables() if table.trainable)
+        trained = sum(table.parameters for table in self.tables() if table.trainable)
+        return trained + self._num_steps
 
     @property
     def parameter_bytes(self) -> int:
         """Bytes of the tables in the layer's variable dtype; codes in the bits that they take."""
         size = tf.as_dtype(self.variable_dtype).size
-        return sum(table.num_bytes(size) for table in self.tables())
+        return sum(table.num_bytes(size) for table in self.tables()) + size * self._num_steps
+
+    @property
+    def _num_steps(self) -> int:
+        return sum(steps_shape(table)[0] for table in self._tables_with_steps())
 
     @property
     def compression_ratio(self) -> float:
         """Bytes of a plain table in float32 over those of what ships, unquantized but for codes."""
         shipped = (table.num_bytes(4) for table in self.ships_as().tables() if table.ships)
         return 4 * self.input_dim * self.output_dim / sum(shipped)
+
+
+def _tf_variable(variable: Any) -> Any:
+    return variable if isinstance(variable, tf.Variable) else variable.value
