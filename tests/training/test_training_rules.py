@@ -22,6 +22,8 @@ from memcom_tf.layers import (
     TrainingLookup,
 )
 from memcom_tf.layers.adaptive.cafe import CAFEEmbedding
+from memcom_tf.layers.adaptive.clustered import ClusteredEmbedding
+from memcom_tf.layers.adaptive.pruned import PrunedEmbedding
 from memcom_tf.layers.codebooks.trained_codes import TrainedCodesEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.optimizers import SGD, Adagrad, LazyAdam, move_rows
@@ -80,9 +82,10 @@ def ranker(layer, length=3):
 def test_of_most_methods_training_is_the_lookup_and_tables_stay():
     for method in METHODS.values():
         apart = method.train_lookup is not CompressedEmbedding.train_lookup
-        assert apart == issubclass(method, TrainedCodesEmbedding | CAFEEmbedding)
+        apart_by_name = TrainedCodesEmbedding, CAFEEmbedding, PrunedEmbedding
+        assert apart == issubclass(method, apart_by_name)
         adapts = method.adapt is not CompressedEmbedding.adapt
-        assert adapts == issubclass(method, CAFEEmbedding)
+        assert adapts == issubclass(method, (CAFEEmbedding, PrunedEmbedding, ClusteredEmbedding))
 
 
 def test_inference_is_the_lookup_and_training_is_not():
