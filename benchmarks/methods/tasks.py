@@ -29,7 +29,7 @@ from memcom_tf.converters import convert
 from memcom_tf.layers import METHODS, CompressedEmbedding
 from memcom_tf.layers.contract.method import Method
 from memcom_tf.models import TextClassifier, save_model
-from memcom_tf.models.click_tables import MIN_ROWS, layer_name
+from memcom_tf.models.click_tables import MIN_ROWS, better_arguments, layer_name
 from memcom_tf.models.text_model import POOLED
 from memcom_tf.seeding import seeded
 from memcom_tf.training import (
@@ -112,7 +112,11 @@ class Clicks(Work):
     def run(
         self, method: type[CompressedEmbedding], start: str, ratio: float, seed: int
     ) -> Row | None:
-        arguments = TUNED.get(method.__name__, {}) if start == SCRATCH else {}
+        arguments: dict[str, Any] = {}
+        if start == SCRATCH:
+            # A number is a byte in a file, and was four in that of the full model.
+            better = better_arguments(method, 16, ratio / 4)
+            arguments = {**better, **TUNED.get(method.__name__, {})}
         limit = int(self.case.full_bytes / ratio)
         sized = tables_within(
             method, self.shapes, limit, self.overhead, self._file_bytes, **arguments

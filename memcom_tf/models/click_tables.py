@@ -68,7 +68,7 @@ def compressed_tables(
         raise invalid("`ratio` must be 1 or more.", ratio=ratio)
     check_positive(min_rows=min_rows, width=width)
     found = {}
-    defaults = _defaults(METHODS[method], width, ratio)
+    defaults = better_arguments(METHODS[method], width, ratio)
     for name, rows in features.tables.items():
         if rows >= min_rows:
             named = {"name": layer_name(features, name), **defaults, **kwargs}
@@ -76,7 +76,7 @@ def compressed_tables(
     return found
 
 
-def _defaults(
+def better_arguments(
     method: type[CompressedEmbedding], width: int, ratio: float
 ) -> dict[str, int | float | str]:
     """Arguments with which a method is better in click models than with its own defaults."""

@@ -63,7 +63,8 @@ class AdaptTables(keras.callbacks.Callback):
             layer.is_adapted = False
 
     def _steps(self) -> int:
-        return int(self.model.optimizer.iterations)
+        # Under `tf.distribute` it is a variable of each replica, which counts the same.
+        return int(np.asarray(as_tf_variable(self.model.optimizer.iterations)))
 
 
 def adapted_layers(model: Any) -> list[CompressedEmbedding]:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from memcom_tf import CAFEEmbedding
-from memcom_tf._keras import is_keras_3, keras
+from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.kernels import use
 from memcom_tf.ops.numpy_ops import NumpyOps
@@ -279,3 +279,13 @@ def test_settings_without_a_sketch_are_those_of_earlier_models():
     del earlier["sketch_buckets"]
     layer = CAFEEmbedding.from_config(earlier)
     assert [table.name for table in layer.tables()] == ["row_of", "rows", "importance"]
+
+
+def test_rows_change_hands_under_a_strategy():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        layer = layer_of(importance="frequency")
+        model = keras.Sequential([layer, keras.layers.Flatten(), keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+    ids = np.tile(np.arange(100, 110), 20)[:, None]
+    model.fit(ids, ids % 2, batch_size=20, callbacks=[AdaptTables()], verbose=0)
+    assert hot(layer) == set(range(100, 110))
