@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.layers.contract.finding import find_embeddings
@@ -64,7 +65,7 @@ class AdaptTables(keras.callbacks.Callback):
 
     def _steps(self) -> int:
         # Under `tf.distribute` it is a variable of each replica, which counts the same.
-        return int(np.asarray(as_tf_variable(self.model.optimizer.iterations)))
+        return int(tf.convert_to_tensor(as_tf_variable(self.model.optimizer.iterations)))
 
 
 def adapted_layers(model: Any) -> list[CompressedEmbedding]:

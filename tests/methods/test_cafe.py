@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from memcom_tf import CAFEEmbedding
-from memcom_tf._keras import keras
+from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.kernels import use
 from memcom_tf.ops.numpy_ops import NumpyOps
