@@ -96,12 +96,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts = {
         "data": work.name,
         "task": options.task,
+        "arguments": _arguments(options),
         "metric": work.metric,
         "quick": options.quick,
         "machine": describe(),
     }
     print(report.write(path, kept.rows, facts))
     return 1 if failed else 0
+
+
+def _arguments(options: argparse.Namespace) -> str:
+    """What decides the data and the model, as on the command line."""
+    found = f"--data {options.data.name} --task {options.task}"
+    if options.task == "click":
+        by_time = " --by-time" if options.by_time else ""
+        found += f"{by_time} --validation {options.validation:g} --test {options.test:g}"
+    return found
 
 
 def _runs(options: argparse.Namespace) -> list[tuple[str, str, float | None]]:

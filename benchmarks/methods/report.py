@@ -187,7 +187,7 @@ def write(path: Path, rows: list[Row], facts: Row) -> str:
     machine = ", ".join(f"{key} {value}" for key, value in facts["machine"].items())
     text = (
         f"# All methods at equal bytes: {facts['data']}\n\n"
-        f"{quick}`python -m benchmarks.methods --task {facts['task']}`; {base}. Each method is as "
+        f"{quick}`python -m benchmarks.methods {facts['arguments']}`; {base}. Each method is as "
         "large as a file of so many times fewer bytes has room for: its tables as integers, as it "
         "declares them, and all else of the graph; vocabularies are left out. From random tables "
         "by the recipe of the task; from the table, in closed form, and then trained after the "

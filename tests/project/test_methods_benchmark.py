@@ -45,6 +45,7 @@ def test_methods_from_both_starts_fit_the_bytes_and_are_kept(source, tmp_path, m
     for row in others:
         assert row["reachable"] and row["bytes"] <= full["bytes"] / 2
     text = out.with_suffix(".md").read_text()
+    assert "--data clicks.npz --task click --validation 0.1 --test 0.1`" in text
     assert "A quick run" in text and "HashedEmbedding (hashing), from the table" in text
     assert "FullEmbedding (reduced width)" in text
     assert out.with_suffix(".png").stat().st_size > 1000
