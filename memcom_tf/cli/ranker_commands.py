@@ -182,7 +182,15 @@ def _remove(checkpoints: Path | None) -> None:
 
 
 def parse_minutes(text: str) -> float:
-    """Minutes above 0."""
+    """Minutes above 0.
+
+    Example:
+        >>> parse_minutes("2.5")
+        2.5
+        >>> parse_minutes("-1")
+        Traceback (most recent call last):
+        argparse.ArgumentTypeError: must be minutes above 0, not '-1'
+    """
     try:
         minutes = float(text)
     except ValueError:

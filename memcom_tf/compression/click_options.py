@@ -121,12 +121,22 @@ def options_of(
     found = []
     for candidate in _candidates(*table.shape):
         if candidate is None:
-            layer: CompressedEmbedding = _full(table)
-        else:
-            layer = candidate.method.from_table(table, frequencies=counts, **candidate.arguments)
-        size = sum(part.stored_bytes for part in layer.stored_tables())
-        found.append(Option(candidate, size + _graph_bytes(candidate), rise(layer)))
+            found.append(rows_of_8_bits(table, rise))
+            continue
+        layer = candidate.method.from_table(table, frequencies=counts, **candidate.arguments)
+        size = _stored_bytes(layer) + _graph_bytes(candidate)
+        found.append(Option(candidate, size, rise(layer)))
     return _undominated(found)
+
+
+def rows_of_8_bits(table: np.ndarray, rise: Callable[[CompressedEmbedding], float]) -> Option:
+    """A table that stays in the one of all fields; arguments are those of `options_of`."""
+    layer = _full(table)
+    return Option(None, _stored_bytes(layer), rise(layer))
+
+
+def _stored_bytes(layer: CompressedEmbedding) -> int:
+    return sum(part.stored_bytes for part in layer.stored_tables())
 
 
 def best_within(options: dict[str, list[Option]], room: float) -> dict[str, Option] | None:
@@ -187,10 +197,8 @@ def _candidates(rows: int, width: int) -> list[Candidate | None]:
     return found
 
 
-def _graph_bytes(candidate: Candidate | None) -> int:
+def _graph_bytes(candidate: Candidate) -> int:
     """About what the graph of a file takes for a layer."""
-    if candidate is None:
-        return 0
     return _LAYER_BYTES + _BOOK_BYTES * int(candidate.arguments.get("num_codebooks", 0))
 
 

@@ -17,6 +17,7 @@ from memcom_tf.compression.click_options import (
     best_within,
     next_larger,
     options_of,
+    rows_of_8_bits,
 )
 from memcom_tf.compression.search import largest_file
 from memcom_tf.compression.time_budget import ENDED_EARLY, TimeBudget
@@ -184,13 +185,16 @@ class _Work:
         held_out = self.features.encode(split.validation[np.sort(rows)])
         self._measured = Measured(model, held_out)
 
-    def options(self, name: str, report: Callable[[str], object]) -> list[Option]:
-        """The ways to store a table."""
+    def _table(self, name: str) -> np.ndarray:
+        """A table as it was trained."""
         joint = self.model.joint
         assert joint is not None
-        table = joint.table_values()["embeddings"][self.model.rows_of(name)]
+        return joint.table_values()["embeddings"][self.model.rows_of(name)]
+
+    def options(self, name: str, report: Callable[[str], object]) -> list[Option]:
+        """The ways to store a table."""
         counts = _counts(self.features, name)
-        found = options_of(table, counts, partial(self._measured.rise, name))
+        found = options_of(self._table(name), counts, partial(self._measured.rise, name))
         report(f"{name}: {len(found)} ways worth their bytes")
         return found
 
@@ -208,7 +212,11 @@ class _Work:
         if not sizes:
             return None
         width = self.model.width
-        others = {name: Option(None, 0, 0.0) for name in self.names if name not in sizes}
+        others = {
+            name: rows_of_8_bits(self._table(name), partial(self._measured.rise, name))
+            for name in self.names
+            if name not in sizes
+        }
 
         def make(room: int) -> dict[str, Option] | None:
             ratio = max(1.0, width * sum(sizes.values()) / max(1, room))
@@ -249,15 +257,12 @@ class _Work:
 
     def rebuilt(self, chosen: dict[str, Option]) -> ClickModel:
         """The model with tables stored in other ways, and all else that was trained."""
-        joint = self.model.joint
-        assert joint is not None
-        rows = joint.table_values()["embeddings"]
         layers = {}
         for name, option in chosen.items():
             key = name, str(option)
             if option.candidate is not None and key not in self._layers:
                 self._layers[key] = option.candidate.method.from_table(
-                    rows[self.model.rows_of(name)],
+                    self._table(name),
                     frequencies=_counts(self.features, name),
                     name=layer_name(self.features, name),
                     **option.candidate.arguments,

@@ -10,6 +10,7 @@ from memcom_tf.compression.click_options import Measured, Option, best_within
 from memcom_tf.converters import convert
 from memcom_tf.datasets import Rows
 from memcom_tf.evaluation import click_metrics, split_rows
+from memcom_tf.layers import QuotientRemainderEmbedding
 from memcom_tf.models import ClickModel
 from memcom_tf.training import ClickSettings, train_click_model
 
@@ -105,6 +106,7 @@ def test_partitions_are_a_second_model_and_the_better_one_is_kept(model, split, 
     }
     assert list(losses) == ["a way for each table", "partitions"]
     assert found.log_loss[-1] == pytest.approx(min(losses.values()), abs=1e-4)
+    assert all(choice.chosen.bytes > 0 for choice in found.tables)
     # A tenth of a second is over before the second one.
     lines.clear()
     compress_clicks(
@@ -118,6 +120,24 @@ def test_partitions_are_a_second_model_and_the_better_one_is_kept(model, split, 
     )
     assert not any(line.startswith("partitions:") for line in lines)
     assert lines[-1].startswith("Candidates were left out")
+
+
+def test_a_table_too_small_for_partitions_is_told_with_its_bytes(model, split, monkeypatch):
+    rows = model.features.tables
+    smaller, larger = sorted(("site", "noise"), key=rows.get)
+    assert rows[smaller] < rows[larger]
+    monkeypatch.setattr(clicks, "_PARTITIONED_ROWS", rows[larger])
+    work = clicks._Work(model, split, 100, 0)
+    options = {name: work.options(name, lambda line: None) for name in work.names}
+    limit = work.file_bytes(model, "float32") // 3
+    assert work.fitting(options, limit) is not None
+    found = work.partitioned(limit)
+    assert found.file_bytes <= limit
+    assert found.chosen[larger].candidate.method is QuotientRemainderEmbedding
+    kept = found.chosen[smaller]
+    assert kept.candidate is None
+    assert kept.bytes == rows[smaller] * (WIDTH + 4)  # 8 bits, and a scale for each row
+    assert 0 < kept.loss < found.chosen[larger].loss
 
 
 def test_losses_are_measured_beside_partitions_that_are_features(model, split):
