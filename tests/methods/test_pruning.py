@@ -175,6 +175,11 @@ def test_settings_of_pruning_that_are_none_are_named(arguments, words):
         PrunedEmbedding(ITEMS, WIDTH, num_full=20, **arguments)
 
 
+def test_more_ids_than_float32_can_tell_apart_are_refused():
+    with pytest.raises(ValueError, match="`input_dim` must be at most 16777216"):
+        PrunedEmbedding(2**24 + 1, 1, num_full=20)
+
+
 def falling_table(rows=400, width=8):
     """Rows of falling length, whose first columns are the larger ones."""
     rng = np.random.default_rng(0)

@@ -22,6 +22,7 @@ from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_positive
 
 CRITERIA = ("magnitude", "frequency", "gradient", "utility", "threshold")
+_MOST_IDS = 2**24
 _NO_THRESHOLD = -12.0
 """Its sigmoid, 6e-6, is far below the numbers of a row."""
 
@@ -84,6 +85,12 @@ class PrunedEmbedding(CompressedEmbedding):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        if self.input_dim > _MOST_IDS:
+            raise invalid(
+                f"`input_dim` must be at most {_MOST_IDS}: ranks are put in order as float32.",
+                "Use StaircaseEmbedding, whose ids are their ranks.",
+                input_dim=self.input_dim,
+            )
         self.num_full = None if num_full is None else int(num_full)
         self.steps = checked_steps(self.input_dim, self.output_dim, num_full, steps)
         check_positive(adapts_every=adapts_every, rounds=rounds)
