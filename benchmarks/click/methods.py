@@ -30,6 +30,7 @@ FROM_SCRATCH = {
     "MLET": ("MultiLayerEmbedding", {}),
     "MEmCom": ("MEmComEmbedding", {"multiplier_learning_rate": 10.0}),
     "low rank": ("LowRankEmbedding", {}),
+    "tensor train": ("TensorTrainEmbedding", {}),
 }
 """The layer of each method, and arguments that it is better with than by default."""
 TAUGHT = "hashing", "QR", "MLET"

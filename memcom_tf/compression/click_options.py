@@ -38,12 +38,15 @@ class Option:
     Attributes:
         candidate: The layer in its place; None where it stays in the table of all fields.
         bytes: Of the stored table, and about what the graph takes for a layer of its own.
-        loss: What the log loss of the model rises by, measured with this table alone replaced.
+        loss: What the log loss of the model rises by, measured with this table alone replaced; not
+            a number where it begins anew.
+        anew: Whether the layer begins at random, and is trained.
     """
 
     candidate: Candidate | None
     bytes: int
     loss: float
+    anew: bool = False
 
     def __str__(self) -> str:
         return "rows of 8 bits" if self.candidate is None else str(self.candidate)
@@ -66,9 +69,9 @@ class TableChoice:
     rejected: Option | None
 
     def __str__(self) -> str:
+        loses = "trained anew" if self.chosen.anew else f"log loss +{self.chosen.loss:.5f}"
         text = (
-            f"{self.name}, {self.rows:,} rows: {self.chosen}, {self.chosen.bytes:,} bytes, "
-            f"log loss +{self.chosen.loss:.5f}"
+            f"{self.name}, {self.rows:,} rows: {self.chosen}, {self.chosen.bytes:,} bytes, {loses}"
         )
         if self.rejected is None:
             return text

@@ -24,7 +24,11 @@ from memcom_tf.compression.time_budget import ENDED_EARLY, TimeBudget
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.rows import RowSplit
 from memcom_tf.features import Features
-from memcom_tf.layers import CompressedEmbedding, QuotientRemainderEmbedding
+from memcom_tf.layers import (
+    CompressedEmbedding,
+    QuotientRemainderEmbedding,
+    TensorTrainEmbedding,
+)
 from memcom_tf.models.click import ClickModel
 from memcom_tf.models.click_tables import layer_name
 from memcom_tf.seeding import seeded
@@ -39,10 +43,24 @@ _SAMPLES = 256
 _MIN_ROWS = 500
 """Of fewer rows a table of its own saves little more than a layer takes in the graph."""
 _SPARE = 0.03
-_TAUGHT = 0.7
-"""Share of what the original predicts in the target of partitions; the labels are the rest."""
-_PARTITIONED_ROWS = 1000
-"""Tables of fewer rows have no partitions, as `memcom_tf.models.compressed_tables` says."""
+_ROWS_OF_A_METHOD = 1000
+"""Tables of fewer rows are of no method, as `memcom_tf.models.compressed_tables` says."""
+
+
+class _Student(NamedTuple):
+    """A model of which all large tables are of one method.
+
+    Attributes:
+        described: What it is called.
+        candidate: The method at a number of rows, a width and a ratio of numbers.
+        taught: Share of what the original predicts in the target; the labels are the rest.
+        anew: Whether its tables begin at random, and not with what comes nearest to the original.
+    """
+
+    described: str
+    candidate: Callable[[int, int, float], Candidate]
+    taught: float
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,9 +108,10 @@ def compress_clicks(
     validation changes. The ways with the least sum are taken of which the file fits. Then all is
     trained on what the original predicts, and the best weights on validation are kept.
 
-    A second model of that size has complementary partitions in the place of all large tables, in
-    closed form. It has far fewer numbers to learn by heart with, and learns from the labels as
-    well. That of less log loss on validation is returned.
+    Two more models of that size have other tables in the place of all large ones: complementary
+    partitions in closed form, and tensor trains that begin at random, which end better than those
+    in closed form. Both have far fewer numbers to learn by heart with, and learn from the labels
+    as well. That of the least log loss on validation is returned.
 
     Source of the choice by the losses of single parts: Shoham and Gersho, Efficient bit allocation
     for an arbitrary set of quantizers, IEEE Trans. ASSP 1988.
@@ -104,7 +123,7 @@ def compress_clicks(
         max_bytes: Bytes of the file without vocabularies, at most, instead.
         min_rows: Tables of fewer rows stay in the table of all fields, at 8 bits.
         settings: How to train after it.
-        max_minutes: About how long it may take: without time for it there is no second model.
+        max_minutes: About how long it may take: without time for them there are no other models.
         report: Called with lines on what is done.
 
     Returns:
@@ -133,10 +152,11 @@ def compress_clicks(
                 max_bytes=limit,
             )
         students = [(fitting, settings)]
-        partitioned = work.partitioned(limit)
-        if partitioned is not None:
-            labels_too = replace(settings, distillation=min(settings.distillation, _TAUGHT))
-            students.append((partitioned, labels_too))
+        for kind in _STUDENTS:
+            of_method = work.of_method(kind, limit)
+            if of_method is not None:
+                taught = min(settings.distillation, kind.taught)
+                students.append((of_method, replace(settings, distillation=taught)))
     validation = model.features.encode(split.validation)
     original = _log_loss(model, validation, split)
     soft = predictions(model, model.features.encode(split.train))
@@ -205,10 +225,10 @@ class _Work:
         self.rest -= sum(way.bytes for way in largest.values())
         return self._filling("a way for each table", limit, lambda room: best_within(options, room))
 
-    def partitioned(self, limit: int) -> _Fitting | None:
-        """Complementary partitions of all large tables, as many rows as the file has bytes for."""
+    def of_method(self, student: _Student, limit: int) -> _Fitting | None:
+        """All large tables of one method, as many numbers as the file has bytes for."""
         sizes = {name: self.features.tables[name] for name in self.names}
-        sizes = {name: rows for name, rows in sizes.items() if rows >= _PARTITIONED_ROWS}
+        sizes = {name: rows for name, rows in sizes.items() if rows >= _ROWS_OF_A_METHOD}
         if not sizes:
             return None
         width = self.model.width
@@ -222,14 +242,14 @@ class _Work:
             ratio = max(1.0, width * sum(sizes.values()) / max(1, room))
             found = dict(others)
             for name, rows in sizes.items():
-                candidate = _partitions(rows, width, ratio)
+                candidate = student.candidate(rows, width, ratio)
                 stored = candidate.stored_bytes(rows, width)
-                found[name] = Option(candidate, stored, float("nan"))
+                found[name] = Option(candidate, stored, float("nan"), student.anew)
             return found
 
-        found = self._filling("partitions", limit, make)
-        if found is None:
-            return None
+        found = self._filling(student.described, limit, make)
+        if found is None or student.anew:
+            return found
         chosen = {
             name: option
             if option.candidate is None
@@ -261,15 +281,18 @@ class _Work:
         for name, option in chosen.items():
             key = name, str(option)
             if option.candidate is not None and key not in self._layers:
-                self._layers[key] = option.candidate.method.from_table(
-                    self._table(name),
-                    frequencies=_counts(self.features, name),
-                    name=layer_name(self.features, name),
-                    **option.candidate.arguments,
-                )
+                self._layers[key] = self._layer(name, option.candidate, option.anew)
             if option.candidate is not None:
                 layers[name] = self._layers[key]
         return self.model.with_tables(layers)
+
+    def _layer(self, name: str, candidate: Candidate, anew: bool) -> CompressedEmbedding:
+        """A layer in the place of a table, which it begins with unless it begins anew."""
+        arguments = {"name": layer_name(self.features, name), **candidate.arguments}
+        if anew:
+            return candidate.method(self.features.tables[name], self.model.width, **arguments)
+        frequencies = _counts(self.features, name)
+        return candidate.method.from_table(self._table(name), frequencies=frequencies, **arguments)
 
     def file_bytes(self, model: ClickModel, weights: Any = "int8") -> int:
         """Bytes of a model's file."""
@@ -289,6 +312,21 @@ def _partitions(rows: int, width: int, ratio: float) -> Candidate:
         return Candidate(method, {"num_buckets": smallest.num_buckets, **own})
     layer = method.for_ratio(rows, width, ratio, **own)
     return Candidate(method, {"num_buckets": layer.num_buckets, **own})
+
+
+def _tensor_train(rows: int, width: int, ratio: float) -> Candidate:
+    """The tensor train of a table of so many times fewer numbers, or the smallest."""
+    smallest = TensorTrainEmbedding(rows, width, rank=1)
+    if smallest.compression_ratio <= ratio:
+        return Candidate(TensorTrainEmbedding, {"rank": 1})
+    layer = TensorTrainEmbedding.for_ratio(rows, width, ratio)
+    return Candidate(TensorTrainEmbedding, {"rank": layer.rank})
+
+
+_STUDENTS = (
+    _Student("partitions", _partitions, taught=0.7),
+    _Student("tensor trains", _tensor_train, taught=0.5, anew=True),
+)
 
 
 def _counts(features: Features, table: str) -> np.ndarray:

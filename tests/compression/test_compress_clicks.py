@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -93,21 +95,21 @@ def test_a_size_must_be_one_that_can_be(model, split, size, must):
         compress_clicks(model, split, min_rows=100, settings=SETTINGS, **size)
 
 
-def test_partitions_are_a_second_model_and_the_better_one_is_kept(model, split, monkeypatch):
-    monkeypatch.setattr(clicks, "_PARTITIONED_ROWS", 100)
+def test_other_methods_make_further_models_and_the_best_one_is_kept(model, split, monkeypatch):
+    monkeypatch.setattr(clicks, "_ROWS_OF_A_METHOD", 100)
     lines = []
     found = compress_clicks(
-        model, split, ratio=4, min_rows=100, settings=SETTINGS, report=lines.append
+        model, split, ratio=2, min_rows=100, settings=SETTINGS, report=lines.append
     )
     losses = {
         line.partition(":")[0]: float(line.split()[-1])
         for line in lines
         if ": log loss on validation" in line
     }
-    assert list(losses) == ["a way for each table", "partitions"]
+    assert list(losses) == ["a way for each table", "partitions", "tensor trains"]
     assert found.log_loss[-1] == pytest.approx(min(losses.values()), abs=1e-4)
     assert all(choice.chosen.bytes > 0 for choice in found.tables)
-    # A tenth of a second is over before the second one.
+    # That time is over before the second one.
     lines.clear()
     compress_clicks(
         model,
@@ -126,18 +128,25 @@ def test_a_table_too_small_for_partitions_is_told_with_its_bytes(model, split, m
     rows = model.features.tables
     smaller, larger = sorted(("site", "noise"), key=rows.get)
     assert rows[smaller] < rows[larger]
-    monkeypatch.setattr(clicks, "_PARTITIONED_ROWS", rows[larger])
+    monkeypatch.setattr(clicks, "_ROWS_OF_A_METHOD", rows[larger])
     work = clicks._Work(model, split, 100, 0)
     options = {name: work.options(name, lambda line: None) for name in work.names}
     limit = work.file_bytes(model, "float32") // 3
     assert work.fitting(options, limit) is not None
-    found = work.partitioned(limit)
+    partitions, trains = clicks._STUDENTS
+    found = work.of_method(partitions, limit)
     assert found.file_bytes <= limit
     assert found.chosen[larger].candidate.method is QuotientRemainderEmbedding
     kept = found.chosen[smaller]
     assert kept.candidate is None
     assert kept.bytes == rows[smaller] * (WIDTH + 4)  # 8 bits, and a scale for each row
     assert 0 < kept.loss < found.chosen[larger].loss
+    assert work.of_method(trains, limit) is None  # its graph alone is larger
+    found = work.of_method(trains, 2 * limit)
+    assert limit < found.file_bytes <= 2 * limit
+    assert found.chosen[smaller] == kept
+    choice = clicks.TableChoice(larger, rows[larger], found.chosen[larger], None)
+    assert re.search(r"TensorTrainEmbedding\(rank=\d+\), [\d,]+ bytes, trained anew", str(choice))
 
 
 def test_losses_are_measured_beside_partitions_that_are_features(model, split):

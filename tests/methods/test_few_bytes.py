@@ -35,6 +35,22 @@ def test_a_vector_of_a_tensor_train_is_a_product_of_matrices():
     np.testing.assert_allclose(layer(np.array([i]))[0], expected, rtol=1e-5)
 
 
+def test_many_ids_have_the_vectors_and_gradients_of_few():
+    layer = fill(TensorTrainEmbedding(200, 12, rank=3))
+    ids = np.random.default_rng(0).integers(0, 200, [300])
+    upstream = np.random.default_rng(1).normal(size=(300, 12)).astype(np.float32)
+
+    def of(batches):
+        with tf.GradientTape() as tape:
+            vectors = tf.concat([layer(batch) for batch in batches], axis=0)
+        gradients = tape.gradient(vectors, layer.trainable_variables, upstream)
+        return [vectors, *map(tf.convert_to_tensor, gradients)]
+
+    # Two ids at a time are looked up by `lookup`.
+    for many, few in zip(of([ids]), of(np.split(ids, 150)), strict=True):
+        np.testing.assert_allclose(many, few, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("rank", [2, 17])
 def test_a_higher_rank_is_nearer_and_weights_count(rank):
     rng = np.random.default_rng(0)

@@ -266,7 +266,7 @@ class CompressedEmbedding(SizedLayer):
         if self._computes_apart(training):
             vectors = self._looked_up_in_training(ids)
         else:
-            vectors = layer.lookup(ops, ids, tables)
+            vectors = layer.lookup_many(ops, ids, tables)
         return tf.cast(reference.poison(vectors, any_outside), self.compute_dtype)
 
     def _computes_apart(self, training: Any) -> bool:

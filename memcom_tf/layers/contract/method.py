@@ -91,6 +91,14 @@ class Method:
         """Vectors `ids.shape + [output_dim]` of ids, from the named tables `t`."""
         raise NotImplementedError
 
+    def lookup_many(self, xp: Ops, ids: Array, t: Tables) -> Array:
+        """The vectors of `lookup`, computed in a way that is faster where ids are many.
+
+        Plain TensorFlow ops run it, in training and in batches, where a method has it; a file has
+        `lookup`, and so has the default. Sums may be in another order.
+        """
+        return self.lookup(xp, ids, t)
+
     def train_lookup(self, xp: Ops, ids: Array, t: Tables) -> TrainingLookup:
         """What training computes where it is not `lookup`: straight-through codes, gates, counts.
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from memcom_tf.approximation import tensor_train
 from memcom_tf.errors import invalid
@@ -15,6 +16,8 @@ from memcom_tf.tables import Table, Tables, check_positive
 
 _CORES = 3
 _MOST_RANK = 256
+_MOST_NUMBERS = 2**24
+"""Of products of cores that are made for all pairs of digits: 64 MB in float32."""
 
 
 @register_method
@@ -86,6 +89,24 @@ class TensorTrainEmbedding(CompressedEmbedding):
         second = xp.unflatten(xp.gather(t["core_2"], ids // n3 % n2), (d2, r, r))
         third = xp.unflatten(xp.gather(t["core_3"], ids % n3), (r, d3))
         rest = xp.concat([xp.batch_matmul(second[..., q, :, :], third) for q in range(d2)])
+        vectors = xp.batch_matmul(first, rest)
+        return xp.concat([vectors[..., p, :] for p in range(d1)])
+
+    def lookup_many(self, xp: Ops, ids: Array, t: Tables) -> Array:
+        """Products of the second and third core of all pairs of digits first, once for all ids.
+
+        There are far fewer pairs than ids, and they take one product of two matrices, where each
+        id would read `d2` matrices `[r, r]` of its own.
+        """
+        (_, n2, n3), (d1, d2, d3), r = self.shape_of_ids, self.shape_of_vectors, self.rank
+        few = ids.shape.num_elements() or n2 * n3
+        if few < n2 * n3 // 8 or n2 * n3 * d2 * r * d3 > _MOST_NUMBERS:
+            return self.lookup(xp, ids, t)
+        second = xp.unflatten(xp.gather(t["core_2"], xp.arange(n2)), (d2, r, r))
+        third = xp.unflatten(xp.gather(t["core_3"], xp.arange(n3)), (r, d3))
+        pairs = tf.reshape(tf.einsum("iqrs,jst->ijrqt", second, third), [n2 * n3, r * d2 * d3])
+        rest = xp.unflatten(tf.gather(pairs, ids % (n2 * n3)), (r, d2 * d3))
+        first = xp.unflatten(xp.gather(t["core_1"], ids // (n2 * n3)), (d1, r))
         vectors = xp.batch_matmul(first, rest)
         return xp.concat([vectors[..., p, :] for p in range(d1)])
 
