@@ -40,16 +40,26 @@ class Contender:
 
 
 def _cafe(
-    importance: str, buckets: int | None, adapts_every: int = ADAPTS_EVERY, least: int = 1
+    importance: str,
+    buckets: int | None,
+    adapts_every: int = ADAPTS_EVERY,
+    least: int = 1,
+    warm: bool = False,
 ) -> Any:
-    """CAFE, with so many buckets of the sketch for each row of its own and at least so many."""
+    """CAFE, with so many buckets of the sketch for each row of its own and at least so many.
+
+    Where it has warm ids, as many as hot ones, half of the shared rows are for their second one.
+    """
 
     def make(num_items: int, rows: int) -> CompressedEmbedding:
         own = rows // 2
+        second = (rows - own) // 2 if warm else 0
         return CAFEEmbedding(
             num_items,
             WIDTH,
-            num_buckets=rows - own,
+            num_buckets=rows - own - second,
+            num_warm=own if second else 0,
+            warm_buckets=second or None,
             num_dedicated=own,
             importance=importance,
             adapts_every=adapts_every,
@@ -76,6 +86,10 @@ CONTENDERS: Mapping[str, Contender] = {
     "cafe_sketch_gradient": Contender("CAFE, sketch, by gradient", _cafe("gradient", 1)),
     "cafe_large_sketch_gradient": Contender(
         "CAFE, four times the sketch, by gradient", _cafe("gradient", 4, least=_LEAST_BUCKETS)
+    ),
+    "cafe_warm_gradient": Contender(
+        "CAFE, four times the sketch, by gradient, with warm articles",
+        _cafe("gradient", 4, least=_LEAST_BUCKETS, warm=True),
     ),
     ORACLE: Contender(
         "oracle: the most clicked of the day tested", _cafe("frequency", None, _NEVER), "tested"

@@ -140,7 +140,10 @@ def test_hot_first_has_the_same_vectors_and_no_index(sketch_buckets):
         ({"importance": "age"}, "`importance` must be one of"),
         ({"decay": 1.5}, "`decay` in"),
         ({"sketch_buckets": 0}, "`sketch_buckets` must be a positive integer"),
-        ({"sketch_buckets": 3}, "`num_dedicated` must be at most 3 times `sketch_buckets`"),
+        ({"sketch_buckets": 3}, "must be at most 3 times `sketch_buckets`"),
+        ({"sketch_buckets": 5, "num_warm": 4}, "must be at most 3 times `sketch_buckets`"),
+        ({"num_warm": -1}, "`num_warm` must be a positive integer"),
+        ({"warm_buckets": 3}, "`warm_buckets` is for `num_warm` ids"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, words):
@@ -289,3 +292,40 @@ def test_rows_change_hands_under_a_strategy():
     ids = np.tile(np.arange(100, 110), 20)[:, None]
     model.fit(ids, ids % 2, batch_size=20, callbacks=[AdaptTables()], verbose=0)
     assert hot(layer) == set(range(100, 110))
+
+
+@counted
+def test_the_ids_behind_the_hot_ones_read_two_rows_and_keep_their_sum(sketch_buckets):
+    layer = layer_of(sketch_buckets=sketch_buckets, num_dedicated=2, num_warm=3, warm_buckets=4)
+    layer.build(None)
+
+    def kind(t, item):
+        row = rows_of(layer, t)[item]
+        return "hot" if row < 2 else "warm" if row >= 2 + SHARED else "cold"
+
+    def vectors(t):
+        return layer.lookup(NumpyOps(), np.arange(ITEMS), t)
+
+    counts = {5: 9.0, 6: 8.0, 7: 7.0, 8: 6.0, 9: 5.0, 11: 4.0}
+    if sketch_buckets:
+        t = cells_of(counts, layer)
+    else:
+        t = layer.table_values()
+        t["importance"][list(counts), 0] = list(counts.values())
+    after = t | layer.adapt(5, t).tables
+    assert [kind(after, item) for item in (5, 6, 7, 8, 9, 11)] == [
+        "hot", "hot", "warm", "warm", "warm", "cold"
+    ]  # fmt: skip
+    np.testing.assert_array_equal(vectors(after)[[5, 6, 11]], vectors(t)[[5, 6, 11]])
+    second = t["warm"][layer._second_row(np.array([7, 8, 9]))]
+    np.testing.assert_allclose(vectors(after)[[7, 8, 9]], vectors(t)[[7, 8, 9]] + second, rtol=1e-6)
+    # Number 7 becomes hot with the sum that it had, in the place of number 6.
+    if sketch_buckets:
+        after["cell_scores"][after["cell_ids"] == 7 + 1] = 90
+    else:
+        after["importance"][7] = 90
+    last = after | layer.adapt(10, after).tables
+    assert [kind(last, item) for item in (5, 6, 7)] == ["hot", "warm", "hot"]
+    np.testing.assert_array_equal(vectors(last)[7], vectors(after)[7])
+    with pytest.raises(ValueError, match="`num_warm` must be 0"):
+        layer.hot_first()

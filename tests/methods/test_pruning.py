@@ -87,7 +87,7 @@ def test_a_block_of_no_ids_is_shared_by_all():
 @pytest.mark.few(2)
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_important_ids_keep_their_columns_and_the_file_has_no_others(criterion):
-    important = np.arange(100, 115)
+    important = np.arange(75, 90)  # the first of a group, which gates rank as a whole
     layer = PrunedEmbedding(
         ITEMS, WIDTH, steps=STEPS, criterion=criterion, adapts_every=10, rounds=12
     )

@@ -19,6 +19,10 @@ from memcom_tf.ops.sketch import CELLS, Sketch
 from memcom_tf.tables import Table, Tables, check_positive
 
 IMPORTANCE = ("gradient", "frequency")
+_FOR_TRAINING = frozenset({
+    "num_dedicated", "importance", "adapts_every", "decay", "sketch_buckets", "num_warm",
+    "warm_buckets",
+})  # fmt: skip
 _KEEP = 1.1
 """A row changes hands where another id is so many times as important: else ids would take turns."""
 
@@ -61,6 +65,10 @@ class CAFEEmbedding(CompressedEmbedding):
     the same ids where they are hundreds; fewer rows need four buckets each, and a few rows some
     tens of buckets. `hot_first` gives the same vectors under ids that need none of all this.
 
+    With `num_warm` the ids that come next read two shared rows: `T[i mod m] + W[h(i)]`, a sum that
+    fewer ids share than either row. A file marks them by the rows that it holds anyway. An id
+    that becomes warm, or no longer is, changes its vector at once by `W[h(i)]`.
+
     Source: Zhang et al., CAFE: towards compact, adaptive, and fast embedding for large-scale
     recommendation models, SIGMOD 2024, arXiv:2312.03256. Of the 4 cells of a bucket 3 at most have
     rows here, so that one is always left for ids that come, and ids are judged by what was counted
@@ -74,6 +82,8 @@ class CAFEEmbedding(CompressedEmbedding):
         adapts_every: Steps of training between two changes.
         decay: What is left of a count after a change, in [0, 1].
         sketch_buckets: Buckets of the sketch, of 4 cells each; None counts each id exactly.
+        num_warm: Ids that read a second row that they share, those behind the dedicated ones.
+        warm_buckets: Rows of `W`; None takes `num_buckets` of them where there are warm ids.
         **kwargs: The same by keyword.
 
     Raises:
@@ -90,7 +100,12 @@ class CAFEEmbedding(CompressedEmbedding):
 
     formula = "H[s(i)], or T[i mod m]"
     source = "arXiv:2312.03256"
-    variants = ({}, {"sketch_buckets": 40, "num_dedicated": 12})
+    variants = (
+        {},
+        {"sketch_buckets": 40, "num_dedicated": 12},
+        {"num_dedicated": 1, "num_warm": 200},
+        {"sketch_buckets": 40, "num_dedicated": 1, "num_warm": 100, "warm_buckets": 7},
+    )
     size_argument = "num_buckets"
     can_grow = False
 
@@ -103,6 +118,8 @@ class CAFEEmbedding(CompressedEmbedding):
         adapts_every: int = 100,
         decay: float = 0.98,
         sketch_buckets: int | None = None,
+        num_warm: int = 0,
+        warm_buckets: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -124,13 +141,25 @@ class CAFEEmbedding(CompressedEmbedding):
                 importance=importance,
                 decay=decay,
             )
+        if num_warm:
+            check_positive(num_warm=num_warm)
+            warm_buckets = num_buckets if warm_buckets is None else warm_buckets
+            check_positive(warm_buckets=warm_buckets)
+        elif warm_buckets is not None:
+            raise invalid(
+                "`warm_buckets` is for `num_warm` ids.", num_warm=0, warm_buckets=warm_buckets
+            )
+        self.num_warm = int(num_warm)
+        self.warm_buckets = None if warm_buckets is None else int(warm_buckets)
         if sketch_buckets is not None:
             check_positive(sketch_buckets=sketch_buckets)
-            if num_dedicated > _MOST_ROWS * sketch_buckets:
+            if num_dedicated + num_warm > _MOST_ROWS * sketch_buckets:
                 raise invalid(
-                    f"`num_dedicated` must be at most {_MOST_ROWS} times `sketch_buckets`.",
-                    "Take as many buckets as rows of single ids.",
+                    f"`num_dedicated` and `num_warm` together must be at most {_MOST_ROWS} times "
+                    "`sketch_buckets`.",
+                    "Take as many buckets as such ids.",
                     num_dedicated=num_dedicated,
+                    num_warm=num_warm,
                     sketch_buckets=sketch_buckets,
                 )
             sketch_buckets = int(sketch_buckets)
@@ -143,15 +172,28 @@ class CAFEEmbedding(CompressedEmbedding):
         self.importance, self.decay = importance, float(decay)
         self.adapts_every = int(adapts_every)
 
+    @property
+    def _second_row(self) -> UniversalHash:
+        """The row of `W` of each id."""
+        assert self.warm_buckets is not None
+        return UniversalHash(self.input_dim, self.warm_buckets, 1)
+
     def tables(self) -> tuple[Table, ...]:
         count = self.num_dedicated + self.num_buckets
-        rows = Table("rows", count, self.output_dim)
+        rows = [Table("rows", count, self.output_dim)]
+        if self.warm_buckets:
+            rows.append(Table("warm", self.warm_buckets, self.output_dim))
         if self._sketch is not None:
-            return (*self._sketch.tables(self.num_dedicated), rows)
+            # A warm id has the row behind those of single ids.
+            return (*self._sketch.tables(self.num_dedicated + bool(self.num_warm)), *rows)
         row_of = Table.of_index(
-            "row_of", self.input_dim, 1, num_values=count, initializer=self._initial_rows
+            "row_of",
+            self.input_dim,
+            1,
+            num_values=count + self.num_buckets * bool(self.num_warm),
+            initializer=self._initial_rows,
         )
-        return (row_of, rows, Table.of_statistics("importance", self.input_dim, 1))
+        return (row_of, *rows, Table.of_statistics("importance", self.input_dim, 1))
 
     def _initial_rows(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
         return tf.constant(self._shared_rows[:, None], dtype)
@@ -162,14 +204,30 @@ class CAFEEmbedding(CompressedEmbedding):
         return self.num_dedicated + np.arange(self.input_dim) % self.num_buckets
 
     def lookup(self, xp: Ops, ids: Array, t: Tables) -> Array:
-        return xp.gather(t["rows"], self._rows_of(xp, ids, t))
+        return self._vectors_at(xp, ids, self._rows_of(xp, ids, t), t)
+
+    def _vectors_at(self, xp: Ops, ids: Array, rows: Array, t: Tables) -> Array:
+        """The vectors of ids that read such rows."""
+        if not self.num_warm:
+            return xp.gather(t["rows"], rows)
+        is_warm, rows = self._split_off_warm(xp, rows)
+        second = xp.gather(t["warm"], self._second_row(xp.to_int32(ids)))
+        return xp.gather(t["rows"], rows) + xp.where(is_warm[..., None], second, 0.0)
+
+    def _split_off_warm(self, xp: Ops, rows: Array) -> tuple[Array, Array]:
+        """Which ids are warm, whose shared rows are counted on from the last one, and the rows."""
+        is_warm = rows >= self.num_dedicated + self.num_buckets
+        return is_warm, xp.where(is_warm, rows - self.num_buckets, rows)
 
     def lookup_scores(self, xp: Ops, query: Array, t: Tables) -> Array:
-        if self._sketch is None:
-            rows = xp.column(t["row_of"], 0)
-        else:
-            rows = self._rows_of(xp, xp.arange(self.input_dim), t)
-        return xp.gather_columns(xp.scores(query, t["rows"]), rows)
+        ids = xp.arange(self.input_dim)
+        rows = xp.column(t["row_of"], 0) if self._sketch is None else self._rows_of(xp, ids, t)
+        if not self.num_warm:
+            return xp.gather_columns(xp.scores(query, t["rows"]), rows)
+        is_warm, rows = self._split_off_warm(xp, rows)
+        second = xp.gather_columns(xp.scores(query, t["warm"]), self._second_row(ids))
+        first = xp.gather_columns(xp.scores(query, t["rows"]), rows)
+        return first + xp.where(is_warm, second, 0.0)
 
     def _rows_of(self, xp: Ops, ids: Array, t: Tables) -> Array:
         """The row that each id reads."""
@@ -180,6 +238,10 @@ class CAFEEmbedding(CompressedEmbedding):
     def _own_or_shared(self, xp: Ops, ids: Array, own: Array) -> Array:
         """Rows of ids of which some have one of their own, which is `own - 1`."""
         shared = self.num_dedicated + xp.to_int32(ids) % self.num_buckets
+        if self.num_warm:
+            is_warm = own > self.num_dedicated
+            shared = shared + xp.where(is_warm, own * 0 + self.num_buckets, 0)
+            own = xp.where(is_warm, own * 0, own)
         return xp.where(own > 0, own - 1, shared)
 
     def train_lookup(self, xp: Ops, ids: Array, t: Tables) -> TrainingLookup:
@@ -189,7 +251,7 @@ class CAFEEmbedding(CompressedEmbedding):
         else:
             where = self._sketch
             own = sketches.find_rows(where, xp, ids, t)
-            vectors = xp.gather(t["rows"], self._own_or_shared(xp, ids, own))
+            vectors = self._vectors_at(xp, ids, self._own_or_shared(xp, ids, own), t)
         if self.importance == "frequency":
             return TrainingLookup(vectors, counts={where: (ids, 1.0)})
         return TrainingLookup(vectors, norms={where: ids})
@@ -198,52 +260,65 @@ class CAFEEmbedding(CompressedEmbedding):
         if self._sketch is not None:
             return self._adapt_cells(self._sketch, t)
         row_of, importance = t["row_of"][:, 0].copy(), t["importance"][:, 0]
+        shared = self._shared_rows
+        # Hot before or warm before: an id that comes must be more important by some.
+        judged = np.where(row_of != shared, _KEEP * importance, importance)
+        hot, warm = self._hot_and_warm(judged)
         was_hot = row_of < self.num_dedicated
-        judged = np.where(was_hot, _KEEP * importance, importance)
-        hot = np.argsort(-judged, kind="stable")[: self.num_dedicated]
-        hot = hot[judged[hot] > 0]
         stays = np.zeros(self.input_dim, bool)
         stays[hot] = True
-        leaving, entering = np.flatnonzero(was_hot & ~stays), hot[~was_hot[hot]]
-        shared = self._shared_rows
-        row_of[leaving] = shared[leaving]
+        entering = hot[~was_hot[hot]]
+        row_of[~(was_hot & stays)] = shared[~(was_hot & stays)]
+        row_of[warm] += self.num_buckets
         free = np.setdiff1d(np.arange(self.num_dedicated), row_of)[: len(entering)]
         row_of[entering] = free
-        rows_from = np.arange(len(t["rows"]))
-        rows_from[free] = shared[entering]
-        tables = {
+        tables, rows_from = self._moved(t, entering, free)
+        tables |= {
             "row_of": row_of[:, None],
-            "rows": t["rows"][rows_from],
             "importance": t["importance"] * np.float32(self.decay),
         }
         return Adaptation(tables, rows_from={"rows": rows_from})
 
+    def _hot_and_warm(self, judged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where what is judged most important is, and what comes next; nothing of importance 0."""
+        most = np.argsort(-judged, kind="stable")[: self.num_dedicated + self.num_warm]
+        most = most[judged[most] > 0]
+        return most[: self.num_dedicated], most[self.num_dedicated :]
+
+    def _moved(
+        self, t: dict[str, np.ndarray], ids: np.ndarray, free: np.ndarray
+    ) -> tuple[Tables, np.ndarray]:
+        """The rows, where ids get free ones with the vectors that they had, and whose state."""
+        rows_from = np.arange(len(t["rows"]))
+        rows_from[free] = self.num_dedicated + ids % self.num_buckets
+        rows = t["rows"][rows_from]
+        rows[free] = self.lookup(NumpyOps(), ids, t)
+        return {"rows": rows}, rows_from
+
     def _adapt_cells(self, sketch: Sketch, t: dict[str, np.ndarray]) -> Adaptation:
         """`adapt` of the cells of a sketch in place of ids."""
         ids, owned, scores, errors = (t[name].reshape(-1) for name in sketch.names)
-        had_row = owned > 0
+        was_hot = (owned > 0) & (owned <= self.num_dedicated)
         # What was counted for sure: an id that has just come has the score of the one before.
         counted = scores - errors
-        judged = np.where(had_row, np.float32(_KEEP) * counted, counted)
+        judged = np.where(owned > 0, np.float32(_KEEP) * counted, counted)
         judged[ids == 0] = 0
         places = np.argsort(np.argsort(-judged.reshape(-1, CELLS), kind="stable"), kind="stable")
         judged[places.reshape(-1) >= _MOST_ROWS] = 0
-        hot = np.argsort(-judged, kind="stable")[: self.num_dedicated]
-        hot = hot[judged[hot] > 0]
+        hot, warm = self._hot_and_warm(judged)
         stays = np.zeros(len(ids), bool)
         stays[hot] = True
-        entering = hot[~had_row[hot]]
-        rows_after = np.where(stays, owned, 0)
+        entering = hot[~was_hot[hot]]
+        rows_after = np.where(stays & was_hot, owned, 0)
         free = np.setdiff1d(np.arange(self.num_dedicated), rows_after - 1)[: len(entering)]
         rows_after[entering] = free + 1
-        rows_from = np.arange(len(t["rows"]))
-        rows_from[free] = self.num_dedicated + (ids[entering] - 1) % self.num_buckets
+        rows_after[warm] = self.num_dedicated + 1
+        tables, rows_from = self._moved(t, ids[entering] - 1, free)
         names = sketch.names
-        tables = {
+        tables |= {
             names.rows: rows_after.reshape(-1, CELLS),
             names.scores: t[names.scores] * np.float32(self.decay),
             names.errors: t[names.errors] * np.float32(self.decay),
-            "rows": t["rows"][rows_from],
         }
         return Adaptation(tables, rows_from={"rows": rows_from})
 
@@ -253,7 +328,7 @@ class CAFEEmbedding(CompressedEmbedding):
             return t["importance"][hot, 0]
         names = self._sketch.names
         by_row = np.zeros(self.num_dedicated, np.float32)
-        has_row = t[names.rows] > 0
+        has_row = (t[names.rows] > 0) & (t[names.rows] <= self.num_dedicated)
         by_row[t[names.rows][has_row] - 1] = t[names.scores][has_row]
         return by_row[self._rows_of(NumpyOps(), hot, t)]
 
@@ -270,6 +345,12 @@ class CAFEEmbedding(CompressedEmbedding):
             >>> np.array_equal(other(ids), layer(np.arange(1000)))
             True
         """
+        if self.num_warm:
+            raise invalid(
+                "`num_warm` must be 0: warm ids read two rows.",
+                "Convert the layer as it is.",
+                num_warm=self.num_warm,
+            )
         t = self.table_values()
         row_of = self._rows_of(NumpyOps(), np.arange(self.input_dim), t)
         ids = np.empty(self.input_dim, np.int64)
@@ -284,10 +365,7 @@ class CAFEEmbedding(CompressedEmbedding):
         turn[in_order] = np.arange(len(others)) - first[bucket[in_order]]
         ids[others] = len(order) + turn * self.num_buckets + bucket
         config = {
-            name: value
-            for name, value in self.get_config().items()
-            if name
-            not in ("num_dedicated", "importance", "adapts_every", "decay", "sketch_buckets")
+            name: value for name, value in self.get_config().items() if name not in _FOR_TRAINING
         }
         input_dim = max(int(ids.max()) + 1, len(order) + self.num_buckets)
         layer = HashedEmbedding.from_config(
@@ -311,4 +389,6 @@ class CAFEEmbedding(CompressedEmbedding):
             "adapts_every": self.adapts_every,
             "decay": self.decay,
             "sketch_buckets": self.sketch_buckets,
+            "num_warm": self.num_warm,
+            "warm_buckets": self.warm_buckets,
         }

@@ -19,10 +19,13 @@ from memcom_tf.layers.ranges.staircase import (
     table_of_ranks,
 )
 from memcom_tf.ops.interface import Array, Ops
+from memcom_tf.ops.numpy_ops import NumpyOps
 from memcom_tf.tables import Table, Tables, check_positive
 
-CRITERIA = ("magnitude", "frequency", "gradient", "utility", "threshold")
+CRITERIA = ("magnitude", "frequency", "gradient", "utility", "threshold", "gates")
 _MOST_IDS = 2**24
+_MOST_GROUPS = 12
+"""Of ids, for gates: the smallest two have 1 in 2,048 of them."""
 _NO_THRESHOLD = -12.0
 """Its sigmoid, 6e-6, is far below the numbers of a row."""
 
@@ -44,6 +47,11 @@ class PrunedEmbedding(CompressedEmbedding):
       arXiv:2002.06987, with the schedule by cubes of Zhu and Gupta, arXiv:1710.01878.
     - "threshold", the length of what a learned threshold leaves, `sign(w) relu(|w| - g(s_i))` with
       `g` the sigmoid: PEP, Liu et al., ICLR 2021, arXiv:2101.07577. What it leaves is the vector.
+    - "gates", the length of the gates of the id's group, by which its numbers are multiplied, one
+      for each column. Groups are ranges of ids, each twice as large as the one before, so that ids
+      in the order of frequency make groups of like frequency: AutoSrh, Kong et al., AutoSrh: an
+      embedding dimensionality search framework for tabular data prediction, TKDE 2023. There the
+      gates learn from rows held out; here from the rows of training.
     - "gradient", the norm of the gradients of the vectors, "frequency", how often the id is looked
       up, and "utility", the product of both: FIITED, Luo et al., arXiv:2401.04408.
 
@@ -71,7 +79,7 @@ class PrunedEmbedding(CompressedEmbedding):
     size_argument = "num_full"
     can_grow = False
     reads_rows_of_ids = True
-    variants = ({}, {"criterion": "threshold"}, {"criterion": "utility"})
+    variants = ({}, {"criterion": "threshold"}, {"criterion": "utility"}, {"criterion": "gates"})
 
     def __init__(
         self,
@@ -122,6 +130,9 @@ class PrunedEmbedding(CompressedEmbedding):
         ]
         if self.criterion == "threshold":
             tables.append(Table("threshold", self.input_dim, 1, initializer=_no_threshold))
+        if self.criterion == "gates":
+            count = len(self._ends_of_groups) + 1
+            tables.append(Table("gates", count, self.output_dim, initializer="ones"))
         tables += [
             Table.of_statistics(name, self.input_dim, 1)
             for name, used in (
@@ -135,8 +146,23 @@ class PrunedEmbedding(CompressedEmbedding):
     def _everyone(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:
         return tf.fill([len(self.steps), 1], tf.constant(self.input_dim, dtype))
 
+    @property
+    def _ends_of_groups(self) -> list[int]:
+        """Where groups of ids end, but for the last one."""
+        ends = (self.input_dim >> halved for halved in range(1, _MOST_GROUPS))
+        return [end for end in ends if end > 0]
+
+    def _groups_of(self, xp: Ops, ids: Array) -> Array:
+        """The group of each id, 0 for the largest one, of the last ids."""
+        groups = ids * 0
+        for end in self._ends_of_groups:
+            groups = groups + xp.where(ids < end, ids * 0 + 1, 0)
+        return groups
+
     def _rows(self, xp: Ops, ids: Array, t: Tables) -> Array:
         rows = xp.gather(t["embeddings"], ids)
+        if self.criterion == "gates":
+            return rows * xp.gather(t["gates"], self._groups_of(xp, ids))
         if self.criterion != "threshold":
             return rows
         threshold = xp.sigmoid(xp.gather(t["threshold"], ids))
@@ -178,6 +204,9 @@ class PrunedEmbedding(CompressedEmbedding):
         if self._counts:
             counts = [t[name][:, 0] for name in ("uses", "gradients") if name in t]
             return np.asarray(np.prod(counts, axis=0))
+        if self.criterion == "gates":
+            groups = self._groups_of(NumpyOps(), np.arange(self.input_dim))
+            return np.asarray(np.linalg.norm(t["gates"], axis=1)[groups])
         rows = t["embeddings"]
         if self.criterion == "threshold":
             left = np.abs(rows) - 1 / (1 + np.exp(-t["threshold"]))
@@ -224,6 +253,8 @@ class PrunedEmbedding(CompressedEmbedding):
         }
         if self.criterion == "threshold":
             found["threshold"] = np.full((self.input_dim, 1), _NO_THRESHOLD)
+        if self.criterion == "gates":
+            found["gates"] = np.ones((len(self._ends_of_groups) + 1, self.output_dim))
         counts = [table.name for table in self.tables() if table.name not in found]
         return {**found, **dict.fromkeys(counts, np.zeros((self.input_dim, 1)))}
 
