@@ -176,6 +176,5 @@ def _choose(ranker: Ranker, importance: np.ndarray) -> None:
 
 def _share_with_own_rows(table: CompressedEmbedding, targets: np.ndarray) -> float:
     if isinstance(table, CAFEEmbedding):
-        ids, hot_first = table.hot_first()
-        return float((ids[targets] < hot_first.sharing.num_dedicated).mean())
+        return float(table.has_row(targets).mean())
     return float(isinstance(table, FullEmbedding))

@@ -17,10 +17,10 @@ class RankingValidation(keras.callbacks.Callback):
     Args:
         examples: Validation examples of `leave_last_out`.
         k: Length of the ranked list.
-        batch_size: Histories scored at a time.
+        batch_size: Histories scored at a time; None as of `rank_examples`.
     """
 
-    def __init__(self, examples: Examples, *, k: int = 10, batch_size: int = 512) -> None:
+    def __init__(self, examples: Examples, *, k: int = 10, batch_size: int | None = None) -> None:
         super().__init__()
         self.examples = examples
         self.k = k

@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from memcom_tf.errors import invalid
 
+_MANY_TARGETS = 16
+"""From so many targets of one example on, its scores are sorted once."""
+
 
 def ranks_from_scores(
     scores: npt.ArrayLike,
@@ -55,9 +58,8 @@ def ranks_from_scores(
             history=history.shape,
             target=target.shape,
         )
-    undefined = np.isnan(scores)
-    if undefined.any():
-        row, column = np.argwhere(undefined)[0].tolist()
+    if scores.size and np.isnan(scores.min()):  # which finds NaN without an array of its own
+        row, column = np.argwhere(np.isnan(scores))[0].tolist()
         raise invalid(
             "`scores` must not be NaN.", "Check the model's weights.", example=row, id=column
         )
@@ -66,44 +68,24 @@ def ranks_from_scores(
         raise invalid("`reserved` must be positive: id 0 is padding.", "", reserved=reserved)
     present = _present(target)
     columns = target.reshape(present.shape)
+    no_items = np.unique(np.asarray(free_ids, np.int64))
     _in_range("target", target[present.reshape(target.shape)], reserved, size)
     _in_range("history", history, 0, size)
-    # NaN is not ahead of any score, not even of -inf.
-    candidates = scores.astype(np.result_type(scores, np.float32))
-    candidates[:, :reserved] = np.nan
-    candidates[np.arange(n)[:, None], history] = np.nan
-    no_items = np.asarray(free_ids, np.int64)
     _in_range("free_ids", no_items, 0, size)
-    wrong = np.isin(columns, no_items) & present
-    if wrong.any():
-        example, place = np.argwhere(wrong)[0].tolist()
-        raise invalid(
-            "A target must be an item.",
-            "Check that the vocabulary is the one of the examples.",
-            example=example,
-            target=int(columns[example, place]),
-        )
-    candidates[:, no_items] = np.nan
-    of_targets = candidates[np.arange(n)[:, None], columns]
-    again = np.isnan(of_targets) & present
-    if again.any():
-        example, place = np.argwhere(again)[0].tolist()
-        raise invalid(
-            "A target must not be in its history, which is left out of the ranking.",
-            "Leave that example out.",
-            example=example,
-            target=int(columns[example, place]),
-        )
-    if target.ndim == 1:
-        ranks = (candidates >= of_targets).sum(axis=1, keepdims=True, dtype=np.float64)
-    else:
-        known = size - np.isnan(candidates).sum(axis=1)
-        candidates.sort(axis=1)  # NaN comes last
-        ranks = np.zeros(columns.shape)
-        for row, (ascending, count) in enumerate(zip(candidates, known, strict=True)):
-            here = present[row]
-            below = np.searchsorted(ascending[:count], of_targets[row, here])
-            ranks[row, here] = count - below
+    _targets_are_candidates(columns, present, history, no_items)
+    no_items = np.union1d(no_items, np.arange(reserved))
+    left_out = _distinct(history, no_items)
+    ranks = np.zeros(columns.shape)
+    for row, here in enumerate(present):
+        known = scores[row]
+        # Ids that are left out are counted, and then taken away again: there are few of them.
+        others = np.concatenate([known[no_items], known[left_out[row]]])
+        of_targets = known[columns[row, here]]
+        if len(of_targets) < _MANY_TARGETS:
+            ahead = [np.count_nonzero(known >= score) for score in of_targets]
+        else:
+            ahead = size - np.searchsorted(np.sort(known), of_targets)
+        ranks[row, here] = ahead - (others >= of_targets[:, None]).sum(axis=1)
     return ranks.reshape(target.shape)
 
 
@@ -222,6 +204,38 @@ def _checked_ranks(ranks: npt.ArrayLike, k: int) -> npt.NDArray[np.float64]:
     if wrong.any():
         raise invalid("`ranks` must be at least 1.", "The best rank is 1.", rank=checked[wrong][0])
     return checked
+
+
+def _targets_are_candidates(
+    columns: npt.NDArray[Any],
+    present: npt.NDArray[np.bool_],
+    history: npt.NDArray[Any],
+    no_items: npt.NDArray[Any],
+) -> None:
+    """Raises where a target is no item, or in its own history."""
+    wrong = np.isin(columns, no_items) & present
+    if wrong.any():
+        example, place = np.argwhere(wrong)[0].tolist()
+        raise invalid(
+            "A target must be an item.",
+            "Check that the vocabulary is the one of the examples.",
+            example=example,
+            target=int(columns[example, place]),
+        )
+    again = (columns[:, :, None] == history[:, None, :]).any(axis=2) & present
+    if again.any():
+        example, place = np.argwhere(again)[0].tolist()
+        raise invalid(
+            "A target must not be in its history, which is left out of the ranking.",
+            "Leave that example out.",
+            example=example,
+            target=int(columns[example, place]),
+        )
+
+
+def _distinct(history: npt.NDArray[Any], no_items: npt.NDArray[Any]) -> list[npt.NDArray[np.int64]]:
+    """The ids of each history once, without those that are no items."""
+    return [np.setdiff1d(row, no_items) for row in history]
 
 
 def _present(target: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -12,9 +12,12 @@ from memcom_tf.errors import invalid
 from memcom_tf.evaluation.examples import Examples
 from memcom_tf.evaluation.metrics import ranking_metrics, ranks_from_lists, ranks_from_scores
 
+_SCORES_AT_ONCE = 2**25
+_FIRST_BATCH, _LARGEST_BATCH = 32, 512
+
 
 def rank_examples(
-    score: Callable[[Any], Any], examples: Examples, *, batch_size: int = 512
+    score: Callable[[Any], Any], examples: Examples, *, batch_size: int | None = None
 ) -> npt.NDArray[np.float64]:
     """Returns the rank that a model's scores give to the target of each example.
 
@@ -26,7 +29,8 @@ def rank_examples(
             returns scores [b, v] of all ids, as anything that `numpy.asarray` takes. Ids from `v`
             on must not occur in the examples.
         examples: The examples.
-        batch_size: The largest b; the last batch may be smaller.
+        batch_size: The largest b; the last batch may be smaller. None takes as many as make 128 MB
+            of scores, at most 512, after a first batch of few, which tells `v`.
 
     Returns:
         Ranks from 1 of the shape of `examples.target`, float64.
@@ -40,13 +44,17 @@ def rank_examples(
         >>> rank_examples(lambda history: [[0.0, 0.9, 0.5, 0.7]], examples)
         array([1.])
     """
-    if batch_size < 1:
-        raise invalid("`batch_size` must be positive.", "Default: 512.", batch_size=batch_size)
+    if batch_size is not None and batch_size < 1:
+        raise invalid("`batch_size` must be positive, or None.", batch_size=batch_size)
     _not_empty(examples)
-    ranks = []
-    for low in range(0, len(examples), batch_size):
-        part = examples[low : low + batch_size]
+    ranks, low = [], 0
+    rows = _FIRST_BATCH if batch_size is None else batch_size
+    while low < len(examples):
+        part = examples[low : low + rows]
         scores = np.asarray(score(part.inputs))
+        low += rows
+        if batch_size is None and scores.ndim == 2:
+            rows = max(1, min(_LARGEST_BATCH, _SCORES_AT_ONCE // max(1, scores.shape[1])))
         ranks.append(
             ranks_from_scores(
                 scores, part.left_out, part.target, reserved=part.reserved, free_ids=part.free_ids
@@ -56,7 +64,11 @@ def rank_examples(
 
 
 def evaluate_ranking(
-    score: Callable[[Any], Any], examples: Examples, *, k: int = 10, batch_size: int = 512
+    score: Callable[[Any], Any],
+    examples: Examples,
+    *,
+    k: int = 10,
+    batch_size: int | None = None,
 ) -> dict[str, float]:
     """Returns the metrics of a model that scores all items.
 
@@ -66,7 +78,7 @@ def evaluate_ranking(
         score: As of `rank_examples`.
         examples: The examples.
         k: The length of the ranked list.
-        batch_size: The largest b.
+        batch_size: As of `rank_examples`.
 
     Returns:
         The means under "ndcg@{k}", "recall@{k}" and "mrr".

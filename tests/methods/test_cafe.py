@@ -327,5 +327,7 @@ def test_the_ids_behind_the_hot_ones_read_two_rows_and_keep_their_sum(sketch_buc
     last = after | layer.adapt(10, after).tables
     assert [kind(last, item) for item in (5, 6, 7)] == ["hot", "warm", "hot"]
     np.testing.assert_array_equal(vectors(last)[7], vectors(after)[7])
+    layer.assign_tables(last)
+    assert layer.has_row([[5, 6, 7]]).tolist() == [[True, False, True]]
     with pytest.raises(ValueError, match="`num_warm` must be 0"):
         layer.hot_first()

@@ -372,6 +372,18 @@ def test_evaluation_does_not_depend_on_the_batch(examples):
     assert sizes == [9, 9, 5]
 
 
+def test_batches_have_no_more_scores_than_memory_is_for(examples, monkeypatch):
+    from memcom_tf.evaluation import ranking
+
+    expected = evaluate_ranking(table, examples)
+    monkeypatch.setattr(ranking, "_FIRST_BATCH", 2)
+    monkeypatch.setattr(ranking, "_SCORES_AT_ONCE", 8 * 40)
+    sizes = []
+    found = evaluate_ranking(lambda h: (sizes.append(len(h)), table(h))[1], examples)
+    assert found == expected
+    assert sizes == [2, 8, 8, 5]
+
+
 def test_lists_and_scores_give_the_same(examples):
     def rank(history):
         scores = table(history[None])[0]

@@ -332,6 +332,11 @@ class CAFEEmbedding(CompressedEmbedding):
         by_row[t[names.rows][has_row] - 1] = t[names.scores][has_row]
         return by_row[self._rows_of(NumpyOps(), hot, t)]
 
+    def has_row(self, ids: Any) -> np.ndarray:
+        """Which of some ids have a row of their own: booleans of the shape of the ids."""
+        rows = self._rows_of(NumpyOps(), np.asarray(ids), self.table_values())
+        return np.asarray(rows < self.num_dedicated)
+
     def hot_first(self) -> HotFirst:
         """The same vectors under ids that tell by themselves which row they read.
 
