@@ -45,6 +45,7 @@ LOSSES = "softmax", "ranknet"
 TWO_TABLES, INPUT_ALONE = "full, two tables", "MEmCom for the input alone"
 BEST_INPUT = "the best method for the input alone"
 OF_TWO_TABLES = INPUT_ALONE, BEST_INPUT
+ONE_TABLE = "the output's table for the input"
 KINDS = "full", "MEmCom from scratch", "compress", TWO_TABLES, *OF_TWO_TABLES
 _K, _WIDTH = 10, 64
 _RESAMPLES = 2000
@@ -146,7 +147,7 @@ class Case:
 
 def compared_with(kind: str, loss: str) -> tuple[str, str] | None:
     """Kind and loss of the runs that others are compared with; None of the first of all."""
-    if kind in OF_TWO_TABLES:
+    if kind in (*OF_TWO_TABLES, ONE_TABLE):
         return TWO_TABLES, loss
     if kind != "full":
         return "full", loss
@@ -177,6 +178,21 @@ def interval(differences: np.ndarray) -> Row:
     }
 
 
+def with_one_table(rows: list[Row], case: Case) -> list[Row]:
+    """The runs, and again those of one full table as ones whose input takes the output's table."""
+    found = list(rows)
+    for row in rows:
+        key = row["loss"], row["seed"]
+        two = [of for of in rows if of["kind"] == TWO_TABLES and (of["loss"], of["seed"]) == key]
+        if row["kind"] == "full" and two:
+            gains = [
+                gains_of(np.load(case.ranks_path(kind, *key))) for kind in ("full", TWO_TABLES)
+            ]
+            of_two = {"kind": ONE_TABLE, "float32_bytes": two[0]["float32_bytes"]}
+            found.append({**row, **of_two, **interval(gains[0] - gains[1])})
+    return found
+
+
 def report(rows: list[Row], name: str, ratio: float) -> str:
     """The runs in Markdown."""
     head = (
@@ -190,16 +206,18 @@ def report(rows: list[Row], name: str, ratio: float) -> str:
         "95 % interval of users, %",
         "seconds",
     )
-    lines = [line for loss in LOSSES for kind in KINDS if (line := _line(rows, kind, loss))]
+    kinds = [*KINDS, ONE_TABLE]
+    lines = [line for loss in LOSSES for kind in kinds if (line := _line(rows, kind, loss))]
     seeds = sorted({row["seed"] for row in rows})
     return (
         f"# Learning by pairs: {name}\n\n"
         f"`python -m benchmarks.pairwise --ratio {ratio:g}`. Each user's last item is test; all "
         "items are ranked, those of the history left out, by the exported file alone. Times "
         "smaller than the float32 file of the full tables, without vocabularies. Differences: of "
-        "a full table by pairs from the softmax, of the input alone from full tables for both "
-        "sides, of others from the full table of their loss, the same seed and users; the interval "
-        "resamples users, the widest of the seeds. Seeds "
+        "a full table by pairs from the softmax, of the input alone, and of an input that takes "
+        "the output's table and no byte of its own, from full tables for both sides, of others "
+        "from the full table of their loss, the same seed and users; the interval resamples users, "
+        "the widest of the seeds. Seeds "
         f"{', '.join(map(str, seeds))}: mean ± standard deviation.\n\n{table(head, lines, 2)}"
     )
 
@@ -284,7 +302,8 @@ def main() -> None:
             row = runs.keep(case.measure(kind, loss, seed))
             print({name: row[name] for name in ("loss", "kind", "seed", "ndcg", "graph_bytes")})
     machine = ", ".join(f"{name} {value}" for name, value in describe().items())
-    text = f"{report(runs.rows, name, options.ratio)}\n\n{machine}\n"
+    rows = with_one_table(runs.rows, case)
+    text = f"{report(rows, name, options.ratio)}\n\n{machine}\n"
     path.with_suffix(".md").write_text(text)
     print(text)
 

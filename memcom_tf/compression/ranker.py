@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from memcom_tf.compression.behaviour import LEAST_OF_FIRST_LIST
 from memcom_tf.compression.candidates import Candidate
 from memcom_tf.compression.file_size import graph_bytes, graph_overhead
 from memcom_tf.compression.result import Compression, Trial
@@ -35,6 +36,11 @@ They differ by a percent or two, which ten thousand users do not tell apart.
 _BEHIND = 0.06
 """Relative nDCG that a candidate may be behind the best before training, and still be trained."""
 
+_OTHER_FIRST_LIST = (
+    f"All candidates show a new user other items: less than {100 * LEAST_OF_FIRST_LIST:.0f} % of "
+    "the list without a history is kept. A larger file keeps more."
+)
+
 
 def compress_ranker(
     model: CatalogueRanker,
@@ -58,7 +64,8 @@ def compress_ranker(
     3. The best `finalists`, each the best of its layer and nearly as good, learn from the trained
        ranker's scores and the interactions, and the best of these is taken: a part of the training
        does not tell which that is. Weights before training and on the way are candidates too, so
-       that training never makes a model worse on validation.
+       that training never makes a model worse on validation. One whose list for a user without a
+       history has less than seven tenths of the original's is taken only where all are so.
 
     Args:
         model: A trained ranker with its vocabulary.
@@ -100,7 +107,9 @@ def compress_ranker(
     finals = [work.final(trial) for trial in budget.trained(finalists_of(tried, count))]
     if budget.ended_early:
         report(ENDED_EARLY)
-    best = max(finals, key=lambda final: final.ndcg)
+    best = max(finals, key=lambda final: (final.behaviour.keeps_first_list, final.ndcg))
+    if not best.behaviour.keeps_first_list:
+        report(_OTHER_FIRST_LIST)
     trials = {trial.candidate: trial for trial in tried}
     trials |= {final.trial.candidate: final.trial for final in finals}
     return Compression(
@@ -113,6 +122,7 @@ def compress_ranker(
         best.ndcg,
         original_bytes,
         graph_bytes(best.model),
+        best.behaviour,
     )
 
 

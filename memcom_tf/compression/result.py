@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from memcom_tf.compression.behaviour import Behaviour
 from memcom_tf.compression.candidates import Candidate
 from memcom_tf.evaluation import Split
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
@@ -43,6 +44,7 @@ class Compression:
         ndcg: nDCG@k of the model on validation, float tables.
         original_bytes: Bytes of the original as a float32 file, without a vocabulary.
         file_bytes: Bytes of the model's file with integer tables, without a vocabulary.
+        behaviour: What its lists have of the original's, on validation.
     """
 
     model: CatalogueRanker
@@ -54,6 +56,7 @@ class Compression:
     ndcg: float
     original_bytes: int
     file_bytes: int
+    behaviour: Behaviour
 
     @property
     def ratio(self) -> float:
@@ -69,5 +72,5 @@ class Compression:
         return (
             f"{self.chosen}: {self.file_bytes:,} bytes, {self.ratio:.1f}x below "
             f"{self.original_bytes:,}; nDCG@{self.k} on validation {self.ndcg:.4f}, "
-            f"{100 * self.loss:+.1f} % lost of {self.ndcg_of_original:.4f}"
+            f"{100 * self.loss:+.1f} % lost of {self.ndcg_of_original:.4f}\n{self.behaviour}"
         )

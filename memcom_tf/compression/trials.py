@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.approximation.closed_forms import Whitening
+from memcom_tf.compression.behaviour import Behaviour, OriginalLists
 from memcom_tf.compression.biases import correct_biases
 from memcom_tf.compression.candidates import Candidate, Family, families, worth_trying
 from memcom_tf.compression.file_size import fill_at_random, graph_bytes, graph_overhead
@@ -43,12 +44,13 @@ _SPARE = 0.01
 
 @dataclass(frozen=True)
 class Final:
-    """A candidate, its ranker with its interactions, and the ranker's nDCG on validation."""
+    """A candidate, its ranker with its interactions, and how that does on validation."""
 
     trial: Trial
     model: CatalogueRanker
     split: Split
     ndcg: float
+    behaviour: Behaviour
 
 
 class Trials:
@@ -83,6 +85,7 @@ class Trials:
         # it does to the scores of all users alike is put right by biases.
         spread *= width / np.trace(spread)
         self.metric = _SPREAD_SHARE * spread + (1 - _SPREAD_SHARE) * np.eye(width)
+        self._lists: OriginalLists | None = None
         self.ndcg_of_teacher = self._ndcg(model, split)
         self.overhead = 0
         self.epochs = settings.epochs_of(TrainingBatches(split, batch_size=settings.batch_size))
@@ -211,7 +214,8 @@ class Trials:
         """A candidate's ranker after training."""
         student, split = self.student(trial.candidate)
         if not self.epochs:
-            return Final(trial, student, split, trial.ndcg_before)
+            behaviour = self.behaviour(student, split)
+            return Final(trial, student, split, trial.ndcg_before, behaviour)
         vocabulary = student.vocabulary
         assert vocabulary is not None
         teacher = uncompressed(self.model, vocabulary)
@@ -225,24 +229,40 @@ class Trials:
         record = train(student, split, self.settings, teacher=teacher, checkpoint=checkpoint)
         student.num_negatives = num_negatives
         ndcg = record["best"]
-        self.report(f"{trial.candidate}: nDCG {ndcg:.4f} after {self.epochs} epochs")
+        behaviour = self.behaviour(student, split)
+        self.report(f"{trial.candidate}: nDCG {ndcg:.4f} after {self.epochs} epochs; {behaviour}")
         trial = replace(trial, ndcg_after=ndcg, num_trained=self.epochs)
-        return Final(trial, student, split, ndcg)
+        return Final(trial, student, split, ndcg, behaviour)
+
+    def behaviour(self, ranker: CatalogueRanker, split: Split) -> Behaviour:
+        """What a compressed ranker's lists have of the original's."""
+        if self._lists is None:
+            with ExitStack() as rounded:
+                original = self._evaluated(self.model, rounded)
+                self._lists = OriginalLists(original, self.split, self.settings.k)
+        with ExitStack() as rounded:
+            return self._lists.held_against(self._evaluated(ranker, rounded), split)
 
     def _ndcg(self, ranker: CatalogueRanker, split: Split) -> float:
         k = self.settings.k
         examples = subsample(split.validation, self.settings)
+        with ExitStack() as rounded:
+            # Not compiled: a ranker is evaluated once.
+            found: dict[str, Any] = evaluate_ranking(
+                self._evaluated(ranker, rounded), examples, k=k
+            )
+        return float(found[f"ndcg@{k}"])
+
+    def _evaluated(self, ranker: CatalogueRanker, rounded: ExitStack) -> CatalogueRanker:
+        """The ranker as it is evaluated: what is slow to look up is looked up once."""
         assert ranker.vocabulary is not None
         if any(isinstance(layer, CodebookEmbedding) for layer in ranker.embeddings):
             # Looked up once, not for every batch. Not of other methods: where items share a row,
             # products with a full table break ties that the file has.
             ranker = uncompressed(ranker, ranker.vocabulary)
-        with ExitStack() as rounded:
-            for layer in ranker.embeddings:
-                rounded.enter_context(layer.rounded_once())
-            # Not compiled: a ranker is evaluated once.
-            found: dict[str, Any] = evaluate_ranking(ranker, examples, k=k)
-        return float(found[f"ndcg@{k}"])
+        for layer in ranker.embeddings:
+            rounded.enter_context(layer.rounded_once())
+        return ranker
 
 
 def _changed(candidate: Candidate) -> dict[str, Any]:

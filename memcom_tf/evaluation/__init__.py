@@ -15,6 +15,12 @@ from memcom_tf.evaluation.examples import Examples, Split
 from memcom_tf.evaluation.files import load_split, split_log
 from memcom_tf.evaluation.held_out import hold_out
 from memcom_tf.evaluation.last_out import leave_last_out
+from memcom_tf.evaluation.lists import (
+    agreement,
+    best_lists,
+    list_metrics,
+    popularity_groups,
+)
 from memcom_tf.evaluation.metrics import (
     ranking_metrics,
     ranks_from_lists,
@@ -33,6 +39,8 @@ __all__ = [
     "RankingValidation",
     "RowSplit",
     "Split",
+    "agreement",
+    "best_lists",
     "by_frequency",
     "class_metrics",
     "class_numbers",
@@ -41,7 +49,9 @@ __all__ = [
     "evaluate_ranking",
     "hold_out",
     "leave_last_out",
+    "list_metrics",
     "load_split",
+    "popularity_groups",
     "rank_examples",
     "ranking_metrics",
     "ranks_from_lists",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,23 @@ from memcom_tf.evaluation.metrics import ranking_metrics, ranks_from_lists, rank
 
 _SCORES_AT_ONCE = 2**25
 _FIRST_BATCH, _LARGEST_BATCH = 32, 512
+
+
+def scored_batches(
+    score: Callable[[Any], Any], examples: Examples, batch_size: int | None
+) -> Iterator[tuple[Examples, npt.NDArray[Any]]]:
+    """Parts of the examples with their scores; arguments and errors as of `rank_examples`."""
+    if batch_size is not None and batch_size < 1:
+        raise invalid("`batch_size` must be positive, or None.", batch_size=batch_size)
+    _not_empty(examples)
+    low, rows = 0, _FIRST_BATCH if batch_size is None else batch_size
+    while low < len(examples):
+        part = examples[low : low + rows]
+        scores = np.asarray(score(part.inputs))
+        low += rows
+        if batch_size is None and scores.ndim == 2:
+            rows = max(1, min(_LARGEST_BATCH, _SCORES_AT_ONCE // max(1, scores.shape[1])))
+        yield part, scores
 
 
 def rank_examples(
@@ -44,22 +61,12 @@ def rank_examples(
         >>> rank_examples(lambda history: [[0.0, 0.9, 0.5, 0.7]], examples)
         array([1.])
     """
-    if batch_size is not None and batch_size < 1:
-        raise invalid("`batch_size` must be positive, or None.", batch_size=batch_size)
-    _not_empty(examples)
-    ranks, low = [], 0
-    rows = _FIRST_BATCH if batch_size is None else batch_size
-    while low < len(examples):
-        part = examples[low : low + rows]
-        scores = np.asarray(score(part.inputs))
-        low += rows
-        if batch_size is None and scores.ndim == 2:
-            rows = max(1, min(_LARGEST_BATCH, _SCORES_AT_ONCE // max(1, scores.shape[1])))
-        ranks.append(
-            ranks_from_scores(
-                scores, part.left_out, part.target, reserved=part.reserved, free_ids=part.free_ids
-            )
+    ranks = [
+        ranks_from_scores(
+            scores, part.left_out, part.target, reserved=part.reserved, free_ids=part.free_ids
         )
+        for part, scores in scored_batches(score, examples, batch_size)
+    ]
     return np.concatenate(ranks)
 
 

@@ -19,6 +19,7 @@ from memcom_tf.compression import (
     ranker,
     trials,
 )
+from memcom_tf.compression.behaviour import Behaviour, OriginalLists
 from memcom_tf.compression.file_size import graph_bytes
 from memcom_tf.compression.ranker import finalists_of
 from memcom_tf.compression.students import uncompressed, vectors_of
@@ -172,6 +173,7 @@ def test_the_finalist_that_training_makes_best_is_taken(trained, monkeypatch):
     first = Candidate(ResidualQuantizedEmbedding, {"num_codebooks": 2, "num_codes": 16})
     behind = Candidate(MEmComEmbedding, {"num_buckets": 1})
     monkeypatch.setattr(ranker, "_BEHIND", 1.0)
+    monkeypatch.setattr(Behaviour, "keeps_first_list", True)
     epochs = []
 
     def train(student, split, settings, *, teacher, checkpoint):
@@ -394,3 +396,54 @@ def test_what_is_trained_beside_the_tables_is_kept(trained):
     same = uncompressed(model, model.vocabulary)
     found, wanted = (np.asarray(ranker(split.test.history))[:, 1:] for ranker in (same, model))
     np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_a_model_is_held_against_the_lists_of_the_original(trained):
+    model, split = trained
+    original = OriginalLists(model, split, 5)
+    same = original.held_against(uncompressed(model, model.vocabulary), split)
+    assert same.first_list == same.lists == 1 and same.keeps_first_list
+    assert same.before == same.after and same.shared == 0
+    assert {"recall@5 head", "recall@5 tail", "coverage@5"} < set(same.after)
+    table = vectors_of(model.item_embedding)
+    spoilt = uncompressed(model, model.vocabulary)
+    half = len(table) // 2
+    table[half:] = table[half]
+    spoilt.item_embedding.assign_tables({"embeddings": -table})
+    other = original.held_against(spoilt, split)
+    assert other.lists < 0.5 and not other.keeps_first_list
+    assert other.shared == pytest.approx(0.5, abs=0.05)
+    assert other.before == same.before != other.after
+    assert "of the first 5 items" in str(other) and "share their vector" in str(other)
+
+
+def test_a_finalist_that_keeps_the_first_list_is_taken_before_a_better_one(trained, monkeypatch):
+    model, split = trained
+    pair = [
+        Candidate(MEmComEmbedding, {"num_buckets": 9}),
+        Candidate(LowRankEmbedding, {"rank": 2}),
+    ]
+    final = trials.Trials.final
+
+    def with_behaviour(keeps):
+        def changed(self, trial):
+            found = final(self, trial)
+            first = 1.0 if trial.candidate.method in keeps else 0.0
+            ndcg = 0.9 if trial.candidate.method is MEmComEmbedding else 0.8
+            return replace(found, ndcg=ndcg, behaviour=replace(found.behaviour, first_list=first))
+
+        return changed
+
+    monkeypatch.setattr(ranker, "_BEHIND", 1.0)
+    short = replace(QUICK, epochs=1)
+    for keeps, chosen, told in (
+        ([LowRankEmbedding], LowRankEmbedding, 0),
+        ([], MEmComEmbedding, 1),
+    ):
+        monkeypatch.setattr(trials.Trials, "final", with_behaviour(keeps))
+        lines = []
+        found = compress(
+            model, split, ratio=1, settings=short, candidates=pair, report=lines.append
+        )
+        assert found.chosen.method is chosen
+        assert sum("show a new user other items" in line for line in lines) == told

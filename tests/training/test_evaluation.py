@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 from memcom_tf.datasets import Interactions, movielens_100k
 from memcom_tf.evaluation import (
     Examples,
+    agreement,
+    best_lists,
     evaluate_lists,
     evaluate_ranking,
     hold_out,
     leave_last_out,
+    list_metrics,
     load_split,
+    popularity_groups,
     rank_examples,
     ranking_metrics,
     ranks_from_lists,
@@ -473,3 +477,45 @@ def test_evaluation_leaves_out_what_was_seen():
 def test_held_out_flags_must_fit(is_test):
     with pytest.raises(ValueError, match=r"`is_test` must hold|must be for training"):
         hold_out(Interactions(user=[1, 1, 2], item=[3, 4, 3]), is_test)
+
+
+def test_the_best_items_are_those_of_the_highest_scores(examples):
+    lists = best_lists(table, examples, k=12)
+    for row, history in enumerate(examples.history):
+        scores = table(history[None])[0]
+        scores[[0, 1, *history]] = -np.inf
+        np.testing.assert_array_equal(lists[row], np.argsort(-scores, kind="stable")[:12])
+    np.testing.assert_array_equal(best_lists(table, examples, k=12, batch_size=5), lists)
+    few = best_lists(lambda h: np.where(np.arange(40) < 9, table(h), -np.inf), examples[:2], k=12)
+    assert (few > 0).sum(axis=1).max() <= 7 and (few[:, 7:] == 0).all()
+
+
+def test_groups_of_popularity_have_a_third_of_all_interactions_each():
+    counts = np.r_[0, 0, np.arange(300, 0, -1)]
+    groups = popularity_groups(counts)
+    shares = [counts[groups == group].sum() / counts.sum() for group in range(3)]
+    np.testing.assert_allclose(shares, 1 / 3, atol=0.01)
+    assert (groups[:2] == 2).all()
+    assert (np.diff(groups[2:]) >= 0).all()
+    with pytest.raises(ValueError, match="not all 0"):
+        popularity_groups([0, 0])
+
+
+def test_lists_tell_whom_they_serve():
+    counts = np.r_[0, np.full(3, 100), np.full(300, 1)]
+    lists = np.array([[1, 2], [1, 200], [3, 2], [0, 0]])
+    found = list_metrics(lists, np.array([1, 200, 201, 202]), counts)
+    assert found["recall@2 head"] == 1
+    assert found["recall@2 tail"] == pytest.approx(1 / 3)
+    assert found["coverage@2"] == pytest.approx(4 / 303)
+    of_several = list_metrics(lists[:1], np.array([[1, 2, 0]]), counts)
+    assert of_several["recall@2 head"] == 1
+
+
+def test_agreement_is_of_items_wherever_they_are_in_a_list():
+    lists = np.array([[1, 2, 3], [4, 0, 0], [0, 0, 0]])
+    assert agreement(lists, lists[:, ::-1]) == 1
+    assert agreement(lists, np.array([[3, 9, 8], [7, 0, 0], [1, 2, 3]])) == pytest.approx(1 / 6)
+    for first, second in ((lists, lists[:2]), (lists * 0, lists)):
+        with pytest.raises(ValueError, match="of the same shape"):
+            agreement(first, second)
