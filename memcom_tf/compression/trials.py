@@ -28,9 +28,10 @@ from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.rebuilding import copy_of, ranker_with, rebuilt_ranker
 from memcom_tf.ordering import similarity_order
 from memcom_tf.tables import RowSharing
-from memcom_tf.training import TrainingBatches, TrainingSettings, train
+from memcom_tf.training import TrainingSettings, train
 from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
-from memcom_tf.training.train import subsample
+from memcom_tf.training.streaming import batches_of
+from memcom_tf.training.train import scores_at_once, validation_of
 from memcom_tf.vocabulary import Vocabulary
 
 BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
@@ -85,7 +86,7 @@ class Trials:
         self.metric = _SPREAD_SHARE * spread + (1 - _SPREAD_SHARE) * np.eye(width)
         self.ndcg_of_teacher = self._ndcg(model, split)
         self.overhead = 0
-        self.epochs = settings.epochs_of(TrainingBatches(split, batch_size=settings.batch_size))
+        self.epochs = settings.epochs_of(batches_of(split, batch_size=settings.batch_size))
 
     def vocabulary(self, candidate: Candidate) -> Vocabulary:
         """The vocabulary that a candidate wants."""
@@ -231,7 +232,7 @@ class Trials:
 
     def _ndcg(self, ranker: CatalogueRanker, split: Split) -> float:
         k = self.settings.k
-        examples = subsample(split.validation, self.settings)
+        examples = validation_of(split, self.settings)
         assert ranker.vocabulary is not None
         if any(isinstance(layer, CodebookEmbedding) for layer in ranker.embeddings):
             # Looked up once, not for every batch. Not of other methods: where items share a row,
@@ -241,7 +242,9 @@ class Trials:
             for layer in ranker.embeddings:
                 rounded.enter_context(layer.rounded_once())
             # Not compiled: a ranker is evaluated once.
-            found: dict[str, Any] = evaluate_ranking(ranker, examples, k=k)
+            found: dict[str, Any] = evaluate_ranking(
+                ranker, examples, k=k, batch_size=scores_at_once(ranker)
+            )
         return float(found[f"ndcg@{k}"])
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from memcom_tf._keras import keras
+from memcom_tf.data import PreparedSplit
 from memcom_tf.errors import invalid, message
 from memcom_tf.evaluation import Examples, Split, evaluate_ranking
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
@@ -23,6 +24,8 @@ from memcom_tf.tables import check_positive
 from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.checkpoint import Checkpoint, TrainingState, fingerprint
 from memcom_tf.training.distillation import DistilledRanker
+from memcom_tf.training.progress import TrainingProgress, forecast
+from memcom_tf.training.streaming import batches_of
 
 SCALARS = ("multiplier", "bias", "scale", "recency", "gate", "steps")
 """Variables that do not decay, by a part of their names: what is not a row of vectors."""
@@ -31,6 +34,8 @@ _EVALUATIONS = 5
 _WAYS = 0.25, 0.5, 0.75
 """Of the way from the weights before training to those after it: tried too, after a teacher."""
 _EPOCHS = 4, 250
+_MOST_SCORES = 2**26
+"""Scores that are held at once where a catalogue is ranked for validation."""
 _STEPS = {"sequences": 10_000, "sets": 20_000}
 """Sets are cut anew every epoch, and are learned for longer before they are learned by heart."""
 
@@ -41,8 +46,9 @@ class TrainingSettings:
 
     Attributes:
         epochs: Epochs at most, over which the learning rate falls linearly to zero; None takes
-            as many as make `steps`, from 4 to 250.
-        steps: Steps of training, where `epochs` does not say; None takes 10,000, of sets 20,000.
+            as many as make `steps`, at most 250.
+        steps: Steps of training, where `epochs` does not say; None takes 10,000, of sets 20,000,
+            and at least 4 epochs where these are no more than four times as many steps.
         learning_rate: The first learning rate of `LazyAdam`.
         weight_decay: Decoupled decay of tables of vectors, times the learning rate.
         batch_size: Examples in a step.
@@ -93,11 +99,44 @@ class TrainingSettings:
         """Steps of training on such interactions, where `epochs` does not say."""
         return self.steps or _STEPS["sequences" if split.ordered else "sets"]
 
-    def epochs_of(self, batches: TrainingBatches) -> int:
-        """Epochs of training on such batches."""
+    def schedule_of(self, batches: TrainingBatches) -> Schedule:
+        """How long to train on such batches.
+
+        Where steps make fewer than four epochs, training ends within one, and is judged after
+        every fifth of the steps.
+        """
+        count = len(batches)
         if self.epochs is not None:
-            return self.epochs
-        return int(np.clip(round(self.steps_of(batches.split) / len(batches)), *_EPOCHS))
+            return Schedule(self.epochs, count)
+        least, most = _EPOCHS
+        steps = self.steps_of(batches.split)
+        if self.steps is None:
+            steps = max(steps, min(least * count, least * steps))
+        if steps >= least * count:
+            return Schedule(min(round(steps / count), most), count)
+        parts = min(_EVALUATIONS, steps)
+        return Schedule(parts, -(-steps // parts))
+
+    def epochs_of(self, batches: TrainingBatches) -> int:
+        """Epochs of training on such batches, or parts of one: those of `schedule_of`."""
+        return self.schedule_of(batches).epochs
+
+
+class Schedule(NamedTuple):
+    """How long a training is.
+
+    Attributes:
+        epochs: How many times the model may be judged: epochs, or parts of one.
+        steps: Steps in each.
+    """
+
+    epochs: int
+    steps: int
+
+    @property
+    def num_steps(self) -> int:
+        """All steps."""
+        return self.epochs * self.steps
 
 
 def train(
@@ -108,6 +147,7 @@ def train(
     teacher: CatalogueRanker | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     verbose: int = 0,
+    report: Callable[[str], object] | None = None,
 ) -> dict[str, Any]:
     """Trains a ranker, and leaves it with its best weights on validation.
 
@@ -120,19 +160,22 @@ def train(
 
     Args:
         model: The ranker, new or trained, with the vocabulary of the split.
-        split: The interactions, split by `leave_last_out` or `hold_out`. Only training and
-            validation are looked at.
+        split: The interactions, split by `leave_last_out` or `hold_out`, or opened by
+            `memcom_tf.data.open_dataset`, whose shards are read as training goes on. Only training
+            and validation are looked at.
         settings: How to train; None takes the defaults.
         teacher: A trained ranker with the same ids, whose scores are learned too.
         checkpoint: A file that is written after every evaluation. If it is there, training goes on
             from it, and is at its end where it was finished: delete it afterwards. The order of
             the batches is that of a training in one go; what is drawn at random is not.
         verbose: As of `keras.Model.fit`.
+        report: Called with lines on the memory that training will take, and every half minute on
+            its speed and the time left.
 
     Returns:
-        "ndcg": on validation by epoch, the first before training; "best": of the weights kept;
-        "epoch": when these were, 0 where no training helped; "way": their share of the way from
-        the start.
+        "ndcg": on validation by epoch, or by part of one where `settings.steps` end within it, the
+        first before training; "best": of the weights kept; "epoch": when these were, 0 where no
+        training helped; "way": their share of the way from the start.
 
     Raises:
         ValueError: If there is no validation example, ids do not fit, or the checkpoint is that of
@@ -152,7 +195,7 @@ def train(
     """
     settings = settings or TrainingSettings()
     with seeded(settings.seed):
-        return _train(model, split, settings, teacher, checkpoint, verbose)
+        return _train(model, split, settings, teacher, checkpoint, verbose, report)
 
 
 def _train(
@@ -162,19 +205,21 @@ def _train(
     teacher: CatalogueRanker | None,
     checkpoint: str | os.PathLike[str] | None,
     verbose: int,
+    report: Callable[[str], object] | None,
 ) -> dict[str, Any]:
-    batches = TrainingBatches(split, batch_size=settings.batch_size, seed=settings.seed)
-    epochs = settings.epochs_of(batches)
+    batches = batches_of(split, batch_size=settings.batch_size, seed=settings.seed)
+    schedule = settings.schedule_of(batches)
+    epochs = schedule.epochs
     every = settings.evaluate_every or max(1, epochs // _EVALUATIONS)
     trained = DistilledRanker(model, teacher, settings.distillation, loss=settings.loss)
-    schedule = keras.optimizers.schedules.PolynomialDecay(
-        settings.learning_rate, max(1, epochs * len(batches)), 0.0
+    rate = keras.optimizers.schedules.PolynomialDecay(
+        settings.learning_rate, max(1, schedule.num_steps), 0.0
     )
-    optimizer = LazyAdam(schedule, weight_decay=settings.weight_decay or None)
+    optimizer = LazyAdam(rate, weight_decay=settings.weight_decay or None)
     if settings.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=list(SCALARS))
     trained.compile(optimizer)
-    examples = subsample(split.validation, settings)
+    examples = validation_of(split, settings)
     # Between tables of which rows have moved there is nothing.
     ways = () if teacher is None or adapted_layers(model) else _WAYS
     best = _BestWeights(model, examples, settings, epochs, every, ways)
@@ -183,14 +228,20 @@ def _train(
         model.build_once()
         file = Checkpoint(checkpoint, _identity(model, split, settings, epochs, teacher))
         done = best.keep_in(file, optimizer, trained.trainable_variables)
-        batches.skip(min(done, epochs))
+        batches.skip(min(done, epochs) * schedule.steps // len(batches))
+    callbacks = with_adaptation(model, [best])
+    if report is not None:
+        report(forecast(model, split, batches, scores_at_once(model)).line())
+        if num_users(split) > settings.validation_users:
+            report(f"validation: {len(examples):,} of {num_users(split):,} users")
+        callbacks.append(TrainingProgress(schedule.num_steps, batches.batch_size, report))
     if done < epochs:
         trained.fit(
-            batches.dataset(),
+            batches.dataset(done * schedule.steps % len(batches)),
             initial_epoch=done,
             epochs=epochs,
-            steps_per_epoch=len(batches),
-            callbacks=with_adaptation(model, [best]),
+            steps_per_epoch=schedule.steps,
+            callbacks=callbacks,
             shuffle=False,  # the data set does it
             verbose=verbose,
         )
@@ -207,14 +258,17 @@ def _identity(
     teacher: CatalogueRanker | None,
 ) -> dict[str, Any]:
     """What a checkpoint must have in common with a training that goes on from it."""
-    parts = (split.train, split.validation)
+    if isinstance(split, PreparedSplit):
+        data = split.fingerprint
+    else:
+        data = fingerprint([a for part in (split.train, split.validation) for a in _arrays(part)])
     return {
         "settings": asdict(settings),
         "epochs": epochs,
         "weights": [(tuple(w.shape), str(w.dtype)) for w in model.variables],
         # A student is what its teacher and its shapes make it, up to the last bits.
         "start": fingerprint(model.get_weights()) if teacher is None else "",
-        "data": fingerprint([a for part in parts for a in _arrays(part)]),
+        "data": data,
         "vocabulary": split.vocabulary.fingerprint,
         "teacher": None if teacher is None else fingerprint(teacher.get_weights()),
     }
@@ -222,6 +276,29 @@ def _identity(
 
 def _arrays(part: Examples) -> list[npt.NDArray[Any]]:
     return [part.history, part.target, *part.context.values()]
+
+
+def validation_of(split: Split, settings: TrainingSettings) -> Examples:
+    """The validation examples that choose: all, or as many as `settings` say.
+
+    Of a prepared data set with more users those of its first shards.
+    """
+    if isinstance(split, PreparedSplit) and num_users(split) > settings.validation_users:
+        return subsample(split.sample("validation", settings.validation_users), settings)
+    return subsample(split.validation, settings)
+
+
+def num_users(split: Split) -> int:
+    """How many users may have an example of validation."""
+    if isinstance(split, PreparedSplit):
+        return int(split.manifest.statistics["users_with_held_out_items"])
+    return len(split.validation)
+
+
+def scores_at_once(model: CatalogueRanker) -> int:
+    """Histories whose scores of all items are held at once: fewer of a large catalogue."""
+    items = model.item_embedding.input_dim
+    return int(np.clip(_MOST_SCORES // items, 1, 512))
 
 
 def subsample(examples: Examples, settings: TrainingSettings) -> Examples:
@@ -349,7 +426,9 @@ class _BestWeights(keras.callbacks.Callback):
 
     def _ndcg(self) -> float:
         k = self.settings.k
-        return evaluate_ranking(self.ranker.predict_on_batch, self.examples, k=k)[f"ndcg@{k}"]
+        size = scores_at_once(self.ranker)
+        score = self.ranker.predict_on_batch
+        return evaluate_ranking(score, self.examples, k=k, batch_size=size)[f"ndcg@{k}"]
 
     def _current(self) -> list[np.ndarray]:
         return [np.array(weight) for weight in self.ranker.get_weights()]

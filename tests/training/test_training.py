@@ -264,9 +264,29 @@ def test_steps_decide_the_epochs(ordered):
     batches = TrainingBatches(split, batch_size=len(split.train) // 100)
     count = len(batches)
     assert TrainingSettings().epochs_of(batches) == round((10_000 if ordered else 20_000) / count)
-    assert TrainingSettings(steps=3 * count).epochs_of(batches) == 4
+    assert TrainingSettings(steps=4 * count).schedule_of(batches) == (4, count)
     assert TrainingSettings(steps=999 * count).epochs_of(batches) == 250
     assert TrainingSettings(epochs=7, steps=1).epochs_of(batches) == 7
+    # Steps that end within an epoch, or before the fourth, are kept to: no epoch is made whole.
+    assert TrainingSettings(steps=3 * count).schedule_of(batches).num_steps == 3 * count
+    assert TrainingSettings(steps=7).schedule_of(batches) == (5, 2)
+    assert TrainingSettings(steps=3).schedule_of(batches) == (3, 1)
+
+
+def test_a_large_log_is_not_trained_on_for_four_epochs():
+    class Batches:
+        split = leave_last_out(log_of_kinds(), history_length=4)
+
+        def __init__(self, count):
+            self.count = count
+
+        def __len__(self):
+            return self.count
+
+    settings = TrainingSettings()
+    assert settings.schedule_of(Batches(9_000)) == (4, 9_000)
+    assert settings.schedule_of(Batches(39_000)) == (5, 8_000)
+    assert TrainingSettings(steps=2500).schedule_of(Batches(39_000)) == (5, 500)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,78 @@
+"""The data of `memcom train` and `memcom compress` where it is what `memcom prepare` wrote."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from memcom_tf.cli.commands import say
+from memcom_tf.errors import message
+
+_COLUMNS: dict[str, Any] = {"user": "user", "item": "item", "time": None}
+
+
+def require_data(options: argparse.Namespace) -> None:
+    """Requires the data of `train` and `compress`: a file, or what `prepare` wrote.
+
+    Raises:
+        FileNotFoundError: If there is neither.
+        ValueError: If a data set is given to another task, or with options of files.
+    """
+    path: Path = options.interactions
+    if not is_prepared(path):
+        if path.is_dir():
+            raise FileNotFoundError(
+                message(
+                    "The data must be a file, or a folder that `memcom prepare` wrote.",
+                    "Prepare the folder first.",
+                    path=str(path),
+                )
+            )
+        if not path.is_file():
+            raise FileNotFoundError(message("The file must exist.", "", path=str(path)))
+        return
+    if options.task != "next-item":
+        raise ValueError(
+            message(
+                f"The data of --task {options.task} must be a file.",
+                "`memcom prepare` is for --task next-item.",
+                path=str(path),
+            )
+        )
+    for name, default in _COLUMNS.items():
+        if getattr(options, name) != default:
+            raise ValueError(
+                message(
+                    f"`{name}` must be left out with a prepared data set.",
+                    "Its columns were chosen by `memcom prepare`.",
+                    value=str(getattr(options, name)),
+                )
+            )
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether a path is that of a prepared data set."""
+    from memcom_tf.data.manifest import is_dataset
+
+    return is_dataset(path)
+
+
+def open_split(options: argparse.Namespace, model: Any) -> Any:
+    """Opens the data set of a command, under the ids of a model where there is one."""
+    from memcom_tf.data import open_dataset
+
+    if model is None:
+        return open_dataset(options.interactions, history_length=options.history_length)
+    split = open_dataset(
+        options.interactions,
+        history_length=model.history_length,
+        vocabulary=model.vocabulary,
+        new_items=options.new_items,
+    )
+    if split.num_new_items:
+        say(
+            f"{split.num_new_items:,} items of the data set are not known to the model, with "
+            f"{split.num_new_interactions:,} interactions of training"
+        )
+    return split
