@@ -354,7 +354,8 @@ def _add_examples(parser: argparse.ArgumentParser) -> None:
         "--examples",
         type=Path,
         metavar="FILE.npz",
-        help="arrays `history` [n, L] and `target` [n] of ids: compares a ranker's metrics",
+        help="arrays `history` [n, L] and `target` [n] of ids, or what `prepare` wrote, of which "
+        "10,000 users at most are tested: compares a ranker's metrics",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from memcom_tf.cli.commands import say
 from memcom_tf.errors import message
 
+_MOST_EXAMPLES = 10_000
 _COLUMNS: dict[str, Any] = {"user": "user", "item": "item", "time": None}
 
 
@@ -40,15 +41,16 @@ def require_data(options: argparse.Namespace) -> None:
                 path=str(path),
             )
         )
-    for name, default in _COLUMNS.items():
-        if getattr(options, name) != default:
-            raise ValueError(
-                message(
-                    f"`{name}` must be left out with a prepared data set.",
-                    "Its columns were chosen by `memcom prepare`.",
-                    value=str(getattr(options, name)),
-                )
+    given = {name: str(getattr(options, name)) for name in _COLUMNS}
+    given = {name: given[name] for name in _COLUMNS if getattr(options, name) != _COLUMNS[name]}
+    if given:
+        raise ValueError(
+            message(
+                "--user, --item, --time and --no-time must be left out with a prepared data set.",
+                "Its columns were chosen by `memcom prepare`.",
+                **given,
             )
+        )
 
 
 def is_prepared(path: Path) -> bool:
@@ -76,3 +78,32 @@ def open_split(options: argparse.Namespace, model: Any) -> Any:
             f"{split.num_new_interactions:,} interactions of training"
         )
     return split
+
+
+def examples_for_test(path: Path, model: Any) -> Any:
+    """Examples for test of a data set, under the ids of a ranker; says of how many users they are.
+
+    Args:
+        path: The folder.
+        model: A ranker with its vocabulary, or what describes its file.
+
+    Raises:
+        ValueError: If the model has no vocabulary, or does not know an item.
+    """
+    from memcom_tf.data import open_dataset
+
+    vocabulary = getattr(model, "vocabulary", None)
+    length = getattr(model, "history_length", None)
+    if vocabulary is None or length is None:
+        raise ValueError(
+            message(
+                "A model that is tested on a prepared data set must be a ranker with a vocabulary.",
+                "Give examples of ids in an .npz file.",
+                path=str(path),
+            )
+        )
+    split = open_dataset(path, history_length=length, vocabulary=vocabulary)
+    examples = split.sample("test", _MOST_EXAMPLES)
+    users = split.manifest.statistics["users_with_held_out_items"]
+    say(f"examples: {len(examples):,} of {users:,} users for test")
+    return examples

@@ -17,7 +17,7 @@ ColumnKind: TypeAlias = Literal[
 TimeKind: TypeAlias = Literal["integer", "fraction", "local", "zoned"]
 """How times are written in text."""
 
-_CLOCK = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?"
+_CLOCK = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?"
 _ZONE = r" ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
 TIME_PATTERNS: dict[TimeKind, str] = {
     "integer": r"^[+-]?[0-9]{1,19}$",

@@ -30,6 +30,7 @@ from memcom_tf.datasets.logs import TimeColumn
 from memcom_tf.errors import invalid, message
 
 _BATCH_ROWS = 2**20
+_LONGEST_LINE = 8 * 2**20
 _OURS = "BinderException", "CatalogException", "InternalException", "ParserException"
 """Errors that no file can cause."""
 _KINDS: dict[str, ColumnKind] = {
@@ -148,10 +149,15 @@ class DuckDBEngine:
             f"DuckDB {duckdb.__version__}, threads: {threads}, memory: at most "
             f"{memory_bytes / 1e9:.1f} GB, what does not fit goes to {spill}"
         )
-        kinds = self._kinds()
-        self._columns = choose_columns(list(kinds), user, item, time)
-        report(self._columns.reading())
-        self._time_kind = self._open_log(self._columns, kinds)
+        try:
+            kinds = self._kinds()
+            self._columns = choose_columns(self._files.names or list(kinds), user, item, time)
+            report(self._columns.reading())
+            self._time_kind = self._open_log(self._columns, kinds)
+        except BaseException:
+            # DuckDB keeps a file open by its name, and would give it to the next who asks.
+            self._connection.close()
+            raise
 
     def close(self) -> None:
         """As `Engine.close`."""
@@ -209,12 +215,14 @@ class DuckDBEngine:
         paths = "[" + ", ".join(text(str(path)) for path in self._files.paths) + "]"
         if self._files.format == "parquet":
             return f"read_parquet({paths}, hive_partitioning = false)"
-        names = ", ".join(f"{text(name)}: 'VARCHAR'" for name in self._files.names)
+        # By their places: a name may occur twice.
+        types = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(self._files.names)))
         packed = {"": "none", ".gz": "gzip", ".zst": "zstd"}[self._files.packed]
         return (
-            f"read_csv({paths}, columns = {{{names}}}, auto_detect = false, header = true, "
+            f"read_csv({paths}, columns = {{{types}}}, auto_detect = false, header = true, "
             f"delim = {text(self._files.delimiter)}, quote = '\"', escape = '\"', "
-            f"compression = '{packed}', strict_mode = true, hive_partitioning = false)"
+            f"compression = '{packed}', strict_mode = true, max_line_size = {_LONGEST_LINE}, "
+            "hive_partitioning = false)"
         )
 
     def _open_log(self, columns: LogColumns, kinds: dict[str, ColumnKind]) -> TimeKind | None:
@@ -234,7 +242,13 @@ class DuckDBEngine:
             ),
         ]
         what = "TABLE" if of_lines else "TEMP VIEW"
-        rows = f"SELECT {', '.join(parts)} FROM {self._source()}"
+        source = self._source()
+        if of_lines:
+            wanted = [columns.user, columns.item, *([columns.time] if columns.time else [])]
+            places = (f"c{self._files.names.index(name)}" for name in wanted)
+            named = (f"{p} AS {dialect.quoted(n)}" for p, n in zip(places, wanted, strict=True))
+            source = f"(SELECT {', '.join(named)} FROM {source})"
+        rows = f"SELECT {', '.join(parts)} FROM {source}"
         with Heartbeat(self._report, f"reading {len(self._files.paths):,} files"):
             self._run(f"CREATE {what} IF NOT EXISTS log_rows AS {rows}")
         written = None
@@ -297,12 +311,16 @@ class DuckDBEngine:
         value = "name"
         if self._files.format != "parquet" and self._all_integers():
             value = "CAST(name AS BIGINT)"
-        (rows,) = self._values("SELECT sum(n)::BIGINT FROM found")
-        shards = num_shards(rows, interactions_of_shard) if label == "user" else 1
-        shard = f"(CAST('0x' || substr(md5(name::VARCHAR), 1, 8) AS BIGINT) % {shards})::INTEGER"
+        shard = "0"
+        if label == "user":
+            (rows,) = self._values("SELECT sum(n)::BIGINT FROM found")
+            shards = num_shards(rows, interactions_of_shard)
+            digits = "'0x' || substr(md5(name::VARCHAR), 1, 8)"
+            shard = f"(CAST({digits} AS BIGINT) % {shards})::INTEGER"
+        by = "shard, label" if label == "user" else "label"
         self._run(
             f"CREATE OR REPLACE TABLE {label}s AS "
-            "SELECT name, label, n, shard, row_number() OVER (ORDER BY shard, label) - 1 AS code "
+            f"SELECT name, label, n, shard, row_number() OVER (ORDER BY {by}) - 1 AS code "
             f"FROM (SELECT name, {value} AS label, n, {shard} AS shard FROM found)"
         )
         self._run("DROP TABLE found")
@@ -353,8 +371,9 @@ class DuckDBEngine:
             if kind == "IOException":
                 raise OSError(message("The log must be readable.", "", error=reason)) from error
             raise invalid(
-                "The log must be readable by DuckDB, every line with as many fields as the first.",
-                "Mend the file.",
+                "The log must be readable by DuckDB: text in UTF-8, every line with as many fields "
+                "as the first, integers of 64 bits.",
+                "Mend the file, or write the ids as strings.",
                 error=reason,
             ) from error
 

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from memcom_tf.datasets.files.columns import listed
 from memcom_tf.datasets.files.opening import open_columns
+from memcom_tf.datasets.files.streams import opened
 from memcom_tf.errors import invalid, message
 
 Source: TypeAlias = str | os.PathLike[str]
@@ -151,7 +152,7 @@ def _of_one_format(paths: list[Path]) -> LogFiles:
     (suffix,) = list(suffixes)[:1]
     if _SUFFIXES[suffix] == "parquet":
         return LogFiles(tuple(paths), "parquet")
-    names = [open_columns(path).names for path in paths]
+    names = [_names_of(path) for path in paths]
     for path, found in zip(paths, names, strict=True):
         if found != names[0]:
             raise invalid(
@@ -162,6 +163,19 @@ def _of_one_format(paths: list[Path]) -> LogFiles:
             )
     packed = "." + suffix.rpartition(".")[2] if suffix.count(".") > 1 else ""
     return LogFiles(tuple(paths), _SUFFIXES[suffix], names[0], packed)
+
+
+def _names_of(path: Path) -> tuple[str, ...]:
+    """The columns of a file of lines, whose first line names them: no blank one may come before."""
+    names = open_columns(path).names
+    codec = {".gz": "gzip", ".zst": "zstd"}.get(path.suffix.lower())
+    with opened(path, codec) as file:
+        begin = bytes(file.read(4)).removeprefix(b"\xef\xbb\xbf")
+    if begin[:1] in (b"\r", b"\n"):
+        raise invalid(
+            "The first line must name the columns.", "Remove the blank lines.", path=str(path)
+        )
+    return names
 
 
 def sha256_of(path: Path) -> str:

@@ -151,7 +151,11 @@ def prepare(
     lock = FileLock(_lock_of(target))
     try:
         with lock.acquire(timeout=0):
-            _prepare(files, target, work, engine, settings, memory, say)
+            try:
+                _prepare(files, target, work, engine, settings, memory, say)
+            except (ValueError, ImportError):
+                shutil.rmtree(work, ignore_errors=True)  # The next run would end the same.
+                raise
     except Timeout as error:
         raise invalid(
             "A data set must be written by one process.",
