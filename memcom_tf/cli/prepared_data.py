@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from memcom_tf.cli.commands import say
 from memcom_tf.errors import message
 
 _MOST_EXAMPLES = 10_000
@@ -60,7 +60,7 @@ def is_prepared(path: Path) -> bool:
     return is_dataset(path)
 
 
-def open_split(options: argparse.Namespace, model: Any) -> Any:
+def open_split(options: argparse.Namespace, model: Any, report: Callable[[str], object]) -> Any:
     """Opens the data set of a command, under the ids of a model where there is one."""
     from memcom_tf.data import open_dataset
 
@@ -73,19 +73,20 @@ def open_split(options: argparse.Namespace, model: Any) -> Any:
         new_items=options.new_items,
     )
     if split.num_new_items:
-        say(
+        report(
             f"{split.num_new_items:,} items of the data set are not known to the model, with "
             f"{split.num_new_interactions:,} interactions of training"
         )
     return split
 
 
-def examples_for_test(path: Path, model: Any) -> Any:
+def examples_for_test(path: Path, model: Any, report: Callable[[str], object]) -> Any:
     """Examples for test of a data set, under the ids of a ranker; says of how many users they are.
 
     Args:
         path: The folder.
-        model: A ranker with its vocabulary, or what describes its file.
+        model: A ranker with its vocabulary.
+        report: Called with the line.
 
     Raises:
         ValueError: If the model has no vocabulary, or does not know an item.
@@ -105,5 +106,5 @@ def examples_for_test(path: Path, model: Any) -> Any:
     split = open_dataset(path, history_length=length, vocabulary=vocabulary)
     examples = split.sample("test", _MOST_EXAMPLES)
     users = split.manifest.statistics["users_with_held_out_items"]
-    say(f"examples: {len(examples):,} of {users:,} users for test")
+    report(f"examples: {len(examples):,} of {users:,} users for test")
     return examples

@@ -254,7 +254,7 @@ def _log(options: argparse.Namespace) -> Any:
 
 def _split(options: argparse.Namespace, log: Any, model: Any) -> Any:
     if log is None:
-        return prepared_data.open_split(options, model)
+        return prepared_data.open_split(options, model, say)
     from memcom_tf.evaluation import split_log
 
     if model is None:

@@ -31,7 +31,7 @@ from memcom_tf.tables import RowSharing
 from memcom_tf.training import TrainingSettings, train
 from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
 from memcom_tf.training.streaming import batches_of
-from memcom_tf.training.train import scores_at_once, validation_of
+from memcom_tf.training.validation import scores_at_once, validation_of
 from memcom_tf.vocabulary import Vocabulary
 
 BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}

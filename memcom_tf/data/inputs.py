@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from memcom_tf.datasets.files.columns import listed
 from memcom_tf.datasets.files.opening import open_columns
@@ -17,6 +19,15 @@ from memcom_tf.errors import invalid, message
 
 Source: TypeAlias = str | os.PathLike[str]
 Format: TypeAlias = Literal["csv", "tsv", "parquet"]
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """A table in memory that gives an Arrow stream: of pandas, Polars, Arrow, DuckDB."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The stream, by the PyCapsule interface of Arrow."""
+
 
 _SUFFIXES: dict[str, Format] = {
     **{f".csv{packed}": "csv" for packed in ("", ".gz", ".zst")},
@@ -36,12 +47,14 @@ class LogFiles:
         format: What they are.
         names: The columns that all of them have; of a Parquet file empty, as an engine reads them.
         packed: Whether they are lines that are compressed: "", ".gz" or ".zst".
+        source: What they are called in the manifest; None calls them by their paths.
     """
 
     paths: tuple[Path, ...]
     format: Format
     names: tuple[str, ...] = ()
     packed: str = ""
+    source: str | None = None
 
     @property
     def delimiter(self) -> str:
@@ -56,9 +69,39 @@ class LogFiles:
     def described(self) -> list[dict[str, str | int]]:
         """Name, bytes and SHA-256 of each file; reads all of them."""
         return [
-            {"path": str(path), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+            {
+                "path": self.source or str(path),
+                "bytes": path.stat().st_size,
+                "sha256": sha256_of(path),
+            }
             for path in self.paths
         ]
+
+
+@contextmanager
+def opened_log(sources: Source | Iterable[Source] | Frame, beside: Path) -> Iterator[LogFiles]:
+    """The files of a log; a frame is written to one that is there meanwhile.
+
+    Args:
+        sources: Files, folders or patterns, as of `find_files`, or a frame.
+        beside: The folder in which a frame is written.
+
+    Yields:
+        The files.
+    """
+    if not isinstance(sources, Frame):
+        yield find_files(sources)
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with tempfile.TemporaryDirectory(prefix=".memcom-", dir=beside) as folder:
+        path = Path(folder) / "frame.parquet"
+        reader = pa.RecordBatchReader.from_stream(sources)
+        with pq.ParquetWriter(path, reader.schema, compression="lz4") as file:
+            for batch in reader:
+                file.write_batch(batch)
+        yield LogFiles((path,), "parquet", source="frame")
 
 
 def find_files(sources: Source | Iterable[Source]) -> LogFiles:

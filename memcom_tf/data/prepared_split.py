@@ -16,6 +16,7 @@ import numpy.typing as npt
 from memcom_tf.data.inputs import sha256_of
 from memcom_tf.data.manifest import Manifest, load_manifest
 from memcom_tf.data.sequences import Sequences, read_sequences
+from memcom_tf.data.stored_examples import StoredExamples
 from memcom_tf.data.writing import example_places
 from memcom_tf.datasets.interactions import Interactions
 from memcom_tf.datasets.labels import Labels
@@ -187,8 +188,6 @@ class PreparedSplit(Split):
     @cached_property
     def train(self) -> Examples:
         """The examples to train with; rows of them are read when they are asked for."""
-        from memcom_tf.data.stored_examples import StoredExamples
-
         return StoredExamples(self)
 
     @cached_property

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from memcom_tf._version import __version__
 from memcom_tf.cache import cache_root
 from memcom_tf.data.engine import Counts, Engine, EngineName, Report
-from memcom_tf.data.inputs import LogFiles, Source, find_files, sha256_of
+from memcom_tf.data.inputs import Frame, LogFiles, Source, opened_log, sha256_of
 from memcom_tf.data.manifest import FORMAT_VERSION, VOCABULARY, Manifest, is_dataset
 from memcom_tf.data.prepared_split import PreparedSplit, open_dataset
 from memcom_tf.data.writing import training_counts, write_numbers, write_shards
@@ -75,7 +75,7 @@ class _Settings:
 
 
 def prepare(
-    sources: Source | Iterable[Source],
+    sources: Source | Iterable[Source] | Frame,
     output: str | os.PathLike[str],
     *,
     engine: EngineName = "duckdb",
@@ -101,7 +101,8 @@ def prepare(
 
     Args:
         sources: Files, folders of files, or patterns such as "day=*/*.parquet"; .csv, .tsv, .txt
-            (also .gz, .zst) or .parquet.
+            (also .gz, .zst) or .parquet. Or a table of pandas, Polars, Arrow or DuckDB, of which
+            each row is an interaction.
         output: The folder to write.
         engine: What counts and orders: "duckdb" here, or "spark".
         user: The column of users.
@@ -145,12 +146,11 @@ def prepare(
     )
     target = Path(os.path.abspath(output))
     _check_output(target, overwrite)
-    files = find_files(sources)
-    _check_protocol(files)
-    work = target.with_name(f".{target.name}.partial")
     lock = FileLock(_lock_of(target))
+    work = target.with_name(f".{target.name}.partial")
     try:
-        with lock.acquire(timeout=0):
+        with lock.acquire(timeout=0), opened_log(sources, target.parent) as files:
+            _check_protocol(files)
             try:
                 _prepare(files, target, work, engine, settings, memory, say)
             except (ValueError, ImportError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,11 +26,13 @@ from memcom_tf.data.columns import (
     time_sql,
     unfit_time,
 )
+from memcom_tf.data.dialects import SparkDialect
 from memcom_tf.data.engine import Counts, EngineName, Report, check_labels, num_shards
 from memcom_tf.data.heartbeat import Heartbeat
 from memcom_tf.data.inputs import LogFiles
+from memcom_tf.data.spark_session import place_of, spark_session
 from memcom_tf.datasets.logs import TimeColumn
-from memcom_tf.errors import invalid, message
+from memcom_tf.errors import invalid
 from memcom_tf.files import write_atomically
 
 _KINDS: dict[str, ColumnKind] = {
@@ -55,36 +56,6 @@ _SETTINGS = {
     "spark.sql.csv.parser.columnPruning.enabled": "false",
 }
 _COUNTED = "counted.json"
-
-
-class SparkDialect:
-    """What Spark calls what."""
-
-    def quoted(self, name: str) -> str:
-        """As `Dialect.quoted`."""
-        return "`" + name.replace("`", "``") + "`"
-
-    def matches(self, value: str, pattern: str) -> str:
-        """As `Dialect.matches`."""
-        return f"{value} RLIKE '{pattern}'"
-
-    def replaced(self, value: str, pattern: str, by: str) -> str:
-        """As `Dialect.replaced`."""
-        by = by.replace("{1}", "$1").replace("{2}", "$2")
-        return f"regexp_replace({value}, '{pattern}', '{by}')"
-
-    def micros(self, value: str, kind: ColumnKind) -> str:
-        """As `Dialect.micros`."""
-        cast = "TRY_CAST" if kind == "text" else "CAST"
-        return f"unix_micros({cast}({value} AS TIMESTAMP))"
-
-    def try_cast(self, value: str, to: Literal["BIGINT", "DOUBLE"]) -> str:
-        """As `Dialect.try_cast`."""
-        return f"TRY_CAST({value} AS {to})"
-
-    def decoded(self, value: str) -> str:
-        """As `Dialect.decoded`."""
-        return f"decode({value}, 'UTF-8')"
 
 
 class SparkEngine:
@@ -130,11 +101,11 @@ class SparkEngine:
             )
         self._files, self._report, self._dialect = files, report, SparkDialect()
         self._folder = folder / "spark"
-        self._session, self._error, self._is_ours = _session(memory_bytes)
+        self._session, self._error, self._is_ours = spark_session(memory_bytes)
         self._previous = {name: self._session.conf.get(name, None) for name in _SETTINGS}
         for name, value in _SETTINGS.items():
             self._session.conf.set(name, value)
-        report(f"Spark {self._session.version}, {_where(self._session)}, keeps {self._folder}")
+        report(f"Spark {self._session.version}, {place_of(self._session)}, keeps {self._folder}")
         with self._said():
             frame = self._read()
             kinds = {name: _kind(type_) for name, type_ in frame.dtypes}
@@ -355,48 +326,3 @@ def _column(folder: Path, name: str) -> Any:
 
     (file,) = folder.glob("part-*.parquet")
     return pq.ParquetFile(file).read([name]).column(name).combine_chunks()
-
-
-def _where(session: Any) -> str:
-    try:
-        return f"on {session.sparkContext.master}"
-    except Exception:  # Spark Connect has no context.
-        return "by Spark Connect"
-
-
-def _session(memory_bytes: int) -> tuple[Any, type[Exception], bool]:
-    """A session, what its errors are, and whether it was begun here."""
-    try:
-        from pyspark.errors import PySparkException
-        from pyspark.sql import SparkSession
-    except ImportError as error:
-        raise ImportError(
-            message(
-                "pyspark must be installed for the engine spark.",
-                'Run: pip install "memcom_tf[spark]"; it needs Java 17 or later.',
-                missing=error.name,
-            )
-        ) from error
-    active = SparkSession.getActiveSession()
-    if active is not None:
-        return active, PySparkException, False
-    builder = SparkSession.builder.appName("memcom prepare")
-    # `spark-submit` and Spark Connect say where the cluster is.
-    if not {"PYSPARK_GATEWAY_PORT", "SPARK_REMOTE"} & set(os.environ):
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "*"
-        builder = (
-            builder.master(f"local[{threads}]")
-            .config("spark.driver.memory", f"{memory_bytes // 2**20}m")
-            .config("spark.ui.enabled", "false")
-            .config("spark.sql.shuffle.partitions", "8")
-        )
-    try:
-        return builder.getOrCreate(), PySparkException, True
-    except PySparkException as error:
-        raise ImportError(
-            message(
-                "Spark must start; it needs Java 17 or later.",
-                "Install Java, or use the engine duckdb.",
-                error=str(error)[:300],
-            )
-        ) from error

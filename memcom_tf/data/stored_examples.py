@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.data.sequences import Sequences
 from memcom_tf.evaluation.examples import Examples
+from memcom_tf.vocabulary import Vocabulary
 from memcom_tf.vocabulary.items import IdArray, left_aligned
 
-if TYPE_CHECKING:
-    from memcom_tf.data.prepared_split import PreparedSplit
+
+class Shards(Protocol):
+    """What examples are read from: `PreparedSplit`."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The items and their ids."""
+
+    @property
+    def history_length(self) -> int:
+        """L, the number of columns of the histories."""
+
+    @property
+    def examples_of_shard(self) -> npt.NDArray[np.int64]:
+        """How many training examples each shard has."""
+
+    def sequences(self, shard: int) -> Sequences:
+        """Reads a shard."""
+
+    def places(self, sequences: Sequences) -> npt.NDArray[np.int64]:
+        """Where in the ids of a shard the targets of training are."""
 
 
 class StoredExamples(Examples):
@@ -26,7 +46,7 @@ class StoredExamples(Examples):
         split: The data set.
     """
 
-    def __init__(self, split: PreparedSplit) -> None:
+    def __init__(self, split: Shards) -> None:
         vocabulary = split.vocabulary
         state = {
             "_split": split,
@@ -37,7 +57,7 @@ class StoredExamples(Examples):
         }
         self.__dict__.update(state)
 
-    _split: PreparedSplit
+    _split: Shards
 
     def __len__(self) -> int:
         return int(self._split.examples_of_shard.sum())

@@ -17,7 +17,8 @@ from memcom_tf.models import NextItemRanker
 from memcom_tf.ordering import interaction_vectors, similarity_order
 from memcom_tf.seeding import seeded
 from memcom_tf.tables import RowSharing
-from memcom_tf.training.train import TrainingSettings, train
+from memcom_tf.training.settings import TrainingSettings
+from memcom_tf.training.train import train
 
 LARGE_CATALOGUE = 8192
 """From so many items on a step compares its targets with drawn items, not with all."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,129 +14,24 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.data import PreparedSplit
-from memcom_tf.errors import invalid, message
+from memcom_tf.errors import message
 from memcom_tf.evaluation import Examples, Split, evaluate_ranking
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.seeding import seeded
-from memcom_tf.tables import check_positive
-from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.checkpoint import Checkpoint, TrainingState, fingerprint
 from memcom_tf.training.distillation import DistilledRanker
 from memcom_tf.training.progress import TrainingProgress, forecast
+from memcom_tf.training.settings import EVALUATIONS, TrainingSettings
 from memcom_tf.training.streaming import batches_of
+from memcom_tf.training.validation import num_users, scores_at_once, validation_of
 
 SCALARS = ("multiplier", "bias", "scale", "recency", "gate", "steps")
 """Variables that do not decay, by a part of their names: what is not a row of vectors."""
 
-_EVALUATIONS = 5
 _WAYS = 0.25, 0.5, 0.75
 """Of the way from the weights before training to those after it: tried too, after a teacher."""
-_EPOCHS = 4, 250
-_MOST_SCORES = 2**26
-"""Scores that are held at once where a catalogue is ranked for validation."""
-_STEPS = {"sequences": 10_000, "sets": 20_000}
-"""Sets are cut anew every epoch, and are learned for longer before they are learned by heart."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train.
-
-    Attributes:
-        epochs: Epochs at most, over which the learning rate falls linearly to zero; None takes
-            as many as make `steps`, at most 250.
-        steps: Steps of training, where `epochs` does not say; None takes 10,000, of sets 20,000,
-            and at least 4 epochs where these are no more than four times as many steps.
-        learning_rate: The first learning rate of `LazyAdam`.
-        weight_decay: Decoupled decay of tables of vectors, times the learning rate.
-        batch_size: Examples in a step.
-        patience: Evaluations without improvement after which training ends.
-        evaluate_every: Epochs between evaluations; None evaluates five times.
-        validation_users: Users of the validation that choose the epoch, at most.
-        distillation: Share of the teacher in the loss, where there is one.
-        loss: What targets are learned by, as of `memcom_tf.models.RankingLoss`.
-        k: Length of the ranked list that nDCG judges.
-        seed: Seed of everything.
-
-    Raises:
-        ValueError: If a number is out of range.
-    """
-
-    epochs: int | None = None
-    steps: int | None = None
-    learning_rate: float = 4e-3
-    weight_decay: float = 0.5
-    batch_size: int = 256
-    patience: int = 10
-    evaluate_every: int | None = None
-    validation_users: int = 10_000
-    distillation: float = 0.7
-    loss: Any = "softmax"
-    k: int = 10
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_positive(
-            steps=1 if self.steps is None else self.steps,
-            batch_size=self.batch_size,
-            patience=self.patience,
-            validation_users=self.validation_users,
-            k=self.k,
-            evaluate_every=1 if self.evaluate_every is None else self.evaluate_every,
-        )
-        if self.epochs is not None and self.epochs < 0:
-            raise invalid("`epochs` must be 0 or more, or None.", epochs=self.epochs)
-        if not self.learning_rate > 0 or not self.weight_decay >= 0:
-            raise invalid(
-                "`learning_rate` must be positive, and `weight_decay` 0 or more.",
-                learning_rate=self.learning_rate,
-                weight_decay=self.weight_decay,
-            )
-
-    def steps_of(self, split: Split) -> int:
-        """Steps of training on such interactions, where `epochs` does not say."""
-        return self.steps or _STEPS["sequences" if split.ordered else "sets"]
-
-    def schedule_of(self, batches: TrainingBatches) -> Schedule:
-        """How long to train on such batches.
-
-        Where steps make fewer than four epochs, training ends within one, and is judged after
-        every fifth of the steps.
-        """
-        count = len(batches)
-        if self.epochs is not None:
-            return Schedule(self.epochs, count)
-        least, most = _EPOCHS
-        steps = self.steps_of(batches.split)
-        if self.steps is None:
-            steps = max(steps, min(least * count, least * steps))
-        if steps >= least * count:
-            return Schedule(min(round(steps / count), most), count)
-        parts = min(_EVALUATIONS, steps)
-        return Schedule(parts, -(-steps // parts))
-
-    def epochs_of(self, batches: TrainingBatches) -> int:
-        """Epochs of training on such batches, or parts of one: those of `schedule_of`."""
-        return self.schedule_of(batches).epochs
-
-
-class Schedule(NamedTuple):
-    """How long a training is.
-
-    Attributes:
-        epochs: How many times the model may be judged: epochs, or parts of one.
-        steps: Steps in each.
-    """
-
-    epochs: int
-    steps: int
-
-    @property
-    def num_steps(self) -> int:
-        """All steps."""
-        return self.epochs * self.steps
 
 
 def train(
@@ -210,7 +105,7 @@ def _train(
     batches = batches_of(split, batch_size=settings.batch_size, seed=settings.seed)
     schedule = settings.schedule_of(batches)
     epochs = schedule.epochs
-    every = settings.evaluate_every or max(1, epochs // _EVALUATIONS)
+    every = settings.evaluate_every or max(1, epochs // EVALUATIONS)
     trained = DistilledRanker(model, teacher, settings.distillation, loss=settings.loss)
     rate = keras.optimizers.schedules.PolynomialDecay(
         settings.learning_rate, max(1, schedule.num_steps), 0.0
@@ -276,39 +171,6 @@ def _identity(
 
 def _arrays(part: Examples) -> list[npt.NDArray[Any]]:
     return [part.history, part.target, *part.context.values()]
-
-
-def validation_of(split: Split, settings: TrainingSettings) -> Examples:
-    """The validation examples that choose: all, or as many as `settings` say.
-
-    Of a prepared data set with more users those of its first shards.
-    """
-    if isinstance(split, PreparedSplit) and num_users(split) > settings.validation_users:
-        return subsample(split.sample("validation", settings.validation_users), settings)
-    return subsample(split.validation, settings)
-
-
-def num_users(split: Split) -> int:
-    """How many users may have an example of validation."""
-    if isinstance(split, PreparedSplit):
-        return int(split.manifest.statistics["users_with_held_out_items"])
-    return len(split.validation)
-
-
-def scores_at_once(model: CatalogueRanker) -> int:
-    """Histories whose scores of all items are held at once: fewer of a large catalogue."""
-    items = model.item_embedding.input_dim
-    return int(np.clip(_MOST_SCORES // items, 1, 512))
-
-
-def subsample(examples: Examples, settings: TrainingSettings) -> Examples:
-    """The validation examples that choose: all, or as many as `settings` say, at random."""
-    if not len(examples):
-        raise invalid("There must be validation examples.", "Split more interactions.", examples=0)
-    if len(examples) <= settings.validation_users:
-        return examples
-    rng = np.random.default_rng(0)
-    return examples[rng.permutation(len(examples))[: settings.validation_users]]
 
 
 class _BestWeights(keras.callbacks.Callback):

@@ -233,6 +233,21 @@ def test_damage_is_found(tmp_path, damage):
         assert len(found.validation)
 
 
+@pytest.mark.parametrize("kind", ["pandas", "arrow", "duckdb"])
+def test_a_frame_is_a_log(tmp_path, kind):
+    path = write_parquet(tmp_path / "log.parquet", *rows_of())
+    if kind == "pandas":
+        frame = pytest.importorskip("pandas").read_parquet(path)
+    elif kind == "arrow":
+        frame = pq.read_table(path)
+    else:
+        frame = pytest.importorskip("duckdb").connect().sql(f"SELECT * FROM '{path}'")
+    found = prepare(frame, tmp_path / "data")
+    assert_same_split(found, load_split(path))
+    assert found.manifest.inputs[0]["path"] == "frame"
+    assert {file.name for file in tmp_path.iterdir()} == {"log.parquet", "data"}
+
+
 REFUSED = {
     "no row": ("user,item,time\n", {}, "There must be interactions"),
     "an empty item": ("user,item,time\n1,,2\n", {}, "missing values. Received: column='item'"),
