@@ -291,9 +291,23 @@ class SparkEngine:
             f"count_if(NOT {text} RLIKE '{INTEGER_LABEL}' OR TRY_CAST({text} AS BIGINT) IS NULL) "
             "FROM memcom_found"
         )
-        check_labels(getattr(self._columns, label), missing, marked, example)
+        column = getattr(self._columns, label)
+        check_labels(column, missing, marked, example)
         of_lines = self._files.format != "parquet"
+        if of_lines:
+            self._check_utf8(text, column)
         return "CAST(name AS BIGINT)" if of_lines and not others else "name"
+
+    def _check_utf8(self, text: str, column: str) -> None:
+        """Refuses letters that Spark has put in the place of bytes that are not UTF-8."""
+        (replaced,) = self._values(f"SELECT count_if(contains({text}, '\ufffd')) FROM memcom_found")
+        if replaced:
+            raise invalid(
+                "The file must be text in UTF-8.",
+                "Convert it, for example with iconv -f latin1 -t utf-8.",
+                column=column,
+                ids=replaced,
+            )
 
     def _values(self, statement: str) -> Any:
         with self._said():

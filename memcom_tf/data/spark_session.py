@@ -16,9 +16,10 @@ def place_of(session: Any) -> str:
         return "by Spark Connect"
 
 
-def spark_session(memory_bytes: int) -> tuple[Any, type[Exception], bool]:
+def spark_session(memory_bytes: int) -> tuple[Any, tuple[type[Exception], ...], bool]:
     """A session, what its errors are, and whether it was begun here."""
     try:
+        from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ImportError as error:
@@ -29,9 +30,10 @@ def spark_session(memory_bytes: int) -> tuple[Any, type[Exception], bool]:
                 missing=error.name,
             )
         ) from error
+    errors = (PySparkException, Py4JError)
     active = SparkSession.getActiveSession()
     if active is not None:
-        return active, PySparkException, False
+        return active, errors, False
     builder = SparkSession.builder.appName("memcom prepare")
     # `spark-submit` and Spark Connect say where the cluster is.
     if not {"PYSPARK_GATEWAY_PORT", "SPARK_REMOTE"} & set(os.environ):
@@ -43,8 +45,8 @@ def spark_session(memory_bytes: int) -> tuple[Any, type[Exception], bool]:
             .config("spark.sql.shuffle.partitions", "8")
         )
     try:
-        return builder.getOrCreate(), PySparkException, True
-    except PySparkException as error:
+        return builder.getOrCreate(), errors, True
+    except errors as error:
         raise ImportError(
             message(
                 "Spark must start; it needs Java 17 or later.",

@@ -115,11 +115,12 @@ def test_parts_come_in_their_order_where_times_do_not_tell(tmp_path, spark):
         ("user,item,time\n1,,3\n", "must not have missing values"),
         ("user,item,time\n1,2\n", "readable by Spark"),
         ("user,item,time\n1,2,soon\n", "column of times must hold"),
+        ("user,item,time\n1,\xe9,3\n", "must be text in UTF-8"),
         ("user,item,time\n", "There must be interactions"),
     ],
 )
 def test_bad_input_is_refused_by_spark(tmp_path, spark, text, expected):
-    (tmp_path / "log.csv").write_text(text)
+    (tmp_path / "log.csv").write_text(text, encoding="latin1")
     with pytest.raises(ValueError, match="must") as refused:
         prepare(tmp_path / "log.csv", tmp_path / "data", engine="spark")
     assert expected in str(refused.value)
