@@ -22,6 +22,7 @@ from memcom_tf.cache import cache_root
 from memcom_tf.data.engine import Counts, Engine, EngineName, Report
 from memcom_tf.data.inputs import Frame, LogFiles, Source, opened_log, sha256_of
 from memcom_tf.data.manifest import FORMAT_VERSION, VOCABULARY, Manifest, is_dataset
+from memcom_tf.data.memory import free_memory
 from memcom_tf.data.prepared_split import PreparedSplit, open_dataset
 from memcom_tf.data.writing import training_counts, write_numbers, write_shards
 from memcom_tf.datasets.logs import TimeColumn
@@ -229,7 +230,7 @@ def _engine(
     say: Report,
 ) -> Engine:
     columns = settings.user, settings.item, settings.time
-    limit = _free_memory() if memory is None else memory
+    limit = _default_memory() if memory is None else memory
     if limit < _LEAST_MEMORY:
         raise invalid(
             f"{argument('memory')} must be at least {_LEAST_MEMORY:,} bytes.", "", memory=limit
@@ -246,14 +247,10 @@ def _engine(
     )
 
 
-def _free_memory() -> int:
+def _default_memory() -> int:
     """Half of the memory that is free, within limits."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line)
-    except (OSError, StopIteration, ValueError):
-        return _MOST_MEMORY
-    return max(_LEAST_MEMORY, min(free // 2, _MOST_MEMORY))
+    free = free_memory()
+    return _MOST_MEMORY if free is None else max(_LEAST_MEMORY, min(free // 2, _MOST_MEMORY))
 
 
 def _write_vocabulary(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from memcom_tf._keras import keras
 from memcom_tf.data import PreparedSplit
+from memcom_tf.data.memory import free_memory
 from memcom_tf.evaluation import Split
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.training.batches import TrainingBatches
@@ -92,15 +92,6 @@ def forecast(
     return MemoryForecast(parts_, free_memory())
 
 
-def free_memory() -> int | None:
-    """Bytes of memory that are free, where Linux tells it."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line)
-    except (OSError, StopIteration, ValueError):
-        return None
-
-
 class TrainingProgress(keras.callbacks.Callback):
     """Says every half minute how far a training is, at what speed, and what time is left.
 
@@ -122,26 +113,28 @@ class TrainingProgress(keras.callbacks.Callback):
         self._supports_tf_logs = True  # tf_keras: no step waits for its loss
         self._steps, self._batch_size = steps, batch_size
         self._report, self._clock = report, clock
-        self._done = 0
-        self._trained = 0
-        self._begin = self._next = 0.0
+        self._done = self._timed = 0
+        self._begin: float | None = None
+        self._next = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes where a training that goes on begins; Keras calls this."""
-        if not self._begin:
+        if self._begin is None:
             self._done = epoch * int(self.params.get("steps") or 0)
-            self._begin = self._clock()
-            self._next = self._begin + _FIRST_SECONDS
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Says how far it is, if it is time; Keras calls this."""
         self._done += 1
-        self._trained += 1
         now = self._clock()
+        if self._begin is None:
+            # The first step compiles, and is not timed.
+            self._begin, self._next = now, now + _FIRST_SECONDS
+            return
+        self._timed += 1
         if now < self._next:
             return
         self._next = now + _SECONDS
-        speed = self._trained / max(now - self._begin, 1e-9)
+        speed = self._timed / max(now - self._begin, 1e-9)
         left = max(self._steps - self._done, 0) / speed
         self._report(
             f"step {self._done:,} of {self._steps:,}, {speed * self._batch_size:,.0f} rows a "

@@ -172,7 +172,7 @@ def test_progress_is_said_every_half_minute():
     for batch in range(80):
         progress.on_train_batch_end(batch)
     assert said == [
-        "step 25 of 100, 32 rows a second, 75 s left",
-        "step 55 of 100, 32 rows a second, 45 s left",
-        "step 85 of 100, 32 rows a second, 15 s left",
+        "step 26 of 100, 32 rows a second, 74 s left",
+        "step 56 of 100, 32 rows a second, 44 s left",
+        "step 86 of 100, 32 rows a second, 14 s left",
     ]

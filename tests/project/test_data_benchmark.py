@@ -57,7 +57,11 @@ def test_the_report_has_what_was_measured(tmp_path, monkeypatch):
 
     def run(module, arguments, environment):
         name = {"batches": arguments.get("source")}.get(arguments["task"], arguments["task"])
-        more = {"rows_a_second": 5000.0} if name == "shards" else {"items": 7}
+        more = (
+            {"rows_a_second": 5000.0, "rows_a_cpu_second": 7000.0}
+            if name == "shards"
+            else {"items": 7}
+        )
         one = {"seconds": 1.0, "cpu_seconds": seconds[name], "peak_bytes": 10**9}
         return {**one, **more}
 
@@ -70,4 +74,4 @@ def test_the_report_has_what_was_measured(tmp_path, monkeypatch):
     assert document["targets"]["cpu_ratio"]["found"]["median"] == 1.5
     text = data.report(json.loads(json.dumps(document)))
     assert "takes 1.5 times the CPU seconds" in text
-    assert "| shards of a prepared data set | 5,000 | 1.00 |" in text
+    assert "| shards of a prepared data set | 5,000 | 7,000 | 1.00 |" in text
