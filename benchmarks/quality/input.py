@@ -17,7 +17,7 @@ from memcom_tf.models import NextItemRanker
 from memcom_tf.models.rebuilding import rebuilt_ranker
 from memcom_tf.ordering import similarity_order
 from memcom_tf.training import TrainingSettings, train
-from memcom_tf.training.train import subsample
+from memcom_tf.training.validation import subsample
 from memcom_tf.vocabulary import Vocabulary
 
 INPUT_RATIO = 16

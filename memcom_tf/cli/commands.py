@@ -20,6 +20,10 @@ _LONGEST_LINE = 500
 def _load_examples(path: Path | None, model: Any) -> Any:
     if path is None:
         return None
+    if path.is_dir():
+        from memcom_tf.cli.prepared_data import examples_for_test
+
+        return examples_for_test(path, model, say)
     import numpy as np
 
     from memcom_tf.datasets.files.npz import read_arrays

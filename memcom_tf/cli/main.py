@@ -22,6 +22,7 @@ from memcom_tf.cli import (
     commands,
     import_path,
     ops_commands,
+    prepare_command,
     rank_command,
     ranker_commands,
     task_options,
@@ -101,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=memcom_tf.__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    prepare = subparsers.add_parser(
+        "prepare", help="count, order and split a log of any size: a data set for `train`"
+    )
+    prepare_command.add_options(prepare)
+    prepare.set_defaults(run=prepare_command.prepare)
+
     train = subparsers.add_parser(
         "train",
         help="train a ranker on interactions, a click model on rows, or a text classifier",
@@ -110,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.keras")
     train.add_argument("--width", type=int, help="width of an embedding (64, of click models 16)")
     train.add_argument("--history-length", type=int, default=50, help="items that it sees (50)")
+    train.add_argument(
+        "--steps", type=int, help="steps of training, where --epochs does not say (10,000)"
+    )
+    train.add_argument("--batch-size", type=int, default=256, help="examples in a step (256)")
     train.add_argument(
         "--ratio",
         type=float,
@@ -287,8 +298,8 @@ def _add_interactions(parser: argparse.ArgumentParser) -> None:
         "interactions",
         type=Path,
         metavar="INTERACTIONS",
-        help=".csv, .tsv (also .gz or .zst), .parquet or .npz; a column `test` of 0 and 1 says "
-        "what is held out, without it the last item of each user is",
+        help="what `prepare` wrote, or .csv, .tsv (also .gz or .zst), .parquet or .npz; a column "
+        "`test` of 0 and 1 says what is held out, without it the last item of each user is",
     )
     for column in ("user", "item"):
         parser.add_argument(f"--{column}", default=column, help=f"column of the {column}s")
@@ -343,7 +354,8 @@ def _add_examples(parser: argparse.ArgumentParser) -> None:
         "--examples",
         type=Path,
         metavar="FILE.npz",
-        help="arrays `history` [n, L] and `target` [n] of ids: compares a ranker's metrics",
+        help="arrays `history` [n, L] and `target` [n] of ids, or what `prepare` wrote, of which "
+        "10,000 users at most are tested: compares a ranker's metrics",
     )
 
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from memcom_tf.cli import click_commands, text_commands
-from memcom_tf.cli.commands import DONE, FAILED, require_file, say
+from memcom_tf.cli import click_commands, prepared_data, text_commands
+from memcom_tf.cli.commands import DONE, FAILED, say
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cli.task_options import check_options_of_task
 from memcom_tf.errors import message
@@ -31,19 +31,33 @@ _OTHER_TASKS: dict[str, Any] = {"click": click_commands, "text": text_commands}
 def train(options: argparse.Namespace) -> int:
     """Trains a model of the task on a file and saves it."""
     _check_output(options.output, options.force, ".keras")
-    require_file(options.interactions)
+    prepared_data.require_data(options)
     check_options_of_task(options)
     if options.task in _OTHER_TASKS:
         return int(_OTHER_TASKS[options.task].train(options))
+    if options.epochs is not None and options.steps is not None:
+        raise ValueError(
+            message(
+                "Either --epochs or --steps must say how long to train.",
+                "Leave one of them out.",
+                epochs=options.epochs,
+                steps=options.steps,
+            )
+        )
     options.width = WIDTH if options.width is None else options.width
     split = _split(options, _log(options), None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from memcom_tf.models import save_model
     from memcom_tf.training import TrainingSettings, train_ranker
 
-    settings = TrainingSettings(seed=options.seed, k=options.k, loss=options.loss)
-    if options.epochs is not None:
-        settings = replace(settings, epochs=options.epochs)
+    settings = TrainingSettings(
+        epochs=options.epochs,
+        steps=options.steps,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        k=options.k,
+        loss=options.loss,
+    )
     values = split.vocabulary.input_dim * options.width
     check_writable(options.output, int(4 * values / (options.ratio or 1)) + _OVERHEAD)
     checkpoint = _checkpoint_of(options)
@@ -54,6 +68,7 @@ def train(options: argparse.Namespace) -> int:
         settings=settings,
         checkpoint=checkpoint / "training.npz",
         verbose=2,
+        report=say,
     )
     _save_or_rescue(options.output, lambda path: save_model(trained.model, path), checkpoint)
     best = trained.record["best"]
@@ -66,7 +81,7 @@ def compress(options: argparse.Namespace) -> int:
     _check_output(options.output, options.force, ".tflite")
     if options.save_model is not None:
         _check_output(options.save_model, options.force, ".keras")
-    require_file(options.interactions)
+    prepared_data.require_data(options)
     check_options_of_task(options)
     if options.task in _OTHER_TASKS:
         return int(_OTHER_TASKS[options.task].compress(options))
@@ -224,6 +239,8 @@ def parse_bytes(text: str) -> int:
 
 def _log(options: argparse.Namespace) -> Any:
     """The interactions, read before TensorFlow is loaded: what is wrong is said at once."""
+    if prepared_data.is_prepared(options.interactions):
+        return None
     from memcom_tf.datasets import load_log
 
     return load_log(
@@ -236,6 +253,8 @@ def _log(options: argparse.Namespace) -> Any:
 
 
 def _split(options: argparse.Namespace, log: Any, model: Any) -> Any:
+    if log is None:
+        return prepared_data.open_split(options, model, say)
     from memcom_tf.evaluation import split_log
 
     if model is None:

@@ -20,6 +20,8 @@ _OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "resume": (False, _RANKERS),
     "new_items": (None, _RANKERS),
     "loss": ("softmax", _RANKERS),
+    "steps": (None, _RANKERS),
+    "batch_size": (256, _RANKERS),
     "label": (None, _LABELLED),
     "test": (None, _LABELLED),
     "method": (None, _LABELLED),

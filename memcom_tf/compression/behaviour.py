@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from memcom_tf.compression.students import vectors_of
 from memcom_tf.evaluation import Examples, Split, agreement, best_lists, list_metrics
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
+from memcom_tf.training import TrainingSettings
+from memcom_tf.training.validation import validation_of
 
 LEAST_OF_FIRST_LIST = 0.7
 """Of the list for a user without a history a compressed ranker should keep this share."""
@@ -64,19 +66,19 @@ class OriginalLists:
     Args:
         model: The ranker, with its vocabulary.
         split: The interactions under its ids.
-        k: Length of the lists.
+        settings: Length of the lists, and users of the validation at most.
     """
 
-    def __init__(self, model: CatalogueRanker, split: Split, k: int) -> None:
-        self._model, self.k = model, k
-        rows = np.random.default_rng(0).permutation(len(split.validation))[:_MOST_USERS]
-        self._rows = np.sort(rows)
+    def __init__(self, model: CatalogueRanker, split: Split, settings: TrainingSettings) -> None:
+        self._model, self.k = model, settings.k
+        most = min(settings.validation_users, _MOST_USERS)
+        self._settings = replace(settings, validation_users=most)
         vocabulary = split.vocabulary
         self._counts = np.zeros(vocabulary.input_dim)
         counts = vocabulary.counts
         ids = vocabulary.ids(list(vocabulary))
         self._counts[ids] = 1.0 if counts is None or not counts.any() else counts
-        self._targets = split.validation[self._rows].target
+        self._targets = validation_of(split, self._settings).target
         self._lists, self._first = self._of(model, split)
         self._before = list_metrics(self._lists, self._targets, self._counts)
 
@@ -97,7 +99,7 @@ class OriginalLists:
 
     def _of(self, ranker: CatalogueRanker, split: Split) -> tuple[Any, Any]:
         """Lists of the users, and of one without a history."""
-        examples = split.validation[self._rows]
+        examples = validation_of(split, self._settings)
         lists = best_lists(ranker, examples, k=self.k)
         if examples.context or not examples.history.shape[1]:
             return lists, None

@@ -29,9 +29,10 @@ from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.rebuilding import copy_of, ranker_with, rebuilt_ranker
 from memcom_tf.ordering import similarity_order
 from memcom_tf.tables import RowSharing
-from memcom_tf.training import TrainingBatches, TrainingSettings, train
+from memcom_tf.training import TrainingSettings, train
 from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
-from memcom_tf.training.train import subsample
+from memcom_tf.training.streaming import batches_of
+from memcom_tf.training.validation import scores_at_once, validation_of
 from memcom_tf.vocabulary import Vocabulary
 
 BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
@@ -88,7 +89,7 @@ class Trials:
         self._lists: OriginalLists | None = None
         self.ndcg_of_teacher = self._ndcg(model, split)
         self.overhead = 0
-        self.epochs = settings.epochs_of(TrainingBatches(split, batch_size=settings.batch_size))
+        self.epochs = settings.epochs_of(batches_of(split, batch_size=settings.batch_size))
 
     def vocabulary(self, candidate: Candidate) -> Vocabulary:
         """The vocabulary that a candidate wants."""
@@ -239,18 +240,17 @@ class Trials:
         if self._lists is None:
             with ExitStack() as rounded:
                 original = self._evaluated(self.model, rounded)
-                self._lists = OriginalLists(original, self.split, self.settings.k)
+                self._lists = OriginalLists(original, self.split, self.settings)
         with ExitStack() as rounded:
             return self._lists.held_against(self._evaluated(ranker, rounded), split)
 
     def _ndcg(self, ranker: CatalogueRanker, split: Split) -> float:
         k = self.settings.k
-        examples = subsample(split.validation, self.settings)
+        examples = validation_of(split, self.settings)
         with ExitStack() as rounded:
             # Not compiled: a ranker is evaluated once.
-            found: dict[str, Any] = evaluate_ranking(
-                self._evaluated(ranker, rounded), examples, k=k
-            )
+            evaluated, size = self._evaluated(ranker, rounded), scores_at_once(ranker)
+            found: dict[str, Any] = evaluate_ranking(evaluated, examples, k=k, batch_size=size)
         return float(found[f"ndcg@{k}"])
 
     def _evaluated(self, ranker: CatalogueRanker, rounded: ExitStack) -> CatalogueRanker:

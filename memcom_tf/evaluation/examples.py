@@ -133,6 +133,11 @@ class Split:
     num_new_items: int = 0
     num_new_interactions: int = 0
 
+    @property
+    def history_length(self) -> int:
+        """L, the number of columns of the histories."""
+        return int(self.train.history.shape[1])
+
     def renumbered(self, vocabulary: Vocabulary) -> Split:
         """The same split under the ids of another vocabulary of the same items.
 

@@ -11,6 +11,7 @@ from memcom_tf.training.clicks import (
 from memcom_tf.training.distillation import DistilledRanker
 from memcom_tf.training.fine_tuning import fine_tune
 from memcom_tf.training.recipe import TrainedRanker, new_ranker, train_ranker
+from memcom_tf.training.settings import TrainingSettings
 from memcom_tf.training.text_vectors import TextVectorSettings, distill_text_vectors
 from memcom_tf.training.texts import (
     TextSettings,
@@ -18,7 +19,7 @@ from memcom_tf.training.texts import (
     train_text_classifier,
     train_texts,
 )
-from memcom_tf.training.train import TrainingSettings, train
+from memcom_tf.training.train import train
 
 __all__ = [
     "AdaptTables",

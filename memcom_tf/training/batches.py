@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -76,10 +77,15 @@ class TrainingBatches:
             for _ in self.epoch():
                 pass
 
-    def dataset(self) -> tf.data.Dataset:
-        """All epochs, one after the other, without end."""
+    def dataset(self, skipped: int = 0) -> tf.data.Dataset:
+        """All epochs, one after the other, without end.
+
+        Args:
+            skipped: How many batches of the first one are left out.
+        """
 
         def batches() -> Iterator[tuple[Any, npt.NDArray[Any]]]:
+            yield from islice(self.epoch(), skipped, None)
             while True:
                 yield from self.epoch()
 

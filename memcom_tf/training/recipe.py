@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy.typing as npt
+
 from memcom_tf._keras import keras
+from memcom_tf.data import PreparedSplit
 from memcom_tf.evaluation import Split
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ordering import interaction_vectors, similarity_order
 from memcom_tf.seeding import seeded
 from memcom_tf.tables import RowSharing
-from memcom_tf.training.train import TrainingSettings, train
+from memcom_tf.training.settings import TrainingSettings
+from memcom_tf.training.train import train
 
 LARGE_CATALOGUE = 8192
 """From so many items on a step compares its targets with drawn items, not with all."""
@@ -60,7 +65,7 @@ def new_ranker(
     if embedding is None:
         embedding = FullEmbedding(input_dim, width, start())
     recipe = {
-        "history_length": split.train.history.shape[1],
+        "history_length": split.history_length,
         "dropout": 0.5,
         "item_bias": False,
         "query_bias": True,
@@ -84,6 +89,7 @@ def train_ranker(
     settings: TrainingSettings | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     verbose: int = 0,
+    report: Callable[[str], object] | None = None,
 ) -> TrainedRanker:
     """Trains a ranker of the recipe, with a full table or, where that is too large, with MEmCom.
 
@@ -91,13 +97,14 @@ def train_ranker(
     (`memcom_tf.ordering.interaction_vectors`), so that no full table is ever needed.
 
     Args:
-        split: The interactions, split by `leave_last_out` or `hold_out`. Only training and
-            validation are looked at.
+        split: The interactions, split by `leave_last_out` or `hold_out`, or opened by
+            `memcom_tf.data.open_dataset`. Only training and validation are looked at.
         width: Width of an embedding.
         ratio: How many times smaller than a full table; None trains a full one.
         settings: How to train; None takes the defaults.
         checkpoint: A file to keep the state of the training in, and to go on from; see `train`.
         verbose: As of `keras.Model.fit`.
+        report: As of `train`.
 
     Returns:
         The ranker, and the split under its ids.
@@ -122,7 +129,7 @@ def train_ranker(
             embedding = memcom_of(split.vocabulary.input_dim, width, ratio)
             split = by_similarity(split, embedding.sharing, width)
         model = new_ranker(split, embedding, width=width)
-    record = train(model, split, settings, checkpoint=checkpoint, verbose=verbose)
+    record = train(model, split, settings, checkpoint=checkpoint, verbose=verbose, report=report)
     return TrainedRanker(model, split, record)
 
 
@@ -149,10 +156,15 @@ def by_similarity(split: Split, sharing: RowSharing, width: int = 64) -> Split:
         width: Numbers by which items are compared.
     """
     vocabulary = split.vocabulary
-    log = split.train_interactions
-    item = vocabulary.ids(log.item) - vocabulary.first_id
+    user: npt.NDArray[Any]
+    ids: npt.NDArray[Any]
+    if isinstance(split, PreparedSplit):
+        _, user, ids = split.train_pairs()
+    else:
+        user, ids = split.train_interactions.user, vocabulary.ids(split.train_interactions.item)
+    item = ids - vocabulary.first_id
     known = item >= 0
-    vectors = interaction_vectors(log.user[known], item[known], len(vocabulary), width)
+    vectors = interaction_vectors(user[known], item[known], len(vocabulary), width)
     order = similarity_order(
         vectors,
         sharing.num_buckets,

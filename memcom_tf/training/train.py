@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,91 +13,25 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from memcom_tf._keras import keras
-from memcom_tf.errors import invalid, message
+from memcom_tf.data import PreparedSplit
+from memcom_tf.errors import message
 from memcom_tf.evaluation import Examples, Split, evaluate_ranking
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.seeding import seeded
-from memcom_tf.tables import check_positive
-from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.checkpoint import Checkpoint, TrainingState, fingerprint
 from memcom_tf.training.distillation import DistilledRanker
+from memcom_tf.training.progress import TrainingProgress, forecast
+from memcom_tf.training.settings import EVALUATIONS, TrainingSettings
+from memcom_tf.training.streaming import batches_of
+from memcom_tf.training.validation import num_users, scores_at_once, validation_of
 
 SCALARS = ("multiplier", "bias", "scale", "recency", "gate", "steps")
 """Variables that do not decay, by a part of their names: what is not a row of vectors."""
 
-_EVALUATIONS = 5
 _WAYS = 0.25, 0.5, 0.75
 """Of the way from the weights before training to those after it: tried too, after a teacher."""
-_EPOCHS = 4, 250
-_STEPS = {"sequences": 10_000, "sets": 20_000}
-"""Sets are cut anew every epoch, and are learned for longer before they are learned by heart."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train.
-
-    Attributes:
-        epochs: Epochs at most, over which the learning rate falls linearly to zero; None takes
-            as many as make `steps`, from 4 to 250.
-        steps: Steps of training, where `epochs` does not say; None takes 10,000, of sets 20,000.
-        learning_rate: The first learning rate of `LazyAdam`.
-        weight_decay: Decoupled decay of tables of vectors, times the learning rate.
-        batch_size: Examples in a step.
-        patience: Evaluations without improvement after which training ends.
-        evaluate_every: Epochs between evaluations; None evaluates five times.
-        validation_users: Users of the validation that choose the epoch, at most.
-        distillation: Share of the teacher in the loss, where there is one.
-        loss: What targets are learned by, as of `memcom_tf.models.RankingLoss`.
-        k: Length of the ranked list that nDCG judges.
-        seed: Seed of everything.
-
-    Raises:
-        ValueError: If a number is out of range.
-    """
-
-    epochs: int | None = None
-    steps: int | None = None
-    learning_rate: float = 4e-3
-    weight_decay: float = 0.5
-    batch_size: int = 256
-    patience: int = 10
-    evaluate_every: int | None = None
-    validation_users: int = 10_000
-    distillation: float = 0.7
-    loss: Any = "softmax"
-    k: int = 10
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_positive(
-            steps=1 if self.steps is None else self.steps,
-            batch_size=self.batch_size,
-            patience=self.patience,
-            validation_users=self.validation_users,
-            k=self.k,
-            evaluate_every=1 if self.evaluate_every is None else self.evaluate_every,
-        )
-        if self.epochs is not None and self.epochs < 0:
-            raise invalid("`epochs` must be 0 or more, or None.", epochs=self.epochs)
-        if not self.learning_rate > 0 or not self.weight_decay >= 0:
-            raise invalid(
-                "`learning_rate` must be positive, and `weight_decay` 0 or more.",
-                learning_rate=self.learning_rate,
-                weight_decay=self.weight_decay,
-            )
-
-    def steps_of(self, split: Split) -> int:
-        """Steps of training on such interactions, where `epochs` does not say."""
-        return self.steps or _STEPS["sequences" if split.ordered else "sets"]
-
-    def epochs_of(self, batches: TrainingBatches) -> int:
-        """Epochs of training on such batches."""
-        if self.epochs is not None:
-            return self.epochs
-        return int(np.clip(round(self.steps_of(batches.split) / len(batches)), *_EPOCHS))
 
 
 def train(
@@ -108,6 +42,7 @@ def train(
     teacher: CatalogueRanker | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     verbose: int = 0,
+    report: Callable[[str], object] | None = None,
 ) -> dict[str, Any]:
     """Trains a ranker, and leaves it with its best weights on validation.
 
@@ -120,19 +55,22 @@ def train(
 
     Args:
         model: The ranker, new or trained, with the vocabulary of the split.
-        split: The interactions, split by `leave_last_out` or `hold_out`. Only training and
-            validation are looked at.
+        split: The interactions, split by `leave_last_out` or `hold_out`, or opened by
+            `memcom_tf.data.open_dataset`, whose shards are read as training goes on. Only training
+            and validation are looked at.
         settings: How to train; None takes the defaults.
         teacher: A trained ranker with the same ids, whose scores are learned too.
         checkpoint: A file that is written after every evaluation. If it is there, training goes on
             from it, and is at its end where it was finished: delete it afterwards. The order of
             the batches is that of a training in one go; what is drawn at random is not.
         verbose: As of `keras.Model.fit`.
+        report: Called with lines on the memory that training will take, and every half minute on
+            its speed and the time left.
 
     Returns:
-        "ndcg": on validation by epoch, the first before training; "best": of the weights kept;
-        "epoch": when these were, 0 where no training helped; "way": their share of the way from
-        the start.
+        "ndcg": on validation by epoch, or by part of one where `settings.steps` end within it, the
+        first before training; "best": of the weights kept; "epoch": when these were, 0 where no
+        training helped; "way": their share of the way from the start.
 
     Raises:
         ValueError: If there is no validation example, ids do not fit, or the checkpoint is that of
@@ -152,7 +90,7 @@ def train(
     """
     settings = settings or TrainingSettings()
     with seeded(settings.seed):
-        return _train(model, split, settings, teacher, checkpoint, verbose)
+        return _train(model, split, settings, teacher, checkpoint, verbose, report)
 
 
 def _train(
@@ -162,19 +100,21 @@ def _train(
     teacher: CatalogueRanker | None,
     checkpoint: str | os.PathLike[str] | None,
     verbose: int,
+    report: Callable[[str], object] | None,
 ) -> dict[str, Any]:
-    batches = TrainingBatches(split, batch_size=settings.batch_size, seed=settings.seed)
-    epochs = settings.epochs_of(batches)
-    every = settings.evaluate_every or max(1, epochs // _EVALUATIONS)
+    batches = batches_of(split, batch_size=settings.batch_size, seed=settings.seed)
+    schedule = settings.schedule_of(batches)
+    epochs = schedule.epochs
+    every = settings.evaluate_every or max(1, epochs // EVALUATIONS)
     trained = DistilledRanker(model, teacher, settings.distillation, loss=settings.loss)
-    schedule = keras.optimizers.schedules.PolynomialDecay(
-        settings.learning_rate, max(1, epochs * len(batches)), 0.0
+    rate = keras.optimizers.schedules.PolynomialDecay(
+        settings.learning_rate, max(1, schedule.num_steps), 0.0
     )
-    optimizer = LazyAdam(schedule, weight_decay=settings.weight_decay or None)
+    optimizer = LazyAdam(rate, weight_decay=settings.weight_decay or None)
     if settings.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=list(SCALARS))
     trained.compile(optimizer)
-    examples = subsample(split.validation, settings)
+    examples = validation_of(split, settings)
     # Between tables of which rows have moved there is nothing.
     ways = () if teacher is None or adapted_layers(model) else _WAYS
     best = _BestWeights(model, examples, settings, epochs, every, ways)
@@ -183,14 +123,20 @@ def _train(
         model.build_once()
         file = Checkpoint(checkpoint, _identity(model, split, settings, epochs, teacher))
         done = best.keep_in(file, optimizer, trained.trainable_variables)
-        batches.skip(min(done, epochs))
+        batches.skip(min(done, epochs) * schedule.steps // len(batches))
+    callbacks = with_adaptation(model, [best])
+    if report is not None:
+        report(forecast(model, split, batches, scores_at_once(model)).line())
+        if num_users(split) > settings.validation_users:
+            report(f"validation: {len(examples):,} of {num_users(split):,} users")
+        callbacks.append(TrainingProgress(schedule.num_steps, batches.batch_size, report))
     if done < epochs:
         trained.fit(
-            batches.dataset(),
+            batches.dataset(done * schedule.steps % len(batches)),
             initial_epoch=done,
             epochs=epochs,
-            steps_per_epoch=len(batches),
-            callbacks=with_adaptation(model, [best]),
+            steps_per_epoch=schedule.steps,
+            callbacks=callbacks,
             shuffle=False,  # the data set does it
             verbose=verbose,
         )
@@ -207,14 +153,17 @@ def _identity(
     teacher: CatalogueRanker | None,
 ) -> dict[str, Any]:
     """What a checkpoint must have in common with a training that goes on from it."""
-    parts = (split.train, split.validation)
+    if isinstance(split, PreparedSplit):
+        data = split.fingerprint
+    else:
+        data = fingerprint([a for part in (split.train, split.validation) for a in _arrays(part)])
     return {
         "settings": asdict(settings),
         "epochs": epochs,
         "weights": [(tuple(w.shape), str(w.dtype)) for w in model.variables],
         # A student is what its teacher and its shapes make it, up to the last bits.
         "start": fingerprint(model.get_weights()) if teacher is None else "",
-        "data": fingerprint([a for part in parts for a in _arrays(part)]),
+        "data": data,
         "vocabulary": split.vocabulary.fingerprint,
         "teacher": None if teacher is None else fingerprint(teacher.get_weights()),
     }
@@ -222,16 +171,6 @@ def _identity(
 
 def _arrays(part: Examples) -> list[npt.NDArray[Any]]:
     return [part.history, part.target, *part.context.values()]
-
-
-def subsample(examples: Examples, settings: TrainingSettings) -> Examples:
-    """The validation examples that choose: all, or as many as `settings` say, at random."""
-    if not len(examples):
-        raise invalid("There must be validation examples.", "Split more interactions.", examples=0)
-    if len(examples) <= settings.validation_users:
-        return examples
-    rng = np.random.default_rng(0)
-    return examples[rng.permutation(len(examples))[: settings.validation_users]]
 
 
 class _BestWeights(keras.callbacks.Callback):
@@ -349,7 +288,9 @@ class _BestWeights(keras.callbacks.Callback):
 
     def _ndcg(self) -> float:
         k = self.settings.k
-        return evaluate_ranking(self.ranker.predict_on_batch, self.examples, k=k)[f"ndcg@{k}"]
+        size = scores_at_once(self.ranker)
+        score = self.ranker.predict_on_batch
+        return evaluate_ranking(score, self.examples, k=k, batch_size=size)[f"ndcg@{k}"]
 
     def _current(self) -> list[np.ndarray]:
         return [np.array(weight) for weight in self.ranker.get_weights()]

@@ -400,7 +400,7 @@ def test_what_is_trained_beside_the_tables_is_kept(trained):
 
 def test_a_model_is_held_against_the_lists_of_the_original(trained):
     model, split = trained
-    original = OriginalLists(model, split, 5)
+    original = OriginalLists(model, split, QUICK)
     same = original.held_against(uncompressed(model, model.vocabulary), split)
     assert same.first_list == same.lists == 1 and same.keeps_first_list
     assert same.before == same.after and same.shared == 0

@@ -18,12 +18,18 @@ def locked():
     return {canonicalize_name(pin["name"]): pin["version"] for pin in PIN.finditer(text)}
 
 
+NOT_LOCKED = ("spark",)
+"""Extras that `dev` leaves out: pyspark is 400 MB, and needs Java."""
+
+
 def wanted():
-    """The requirements of setup.cfg with those of all its extras."""
+    """The requirements of setup.cfg with those of all its extras that are locked."""
     config = configparser.ConfigParser(interpolation=None)
     config.read(ROOT / "setup.cfg")
     lines = config["options"]["install_requires"].splitlines()
-    for extra in config["options.extras_require"].values():
+    for name, extra in config["options.extras_require"].items():
+        if name in NOT_LOCKED:
+            continue
         lines += [line for line in extra.splitlines() if "%(" not in line]
     return [Requirement(line) for line in lines if line.strip()]
 

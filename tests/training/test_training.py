@@ -142,7 +142,7 @@ def test_weights_between_start_and_end_are_candidates_after_a_teacher(
     found = iter([0.3, 0.2, 0.1, 0.5, 0.4])  # start, end, and three ways
     seen = []
 
-    def evaluate(score, examples, k):
+    def evaluate(score, examples, k, batch_size):
         seen.append([np.array(weight) for weight in student.get_weights()])
         return {f"ndcg@{k}": next(found)}
 
@@ -264,9 +264,31 @@ def test_steps_decide_the_epochs(ordered):
     batches = TrainingBatches(split, batch_size=len(split.train) // 100)
     count = len(batches)
     assert TrainingSettings().epochs_of(batches) == round((10_000 if ordered else 20_000) / count)
-    assert TrainingSettings(steps=3 * count).epochs_of(batches) == 4
+    assert TrainingSettings(steps=4 * count).schedule_of(batches) == (4, count)
     assert TrainingSettings(steps=999 * count).epochs_of(batches) == 250
     assert TrainingSettings(epochs=7, steps=1).epochs_of(batches) == 7
+    # Steps that end within an epoch, or before the fourth, are kept to: no epoch is made whole.
+    assert TrainingSettings(steps=3 * count).schedule_of(batches).epochs == 5
+    num_steps = TrainingSettings(steps=3 * count).schedule_of(batches).num_steps
+    assert 3 * count <= num_steps < 3 * count + 5
+    assert TrainingSettings(steps=7).schedule_of(batches) == (5, 2)
+    assert TrainingSettings(steps=3).schedule_of(batches) == (3, 1)
+
+
+def test_a_large_log_is_not_trained_on_for_four_epochs():
+    class Batches:
+        split = leave_last_out(log_of_kinds(), history_length=4)
+
+        def __init__(self, count):
+            self.count = count
+
+        def __len__(self):
+            return self.count
+
+    settings = TrainingSettings()
+    assert settings.schedule_of(Batches(9_000)) == (4, 9_000)
+    assert settings.schedule_of(Batches(39_000)) == (5, 8_000)
+    assert TrainingSettings(steps=2500).schedule_of(Batches(39_000)) == (5, 500)
 
 
 @pytest.mark.parametrize(
@@ -355,7 +377,6 @@ def test_after_a_teacher_one_history_in_64_is_left_out_and_only_then():
         assert np.flatnonzero((inputs == 0).all(axis=1)).tolist() == without
         kept = np.setdiff1d(np.arange(130), without)
         np.testing.assert_array_equal(inputs[kept], history[kept])
-
 
 
 def test_renumbered_splits_name_the_same_items(sets):

@@ -1,0 +1,1 @@
+"""What preparing a log takes, and training from what was prepared."""

@@ -1,0 +1,230 @@
+"""The files of a log: one, several, folders of parts, or patterns."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from memcom_tf.datasets.files.columns import listed
+from memcom_tf.datasets.files.opening import open_columns
+from memcom_tf.datasets.files.streams import opened
+from memcom_tf.errors import invalid, message
+
+Source: TypeAlias = str | os.PathLike[str]
+Format: TypeAlias = Literal["csv", "tsv", "parquet"]
+
+
+@runtime_checkable
+class Frame(Protocol):
+    """A table in memory that gives an Arrow stream: of pandas, Polars, Arrow, DuckDB."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The stream, by the PyCapsule interface of Arrow."""
+
+
+_SUFFIXES: dict[str, Format] = {
+    **{f".csv{packed}": "csv" for packed in ("", ".gz", ".zst")},
+    **{f"{end}{packed}": "tsv" for end in (".tsv", ".txt") for packed in ("", ".gz", ".zst")},
+    ".parquet": "parquet",
+}
+_PATTERN = frozenset("*?[")
+_BLOCK_BYTES = 2**22
+
+
+@dataclass(frozen=True)
+class LogFiles:
+    """Files of one format that together are a log.
+
+    Attributes:
+        paths: The files, in the order of their rows.
+        format: What they are.
+        names: The columns that all of them have; of a Parquet file empty, as an engine reads them.
+        packed: Whether they are lines that are compressed: "", ".gz" or ".zst".
+        source: What they are called in the manifest; None calls them by their paths.
+    """
+
+    paths: tuple[Path, ...]
+    format: Format
+    names: tuple[str, ...] = ()
+    packed: str = ""
+    source: str | None = None
+
+    @property
+    def delimiter(self) -> str:
+        """What separates the columns of a line."""
+        return "," if self.format == "csv" else "\t"
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(path.stat().st_size for path in self.paths)
+
+    def described(self) -> list[dict[str, str | int]]:
+        """Name, bytes and SHA-256 of each file; reads all of them."""
+        return [
+            {
+                "path": self.source or str(path),
+                "bytes": path.stat().st_size,
+                "sha256": sha256_of(path),
+            }
+            for path in self.paths
+        ]
+
+
+@contextmanager
+def opened_log(sources: Source | Iterable[Source] | Frame, beside: Path) -> Iterator[LogFiles]:
+    """The files of a log; a frame is written to one that is there meanwhile.
+
+    Args:
+        sources: Files, folders or patterns, as of `find_files`, or a frame.
+        beside: The folder in which a frame is written.
+
+    Yields:
+        The files.
+    """
+    if not isinstance(sources, Frame):
+        yield find_files(sources)
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with tempfile.TemporaryDirectory(prefix=".memcom-", dir=beside) as folder:
+        path = Path(folder) / "frame.parquet"
+        reader = pa.RecordBatchReader.from_stream(sources)
+        with pq.ParquetWriter(path, reader.schema, compression="lz4") as file:
+            for batch in reader:
+                file.write_batch(batch)
+        yield LogFiles((path,), "parquet", source="frame")
+
+
+def find_files(sources: Source | Iterable[Source]) -> LogFiles:
+    r"""Finds the files of a log.
+
+    Args:
+        sources: A file, a folder, whose files are taken with those of its folders, or a pattern
+            such as "day=*/part-*.parquet"; or several of them. Names that begin with "." or "_"
+            are left out, as Spark and Hive do. The files of a folder or of a pattern are in the
+            order of their paths.
+
+    Returns:
+        The files, of one format.
+
+    Raises:
+        FileNotFoundError: If there is no file.
+        ValueError: If the files are of several formats or have different columns, or if a file
+            comes twice.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for day in (2, 1):
+        ...         _ = (Path(folder) / f"day{day}.csv").write_text("user,item\n1,2\n")
+        ...     [path.name for path in find_files(folder).paths]
+        ['day1.csv', 'day2.csv']
+    """
+    given = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    if not given:
+        raise invalid("There must be a log.", "Pass a file, a folder or a pattern.", sources=given)
+    paths = [path for source in given for path in _files_of(os.fspath(source))]
+    twice = sorted({str(path) for path in paths if paths.count(path) > 1})
+    if twice:
+        raise invalid("Every file must come once.", "Leave the others out.", twice=twice[:3])
+    return _of_one_format(paths)
+
+
+def _files_of(source: str) -> list[Path]:
+    path = Path(source)
+    if path.is_dir():
+        found = [file for file in sorted(path.rglob("*")) if _is_part(file, path)]
+        if not found:
+            raise FileNotFoundError(
+                message(
+                    "A folder of a log must have files in it.",
+                    f"Their names must end in one of {', '.join(_SUFFIXES)}.",
+                    path=source,
+                )
+            )
+        return found
+    if _PATTERN & set(source) and not path.exists():
+        names = sorted(glob.glob(source, recursive=True))
+        found = [Path(name) for name in names if Path(name).is_file()]
+        if not found:
+            raise FileNotFoundError(
+                message("A pattern must fit some files.", "Check its folder.", pattern=source)
+            )
+        return found
+    if not path.is_file():
+        raise FileNotFoundError(
+            message("The log must be a file, a folder or a pattern.", "", path=source)
+        )
+    return [path]
+
+
+def _is_part(file: Path, folder: Path) -> bool:
+    hidden = any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
+    return file.is_file() and not hidden and bool(_suffix(file))
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    return next((end for end in _SUFFIXES if name.endswith(end)), "")
+
+
+def _of_one_format(paths: list[Path]) -> LogFiles:
+    suffixes = {_suffix(path): path for path in paths}
+    if "" in suffixes:
+        raise invalid(
+            f"The file's name must end in one of {', '.join(_SUFFIXES)}.",
+            "Convert the file.",
+            path=str(suffixes[""]),
+        )
+    formats = {(_SUFFIXES[end], end.rpartition(".")[2]) for end in suffixes}
+    if len(formats) > 1:
+        raise invalid(
+            "The files of a log must be of one format.",
+            "Prepare logs of one format, or convert some of the files.",
+            files=[str(path) for path in suffixes.values()],
+        )
+    (suffix,) = list(suffixes)[:1]
+    if _SUFFIXES[suffix] == "parquet":
+        return LogFiles(tuple(paths), "parquet")
+    names = [_names_of(path) for path in paths]
+    for path, found in zip(paths, names, strict=True):
+        if found != names[0]:
+            raise invalid(
+                "The files of a log must have the same columns in the same order.",
+                f"The first has {listed(names[0])}.",
+                columns=listed(found),
+                path=str(path),
+            )
+    packed = "." + suffix.rpartition(".")[2] if suffix.count(".") > 1 else ""
+    return LogFiles(tuple(paths), _SUFFIXES[suffix], names[0], packed)
+
+
+def _names_of(path: Path) -> tuple[str, ...]:
+    """The columns of a file of lines, whose first line names them: no blank one may come before."""
+    names = open_columns(path).names
+    codec = {".gz": "gzip", ".zst": "zstd"}.get(path.suffix.lower())
+    with opened(path, codec) as file:
+        begin = bytes(file.read(4)).removeprefix(b"\xef\xbb\xbf")
+    if begin[:1] in (b"\r", b"\n"):
+        raise invalid(
+            "The first line must name the columns.", "Remove the blank lines.", path=str(path)
+        )
+    return names
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,349 @@
+"""From a log to a prepared data set on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time as clock
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock, Timeout
+
+from memcom_tf._version import __version__
+from memcom_tf.cache import cache_root
+from memcom_tf.data.engine import Counts, Engine, EngineName, Report
+from memcom_tf.data.inputs import Frame, LogFiles, Source, opened_log, sha256_of
+from memcom_tf.data.manifest import FORMAT_VERSION, VOCABULARY, Manifest, is_dataset
+from memcom_tf.data.memory import free_memory
+from memcom_tf.data.prepared_split import PreparedSplit, open_dataset
+from memcom_tf.data.writing import training_counts, write_numbers, write_shards
+from memcom_tf.datasets.logs import TimeColumn
+from memcom_tf.errors import argument, invalid, message
+from memcom_tf.files import check_writable, write_atomically
+from memcom_tf.vocabulary import OutOfVocabulary
+from memcom_tf.vocabulary.parts import one_of
+
+_MOST_MEMORY = 3 * 2**30
+_LEAST_MEMORY = 2**28
+_KEY = "key.json"
+
+
+@dataclass(frozen=True)
+class _Settings:
+    user: str
+    item: str
+    time: TimeColumn
+    min_count: int
+    max_size: int | None
+    out_of_vocabulary: OutOfVocabulary
+    interactions_of_shard: int
+
+    def __post_init__(self) -> None:
+        if self.min_count < 0:
+            raise invalid(
+                f"{argument('min_count')} must be 0 or more.", "", min_count=self.min_count
+            )
+        if self.max_size is not None and self.max_size < 1:
+            raise invalid(
+                f"{argument('max_size')} must be positive.",
+                "Leave it out for all items.",
+                max_size=self.max_size,
+            )
+        if self.interactions_of_shard < 1:
+            raise invalid(
+                f"{argument('interactions_per_shard')} must be positive.",
+                "The default is 2,097,152.",
+                interactions_per_shard=self.interactions_of_shard,
+            )
+        one_of("out_of_vocabulary", self.out_of_vocabulary, OutOfVocabulary)
+        if self.out_of_vocabulary == "error" and (self.min_count > 1 or self.max_size):
+            raise invalid(
+                "What becomes of items without an id must be known.",
+                f"Leave their interactions out with {argument('out_of_vocabulary', 'drop')}, or "
+                f"give them one id with {argument('out_of_vocabulary', 'share')}.",
+                out_of_vocabulary="error",
+                min_count=self.min_count,
+                max_size=self.max_size,
+            )
+
+
+def prepare(
+    sources: Source | Iterable[Source] | Frame,
+    output: str | os.PathLike[str],
+    *,
+    engine: EngineName = "duckdb",
+    user: str = "user",
+    item: str = "item",
+    time: TimeColumn = None,
+    min_count: int = 0,
+    max_size: int | None = None,
+    out_of_vocabulary: OutOfVocabulary | None = None,
+    interactions_per_shard: int = 2**21,
+    memory: int | None = None,
+    overwrite: bool = False,
+    report: Report | None = None,
+) -> PreparedSplit:
+    r"""Writes a log as a data set that training reads without holding it in memory.
+
+    The items get their ids, and the interactions are split, as `leave_last_out` does: of a user
+    with at least 3 interactions the last is for test, the one before for validation. The folder
+    `output` then has the users with their sequences (Parquet), the vocabulary (Parquet) and
+    `manifest.json`: settings, statistics, and hashes of what was read and written. It appears once
+    it is complete. A run that was stopped has left a hidden folder beside it, from which the same
+    call goes on.
+
+    Args:
+        sources: Files, folders of files, or patterns such as "day=*/*.parquet"; .csv, .tsv, .txt
+            (also .gz, .zst) or .parquet. Or a table of pandas, Polars, Arrow or DuckDB, of which
+            each row is an interaction.
+        output: The folder to write.
+        engine: What counts and orders: "duckdb" here, or "spark".
+        user: The column of users.
+        item: The column of items.
+        time: The column of times, as `memcom_tf.datasets.load_interactions` takes it.
+        min_count: Items that occur less often in training get no id.
+        max_size: How many items get an id at most, the most frequent; None gives all one.
+        out_of_vocabulary: What becomes of interactions with items without an id: "drop" leaves
+            them out, "share" gives them the id 1. None is "error", and where `min_count` or
+            `max_size` is given "drop".
+        interactions_per_shard: How many interactions a file has, about.
+        memory: Bytes of memory that the engine may take; None takes half of what is free, and
+            3 GiB at most.
+        overwrite: Whether a prepared data set at `output` is replaced.
+        report: Called with lines on what is done.
+
+    Returns:
+        The data set, opened.
+
+    Raises:
+        ImportError: If the engine or pyarrow is not installed.
+        OSError: If a file cannot be read or written, or `output` exists.
+        ValueError: If an argument is out of range, the log is damaged, a value is missing or not
+            what its column holds, or another process writes the same data set.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     log = Path(folder) / "log.csv"
+        ...     _ = log.write_text("user,item\n" + "ann,tea\nann,milk\nann,bread\nann,salt\n")
+        ...     data = prepare(log, Path(folder) / "data")
+        ...     data.vocabulary.items(data.test.history).tolist()[0][:4]
+        ['tea', 'milk', 'bread', None]
+    """
+    say = report or (lambda line: None)
+    one_of("engine", engine, EngineName)
+    if out_of_vocabulary is None:
+        out_of_vocabulary = "drop" if min_count > 1 or max_size else "error"
+    settings = _Settings(
+        user, item, time, min_count, max_size, out_of_vocabulary, interactions_per_shard
+    )
+    target = Path(os.path.abspath(output))
+    _check_output(target, overwrite)
+    lock = FileLock(_lock_of(target))
+    work = target.with_name(f".{target.name}.partial")
+    try:
+        with lock.acquire(timeout=0), opened_log(sources, target.parent) as files:
+            _check_protocol(files)
+            try:
+                _prepare(files, target, work, engine, settings, memory, say)
+            except (ValueError, ImportError):
+                shutil.rmtree(work, ignore_errors=True)  # The next run would end the same.
+                raise
+    except Timeout as error:
+        raise invalid(
+            "A data set must be written by one process.",
+            "Wait for the other, or choose another output.",
+            path=str(target),
+        ) from error
+    return open_dataset(target)
+
+
+def _prepare(
+    files: LogFiles,
+    target: Path,
+    work: Path,
+    engine_name: EngineName,
+    settings: _Settings,
+    memory: int | None,
+    say: Report,
+) -> None:
+    start = clock.monotonic()
+    say(f"{len(files.paths):,} files, {files.num_bytes / 1e6:,.1f} MB; hashing them")
+    inputs = files.described()
+    _open_work(work, inputs, settings, engine_name, say)
+    check_writable(target, files.num_bytes)
+    out = work / target.name
+    out.mkdir(exist_ok=True)
+    engine = _engine(files, engine_name, settings, work, memory, say)
+    try:
+        counts = engine.count(settings.interactions_of_shard)
+        say(
+            f"{counts.num_interactions:,} interactions of {counts.num_users:,} users with "
+            f"{len(counts.items):,} items, {clock.monotonic() - start:.1f} s"
+        )
+        write_numbers(engine, counts, work, say)
+        trained, holding_out = training_counts(work, len(counts.users_of_shard), len(counts.items))
+        ids, first_id = _write_vocabulary(out, counts, trained, settings)
+        shards = write_shards(engine, ids, first_id, counts, work, out, say)
+    finally:
+        engine.close()
+    size = int((ids >= first_id).sum())
+    statistics = {
+        "users": counts.num_users,
+        "users_with_held_out_items": holding_out,
+        "items": len(counts.items),
+        "interactions": counts.num_interactions,
+        "training_interactions_with_an_id": sum(shard.interactions for shard in shards),
+        "training_examples": sum(shard.examples for shard in shards),
+    }
+    vocabulary = {
+        "file": VOCABULARY,
+        "sha256": sha256_of(out / VOCABULARY),
+        "size": size,
+        "out_of_vocabulary": settings.out_of_vocabulary,
+    }
+    made_by = {"memcom_tf": __version__, "engine": engine_name, "pyarrow": version("pyarrow")}
+    recorded = {"protocol": "leave_last_out", **asdict(settings)}
+    Manifest(recorded, inputs, statistics, vocabulary, shards, made_by).save(out)
+    _publish(out, target)
+    shutil.rmtree(work, ignore_errors=True)
+    say(
+        f"{target.name}: {size:,} items with an id, {statistics['training_examples']:,} training "
+        f"examples in {len(shards):,} shards, {clock.monotonic() - start:.1f} s"
+    )
+
+
+def _engine(
+    files: LogFiles,
+    name: EngineName,
+    settings: _Settings,
+    work: Path,
+    memory: int | None,
+    say: Report,
+) -> Engine:
+    columns = settings.user, settings.item, settings.time
+    limit = _default_memory() if memory is None else memory
+    if limit < _LEAST_MEMORY:
+        raise invalid(
+            f"{argument('memory')} must be at least {_LEAST_MEMORY:,} bytes.", "", memory=limit
+        )
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if name == "spark":
+        from memcom_tf.data.spark_engine import SparkEngine
+
+        return SparkEngine(files, *columns, folder=work, memory_bytes=limit, report=say)
+    from memcom_tf.data.duckdb_engine import DuckDBEngine
+
+    return DuckDBEngine(
+        files, *columns, folder=work, memory_bytes=limit, threads=threads or 1, report=say
+    )
+
+
+def _default_memory() -> int:
+    """Half of the memory that is free, within limits."""
+    free = free_memory()
+    return _MOST_MEMORY if free is None else max(_LEAST_MEMORY, min(free // 2, _MOST_MEMORY))
+
+
+def _write_vocabulary(
+    out: Path, counts: Counts, trained: npt.NDArray[np.int64], settings: _Settings
+) -> tuple[npt.NDArray[np.int32], int]:
+    """Writes the items in the order of their ids; returns the ids by number, and the first."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # Falling count, ties by value: numbers are in the order of the values, and the sort is stable.
+    order = np.argsort(-trained, kind="stable")
+    chosen = order[trained[order] >= settings.min_count][: settings.max_size]
+    if not len(chosen):
+        raise invalid(
+            f"{argument('min_count')} must leave at least one item.",
+            f"The most frequent item occurs {trained.max()} times in training: pass at most that.",
+            min_count=settings.min_count,
+        )
+    shares = settings.out_of_vocabulary == "share"
+    first_id = 2 if shares else 1
+    ids = np.full(len(trained), 1 if shares else 0, np.int32)
+    ids[chosen] = np.arange(first_id, first_id + len(chosen), dtype=np.int32)
+    table = pa.table({"item": counts.items.take(pa.array(chosen)), "count": trained[chosen]})
+    pq.write_table(table, out / VOCABULARY, compression="zstd")
+    return ids, first_id
+
+
+def _lock_of(target: Path) -> Path:
+    """A file in the cache that a process of this machine holds while it writes a data set."""
+    folder = cache_root() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{hashlib.sha256(str(target).encode()).hexdigest()[:32]}.lock"
+
+
+def _check_output(target: Path, overwrite: bool) -> None:
+    if target.exists() and not is_dataset(target):
+        raise FileExistsError(
+            message(
+                "The output must not exist, or be a prepared data set.",
+                "Choose another.",
+                path=str(target),
+            )
+        )
+    if target.exists() and not overwrite:
+        way = argument("overwrite", "True")
+        raise FileExistsError(
+            message(
+                "The output must not exist.",
+                "Replace it with --force." if way.startswith("`--") else f"Replace it with {way}.",
+                path=str(target),
+            )
+        )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            message("The folder of the output must exist.", "", path=str(target.parent))
+        )
+
+
+def _check_protocol(files: LogFiles) -> None:
+    names = files.names
+    if files.format == "parquet":
+        from memcom_tf.datasets.files.opening import open_columns
+
+        names = open_columns(files.paths[0]).names
+    if "test" in names:
+        raise invalid(
+            "A log that is prepared must not say in a column `test` what is held out: the last "
+            "items of each user are.",
+            "Train on the file as it is, or leave the column out.",
+            path=str(files.paths[0]),
+        )
+
+
+def _open_work(
+    work: Path, inputs: list[dict[str, Any]], settings: _Settings, engine: str, say: Report
+) -> None:
+    """Keeps what a stopped run of the same log and settings has left, or begins a new folder."""
+    content = [FORMAT_VERSION, __version__, engine, inputs, asdict(settings)]
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    noted = work / _KEY
+    if noted.is_file() and noted.read_text() == key:
+        say(f"going on from {work}")
+        return
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    write_atomically(noted, key.encode())
+
+
+def _publish(out: Path, target: Path) -> None:
+    """Puts the finished folder in its place; an earlier one is removed after that."""
+    earlier = target.with_name(f".{target.name}.earlier")
+    shutil.rmtree(earlier, ignore_errors=True)
+    if target.exists():
+        os.replace(target, earlier)
+    os.replace(out, target)
+    shutil.rmtree(earlier, ignore_errors=True)

@@ -1,0 +1,104 @@
+"""Batches of a prepared data set, whose shards are read as training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from memcom_tf.data import PreparedSplit
+from memcom_tf.data.sequences import Sequences, joined
+from memcom_tf.data.stored_examples import cut
+from memcom_tf.evaluation.examples import Split
+from memcom_tf.training.batches import TrainingBatches
+
+EXAMPLES_AT_ONCE = 2**22
+"""Examples of shards that are in memory together, and are shuffled with each other."""
+
+_BATCHES_AT_ONCE = 16
+"""Batches whose histories are cut together, which takes less time than one by one."""
+
+
+def batches_of(split: Split, *, batch_size: int = 256, seed: int = 0) -> TrainingBatches:
+    """The batches of a split: from its arrays, or of a prepared data set from its shards."""
+    if isinstance(split, PreparedSplit):
+        return StreamedBatches(split, batch_size=batch_size, seed=seed)
+    return TrainingBatches(split, batch_size=batch_size, seed=seed)
+
+
+class StreamedBatches(TrainingBatches):
+    r"""Batches of `(history, target)` from the shards of a prepared data set.
+
+    In every epoch the shards come in a new order. As many as hold about `EXAMPLES_AT_ONCE`
+    examples are read together, while those before are trained on, and their examples are shuffled
+    with each other; histories are cut and padded for a batch at a time. Memory does not grow with
+    the number of rows. The order follows from the seed; where one reading takes all shards, as of
+    a small log in one shard, it is that of the arrays.
+
+    Args:
+        split: The data set, opened.
+        batch_size: As of `TrainingBatches`.
+        seed: As of `TrainingBatches`.
+
+    Raises:
+        ValueError: As `TrainingBatches`.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from memcom_tf.data import prepare
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     log = pathlib.Path(folder) / "log.csv"
+        ...     _ = log.write_text("user,item\n" + "".join(f"1,{item}\n" for item in range(9)))
+        ...     batches = StreamedBatches(prepare(log, log.with_name("data")), batch_size=2)
+        ...     len(batches), [target.shape for history, target in batches.epoch()]
+        (3, [(2,), (2,), (2,)])
+    """
+
+    split: PreparedSplit
+
+    def __init__(self, split: PreparedSplit, *, batch_size: int = 256, seed: int = 0) -> None:
+        super().__init__(split, batch_size=batch_size, seed=seed)
+
+    def epoch(self) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
+        """As `TrainingBatches.epoch`."""
+        size, length = self.batch_size, self.split.history_length
+        groups = self._groups()
+        block = _BATCHES_AT_ONCE * size
+        left: tuple[Any, ...] | None = None
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self._read, groups[0])
+            for following in [*groups[1:], None]:
+                sequences = coming.result()
+                if following is not None:
+                    coming = reader.submit(self._read, following)
+                places = self.split.places(sequences)
+                order = self._rng.permutation(len(places))
+                for low in range(0, len(order), block):
+                    part: tuple[Any, ...] = cut(sequences, places[order[low : low + block]], length)
+                    if left is not None:
+                        part = tuple(map(np.concatenate, zip(left, part, strict=True)))
+                    whole = len(part[1]) // size * size
+                    for start in range(0, whole, size):
+                        yield part[0][start : start + size], part[1][start : start + size]
+                    left = (part[0][whole:], part[1][whole:]) if whole < len(part[1]) else None
+
+    def skip(self, epochs: int) -> None:
+        """As `TrainingBatches.skip`; nothing is read."""
+        for _ in range(epochs):
+            for group in self._groups():
+                self._rng.permutation(int(self.split.examples_of_shard[group].sum()))
+
+    def _groups(self) -> list[npt.NDArray[np.int64]]:
+        """The shards in a new order, by what is read together; those come in their own order."""
+        sizes = self.split.examples_of_shard
+        if sizes.sum() <= EXAMPLES_AT_ONCE:
+            return [np.arange(len(sizes))]
+        order = self._rng.permutation(len(sizes))
+        group = np.cumsum(sizes[order]) // EXAMPLES_AT_ONCE
+        return [np.sort(order[group == number]) for number in np.unique(group)]
+
+    def _read(self, shards: npt.NDArray[np.int64]) -> Sequences:
+        return joined([self.split.sequences(shard) for shard in shards.tolist()])
