@@ -11,7 +11,7 @@ import numpy as np
 
 from memcom_tf.errors import invalid, message
 from memcom_tf.layers.contract.table_layer import TableLayer
-from memcom_tf.tables import check_positive
+from memcom_tf.tables import Tables, check_positive
 
 
 class SizedLayer(TableLayer):
@@ -112,17 +112,25 @@ class SizedLayer(TableLayer):
         sized: Any = cls if ratio is None else partial(cls.for_ratio, ratio=ratio)
         layer = sized(rows, width, **kwargs)
         measured_by = () if metric is None else (_checked_metric(cls, metric, width),)
-        tables = layer.approximate(values, weights.astype(np.float32), *measured_by)
-        if tables is None:
-            raise NotImplementedError(
-                message(
-                    f"{cls.__name__} must be trained: it has no tables in closed form.",
-                    "Choose another method, or train it on the vectors of the table.",
-                )
-            )
+        tables = layer._nearest_tables(values, weights.astype(np.float32), *measured_by)
         layer.build(None)
         layer.assign_tables(tables)
         return layer
+
+    def _nearest_tables(self, table: np.ndarray, *weighed: np.ndarray) -> Tables:
+        """What `approximate` finds, if the method has a closed form."""
+        tables = self.approximate(table, *weighed)
+        if tables is None:
+            raise self._only_trained()
+        return tables
+
+    def _only_trained(self) -> NotImplementedError:
+        return NotImplementedError(
+            message(
+                f"{type(self).__name__} must be trained: it has no tables in closed form.",
+                "Choose another method, or train it on the vectors of the table.",
+            )
+        )
 
     def grown(self, input_dim: int) -> Any:
         """This layer for a larger vocabulary: what it looks up for the ids so far stays.
