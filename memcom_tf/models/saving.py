@@ -1,4 +1,4 @@
-"""Saving a model so that a file already there survives whatever happens meanwhile."""
+"""Saving a model so that a file already there survives, and loading what was saved."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from memcom_tf._keras import keras
 from memcom_tf.errors import invalid, message
 from memcom_tf.files import replacing
 
@@ -48,3 +49,36 @@ def save_model(model: Any, path: str | os.PathLike[str], *, overwrite: bool = Tr
         )
     with replacing(target) as beside:
         model.save(beside)
+
+
+def load_model(path: str | os.PathLike[str], **options: Any) -> Any:
+    """Loads a model that was saved, with the layers, models and optimizers of this package.
+
+    It is `keras.models.load_model` of the Keras in use, which `import memcom_tf` also tells what
+    saved models need.
+
+    Args:
+        path: A `.keras` file.
+        **options: `compile`, `custom_objects` and `safe_mode` of `keras.models.load_model`.
+
+    Returns:
+        The model, compiled as it was saved.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If Keras cannot load it.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import keras
+        >>> from memcom_tf import FullEmbedding, load_model, save_model
+        >>> model = keras.Sequential([keras.Input((3,), dtype="int32"), FullEmbedding(10, 4)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "model.keras"
+        ...     save_model(model, path)
+        ...     load_model(path).output_shape
+        (None, 3, 4)
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(message("The file of a model must exist.", "", path=str(path)))
+    return keras.models.load_model(path, **options)
