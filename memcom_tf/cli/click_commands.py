@@ -151,7 +151,7 @@ def _rows(options: argparse.Namespace) -> Any:
             options.numeric or (),
             several,
             options.time or None,
-            options.test,
+            options.test or None,
         )
     if columns is not None and columns.label is None:
         raise ValueError(

@@ -21,6 +21,7 @@ from memcom_tf.cli import (
     click_commands,
     commands,
     import_path,
+    log_options,
     ops_commands,
     rank_command,
     ranker_commands,
@@ -106,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         help="train a ranker on interactions, a click model on rows, or a text classifier",
     )
     task_options.add_task(train)
-    _add_interactions(train)
+    log_options.add_options(train)
     train.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.keras")
     train.add_argument("--width", type=int, help="width of an embedding (64, of click models 16)")
     train.add_argument("--history-length", type=int, default=50, help="items that it sees (50)")
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what a ranker learns targets by: softmax (the default) over the catalogue, ranknet "
         "or bpr by pairs of items; listnet is the softmax here",
     )
+    log_options.add_details(train)
     task_options.add_training(train)
     _add_resume(train)
     train.set_defaults(run=ranker_commands.train)
@@ -131,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     task_options.add_task(compress)
     compress.add_argument("model", type=Path, metavar="MODEL.keras")
-    _add_interactions(compress)
+    log_options.add_options(compress)
     compress.add_argument(
         "--new-items",
         choices=get_args(OutOfVocabulary),
@@ -278,37 +280,8 @@ def _flags(command: argparse.ArgumentParser) -> dict[str, str]:
     return {
         action.dest: action.option_strings[-1]
         for action in command._actions
-        if action.option_strings
+        if action.option_strings and action.const is not False  # --no-time is no name of a time
     }
-
-
-def _add_interactions(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "interactions",
-        type=Path,
-        metavar="INTERACTIONS",
-        help=".csv, .tsv (also .gz or .zst), .parquet or .npz; a column `test` of 0 and 1 says "
-        "what is held out, without it the last item of each user is",
-    )
-    for column in ("user", "item"):
-        parser.add_argument(f"--{column}", default=column, help=f"column of the {column}s")
-    time = parser.add_mutually_exclusive_group()
-    time.add_argument(
-        "--time",
-        help="column of times: numbers, dates or date-times (one that is called time, timestamp, "
-        "date, datetime or unixReviewTime; else the order of the rows counts)",
-    )
-    time.add_argument(
-        "--no-time",
-        dest="time",
-        action="store_const",
-        const=False,
-        help="the order of the rows counts as time, whatever columns there are",
-    )
-    parser.add_argument("--epochs", type=int, help="epochs at most")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-k", type=int, default=10, help="length of the ranked list (10)")
-    parser.add_argument("--force", action="store_true", help="replace the output if it exists")
 
 
 def _add_resume(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from memcom_tf.cli import click_commands, text_commands
+from memcom_tf.cli import click_commands, log_options, text_commands
 from memcom_tf.cli.commands import DONE, FAILED, require_file, say
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cli.task_options import check_options_of_task
@@ -36,7 +36,7 @@ def train(options: argparse.Namespace) -> int:
     if options.task in _OTHER_TASKS:
         return int(_OTHER_TASKS[options.task].train(options))
     options.width = WIDTH if options.width is None else options.width
-    split = _split(options, _log(options), None)
+    split = _split(options, log_options.read(options), None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from memcom_tf.models import save_model
     from memcom_tf.training import TrainingSettings, train_ranker
@@ -70,7 +70,7 @@ def compress(options: argparse.Namespace) -> int:
     check_options_of_task(options)
     if options.task in _OTHER_TASKS:
         return int(_OTHER_TASKS[options.task].compress(options))
-    log = _log(options)
+    log = log_options.read(options)
     model = load_model(options)
     from memcom_tf.cli.compression_display import show_compression
     from memcom_tf.compression import SETTINGS, compress_ranker
@@ -220,19 +220,6 @@ def parse_bytes(text: str) -> int:
     if not 1 <= value < 2**63:
         raise argparse.ArgumentTypeError(f"must be at least one byte, not {text!r}")
     return int(value)
-
-
-def _log(options: argparse.Namespace) -> Any:
-    """The interactions, read before TensorFlow is loaded: what is wrong is said at once."""
-    from memcom_tf.datasets import load_log
-
-    return load_log(
-        options.interactions,
-        user=options.user,
-        item=options.item,
-        time=options.time,
-        report=say,
-    )
 
 
 def _split(options: argparse.Namespace, log: Any, model: Any) -> Any:

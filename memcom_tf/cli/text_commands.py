@@ -110,7 +110,7 @@ def _split(options: argparse.Namespace) -> Any:
         options.text or "text",
         options.label or "label",
         time=options.time or None,
-        test=options.test,
+        test=options.test or None,
         report=say,
     )
     split = split_documents(documents, seed=options.seed)
