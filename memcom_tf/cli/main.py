@@ -1,6 +1,6 @@
 """The command `memcom`: train, compress, convert, verify, inspect, compare, rank and others.
 
-Exit codes: 0 done, 1 verification or building failed, 2 usage or bad input.
+Exit codes: 0 done, 1 verification or building failed, 2 usage or bad input, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from memcom_tf.cli import (
     import_path,
     log_options,
     ops_commands,
+    quiet,
     rank_command,
     ranker_commands,
     task_options,
@@ -33,8 +34,12 @@ from memcom_tf.text import LONGEST_MESSAGE, printable
 from memcom_tf.vocabulary.parts import OutOfVocabulary
 
 _BAD_INPUT = 2
+_STOPPED = 130  # as shells say it of a process that Ctrl-C ended
+_OF_LIBRARIES = re.compile(r"[\\/](tensorflow|keras|tf_keras|numpy|absl)[\\/]")
 _OF_GRAPH = re.compile(r"\AGraph execution error:.*^  File [^\n]*$", re.DOTALL | re.MULTILINE)
 _LOSSES = ("softmax", "ranknet", "bpr", "listnet")  # as of memcom_tf.models, which needs TensorFlow
+
+_VERBOSE = "show what TensorFlow and other libraries log"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,13 +53,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     _let_streams_show_anything()
+    with quiet.libraries(options.verbose):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
-        with at_command_line(), _warnings_on_one_line(), import_path.of_command(options):
-            return int(options.run(options))
+        with (
+            at_command_line(),
+            _warnings_on_one_line(options.verbose),
+            import_path.of_command(options),
+        ):
+            code = int(options.run(options))
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:
         # The reader of our output has seen enough (`memcom rank ... | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return commands.DONE
+    except KeyboardInterrupt:
+        print("memcom: stopped", file=sys.stderr)
+        return _STOPPED
     except _bad_input_errors() as error:
         print(f"memcom: error: {_said(error, options)}", file=sys.stderr)
         return _BAD_INPUT
@@ -76,10 +95,13 @@ def _said(error: Exception, options: argparse.Namespace) -> str:
 
 
 @contextmanager
-def _warnings_on_one_line() -> Iterator[None]:
-    """Warnings, which may quote a file, are shown as errors are."""
+def _warnings_on_one_line(verbose: bool) -> Iterator[None]:
+    """Warnings, which may quote a file, are shown as errors are; those of libraries with `-v`."""
 
-    def show(said: Warning | str, *_where: Any, **_also: Any) -> None:
+    def show(said: Warning | str, kind: type, filename: str, *_also: Any, **_more: Any) -> None:
+        of_others = not kind.__module__.startswith("memcom_tf")
+        if of_others and _OF_LIBRARIES.search(filename) and not verbose:
+            return
         text = printable(" ".join(str(said).split()), LONGEST_MESSAGE)
         print(f"memcom: warning: {text}", file=sys.stderr)
 
@@ -100,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="memcom", description="Compressed embeddings, from Keras to a proven .tflite file."
     )
     parser.add_argument("--version", action="version", version=memcom_tf.__version__)
+    parser.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     train = subparsers.add_parser(
@@ -270,7 +293,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor = subparsers.add_parser("doctor", help="show which ops training runs on, and why")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(run=ops_commands.doctor)
+    for name in ("train", "compress", "convert", "verify", "rank"):
+        subparsers.choices[name].add_argument("--json", action="store_true", help="print JSON")
     for command in subparsers.choices.values():
+        command.add_argument(
+            "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=_VERBOSE
+        )
         command.set_defaults(flags=_flags(command))
     return parser
 

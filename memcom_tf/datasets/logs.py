@@ -132,8 +132,8 @@ def load_log(
         ...     path = pathlib.Path(folder) / "clicks.npz"
         ...     np.savez(path, user=[1, 1], item=[50, 7], title=["Star Wars", "Twelve Monkeys"])
         ...     log = load_log(path, title="title").interactions
-        >>> log.details
-        {'title': {50: 'Star Wars', 7: 'Twelve Monkeys'}}
+        >>> log.details["title"][50]
+        'Star Wars'
     """
     file = open_columns(path)
     user, item = (

@@ -277,7 +277,7 @@ def test_code_in_a_model_runs_only_when_allowed(folder, tmp_path, run_here):
 
 
 def test_an_existing_output_is_replaced_only_with_force(folder, tmp_path, run_here):
-    out = tmp_path / "out"
+    out = tmp_path / "out.tflite"
     out.write_bytes(b"mine")
     words = ["convert", folder / "model.keras", "-o", out, "--no-verify"]
     assert "must not exist" in error_of(memcom(*words, cwd=tmp_path), tmp_path)
@@ -312,7 +312,7 @@ REFUSED = {
         "convert {}/model.keras -o nowhere/out.tflite",
         "folder of the output must exist. Received: path='nowhere'",
     ),
-    "a folder": ("convert {}/model.keras -o {} --force --no-verify", "directory"),
+    "a folder": ("convert {}/model.keras -o {} --force --no-verify", "must end in .tflite"),
     "k": ("convert {}/model.keras -o out.tflite -k 57", "`-k` must be in [1, 56]"),
     "examples": (
         "verify {}/model.keras {}/model.tflite --examples {}/no_target.npz",
