@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from memcom_tf._version import __version__
+from memcom_tf.errors import message
 from memcom_tf.saved_names import tell_keras
 
 if TYPE_CHECKING:
@@ -102,10 +103,20 @@ tell_keras()
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    try:
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        raise ImportError(
+            message(
+                f"TensorFlow must be installed for `memcom_tf.{name}`.",
+                'Run: pip install "memcom_tf[tensorflow]".',
+            )
+        ) from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -50,7 +50,7 @@ class InProcess:
             from ai_edge_litert.interpreter import Interpreter
         except ModuleNotFoundError as error:
             raise ImportError(
-                'Running a file needs LiteRT. Install it with: pip install "memcom_tf[convert]"'
+                'Running a file needs LiteRT. Install it with: pip install "memcom_tf[rank]"'
             ) from error
         try:
             self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
@@ -105,7 +105,7 @@ class _Child:
         header, _ = self._answer()
         if "missing" in header:
             raise ImportError(
-                'Running a file needs LiteRT. Install it with: pip install "memcom_tf[convert]"'
+                'Running a file needs LiteRT. Install it with: pip install "memcom_tf[rank]"'
             )
         if "error" in header:
             raise unreadable(path, RuntimeError(str(header["error"])))

@@ -29,7 +29,7 @@ from memcom_tf.cli import (
     task_options,
 )
 from memcom_tf.converters.quantization.weights import Profile
-from memcom_tf.errors import at_command_line
+from memcom_tf.errors import at_command_line, message
 from memcom_tf.text import LONGEST_MESSAGE, printable
 from memcom_tf.vocabulary.parts import OutOfVocabulary
 
@@ -39,6 +39,8 @@ _OF_LIBRARIES = re.compile(r"[\\/](tensorflow|keras|tf_keras|numpy|absl)[\\/]")
 _OF_GRAPH = re.compile(r"\AGraph execution error:.*^  File [^\n]*$", re.DOTALL | re.MULTILINE)
 _LOSSES = ("softmax", "ranknet", "bpr", "listnet")  # as of memcom_tf.models, which needs TensorFlow
 
+_EXTRAS = {"rich": "rank", "tensorflow": "tensorflow", "matplotlib": "report"}
+"""What brings a library that a command lacks."""
 _VERBOSE = "show what TensorFlow and other libraries log"
 
 
@@ -88,6 +90,11 @@ def _let_streams_show_anything() -> None:
 
 def _said(error: Exception, options: argparse.Namespace) -> str:
     """An error's message on one line, in which arguments of functions are options."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        return message(
+            f"{error.name} must be installed for this command.",
+            f'Run: pip install "memcom_tf[{_EXTRAS[error.name]}]".',
+        )
     # Of an error in a graph, what is behind the lines that the graph was made by.
     said = _OF_GRAPH.sub("", str(error))
     text = printable(" ".join(said.split()), LONGEST_MESSAGE) or type(error).__name__

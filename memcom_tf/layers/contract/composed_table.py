@@ -50,7 +50,8 @@ class ComposedTable:
     def __getitem__(self, index: Any) -> np.ndarray:
         rows, *columns = index if isinstance(index, tuple) else (index,)
         found = self._vectors(np.arange(len(self), dtype=np.int64)[rows]).numpy()
-        return found[(..., *columns)] if columns else found
+        place = (..., *columns)
+        return found[place]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.numpy(), dtype)
