@@ -22,11 +22,13 @@ from memcom_tf.cli import (
     commands,
     import_path,
     log_options,
+    model_options,
     ops_commands,
     quiet,
     rank_command,
     ranker_commands,
     task_options,
+    try_command,
 )
 from memcom_tf.converters.quantization.weights import Profile
 from memcom_tf.errors import at_command_line, message
@@ -132,6 +134,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    tried = subparsers.add_parser(
+        "try", help="make a small file that ranks, in seconds and without data, and rank with it"
+    )
+    try_command.add_options(tried)
+    tried.set_defaults(run=try_command.try_out)
+
     train = subparsers.add_parser(
         "train",
         help="train a ranker on interactions, a click model on rows, or a text classifier",
@@ -189,7 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     task_options.add_columns(compress)
     compress.add_argument("--save-model", type=Path, metavar="MODEL.keras", help="save that too")
-    _add_loading(compress)
+    model_options.add_loading(compress)
     _add_resume(compress)
     compress.set_defaults(run=ranker_commands.compress)
 
@@ -235,13 +243,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a signature of a SavedModel to convert; may be repeated (all that take and give "
         "numbers)",
     )
-    _add_model_options(convert)
+    model_options.add_options(convert)
     convert.set_defaults(run=commands.convert)
 
     verify = subparsers.add_parser("verify", help="compare a .tflite file with its model")
     verify.add_argument("model", type=Path, metavar="MODEL")
     verify.add_argument("file", type=Path, metavar="MODEL.tflite")
-    _add_model_options(verify)
+    model_options.add_options(verify)
     verify.set_defaults(run=commands.verify)
 
     inspect = subparsers.add_parser("inspect", help="show what a .tflite file holds")
@@ -261,7 +269,7 @@ def _parser() -> argparse.ArgumentParser:
     compare = subparsers.add_parser("compare", help="show two .tflite files side by side")
     compare.add_argument("first", type=Path, metavar="A.tflite")
     compare.add_argument("second", type=Path, metavar="B.tflite")
-    _add_examples(compare)
+    model_options.add_examples(compare)
     compare.add_argument("--json", action="store_true", help="print JSON")
     compare.set_defaults(run=commands.compare)
 
@@ -300,7 +308,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = subparsers.add_parser("doctor", help="show which ops training runs on, and why")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(run=ops_commands.doctor)
-    for name in ("train", "compress", "convert", "verify", "rank"):
+    for name in ("try", "train", "compress", "convert", "verify", "rank"):
         subparsers.choices[name].add_argument("--json", action="store_true", help="print JSON")
     for command in subparsers.choices.values():
         command.add_argument(
@@ -324,51 +332,6 @@ def _add_resume(parser: argparse.ArgumentParser) -> None:
         "--resume",
         action="store_true",
         help="go on from OUTPUT.checkpoint, which a run that was killed has left",
-    )
-
-
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    _add_loading(parser)
-    parser.add_argument(
-        "--samples",
-        type=Path,
-        metavar="FILE",
-        help="inputs that the model is made for, .npz, .csv or .parquet with an array or column of "
-        "the name of each: the proof runs the file on them (without, inputs are drawn)",
-    )
-    parser.add_argument(
-        "--inputs",
-        nargs="+",
-        metavar="NAME:TYPE[SIZES]",
-        help="what a subclassed model is called with, as in 'user:int32[?]' 'history:int32[?,20]'; "
-        "`?` is a size that is free, the batch first",
-    )
-    _add_examples(parser)
-
-
-def _add_examples(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--examples",
-        type=Path,
-        metavar="FILE.npz",
-        help="arrays `history` [n, L] and `target` [n] of ids: compares a ranker's metrics",
-    )
-
-
-def _add_loading(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--import",
-        dest="modules",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="import a module that registers your own layers; may be repeated",
-    )
-    parser.add_argument(
-        "--allow-unsafe-deserialization",
-        action="store_true",
-        help="let the model run code that it carries: Lambda layers of a .keras file, operators "
-        "of a SavedModel that write files or call Python",
     )
 
 
