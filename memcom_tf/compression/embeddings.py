@@ -77,6 +77,9 @@ class ModelCompression:
     layers: Sequence[LayerCompression] = field(default_factory=list)
     file_bytes: int | None = None
 
+    def __repr__(self) -> str:
+        return f"<ModelCompression: {self}>"
+
     def __str__(self) -> str:
         return "\n".join(map(str, self.layers))
 

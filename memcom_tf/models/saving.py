@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,13 @@ def save_model(model: Any, path: str | os.PathLike[str], *, overwrite: bool = Tr
         model.save(beside)
 
 
-def load_model(path: str | os.PathLike[str], **options: Any) -> Any:
+def load_model(
+    path: str | os.PathLike[str],
+    *,
+    compile: bool = True,
+    custom_objects: Mapping[str, Any] | None = None,
+    safe_mode: bool = True,
+) -> Any:
     """Loads a model that was saved, with the layers, models and optimizers of this package.
 
     It is `keras.models.load_model` of the Keras in use, which `import memcom_tf` also tells what
@@ -59,7 +66,9 @@ def load_model(path: str | os.PathLike[str], **options: Any) -> Any:
 
     Args:
         path: A `.keras` file.
-        **options: `compile`, `custom_objects` and `safe_mode` of `keras.models.load_model`.
+        compile: Whether to compile the model as it was saved.
+        custom_objects: Further classes and functions by the names that the file has for them.
+        safe_mode: Whether to refuse Lambda layers, which run code of the file.
 
     Returns:
         The model, compiled as it was saved.
@@ -81,4 +90,6 @@ def load_model(path: str | os.PathLike[str], **options: Any) -> Any:
     """
     if not Path(path).exists():
         raise FileNotFoundError(message("The file of a model must exist.", "", path=str(path)))
-    return keras.models.load_model(path, **options)
+    return keras.models.load_model(
+        path, custom_objects=custom_objects, compile=compile, safe_mode=safe_mode
+    )

@@ -14,6 +14,7 @@ from memcom_tf.layers.contract.method import Method
 from memcom_tf.layers.contract.sizing import SizedLayer
 from memcom_tf.ops.interface import Array
 from memcom_tf.ops.sparse_ids import as_bags, as_dense
+from memcom_tf.text import html_table
 
 _FEW_BITS = "Train in floats, and choose the bits of what ships with `storage`."
 
@@ -137,6 +138,17 @@ class DropInLayer(SizedLayer):
             if self.combiner is None and getattr(inputs, "ragged", False):
                 return keras.KerasTensor(spec.shape, spec.dtype, ragged=True)
             return spec
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [table.name, table.kind, f"{table.rows:,}", table.width, str(table.storage)]
+            for table in self.tables()
+        ]
+        caption = (
+            f"{type(self).__name__} {self.name}: {self.input_dim:,} x {self.output_dim}, "
+            f"{self.parameter_bytes:,} bytes, {self.compression_ratio:.1f} times smaller"
+        )
+        return html_table(caption, ["table", "kind", "rows", "width", "ships as"], rows)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -37,12 +37,17 @@ class SizedLayer(TableLayer):
         if not ratio >= 1:
             raise invalid("`ratio` must be 1 or more.", ratio=ratio)
 
-        def sized(size: int) -> Any:
+        def sized(size: int, **more: Any) -> Any:
             argument = {cls.size_argument: size} if cls.size_argument else {}
-            return cls(**{"input_dim": input_dim, "output_dim": output_dim, **argument, **kwargs})
+            shape = {"input_dim": input_dim, "output_dim": output_dim}
+            return cls(**{**shape, **argument, **kwargs, **more})
+
+        def trial(size: int) -> Any:
+            # With a name: Keras counts the layers of a class that it names itself.
+            return sized(size, name="trial", weights=None)
 
         sizes = cls.size_range(input_dim, output_dim, **kwargs)
-        smallest = sized(sizes[0])
+        smallest = trial(sizes[0])
         if smallest.compression_ratio < ratio:
             raise invalid(
                 f"`ratio` must be at most {smallest.compression_ratio:.6g} for {cls.__name__} "
@@ -51,7 +56,7 @@ class SizedLayer(TableLayer):
                 ratio=ratio,
                 **kwargs,
             )
-        largest = largest_that_fits(sizes, lambda size: sized(size).compression_ratio >= ratio)
+        largest = largest_that_fits(sizes, lambda size: trial(size).compression_ratio >= ratio)
         return sized(sizes[0] if largest is None else largest)
 
     @classmethod
