@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.measure import Measurement
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -71,6 +71,7 @@ def print_numbers(
     for names, numbers in rows:
         console.print(Text(", ".join(names)))
         pairs = zip(titles[count:], numbers, strict=True)
-        said = Text(", ".join(f"{title} {number}" for title, number in pairs))
-        console.print(Padding(said, (0, 0, 0, 2)))
+        said = ", ".join(f"{title} {number}" for title, number in pairs)
+        for line in textwrap.wrap(said, console.width - 2, break_long_words=False):
+            console.print(Text(f"  {line}"))
     console.print()

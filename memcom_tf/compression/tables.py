@@ -97,7 +97,7 @@ def largest_ratio(
 
     Example:
         >>> round(largest_ratio(1000, 64), 1)
-        64.0
+        48.7
     """
 
     def fits(max_bytes: int) -> bool:
