@@ -23,6 +23,8 @@ from memcom_tf.text import LONGEST_MESSAGE, printable
 
 from .pipe_messages import read, write
 
+SAFE_PATH = "-P" if sys.version_info >= (3, 11) else "-I"
+"""Has a child process import nothing from the current folder, nor from that of its script."""
 _WORKER = Path(__file__).with_name("interpreter_worker.py")
 
 
@@ -92,7 +94,7 @@ class _Child:
         self._path, self._pid = path, os.getpid()
         self._process = subprocess.Popen(
             # -P: the folder of the worker's file is none to import from.
-            [sys.executable, "-P", str(_WORKER), os.path.abspath(path), str(num_threads)],
+            [sys.executable, SAFE_PATH, str(_WORKER), os.path.abspath(path), str(num_threads)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
