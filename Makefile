@@ -84,6 +84,11 @@ TF_KERAS_LONG := tests/proof tests/conversion/test_large_tables.py tests/convers
 test-tf-keras: $(INSTALLED)
 	TF_USE_LEGACY_KERAS=1 $(PYTEST) $(PARALLEL) -m "not long" $(TF_KERAS)
 
+# The oldest and the newest versions that setup.cfg allows, and a file that ranks without TensorFlow.
+.PHONY: test-ends
+test-ends: $(INSTALLED) $(SUPPLY)/uv
+	$(BIN)/python -m tests.environments --uv $(abspath $(SUPPLY)/uv)
+
 .PHONY: data
 data: $(INSTALLED)
 	$(BIN)/python -m memcom_tf.datasets

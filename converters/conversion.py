@@ -12,10 +12,11 @@ from memcom_tf.errors import for_reader, message
 from memcom_tf.files import write_atomically
 from memcom_tf.ordering.progress import progress_bar
 from memcom_tf.tasks import Task
+from memcom_tf.text import printable_list
 
 from .inputs import Samples
 from .model_file.archive import append_members
-from .model_file.sizes import compressed_bytes
+from .model_file.sizes import compressed_bytes, html_of_tables
 from .preparation.prepared import prepare
 from .proof import Verification, verify_content
 from .quantization.weights import Profile, Weights
@@ -35,6 +36,16 @@ class Conversion:
     content: bytes = field(repr=False)
     report: dict[str, Any]
     verification: Verification | None
+
+    def __repr__(self) -> str:
+        proof = "not proved"
+        if self.verification is not None:
+            proof = "proved" if self.verification.passed else "not equal to the model"
+        signatures = printable_list(self.report["signatures"])
+        return f"<Conversion: {len(self.content):,} bytes, {proof}; signatures {signatures}>"
+
+    def _repr_html_(self) -> str:
+        return html_of_tables(repr(self).strip("<>"), self.report)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Writes the file, whole or not at all.

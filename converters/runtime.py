@@ -25,7 +25,7 @@ from .model_file.description import FileDescription, RankerDescription
 from .model_file.interpreters import GraphEndedError, InChild, InProcess, Interpreter
 from .model_file.ranked_lists import Ranked, ranked_list
 from .model_file.row_splits import flat_inputs
-from .model_file.sizes import compressed_bytes, parts_of
+from .model_file.sizes import compressed_bytes, html_of_tables, parts_of
 
 _ROWS_AT_A_TIME = 4096
 _TOKENIZERS = {"text": WORDS, "ngrams": NGRAMS}
@@ -59,6 +59,15 @@ class CompressedModelFile:
         check_agreement(self.description, self.archive.dictionary, self.graph, self.path)
         where = InProcess if in_process or self.graph.is_known_to_be_safe else InChild
         self._interpreter: Interpreter = where(self.path, num_threads)
+
+    def __repr__(self) -> str:
+        signatures = printable_list(sorted(self.signatures))
+        size = self.path.stat().st_size
+        name = printable(self.path.name)
+        return f"<CompressedModelFile {name}: {size:,} bytes; signatures {signatures}>"
+
+    def _repr_html_(self) -> str:
+        return html_of_tables(repr(self).strip("<>"), self.report)
 
     @property
     def description(self) -> FileDescription:

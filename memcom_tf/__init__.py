@@ -1,7 +1,7 @@
 """Compressed embeddings for Keras recommenders, from training to a proven file on the phone.
 
 Nothing is imported before it is used: what only reads files (`memcom rank`) never loads
-TensorFlow.
+TensorFlow. Keras knows the layers, models and optimizers of saved models by this import.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from memcom_tf._version import __version__
+from memcom_tf.errors import message
+from memcom_tf.saved_names import tell_keras
 
 if TYPE_CHECKING:
     from memcom_tf.compression import compress
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
         TrainedResidualQuantizedEmbedding,
         TruncatedEmbedding,
     )
-    from memcom_tf.models import save_model
+    from memcom_tf.models import load_model, save_model
     from memcom_tf.training import fine_tune
     from memcom_tf.vocabulary import Vocabulary
 
@@ -83,6 +85,7 @@ __all__ = [
     "__version__",
     "compress",
     "fine_tune",
+    "load_model",
     "save_model",
 ]
 
@@ -91,16 +94,29 @@ _HOMES = {
     "Vocabulary": "memcom_tf.vocabulary",
     "compress": "memcom_tf.compression",
     "fine_tune": "memcom_tf.training",
+    "load_model": "memcom_tf.models",
     "save_model": "memcom_tf.models",
 }
 _MODULES = ("converters", "datasets", "evaluation", "layers", "models", "ops", "optimizers")
 
+tell_keras()
+
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    try:
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        raise ImportError(
+            message(
+                f"TensorFlow must be installed for `memcom_tf.{name}`.",
+                'Run: pip install "memcom_tf[tensorflow]".',
+            )
+        ) from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
+
 LONGEST_NAME = 80
 """Letters of a name in a table or a sentence."""
 LONGEST_MESSAGE = 2000
@@ -39,3 +42,20 @@ def printable_list(texts: list[str], most: int = 20) -> str:
     """
     shown = ", ".join(printable(text) for text in texts[:most])
     return shown if len(texts) <= most else f"{shown} and {len(texts) - most} more"
+
+
+def html_table(caption: str, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A small table for a notebook; what it quotes is printable and escaped.
+
+    Example:
+        >>> html_table("sizes", ["table", "bytes"], [["<a>", 3]])  # doctest: +ELLIPSIS
+        '<table><caption>sizes</caption>...<tr><td>&lt;a&gt;</td><td>3</td></tr></table>'
+    """
+
+    def line(tag: str, cells: Sequence[object]) -> str:
+        shown = (f"<{tag}>{escape(printable(str(cell)))}</{tag}>" for cell in cells)
+        return f"<tr>{''.join(shown)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    title = escape(printable(caption, LONGEST_MESSAGE))
+    return f"<table><caption>{title}</caption>{line('th', titles)}{body}</table>"

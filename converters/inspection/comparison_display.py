@@ -11,13 +11,14 @@ from memcom_tf.text import LONGEST_MESSAGE, printable
 
 from .comparison import Comparison
 from .measurement import THREADS
+from .terminal import Terminal
 
 _MOST_ROWS = 200
 
 
 def show_comparison(comparison: Comparison, console: Console | None = None) -> None:
     """Prints both files' figures, with the second's as multiples of the first's."""
-    console = console or Console()
+    console = console or Terminal()
     first, second = comparison.first, comparison.second
     table = Table("", box=SIMPLE, pad_edge=False)
     for letter, figures in (("A", first), ("B", second)):
@@ -26,7 +27,7 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
             justify="right",
             overflow="fold",
         )
-    table.add_column("B / A", justify="right")
+    table.add_column("B / A", justify="right", no_wrap=True)
     for name in first.bytes:
         table.add_row(f"{name} bytes", *_pair(first.bytes[name], second.bytes[name], ",d"))
     versions = [Text(printable(x.min_runtime_version)) for x in (first, second)]

@@ -13,6 +13,8 @@ from rich.text import Text
 
 from memcom_tf.text import LONGEST_MESSAGE, LONGEST_NAME, printable, printable_list
 
+from .terminal import Terminal, add_numbers, plain_table, print_numbers
+
 if TYPE_CHECKING:
     from memcom_tf.kernels.status import Status
 
@@ -20,11 +22,15 @@ if TYPE_CHECKING:
 
 
 _MOST_ROWS = 200
+_OF_TABLE = (
+    *("table", "stored as", "rows", "width", "bits", "data", "metadata", "float32", "error"),
+    "worst row",
+)
 
 
 def show_report(report: dict[str, Any], console: Console | None = None) -> None:
     """Prints what a file holds."""
-    console = console or Console()
+    console = console or Terminal()
     tables = sum(embedding["bytes"] for embedding in report["embeddings"])
     console.print(
         f"[bold]{_name(report['name'])}[/bold]: graph {report['graph_bytes']:,} bytes, of which "
@@ -43,20 +49,8 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
         f"(profile {report.get('profile', 'portable')}); "
         f"signatures: {escape(printable_list(report['signatures']))}"
     )
-    table = Table("table", "stored as", box=SIMPLE, pad_edge=False)
-    table.columns[0].overflow = "fold"
-    for name in ("rows", "width", "bits", "data", "metadata", "float32", "error", "worst row"):
-        table.add_column(name, justify="right")
     every = [(e["name"], stored) for e in report["embeddings"] for stored in e["tables"]]
-    for name, stored in every[:_MOST_ROWS]:
-        sizes = ("rows", "width", "bits", "data_bytes", "metadata_bytes", "float32_bytes")
-        table.add_row(
-            Text(printable(f"{name}/{stored['name']}")),
-            Text(printable(stored["storage"].replace("_", " "))),
-            *(_shown(stored, size, ",") for size in sizes),
-            *(_shown(stored, error, ".2%") for error in ("median_error", "worst_error")),
-        )
-    console.print(table)
+    print_numbers(console, _OF_TABLE, [_table_row(*found) for found in every[:_MOST_ROWS]])
     _say_more(len(every), "tables", console)
     console.print(
         "Errors are distances of stored rows from trained ones over the norms of these: the median "
@@ -74,6 +68,17 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
         _show_measured(report["measured"], console)
 
 
+def _table_row(name: str, stored: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """What a table is called and stored as, and its numbers."""
+    sizes = ("rows", "width", "bits", "data_bytes", "metadata_bytes", "float32_bytes")
+    errors = ("median_error", "worst_error")
+    return (
+        [printable(f"{name}/{stored['name']}"), printable(stored["storage"].replace("_", " "))],
+        [_shown(stored, size, ",") for size in sizes]
+        + [_shown(stored, error, ".2%") for error in errors],
+    )
+
+
 def _name(text: str) -> str:
     """A name from a file in a line of markup."""
     return escape(printable(text))
@@ -85,11 +90,9 @@ def _say_more(count: int, what: str, console: Console) -> None:
 
 
 def _show_measured(measured: dict[str, Any], console: Console) -> None:
-    table = Table("on this machine", box=SIMPLE, pad_edge=False)
-    table.columns[0].overflow = "fold"
+    table = plain_table("on this machine")
     threads = measured["threads"]
-    for count in threads:
-        table.add_column(f"{count} thread{'' if count == '1' else 's'}", justify="right")
+    add_numbers(table, *(f"{count} thread{'' if count == '1' else 's'}" for count in threads))
     names = sorted({name for found in threads.values() for name in found["milliseconds"]})
     for name in names[:_MOST_ROWS]:
         values = [f"{found['milliseconds'][name]:.3f} ms" for found in threads.values()]
@@ -106,10 +109,9 @@ def _shown(stored: dict[str, Any], name: str, form: str) -> str:
 
 def show_verification(verification: Verification, console: Console | None = None) -> None:
     """Prints what was compared, with bounds where there are any."""
-    console = console or Console()
-    table = Table("comparison of the file with the model", box=SIMPLE, pad_edge=False)
-    for name in ("value", "bound", ""):
-        table.add_column(name, justify="right")
+    console = console or Terminal()
+    table = plain_table("comparison of the file with the model")
+    add_numbers(table, "value", "bound", "")
     for check in verification.checks:
         bounded = check.bound is not None
         outcome = ("[green]ok[/green]" if check.passed else "[red]FAILED[/red]") if bounded else ""
@@ -126,7 +128,7 @@ def show_verification(verification: Verification, console: Console | None = None
 
 def show_status(status: Status, console: Console | None = None) -> None:
     """Prints which ops training runs on, and what that follows from."""
-    console = console or Console()
+    console = console or Terminal()
     table = Table("training runs on", status.implementation, box=SIMPLE, pad_edge=False)
     table.columns[1].overflow = "fold"
     for name, value in asdict(status).items():

@@ -16,6 +16,7 @@ import numpy as np
 
 from memcom_tf.errors import invalid
 
+from ..model_file.interpreters import SAFE_PATH
 from ..model_file.row_splits import ROW_SPLITS
 from ..runtime import CompressedModelFile
 
@@ -76,7 +77,15 @@ def measure(path: str | os.PathLike[str], *, repeats: int = REPEATS) -> dict[str
 def _in_process(path: Path, threads: int, repeats: int) -> dict[str, Any]:
     done = subprocess.run(
         # -P: nothing is imported from the current folder.
-        [sys.executable, "-P", "-m", __name__, str(path.absolute()), str(threads), str(repeats)],
+        [
+            sys.executable,
+            SAFE_PATH,
+            "-m",
+            __name__,
+            str(path.absolute()),
+            str(threads),
+            str(repeats),
+        ],
         # The child finds what this process has found.
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,

@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from memcom_tf.errors import invalid
 
 from ..quantization.quantization_error import QUANTILES
 from ..quantization.weights import Profile, Stored, Weights
 from .values import Count, ListOf, MapOf, Number, Text, Truth, Value
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 FORMAT = "memcom_tf.model"
 FORMAT_VERSION = 2

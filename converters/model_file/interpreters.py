@@ -23,6 +23,8 @@ from memcom_tf.text import LONGEST_MESSAGE, printable
 
 from .pipe_messages import read, write
 
+SAFE_PATH = "-P" if sys.version_info >= (3, 11) else "-I"
+"""Has a child process import nothing from the current folder, nor from that of its script."""
 _WORKER = Path(__file__).with_name("interpreter_worker.py")
 
 
@@ -50,7 +52,7 @@ class InProcess:
             from ai_edge_litert.interpreter import Interpreter
         except ModuleNotFoundError as error:
             raise ImportError(
-                'Running a file needs LiteRT. Install it with: pip install "memcom_tf[convert]"'
+                'Running a file needs LiteRT. Install it with: pip install "memcom_tf[rank]"'
             ) from error
         try:
             self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
@@ -92,7 +94,7 @@ class _Child:
         self._path, self._pid = path, os.getpid()
         self._process = subprocess.Popen(
             # -P: the folder of the worker's file is none to import from.
-            [sys.executable, "-P", str(_WORKER), os.path.abspath(path), str(num_threads)],
+            [sys.executable, SAFE_PATH, str(_WORKER), os.path.abspath(path), str(num_threads)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -105,7 +107,7 @@ class _Child:
         header, _ = self._answer()
         if "missing" in header:
             raise ImportError(
-                'Running a file needs LiteRT. Install it with: pip install "memcom_tf[convert]"'
+                'Running a file needs LiteRT. Install it with: pip install "memcom_tf[rank]"'
             )
         if "error" in header:
             raise unreadable(path, RuntimeError(str(header["error"])))

@@ -1,10 +1,13 @@
-"""What a file weighs where it is compressed on its way."""
+"""What a file weighs where it is compressed on its way, and what its tables are."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+from memcom_tf.text import html_table
 
 _CHUNK = 2**20
 
@@ -31,3 +34,13 @@ def parts_of(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while part := file.read(_CHUNK):
             yield part
+
+
+def html_of_tables(caption: str, report: dict[str, Any]) -> str:
+    """The tables of a file, and how they are stored, for a notebook."""
+    rows = [
+        [f"{e['name']}/{t['name']}", t["storage"].replace("_", " "), f"{t['rows']:,}", t["width"]]
+        for e in report["embeddings"]
+        for t in e["tables"]
+    ]
+    return html_table(caption, ["table", "stored as", "rows", "width"], rows)

@@ -38,7 +38,7 @@ def nearest(table: Floats, weights: Floats, ids: Shape, widths: Shape, rank: int
     whole = np.zeros((prod(ids), table.shape[1]), np.float32)
     whole[: len(table)] = table
     x = whole.reshape(*ids, *widths)
-    w = np.zeros(prod(ids), np.float32)
+    w: np.ndarray = np.zeros(prod(ids), np.float32)
     w[: len(table)] = weights / max(float(weights.max()), 1e-30)
     w = w.reshape(ids)
     cores = _decomposed(x, rank)

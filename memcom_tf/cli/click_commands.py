@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import Any
 
 from memcom_tf.cli import labelled_models, text_commands
-from memcom_tf.cli.commands import DONE, require_file, say
+from memcom_tf.cli.commands import DONE, next_is, require_file, say, tell
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable, write_atomically
 
@@ -30,7 +29,6 @@ def train(options: argparse.Namespace) -> int:
         f"{len(split.train):,} rows to train on, {len(split.validation):,} for validation, "
         f"{len(split.test):,} for test, {held_out}"
     )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from dataclasses import replace
 
     from memcom_tf.models import ClickModel, save_model
@@ -53,7 +51,9 @@ def train(options: argparse.Namespace) -> int:
     )
     save_model(trained.model, options.output, overwrite=options.force)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in trained.metrics.items())
-    print(f"{options.output}: on the rows for test {shown}")
+    said = f"{options.output}: on the rows for test {shown}"
+    tell(options, said, output=str(options.output), **trained.metrics)
+    next_is(options.output, f"memcom compress --task click {options.output} ...")
     return DONE
 
 
@@ -151,7 +151,7 @@ def _rows(options: argparse.Namespace) -> Any:
             options.numeric or (),
             several,
             options.time or None,
-            options.test,
+            options.test or None,
         )
     if columns is not None and columns.label is None:
         raise ValueError(

@@ -11,6 +11,7 @@ from typing import Any
 from memcom_tf.cli.loading import load_model
 from memcom_tf.converters.quantization.weights import parse_weights
 from memcom_tf.errors import message
+from memcom_tf.files import check_writable
 from memcom_tf.text import printable
 
 DONE, FAILED = 0, 1
@@ -58,7 +59,9 @@ def _load_examples(path: Path | None, model: Any) -> Any:
 def convert(options: argparse.Namespace) -> int:
     """Converts a .keras model, proves the file, and prints its report."""
     output: Path = options.output
-    _require_new(output, options.force)
+    check_output(output, options.force, ".tflite")
+    if options.ratio is not None and not options.ratio >= 1:
+        raise ValueError(message("`ratio` must be 1 or more.", "", ratio=options.ratio))
     model = load_model(options)
     from memcom_tf.converters.conversion import convert
 
@@ -84,24 +87,74 @@ def convert(options: argparse.Namespace) -> int:
         verify=not options.no_verify,
         examples=_load_examples(options.examples, model),
     )
+    # Before anything is shown: what cannot be shown must not be lost.
+    if conversion.verification is None or conversion.verification.passed:
+        conversion.save(output, overwrite=options.force)
+    return finish(options, conversion)
+
+
+def finish(options: argparse.Namespace, conversion: Any, compression: Any = None) -> int:
+    """Shows a conversion that was saved, or failed its proof, and says what is next."""
     from memcom_tf.converters.inspection.display import show_report, show_verification
 
-    verification = conversion.verification
-    # Before anything is shown: what cannot be shown must not be lost.
+    verification, output = conversion.verification, options.output
     passed = verification is None or verification.passed
-    if passed:
-        conversion.save(output, overwrite=options.force)
-    if verification is not None:
+    if options.json:
+        _print_json(
+            {
+                "output": str(output) if passed else None,
+                **({} if compression is None else {"compression": str(compression)}),
+                "verification": _as_dict(verification),
+                "report": conversion.report,
+            }
+        )
+    elif verification is not None:
         show_verification(verification)
     if not passed:
-        print(f"memcom: {output} was not written", file=sys.stderr)
+        say(f"{output} was not written")
         return FAILED
-    show_report(conversion.report)
+    if not options.json:
+        show_report(conversion.report)
+    signatures = conversion.report["signatures"]
+    commands = {"rank": "rank", "predict": "score"}
+    following = next((commands[name] for name in commands if name in signatures), "inspect")
+    next_is(output, f"memcom {following} {output}")
     return DONE
+
+
+def _as_dict(verification: Any) -> Any:
+    """A verification as JSON; None where there was none."""
+    if verification is None:
+        return None
+    return {"passed": verification.passed, **dataclasses.asdict(verification)}
+
+
+def _print_json(document: Any) -> None:
+    import json
+
+    def plain(value: Any) -> Any:  # NumPy's numbers
+        return value.item() if hasattr(value, "item") else str(value)
+
+    print(json.dumps(document, indent=1, default=plain))
+
+
+def tell(options: argparse.Namespace, line: str, **values: object) -> None:
+    """Prints a result: a line, or its values with `--json`."""
+    if options.json:
+        _print_json(values)
+    else:
+        print(line)
+
+
+def next_is(output: Path, command: str) -> None:
+    """Says that a file was written, and the command that takes it."""
+    say(f"wrote {output}; next: {command}")
 
 
 def _require_new(output: Path, force: bool) -> None:
     """Requires that a file can be written without replacing another."""
+    if output.is_dir():
+        raise IsADirectoryError(message("The output must be a file.", "", path=str(output)))
     if output.exists() and not force:
         raise FileExistsError(
             message("The output must not exist.", "Replace it with --force.", path=str(output))
@@ -144,6 +197,7 @@ def _inputs(words: list[str] | None) -> Any:
 def verify(options: argparse.Namespace) -> int:
     """Compares a .tflite file with its .keras model."""
     require_file(options.file)
+    require_suffix(options.file, ".tflite", "second file")
     model = load_model(options)
     from memcom_tf.converters.inspection.display import show_verification
     from memcom_tf.converters.proof import verify
@@ -156,7 +210,10 @@ def verify(options: argparse.Namespace) -> int:
         samples=options.samples,
         examples=_load_examples(options.examples, model),
     )
-    show_verification(verification)
+    if options.json:
+        _print_json(_as_dict(verification))
+    else:
+        show_verification(verification)
     return DONE if verification.passed else FAILED
 
 
@@ -249,6 +306,19 @@ def _differences(path: Path, file: Any) -> list[str]:
                 path=str(path),
             )
         ) from error
+
+
+def require_suffix(path: Path, suffix: str, what: str = "output") -> None:
+    """Requires that a file's name ends as its content says."""
+    if path.suffix != suffix:
+        raise ValueError(message(f"The {what} must end in {suffix}.", "", path=str(path)))
+
+
+def check_output(path: Path, force: bool, suffix: str) -> None:
+    """Requires, before the work, that an output can be written."""
+    require_suffix(path, suffix)
+    _require_new(path, force)
+    check_writable(path)
 
 
 def require_file(path: Path) -> None:

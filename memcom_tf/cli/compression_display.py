@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from memcom_tf.compression import Compression
+from memcom_tf.converters.inspection.terminal import Terminal, add_numbers, plain_table
 from memcom_tf.text import printable
 
 
 def show_compression(compression: Compression, console: Console | None = None) -> None:
     """Prints the candidates, and which was chosen."""
-    console = console or Console()
-    table = Table("method", box=SIMPLE, pad_edge=False)
-    table.columns[0].overflow = "fold"
+    console = console or Terminal()
+    table = plain_table("method")
     k = compression.k
-    for name in ("bytes", f"nDCG@{k} in\nclosed form", f"nDCG@{k}\ntrained", "epochs", ""):
-        table.add_column(name, justify="right")
+    add_numbers(table, "bytes", f"nDCG@{k} in\nclosed form", f"nDCG@{k}\ntrained", "epochs", "")
     for trial in compression.trials:
         table.add_row(
             Text(printable(trial.candidate)),

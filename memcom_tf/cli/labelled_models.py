@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from memcom_tf.cli.commands import DONE, FAILED, say
+from memcom_tf.cli.commands import finish, say
 from memcom_tf.cli.loading import load_model
 from memcom_tf.errors import message
 
@@ -55,7 +55,6 @@ def compress(
     """
     model = load_model(options)
     from memcom_tf.converters.conversion import convert
-    from memcom_tf.converters.inspection.display import show_report, show_verification
     from memcom_tf.models import save_model
 
     _of_class(model, *kind, options.task)
@@ -71,10 +70,6 @@ def compress(
         if options.save_model is not None:
             save_model(compression.model, options.save_model, overwrite=options.force)
         conversion.save(options.output, overwrite=options.force)
-    print(compression)
-    show_verification(conversion.verification)
-    if not passed:
-        say(f"{options.output} was not written")
-        return FAILED
-    show_report(conversion.report)
-    return DONE
+    if not options.json:
+        print(compression)
+    return finish(options, conversion, compression)

@@ -47,12 +47,13 @@ def require_safe_config(path: Path, is_registered: Callable[[str], bool]) -> Non
             config = json.loads(archive.read("config.json"))
     except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, RuntimeError) as error:
         raise _unsafe("have a config that can be read", path) from error
-    for entry in _entries(config):
+    for entry in entries(config):
         for name in _named(entry, is_registered):
             raise _unsafe(f"name layers and operators alone, and not {printable(name)!r}", path)
 
 
-def _entries(config: Any) -> Iterator[dict[str, Any]]:
+def entries(config: Any) -> Iterator[dict[str, Any]]:
+    """Every dict in a config, however deep."""
     waiting = [config]
     while waiting:
         found = waiting.pop()

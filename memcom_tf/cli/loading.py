@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import re
 from typing import Any
 
+from memcom_tf.cli import early_checks
 from memcom_tf.cli.legacy_config import require_safe_config
 from memcom_tf.errors import message
 from memcom_tf.text import printable
@@ -27,7 +27,9 @@ def load_model(options: argparse.Namespace) -> Any:
                 path=str(options.model),
             )
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    early_checks.require_known(
+        options.model, options.modules, lambdas=options.allow_unsafe_deserialization
+    )
     from memcom_tf import layers, models  # noqa: F401  registers them with Keras
     from memcom_tf._keras import is_keras_3, keras
 

@@ -1,6 +1,6 @@
 """The command `memcom`: train, compress, convert, verify, inspect, compare, rank and others.
 
-Exit codes: 0 done, 1 verification or building failed, 2 usage or bad input.
+Exit codes: 0 done, 1 verification or building failed, 2 usage or bad input, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -21,20 +21,30 @@ from memcom_tf.cli import (
     click_commands,
     commands,
     import_path,
+    log_options,
+    model_options,
     ops_commands,
     prepare_command,
+    quiet,
     rank_command,
     ranker_commands,
     task_options,
+    try_command,
 )
 from memcom_tf.converters.quantization.weights import Profile
-from memcom_tf.errors import at_command_line
+from memcom_tf.errors import at_command_line, message
 from memcom_tf.text import LONGEST_MESSAGE, printable
 from memcom_tf.vocabulary.parts import OutOfVocabulary
 
 _BAD_INPUT = 2
+_STOPPED = 130  # as shells say it of a process that Ctrl-C ended
+_OF_LIBRARIES = re.compile(r"[\\/](tensorflow|keras|tf_keras|numpy|absl)[\\/]")
 _OF_GRAPH = re.compile(r"\AGraph execution error:.*^  File [^\n]*$", re.DOTALL | re.MULTILINE)
 _LOSSES = ("softmax", "ranknet", "bpr", "listnet")  # as of memcom_tf.models, which needs TensorFlow
+
+_EXTRAS = {"rich": "rank", "tensorflow": "tensorflow", "matplotlib": "report"}
+"""What brings a library that a command lacks."""
+_VERBOSE = "show what TensorFlow and other libraries log"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,13 +58,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     _let_streams_show_anything()
+    with quiet.libraries(options.verbose):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
-        with at_command_line(), _warnings_on_one_line(), import_path.of_command(options):
-            return int(options.run(options))
+        with (
+            at_command_line(),
+            _warnings_on_one_line(options.verbose),
+            import_path.of_command(options),
+        ):
+            code = int(options.run(options))
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:
         # The reader of our output has seen enough (`memcom rank ... | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return commands.DONE
+    except KeyboardInterrupt:
+        print("memcom: stopped", file=sys.stderr)
+        return _STOPPED
     except _bad_input_errors() as error:
         print(f"memcom: error: {_said(error, options)}", file=sys.stderr)
         return _BAD_INPUT
@@ -69,6 +93,11 @@ def _let_streams_show_anything() -> None:
 
 def _said(error: Exception, options: argparse.Namespace) -> str:
     """An error's message on one line, in which arguments of functions are options."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        return message(
+            f"{error.name} must be installed for this command.",
+            f'Run: pip install "memcom_tf[{_EXTRAS[error.name]}]".',
+        )
     # Of an error in a graph, what is behind the lines that the graph was made by.
     said = _OF_GRAPH.sub("", str(error))
     text = printable(" ".join(said.split()), LONGEST_MESSAGE) or type(error).__name__
@@ -76,10 +105,13 @@ def _said(error: Exception, options: argparse.Namespace) -> str:
 
 
 @contextmanager
-def _warnings_on_one_line() -> Iterator[None]:
-    """Warnings, which may quote a file, are shown as errors are."""
+def _warnings_on_one_line(verbose: bool) -> Iterator[None]:
+    """Warnings, which may quote a file, are shown as errors are; those of libraries with `-v`."""
 
-    def show(said: Warning | str, *_where: Any, **_also: Any) -> None:
+    def show(said: Warning | str, kind: type, filename: str, *_also: Any, **_more: Any) -> None:
+        of_others = not kind.__module__.startswith("memcom_tf")
+        if of_others and _OF_LIBRARIES.search(filename) and not verbose:
+            return
         text = printable(" ".join(str(said).split()), LONGEST_MESSAGE)
         print(f"memcom: warning: {text}", file=sys.stderr)
 
@@ -100,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="memcom", description="Compressed embeddings, from Keras to a proven .tflite file."
     )
     parser.add_argument("--version", action="version", version=memcom_tf.__version__)
+    parser.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     prepare = subparsers.add_parser(
@@ -107,13 +140,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     prepare_command.add_options(prepare)
     prepare.set_defaults(run=prepare_command.prepare)
+    tried = subparsers.add_parser(
+        "try", help="make a small file that ranks, in seconds and without data, and rank with it"
+    )
+    try_command.add_options(tried)
+    tried.set_defaults(run=try_command.try_out)
 
     train = subparsers.add_parser(
         "train",
         help="train a ranker on interactions, a click model on rows, or a text classifier",
     )
     task_options.add_task(train)
-    _add_interactions(train)
+    log_options.add_options(train)
     train.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.keras")
     train.add_argument("--width", type=int, help="width of an embedding (64, of click models 16)")
     train.add_argument("--history-length", type=int, default=50, help="items that it sees (50)")
@@ -133,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what a ranker learns targets by: softmax (the default) over the catalogue, ranknet "
         "or bpr by pairs of items; listnet is the softmax here",
     )
+    log_options.add_details(train)
     task_options.add_training(train)
     _add_resume(train)
     train.set_defaults(run=ranker_commands.train)
@@ -142,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     task_options.add_task(compress)
     compress.add_argument("model", type=Path, metavar="MODEL.keras")
-    _add_interactions(compress)
+    log_options.add_options(compress)
     compress.add_argument(
         "--new-items",
         choices=get_args(OutOfVocabulary),
@@ -168,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     task_options.add_columns(compress)
     compress.add_argument("--save-model", type=Path, metavar="MODEL.keras", help="save that too")
-    _add_loading(compress)
+    model_options.add_loading(compress)
     _add_resume(compress)
     compress.set_defaults(run=ranker_commands.compress)
 
@@ -214,13 +253,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a signature of a SavedModel to convert; may be repeated (all that take and give "
         "numbers)",
     )
-    _add_model_options(convert)
+    model_options.add_options(convert)
     convert.set_defaults(run=commands.convert)
 
     verify = subparsers.add_parser("verify", help="compare a .tflite file with its model")
     verify.add_argument("model", type=Path, metavar="MODEL")
     verify.add_argument("file", type=Path, metavar="MODEL.tflite")
-    _add_model_options(verify)
+    model_options.add_options(verify)
     verify.set_defaults(run=commands.verify)
 
     inspect = subparsers.add_parser("inspect", help="show what a .tflite file holds")
@@ -240,7 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     compare = subparsers.add_parser("compare", help="show two .tflite files side by side")
     compare.add_argument("first", type=Path, metavar="A.tflite")
     compare.add_argument("second", type=Path, metavar="B.tflite")
-    _add_examples(compare)
+    model_options.add_examples(compare)
     compare.add_argument("--json", action="store_true", help="print JSON")
     compare.set_defaults(run=commands.compare)
 
@@ -279,7 +318,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor = subparsers.add_parser("doctor", help="show which ops training runs on, and why")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(run=ops_commands.doctor)
+    for name in ("try", "train", "compress", "convert", "verify", "rank"):
+        subparsers.choices[name].add_argument("--json", action="store_true", help="print JSON")
     for command in subparsers.choices.values():
+        command.add_argument(
+            "-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=_VERBOSE
+        )
         command.set_defaults(flags=_flags(command))
     return parser
 
@@ -289,37 +333,8 @@ def _flags(command: argparse.ArgumentParser) -> dict[str, str]:
     return {
         action.dest: action.option_strings[-1]
         for action in command._actions
-        if action.option_strings
+        if action.option_strings and action.const is not False  # --no-time is no name of a time
     }
-
-
-def _add_interactions(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "interactions",
-        type=Path,
-        metavar="INTERACTIONS",
-        help="what `prepare` wrote, or .csv, .tsv (also .gz or .zst), .parquet or .npz; a column "
-        "`test` of 0 and 1 says what is held out, without it the last item of each user is",
-    )
-    for column in ("user", "item"):
-        parser.add_argument(f"--{column}", default=column, help=f"column of the {column}s")
-    time = parser.add_mutually_exclusive_group()
-    time.add_argument(
-        "--time",
-        help="column of times: numbers, dates or date-times (one that is called time, timestamp, "
-        "date, datetime or unixReviewTime; else the order of the rows counts)",
-    )
-    time.add_argument(
-        "--no-time",
-        dest="time",
-        action="store_const",
-        const=False,
-        help="the order of the rows counts as time, whatever columns there are",
-    )
-    parser.add_argument("--epochs", type=int, help="epochs at most")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-k", type=int, default=10, help="length of the ranked list (10)")
-    parser.add_argument("--force", action="store_true", help="replace the output if it exists")
 
 
 def _add_resume(parser: argparse.ArgumentParser) -> None:
@@ -327,52 +342,6 @@ def _add_resume(parser: argparse.ArgumentParser) -> None:
         "--resume",
         action="store_true",
         help="go on from OUTPUT.checkpoint, which a run that was killed has left",
-    )
-
-
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    _add_loading(parser)
-    parser.add_argument(
-        "--samples",
-        type=Path,
-        metavar="FILE",
-        help="inputs that the model is made for, .npz, .csv or .parquet with an array or column of "
-        "the name of each: the proof runs the file on them (without, inputs are drawn)",
-    )
-    parser.add_argument(
-        "--inputs",
-        nargs="+",
-        metavar="NAME:TYPE[SIZES]",
-        help="what a subclassed model is called with, as in 'user:int32[?]' 'history:int32[?,20]'; "
-        "`?` is a size that is free, the batch first",
-    )
-    _add_examples(parser)
-
-
-def _add_examples(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--examples",
-        type=Path,
-        metavar="FILE.npz",
-        help="arrays `history` [n, L] and `target` [n] of ids, or what `prepare` wrote, of which "
-        "10,000 users at most are tested: compares a ranker's metrics",
-    )
-
-
-def _add_loading(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--import",
-        dest="modules",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="import a module that registers your own layers; may be repeated",
-    )
-    parser.add_argument(
-        "--allow-unsafe-deserialization",
-        action="store_true",
-        help="let the model run code that it carries: Lambda layers of a .keras file, operators "
-        "of a SavedModel that write files or call Python",
     )
 
 

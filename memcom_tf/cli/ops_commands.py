@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib.util
-import os
 import sys
 import time
 
@@ -14,7 +13,6 @@ from memcom_tf.cli.commands import DONE, FAILED
 
 def build_ops(options: argparse.Namespace) -> int:
     """Compiles the fused ops."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow  # noqa: F401  its seconds are not those of building
 
     from memcom_tf.kernels import build, selection
@@ -33,7 +31,6 @@ def build_ops(options: argparse.Namespace) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """Shows which ops training runs on, and why."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from memcom_tf.kernels.status import status_of_ops
 
     status = status_of_ops()

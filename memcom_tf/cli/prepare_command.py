@@ -29,7 +29,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "spark, on the cluster that spark-submit or SPARK_REMOTE names, else here",
     )
     for column in ("user", "item"):
-        parser.add_argument(f"--{column}", default=column, help=f"column of the {column}s")
+        parser.add_argument(
+            f"--{column}", metavar="COLUMN", help=f"column of the {column}s, as of `train`"
+        )
     time = parser.add_mutually_exclusive_group()
     time.add_argument("--time", help="column of times, as of `train`")
     time.add_argument(

@@ -10,7 +10,8 @@ from typing import Any
 from memcom_tf.errors import message
 
 _MOST_EXAMPLES = 10_000
-_COLUMNS: dict[str, Any] = {"user": "user", "item": "item", "time": None}
+_COLUMNS = "user", "item", "time", "test", "title", "details", "items"
+"""Options that say what is in a file."""
 
 
 def require_data(options: argparse.Namespace) -> None:
@@ -41,12 +42,12 @@ def require_data(options: argparse.Namespace) -> None:
                 path=str(path),
             )
         )
-    given = {name: str(getattr(options, name)) for name in _COLUMNS}
-    given = {name: given[name] for name in _COLUMNS if getattr(options, name) != _COLUMNS[name]}
+    values = {name: getattr(options, name, None) for name in _COLUMNS}
+    given = {name: str(value) for name, value in values.items() if value is not None}
     if given:
         raise ValueError(
             message(
-                "--user, --item, --time and --no-time must be left out with a prepared data set.",
+                "Options that say what is in a file must be left out with a prepared data set.",
                 "Its columns were chosen by `memcom prepare`.",
                 **given,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
@@ -71,10 +72,25 @@ def rank(options: argparse.Namespace) -> int:
     if not len(ids):
         print("No item is left to rank.", file=sys.stderr)
     names = _names(vocabulary, ids)
+    if options.json:
+        items = vocabulary.items(ids)
+        print(json.dumps(_ranked(items, names, scores), ensure_ascii=False, indent=1))
+        return DONE
     width = max(map(len, names), default=0)
     for position, (name, score) in enumerate(zip(names, scores, strict=True), start=1):
         print(f"{position:3d}  {name:{width}s}  {score:8.3f}")
     return DONE
+
+
+def _ranked(items: Any, names: list[str], scores: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "item": item.item() if hasattr(item, "item") else item,
+            "title": name,
+            "score": float(score),
+        }
+        for item, name, score in zip(items, names, scores, strict=True)
+    ]
 
 
 def _ids(vocabulary: Any, titles: list[str], path: Path | None) -> list[int]:

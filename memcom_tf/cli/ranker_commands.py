@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from memcom_tf.cli import click_commands, prepared_data, text_commands
-from memcom_tf.cli.commands import DONE, FAILED, say
+from memcom_tf.cli import (
+    click_commands,
+    log_options,
+    prepared_data,
+    text_commands,
+    training_lines,
+)
+from memcom_tf.cli.commands import DONE, check_output, finish, next_is, say, tell
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cli.task_options import check_options_of_task
 from memcom_tf.errors import message
@@ -30,7 +36,7 @@ _OTHER_TASKS: dict[str, Any] = {"click": click_commands, "text": text_commands}
 
 def train(options: argparse.Namespace) -> int:
     """Trains a model of the task on a file and saves it."""
-    _check_output(options.output, options.force, ".keras")
+    check_output(options.output, options.force, ".keras")
     prepared_data.require_data(options)
     check_options_of_task(options)
     if options.task in _OTHER_TASKS:
@@ -45,8 +51,7 @@ def train(options: argparse.Namespace) -> int:
             )
         )
     options.width = WIDTH if options.width is None else options.width
-    split = _split(options, _log(options), None)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    split = _split(options, log_options.read(options), None)
     from memcom_tf.models import save_model
     from memcom_tf.training import TrainingSettings, train_ranker
 
@@ -60,37 +65,42 @@ def train(options: argparse.Namespace) -> int:
     )
     values = split.vocabulary.input_dim * options.width
     check_writable(options.output, int(4 * values / (options.ratio or 1)) + _OVERHEAD)
-    checkpoint = _checkpoint_of(options)
-    trained = train_ranker(
-        split,
-        width=options.width,
-        ratio=options.ratio,
-        settings=settings,
-        checkpoint=checkpoint / "training.npz",
-        verbose=2,
-        report=say,
-    )
+    with _checkpoint_of(options) as checkpoint, training_lines.shown():
+        trained = train_ranker(
+            split,
+            width=options.width,
+            ratio=options.ratio,
+            settings=settings,
+            checkpoint=checkpoint / "training.npz",
+            verbose=2,
+            report=say,
+        )
     _save_or_rescue(options.output, lambda path: save_model(trained.model, path), checkpoint)
     best = trained.record["best"]
-    print(f"{options.output}: nDCG@{options.k} on validation {best:.4f}")
+    tell(
+        options,
+        f"{options.output}: nDCG@{options.k} on validation {best:.4f}",
+        output=str(options.output),
+        **{f"ndcg_at_{options.k}": best},
+    )
+    next_is(options.output, f"memcom convert {options.output} -o {_as_file(options.output)}")
     return DONE
 
 
 def compress(options: argparse.Namespace) -> int:
     """Compresses a trained ranker, converts it and proves the file."""
-    _check_output(options.output, options.force, ".tflite")
+    check_output(options.output, options.force, ".tflite")
     if options.save_model is not None:
-        _check_output(options.save_model, options.force, ".keras")
+        check_output(options.save_model, options.force, ".keras")
     prepared_data.require_data(options)
     check_options_of_task(options)
     if options.task in _OTHER_TASKS:
         return int(_OTHER_TASKS[options.task].compress(options))
-    log = _log(options)
+    log = log_options.read(options)
     model = load_model(options)
     from memcom_tf.cli.compression_display import show_compression
     from memcom_tf.compression import SETTINGS, compress_ranker
     from memcom_tf.converters.conversion import convert
-    from memcom_tf.converters.inspection.display import show_report, show_verification
     from memcom_tf.models import save_model
 
     if getattr(model, "vocabulary", None) is None:
@@ -103,17 +113,17 @@ def compress(options: argparse.Namespace) -> int:
     if options.max_bytes is not None:
         check_writable(options.output, options.max_bytes)
     split = _split(options, log, model)
-    checkpoints = _checkpoint_of(options)
-    compression = compress_ranker(
-        model,
-        split,
-        max_bytes=options.max_bytes,
-        ratio=options.ratio,
-        settings=settings,
-        checkpoints=checkpoints,
-        max_minutes=options.max_minutes,
-        report=lambda line: print(line, flush=True),
-    )
+    with _checkpoint_of(options) as checkpoints:
+        compression = compress_ranker(
+            model,
+            split,
+            max_bytes=options.max_bytes,
+            ratio=options.ratio,
+            settings=settings,
+            checkpoints=checkpoints,
+            max_minutes=options.max_minutes,
+            report=say,
+        )
     conversion = convert(compression.model, k=options.k)
     assert conversion.verification is not None
     # Before anything is shown: what cannot be shown must not be lost.
@@ -127,17 +137,27 @@ def compress(options: argparse.Namespace) -> int:
             lambda path: conversion.save(path, overwrite=options.force),
             checkpoints,
         )
-    show_compression(compression)
-    show_verification(conversion.verification)
-    if not conversion.verification.passed:
-        print(f"memcom: {options.output} was not written", file=sys.stderr)
-        return FAILED
-    show_report(conversion.report)
-    return DONE
+    if not options.json:
+        show_compression(compression)
+    return finish(options, conversion, compression)
 
 
-def _checkpoint_of(options: argparse.Namespace) -> Path:
-    """The folder beside the output that a run which is killed leaves, empty unless resumed."""
+@contextmanager
+def _checkpoint_of(options: argparse.Namespace) -> Iterator[Path]:
+    """The folder beside the output that a run which is stopped leaves, if there is work in it."""
+    folder = _opened_checkpoint(options)
+    try:
+        yield folder
+    except BaseException:
+        if any(folder.iterdir()):
+            say(f"what was done is in {folder}: the same command with --resume goes on")
+        else:
+            folder.rmdir()
+        raise
+
+
+def _opened_checkpoint(options: argparse.Namespace) -> Path:
+    """The folder of checkpoints, empty unless resumed."""
     folder: Path = options.output.with_name(f"{options.output.name}.checkpoint")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise NotADirectoryError(
@@ -191,6 +211,10 @@ def _save_or_rescue(output: Path, save: Callable[[Path], object], checkpoints: P
     _remove(checkpoints)
 
 
+def _as_file(model: Path) -> Path:
+    return model.with_suffix(".tflite")
+
+
 def _remove(checkpoints: Path | None) -> None:
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -237,21 +261,6 @@ def parse_bytes(text: str) -> int:
     return int(value)
 
 
-def _log(options: argparse.Namespace) -> Any:
-    """The interactions, read before TensorFlow is loaded: what is wrong is said at once."""
-    if prepared_data.is_prepared(options.interactions):
-        return None
-    from memcom_tf.datasets import load_log
-
-    return load_log(
-        options.interactions,
-        user=options.user,
-        item=options.item,
-        time=options.time,
-        report=say,
-    )
-
-
 def _split(options: argparse.Namespace, log: Any, model: Any) -> Any:
     if log is None:
         return prepared_data.open_split(options, model, say)
@@ -266,17 +275,3 @@ def _split(options: argparse.Namespace, log: Any, model: Any) -> Any:
         new_items=options.new_items,
         report=say,
     )
-
-
-def _check_output(path: Path, force: bool, suffix: str) -> None:
-    if path.suffix != suffix:
-        raise ValueError(message(f"The output must end in {suffix}.", "", path=str(path)))
-    if path.exists() and not force:
-        raise FileExistsError(
-            message("The output must not exist.", "Replace it with --force.", path=str(path))
-        )
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            message("The folder of the output must exist.", "", path=str(path.parent))
-        )
-    check_writable(path)

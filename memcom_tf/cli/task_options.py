@@ -14,8 +14,11 @@ _RANKERS, _CLICKS, _TEXTS = ((name,) for name in TASKS)
 _LABELLED = "click", "text"
 
 _OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "user": ("user", _RANKERS),
-    "item": ("item", _RANKERS),
+    "user": (None, _RANKERS),
+    "item": (None, _RANKERS),
+    "title": (None, _RANKERS),
+    "details": (None, _RANKERS),
+    "items": (None, _RANKERS),
     "history_length": (50, _RANKERS),
     "resume": (False, _RANKERS),
     "new_items": (None, _RANKERS),
@@ -23,7 +26,6 @@ _OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "steps": (None, _RANKERS),
     "batch_size": (256, _RANKERS),
     "label": (None, _LABELLED),
-    "test": (None, _LABELLED),
     "method": (None, _LABELLED),
     "min_count": (2, _LABELLED),
     "teacher": (None, _LABELLED),
@@ -75,7 +77,6 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     labelled.add_argument(
         "--label", metavar="COLUMN", help="column of labels: 0 or 1, or of classes (label)"
     )
-    labelled.add_argument("--test", metavar="COLUMN", help="column of 0 and 1: what is held out")
     clicks = parser.add_argument_group("click models (--task click)")
     clicks.add_argument(
         "--categorical", nargs="+", metavar="COLUMN", help="columns of strings or integers"

@@ -6,12 +6,11 @@ import argparse
 import csv
 import io
 import json
-import os
 import sys
 from typing import Any
 
 from memcom_tf.cli import labelled_models
-from memcom_tf.cli.commands import DONE, say
+from memcom_tf.cli.commands import DONE, next_is, say, tell
 from memcom_tf.files import check_writable, write_atomically
 
 WIDTH = 64
@@ -22,7 +21,6 @@ _OVERHEAD = 400_000
 def train(options: argparse.Namespace) -> int:
     """Trains a text classifier on documents and saves it."""
     split = _split(options)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from dataclasses import replace
 
     from memcom_tf.models import TextClassifier, save_model
@@ -45,7 +43,9 @@ def train(options: argparse.Namespace) -> int:
         report=say,
     )
     save_model(trained.model, options.output, overwrite=options.force)
-    print(f"{options.output}: on the documents for test {_shown(trained.metrics)}")
+    said = f"{options.output}: on the documents for test {_shown(trained.metrics)}"
+    tell(options, said, output=str(options.output), **trained.metrics)
+    next_is(options.output, f"memcom compress --task text {options.output} ...")
     return DONE
 
 
@@ -110,7 +110,7 @@ def _split(options: argparse.Namespace) -> Any:
         options.text or "text",
         options.label or "label",
         time=options.time or None,
-        test=options.test,
+        test=options.test or None,
         report=say,
     )
     split = split_documents(documents, seed=options.seed)

@@ -81,6 +81,9 @@ class ClickCompression:
     log_loss: tuple[float, float, float]
     samples: dict[str, np.ndarray]
 
+    def __repr__(self) -> str:
+        return f"<ClickCompression: {self}>"
+
     def __str__(self) -> str:
         original, before, after = self.log_loss
         return "\n".join([

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -10,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.compression.search import largest_file
-from memcom_tf.compression.tables import Approximation, approximation_of, method_named
+from memcom_tf.compression.tables import (
+    Approximation,
+    approximation_of,
+    largest_ratio,
+    method_named,
+)
 from memcom_tf.errors import invalid
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
 from memcom_tf.models.rebuilding import is_table, layers_of, table_of, with_layers
@@ -71,6 +77,9 @@ class ModelCompression:
     layers: Sequence[LayerCompression] = field(default_factory=list)
     file_bytes: int | None = None
 
+    def __repr__(self) -> str:
+        return f"<ModelCompression: {self}>"
+
     def __str__(self) -> str:
         return "\n".join(map(str, self.layers))
 
@@ -107,7 +116,8 @@ def compress_embeddings(
 
     Raises:
         TypeError: If a subclassed model cannot be made again from its config.
-        ValueError: If the model has no embedding, a pattern fits none, or `max_bytes` is too few.
+        ValueError: If the model has no embedding, a pattern fits none, `ratio` is more than a table
+            can reach, which is named, or `max_bytes` is too few.
 
     Example:
         >>> import keras
@@ -126,6 +136,7 @@ def compress_embeddings(
         raise invalid("`ratio` must be 1 or more.", ratio=ratio)
     work = _Replacement(model, method_named(method), layers, frequencies or {}, inputs)
     if ratio is not None:
+        work.require_reachable(ratio)
         found = work.at_bytes(work.total_bytes / ratio)
         return ModelCompression(work.rebuilt(found), found)
     return _within(work, int(max_bytes or 0))
@@ -201,6 +212,21 @@ class _Replacement:
     def total_bytes(self) -> int:
         """Bytes of the float32 tables that are worth replacing."""
         return sum(_bytes(layer) for layer in self.worth_it)
+
+    def require_reachable(self, ratio: float) -> None:
+        """Requires that every table that is worth replacing can be so many times smaller."""
+        limits = {}
+        for layer in self.worth_it:
+            rows, width = layer.weights[0].shape
+            limits[layer.name] = largest_ratio(rows, width, self.method)
+        name = min(limits, key=lambda name: limits[name], default="")
+        if name and ratio > limits[name]:
+            shown = math.floor(100 * limits[name]) / 100
+            raise invalid(
+                f"`ratio` must be at most {shown:g}, what the table of {name!r} can reach.",
+                "Choose a smaller one, or a method of smaller tables, and train it.",
+                ratio=ratio,
+            )
 
     def at_bytes(self, room: float) -> list[LayerCompression]:
         """What becomes of each embedding where all that are replaced share so many bytes."""

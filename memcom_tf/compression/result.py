@@ -72,5 +72,14 @@ class Compression:
         return (
             f"{self.chosen}: {self.file_bytes:,} bytes, {self.ratio:.1f}x below "
             f"{self.original_bytes:,}; nDCG@{self.k} on validation {self.ndcg:.4f}, "
-            f"{100 * self.loss:+.1f} % lost of {self.ndcg_of_original:.4f}\n{self.behaviour}"
+            f"{self._against_original()} {self.ndcg_of_original:.4f}\n{self.behaviour}"
         )
+
+    def __repr__(self) -> str:
+        return f"<Compression: {self}>"
+
+    def _against_original(self) -> str:
+        """How much was lost, or gained, in words."""
+        if self.loss < 0:
+            return f"{-100 * self.loss:.1f} % more than the original's"
+        return f"{100 * self.loss:.1f} % lost of"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +83,31 @@ def approximation_of(
         if best is None or made.error < best.error:
             best = made
     return best
+
+
+def largest_ratio(
+    input_dim: int, output_dim: int, method: type[CompressedEmbedding] | None = None
+) -> float:
+    """How many times smaller than a float32 table the smallest closed form of a table is.
+
+    Args:
+        input_dim: Rows of the table.
+        output_dim: Width of the table.
+        method: The only one that counts; None takes the smallest of those that are tried.
+
+    Example:
+        >>> round(largest_ratio(1000, 64), 1)
+        48.7
+    """
+
+    def fits(max_bytes: int) -> bool:
+        if method is not None:
+            return _of_method(method, input_dim, output_dim, max_bytes) is not None
+        return any(True for _ in _candidates(input_dim, output_dim, max_bytes))
+
+    dense = 4 * input_dim * output_dim
+    smallest = bisect_left(range(dense), True, key=fits)
+    return dense / max(smallest, 1)
 
 
 def method_named(method: str | type[CompressedEmbedding] | None) -> Any:

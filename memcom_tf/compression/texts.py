@@ -76,6 +76,9 @@ class TextCompression:
     metrics: tuple[dict[str, float], dict[str, float]]
     samples: dict[str, np.ndarray]
 
+    def __repr__(self) -> str:
+        return f"<TextCompression: {self}>"
+
     def __str__(self) -> str:
         original, new = map(_shown, self.metrics)
         return "\n".join([

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from memcom_tf.datasets.column_names import required_column, usual_column
 from memcom_tf.datasets.files.columns import listed, shown
-from memcom_tf.datasets.logs import TIME_NAMES, TimeColumn
+from memcom_tf.datasets.logs import TimeColumn
 from memcom_tf.errors import argument, invalid
 
 ColumnKind: TypeAlias = Literal[
@@ -76,32 +77,28 @@ class LogColumns:
         return f"reading {', '.join(columns)}, time from `{shown(self.time)}`"
 
 
-def choose_columns(names: Sequence[str], user: str, item: str, time: TimeColumn) -> LogColumns:
+def choose_columns(
+    names: Sequence[str], user: str | None, item: str | None, time: TimeColumn
+) -> LogColumns:
     """Chooses the columns of a log, as `memcom_tf.datasets.load_interactions` does.
 
     Args:
         names: The columns that the log has.
-        user: The column of users.
-        item: The column of items.
-        time: The column of times; None finds one by its name; False takes the order of the rows.
+        user: The column of users; None finds one by its name.
+        item: The column of items, likewise.
+        time: The column of times, likewise; False takes the order of the rows.
 
     Raises:
         ValueError: If a column is missing, is there twice, or is asked for as two things, or if
             several may be the time.
 
     Example:
-        >>> choose_columns(["user", "item", "timestamp"], "user", "item", None).time
-        'timestamp'
+        >>> choose_columns(["userId", "item", "timestamp"], None, None, None)
+        LogColumns(user='userId', item='item', time='timestamp')
     """
+    user, item = required_column(names, "user", user), required_column(names, "item", item)
     if time is None:
-        folded = {name.casefold() for name in TIME_NAMES}
-        found = [
-            n for n in dict.fromkeys(names) if n.casefold() in folded and n not in (user, item)
-        ]
-        if len(found) > 1:
-            ways = " or ".join(argument("time", shown(name)) for name in found)
-            raise invalid("One column must be the time.", f"Say which: {ways}.", found=found)
-        time = found[0] if found else False
+        time = usual_column(names, "time", (user, item)) or False
     wanted = [user, item, *([time] if time else [])]
     missing = [name for name in wanted if name not in names]
     if missing:

@@ -82,8 +82,8 @@ class DuckDBEngine:
     def __init__(
         self,
         files: LogFiles,
-        user: str,
-        item: str,
+        user: str | None,
+        item: str | None,
         time: TimeColumn,
         *,
         folder: Path,

@@ -38,8 +38,8 @@ _KEY = "key.json"
 
 @dataclass(frozen=True)
 class _Settings:
-    user: str
-    item: str
+    user: str | None
+    item: str | None
     time: TimeColumn
     min_count: int
     max_size: int | None
@@ -80,8 +80,8 @@ def prepare(
     output: str | os.PathLike[str],
     *,
     engine: EngineName = "duckdb",
-    user: str = "user",
-    item: str = "item",
+    user: str | None = None,
+    item: str | None = None,
     time: TimeColumn = None,
     min_count: int = 0,
     max_size: int | None = None,
@@ -106,8 +106,8 @@ def prepare(
             each row is an interaction.
         output: The folder to write.
         engine: What counts and orders: "duckdb" here, or "spark".
-        user: The column of users.
-        item: The column of items.
+        user: The column of users, as `memcom_tf.datasets.load_interactions` finds it.
+        item: The column of items, likewise.
         time: The column of times, as `memcom_tf.datasets.load_interactions` takes it.
         min_count: Items that occur less often in training get no id.
         max_size: How many items get an id at most, the most frequent; None gives all one.

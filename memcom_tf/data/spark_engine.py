@@ -84,8 +84,8 @@ class SparkEngine:
     def __init__(
         self,
         files: LogFiles,
-        user: str,
-        item: str,
+        user: str | None,
+        item: str | None,
         time: TimeColumn,
         *,
         folder: Path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from memcom_tf.datasets.files.opening import open_columns
 from memcom_tf.datasets.labels import Labels
 from memcom_tf.datasets.row_files import check_columns
 from memcom_tf.errors import argument, invalid
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 TEXT, LABEL = "text", "label"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tomllib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,14 @@ import numpy.typing as npt
 from memcom_tf.datasets.files.columns import shown
 from memcom_tf.datasets.labels import Labels
 from memcom_tf.errors import argument, invalid
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 SEPARATOR = "|"
 """Between the values of a field that has several, unless said otherwise."""

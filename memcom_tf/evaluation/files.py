@@ -14,8 +14,8 @@ from memcom_tf.vocabulary import OutOfVocabulary, Vocabulary
 def load_split(
     path: str | os.PathLike[str],
     *,
-    user: str = "user",
-    item: str = "item",
+    user: str | None = None,
+    item: str | None = None,
     time: TimeColumn = None,
     test: str = "test",
     history_length: int = 50,
@@ -30,9 +30,9 @@ def load_split(
 
     Args:
         path: As `memcom_tf.datasets.load_interactions` takes it.
-        user: The column of users.
-        item: The column of items.
-        time: The column of times, as `load_interactions` takes it.
+        user: The column of users, as `load_interactions` takes it.
+        item: The column of items, likewise.
+        time: The column of times, likewise.
         test: The column of flags.
         history_length: L, the number of columns of the histories.
         vocabulary: A vocabulary to use as it is; None builds one.

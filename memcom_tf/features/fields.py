@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from memcom_tf.errors import invalid
 from memcom_tf.features.tokens import NGRAMS, WORDS, fnv1a, ngrams_of, words_of
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, SHARED_ID, Dictionary, Vocabulary
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 FIRST_ID = 2
 """Of the values of a field: id 0 is that of a missing value, id 1 that of unknown and rare ones."""

@@ -16,7 +16,7 @@ class FullEmbedding(CompressedEmbedding):
     """One row an id: `vector(i) = E[i]`, `E` of shape `[input_dim, output_dim]`.
 
     The baseline that the other methods are measured against. It is `keras.layers.Embedding` with
-    a `combiner`, `score_all` and checked ids.
+    a `combiner`, `score_all` and checked ids; with `weights` it is built at once, as there.
 
     Args:
         *args: `input_dim`, `output_dim` and what follows them in `CompressedEmbedding`.
@@ -31,6 +31,21 @@ class FullEmbedding(CompressedEmbedding):
     formula = "E[i]"
     source = "baseline"
     reads_rows_of_ids = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self._initial_table is not None:
+            self.build(None)
+
+    @property
+    def embeddings(self) -> Any:
+        """The variable of the table, `[input_dim, output_dim]`.
+
+        Raises:
+            AttributeError: Before the layer is built.
+        """
+        self._require_built()
+        return self.variable("embeddings")
 
     def tables(self) -> tuple[Table, ...]:
         # Beside four values or fewer, a scale for each row would outweigh the saved bits.

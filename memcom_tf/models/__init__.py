@@ -6,7 +6,7 @@ from memcom_tf.models.click_tables import compressed_tables
 from memcom_tf.models.losses import RankingLoss
 from memcom_tf.models.next_item import NextItemRanker
 from memcom_tf.models.retrieval import RetrievalModel
-from memcom_tf.models.saving import save_model
+from memcom_tf.models.saving import load_model, save_model
 from memcom_tf.models.text_classifier import TextClassifier
 from memcom_tf.models.text_vectors import TextVectors
 
@@ -19,6 +19,7 @@ __all__ = [
     "TextVectors",
     "compressed_tables",
     "extended_ranker",
+    "load_model",
     "refreshed_ranker",
     "save_model",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,9 @@ from memcom_tf.models.replicas import num_replicas
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class CatalogueRanker(keras.Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -30,6 +30,9 @@ from memcom_tf.models.interactions import (
 from memcom_tf.models.rebuilding import copy_of
 from memcom_tf.tables import check_positive
 from memcom_tf.tasks import Click
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _START = 0.01
 _JOINT = "fields"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -17,6 +17,9 @@ from memcom_tf.ops.reference import combine
 from memcom_tf.tables import check_positive
 from memcom_tf.tasks import NextItem
 from memcom_tf.vocabulary import PADDING_ID, Vocabulary
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _RECENCY_RATE = 5.0
 """Learning rate of the recency weights relative to the tables'; the variable is scaled by it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -20,6 +20,9 @@ from memcom_tf.models.query_inputs import QueryInputs, check_fields
 from memcom_tf.models.rebuilding import layers_of, with_layers
 from memcom_tf.tasks import Retrieval
 from memcom_tf.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @keras.saving.register_keras_serializable("memcom_tf")

@@ -1,11 +1,13 @@
-"""Saving a model so that a file already there survives whatever happens meanwhile."""
+"""Saving a model so that a file already there survives, and loading what was saved."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from memcom_tf._keras import keras
 from memcom_tf.errors import invalid, message
 from memcom_tf.files import replacing
 
@@ -48,3 +50,46 @@ def save_model(model: Any, path: str | os.PathLike[str], *, overwrite: bool = Tr
         )
     with replacing(target) as beside:
         model.save(beside)
+
+
+def load_model(
+    path: str | os.PathLike[str],
+    *,
+    compile: bool = True,
+    custom_objects: Mapping[str, Any] | None = None,
+    safe_mode: bool = True,
+) -> Any:
+    """Loads a model that was saved, with the layers, models and optimizers of this package.
+
+    It is `keras.models.load_model` of the Keras in use, which `import memcom_tf` also tells what
+    saved models need.
+
+    Args:
+        path: A `.keras` file.
+        compile: Whether to compile the model as it was saved.
+        custom_objects: Further classes and functions by the names that the file has for them.
+        safe_mode: Whether to refuse Lambda layers, which run code of the file.
+
+    Returns:
+        The model, compiled as it was saved.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If Keras cannot load it.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import keras
+        >>> from memcom_tf import FullEmbedding, load_model, save_model
+        >>> model = keras.Sequential([keras.Input((3,), dtype="int32"), FullEmbedding(10, 4)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "model.keras"
+        ...     save_model(model, path)
+        ...     load_model(path).output_shape
+        (None, 3, 4)
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(message("The file of a model must exist.", "", path=str(path)))
+    return keras.models.load_model(
+        path, custom_objects=custom_objects, compile=compile, safe_mode=safe_mode
+    )

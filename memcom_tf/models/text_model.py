@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow as tf
 
@@ -13,6 +13,9 @@ from memcom_tf.layers import CompressedEmbedding
 from memcom_tf.models.field_model import FieldModel
 from memcom_tf.models.rebuilding import copy_of
 from memcom_tf.vocabulary import PADDING_ID, SHARED_ID
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 POOLED: dict[str, Any] = {"combiner": "mean", "mask_zero": True}
 """Arguments of the table: it gives the mean of the values that there are."""

@@ -61,13 +61,8 @@ def as_ids(ids: Array, input_dim: int) -> Array:
 
     Raises:
         ValueError: For floats that cannot count to `input_dim` (float32 is exact to 2^24).
-        TypeError: For sparse tensors, strings and booleans.
+        TypeError: For strings and booleans.
     """
-    if isinstance(ids, tf.SparseTensor):
-        raise TypeError(
-            "Ids must be dense or ragged. Received: a SparseTensor. "
-            "Convert it with tf.RaggedTensor.from_sparse."
-        )
     if not isinstance(ids, tf.RaggedTensor):
         ids = tf.convert_to_tensor(ids)
     if ids.dtype in (tf.int32, tf.int64):
@@ -158,7 +153,7 @@ def as_weights(weights: Array, ids: Array, dtype: str) -> Array:
     if not isinstance(ids, tf.RaggedTensor):
         if ids.shape.is_fully_defined() and weights.shape.is_fully_defined():
             return weights
-        return _alike(weights, tf.shape(ids), tf.shape(weights), "the shape")
+        return alike(weights, tf.shape(ids), tf.shape(weights), "the shape")
     if ids.ragged_rank != weights.ragged_rank:
         raise invalid(
             "`weights` must have the row splits of the ids.",
@@ -169,13 +164,20 @@ def as_weights(weights: Array, ids: Array, dtype: str) -> Array:
     pairs = zip(ids.nested_row_splits, weights.nested_row_splits, strict=True)
     for splits, of_weights in pairs:
         if splits is not of_weights:
-            values = _alike(values, splits, of_weights, "the row splits")
-    values = _alike(values, tf.shape(ids.flat_values), tf.shape(values), "the shape")
+            values = alike(values, splits, of_weights, "the row splits")
+    values = alike(values, tf.shape(ids.flat_values), tf.shape(values), "the shape")
     return ids.with_flat_values(values)
 
 
-def _alike(weights: Array, of_ids: Array, of_weights: Array, what: str) -> Array:
-    """The weights, which must be laid out as the ids. NaN under XLA, which drops assertions."""
+def alike(weights: Array, of_ids: Array, of_weights: Array, what: str) -> Array:
+    """The weights, which must be laid out as the ids. NaN under XLA, which drops assertions.
+
+    Args:
+        weights: Their numbers.
+        of_ids: How the ids are laid out: their shape, row splits or positions, one axis.
+        of_weights: The same of the weights.
+        what: What both must have in common, for the message.
+    """
     must = f"`weights` must have {what} of the ids."
     sizes = tf.size(of_ids), tf.size(of_weights)
     count = tf.minimum(*sizes)

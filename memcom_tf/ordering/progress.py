@@ -43,7 +43,8 @@ def progress_bar(shown: bool | None) -> Iterator[Advance]:
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    bar = Progress(*columns, console=Console(stderr=True))
+    # What goes to stdout is a result, and none of the bar's business.
+    bar = Progress(*columns, console=Console(stderr=True), redirect_stdout=False)
     task = bar.add_task("", total=1.0)
 
     def advance(description: str, part: float) -> None:

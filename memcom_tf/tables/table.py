@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from memcom_tf.errors import invalid
 from memcom_tf.tables.storage import INT8_PER_ROW, Storage, StorageField, StorageLike
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Kind = Literal["weights", "codes", "index", "constant", "mask", "statistics"]
 TableValue = Any

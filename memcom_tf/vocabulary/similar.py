@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy.typing as npt
 
@@ -12,6 +12,9 @@ from memcom_tf.tables import RowSharing, check_positive
 from memcom_tf.vocabulary.items import as_column
 from memcom_tf.vocabulary.parts import Details
 from memcom_tf.vocabulary.state import VocabularyState
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class ItemOrder(Protocol):

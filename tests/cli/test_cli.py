@@ -277,10 +277,11 @@ def test_code_in_a_model_runs_only_when_allowed(folder, tmp_path, run_here):
 
 
 def test_an_existing_output_is_replaced_only_with_force(folder, tmp_path, run_here):
-    out = tmp_path / "out"
+    out = tmp_path / "old.tflite"
     out.write_bytes(b"mine")
     words = ["convert", folder / "model.keras", "-o", out, "--no-verify"]
-    assert "must not exist" in error_of(memcom(*words, cwd=tmp_path), tmp_path)
+    refused = memcom(*words, cwd=tmp_path)
+    assert refused.returncode == 2 and "must not exist" in refused.stderr
     assert out.read_bytes() == b"mine"
     kinds = ["--weights", "float16", "--profile", "litert"]
     done = run_here(*words, "--force", *kinds, cwd=tmp_path)
@@ -312,7 +313,7 @@ REFUSED = {
         "convert {}/model.keras -o nowhere/out.tflite",
         "folder of the output must exist. Received: path='nowhere'",
     ),
-    "a folder": ("convert {}/model.keras -o {} --force --no-verify", "directory"),
+    "a folder": ("convert {}/model.keras -o {} --force --no-verify", "must end in .tflite"),
     "k": ("convert {}/model.keras -o out.tflite -k 57", "`-k` must be in [1, 56]"),
     "examples": (
         "verify {}/model.keras {}/model.tflite --examples {}/no_target.npz",

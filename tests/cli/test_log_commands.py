@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memcom_tf import Vocabulary
-from memcom_tf.cli import commands, ranker_commands
+from memcom_tf.cli import commands, log_options, ranker_commands
 from memcom_tf.cli import main as cli
 from memcom_tf.cli.main import main
 from tests.datasets.test_hostile_logs import HOSTILE_ARRAYS
@@ -87,7 +87,7 @@ def test_the_reading_is_said(tmp_path, monkeypatch, capsys, words, said, times):
     log(tmp_path, "userId,movieId,rating,timestamp", ["1,5,3.5,9", "1,4,4.0,7"])
     item = "rating" if "--time m" in words else "movieId"
     words = f"train log.csv -o m.keras --user userId --item {item} {words}"
-    interactions, _ = ranker_commands._log(options(words))
+    interactions, _ = log_options.read(options(words))
     error = capsys.readouterr().err
     assert error.startswith("memcom: reading users from `userId`, items from ") and said in error
     assert error.count("\n") == 1
@@ -106,7 +106,7 @@ def test_new_items_of_a_later_log(tmp_path, monkeypatch, capsys):
         )
         chosen = options(f"{words} {new_items}")
         with cli.at_command_line():
-            return ranker_commands._split(chosen, ranker_commands._log(chosen), model)
+            return ranker_commands._split(chosen, log_options.read(chosen), model)
 
     assert len(split("--new-items drop", "error").validation) == 3
     assert "memcom: 3 of 18 interactions are left out" in capsys.readouterr().err
@@ -165,3 +165,25 @@ def test_hostile_examples(tmp_path, case):
     path.write_bytes(HOSTILE_ARRAYS[case].replace(b"user.npy", b"history.npy"))
     with pytest.raises(ValueError, match=r"must be an \.npz file of `history` and `target`"):
         commands._load_examples(path, None)
+
+
+def test_titles_are_read_and_what_is_called_test_can_be_left_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = ["u1,5,Five,a,B,2020-01-02", "u1,7,Seven,b,A,2020-01-01T10:00:00"]
+    log(tmp_path, "userId,movieId,title,genres,test,date", rows)
+    words = "train log.csv -o m.keras --no-test --detail genre=genres"
+    interactions, is_test = log_options.read(options(words))
+    assert is_test is None and interactions.time[0] > interactions.time[1]
+    assert interactions.details == {
+        "title": {5: "Five", 7: "Seven"},
+        "genre": {5: "a", 7: "b"},
+    }
+    said = "time from `date`, title from `title`, genre from `genres`; not read: `test`"
+    assert said in capsys.readouterr().err
+    interactions, _ = log_options.read(options("train log.csv -o m.keras --no-test --no-title"))
+    assert interactions.details == {}
+    assert main(["train", "log.csv", "-o", "m.keras"]) == 2
+    assert "value='B'" in (error := capsys.readouterr().err)
+    assert error.endswith("Say --no-test where that column is something else.\n")
+    assert main(["train", "log.csv", "-o", "m.keras", "--detail", "=x"]) == 2
+    assert "Each of `--detail` must be NAME=COLUMN" in capsys.readouterr().err

@@ -32,9 +32,9 @@ def test_leading_arguments_are_those_of_keras_embedding(method):
         for parameter in inspect.signature(method).parameters.values()
         if parameter.kind == parameter.POSITIONAL_OR_KEYWORD
     ]
-    defaults = {parameter.name: parameter.default for parameter in theirs}
+    defaults = {"weights": None, **{parameter.name: parameter.default for parameter in theirs}}
     assert {p.name: p.default for p in ours}.items() <= defaults.items()
-    if is_keras_3:  # tf_keras has activity_regularizer in between
+    if is_keras_3:  # tf_keras has activity_regularizer in between, and `weights` by keyword
         assert [p.name for p in ours] == [p.name for p in theirs[: len(ours)]]
 
 
@@ -51,8 +51,8 @@ def test_config_holds_every_argument_and_documented_defaults(case: Case):
     layer = case.layer()
     config = layer.get_config()
     for parameter in inspect.signature(case.method).parameters.values():
-        if parameter.kind == parameter.VAR_KEYWORD:
-            continue
+        if parameter.kind == parameter.VAR_KEYWORD or parameter.name == "weights":
+            continue  # initial weights are the weights, and not an argument that is kept
         assert parameter.name in config
         # Keras serializes initializers, and None stands for a value that depends on others.
         plain = isinstance(parameter.default, bool | int | float)

@@ -223,12 +223,70 @@ def test_a_column_of_times_is_found_by_its_name(tmp_path, name):
     said = []
     log = load_interactions(path, report=said.append)
     assert log.time.tolist() == [20, 10]
-    assert said == [f"reading users from `user`, items from `item`, time from `{name}`"]
+    assert said == [
+        f"reading users from `user`, items from `item`, time from `{name}`; not read: `rating`"
+    ]
     said.clear()
     assert load_interactions(path, time=False, report=said.append).time is None
     assert said == [
-        "reading users from `user`, items from `item`; the order of the rows counts as time"
+        "reading users from `user`, items from `item`; the order of the rows counts as time; "
+        f"not read: `rating`, `{name}`"
     ]
+
+
+USUAL_HEADERS = {
+    "userId,movieId,rating,timestamp": ("userId", "movieId", "timestamp"),
+    "reviewerID,asin,overall,unixReviewTime": ("reviewerID", "asin", "unixReviewTime"),
+    "customer_id,product_id,price,created_at": ("customer_id", "product_id", "created_at"),
+    "session_id,item_id,category,ts": ("session_id", "item_id", "ts"),
+    "user_id,session_id,Article ID,event_time": ("user_id", "Article ID", "event_time"),
+    "userId,user,item,movieId": ("user", "item", None),
+}
+
+
+@pytest.mark.parametrize("header", USUAL_HEADERS)
+def test_columns_are_found_by_their_usual_names(tmp_path, header):
+    names = dict(zip(header.split(","), range(1, 5), strict=True))
+    path = text(tmp_path, header, ",".join(map(str, names.values())))
+    log = load_interactions(path)
+    user, item, time = USUAL_HEADERS[header]
+    assert (log.user.tolist(), log.item.tolist()) == ([names[user]], [names[item]])
+    assert (None if log.time is None else log.time.tolist()) == (time and [names[time]])
+
+
+def test_columns_that_may_be_the_same_thing_are_named(tmp_path):
+    path = text(tmp_path, "user,movie_id,product_id", "1,2,3")
+    with pytest.raises(ValueError, match='`item="movie_id"` or `item="product_id"`'):
+        load_interactions(path)
+    with pytest.raises(ValueError, match=r"One column must be the user.*has \['who', 'what'\]"):
+        load_interactions(text(tmp_path, "who,what", "1,2"))
+
+
+def test_titles_and_details_of_items(tmp_path):
+    rows = ["1,5,,x", "2,5,Five,y", "2,7,Seven,", "3,5,Another,z"]
+    path = text(tmp_path, "user,item,Title,kind", *rows)
+    assert load_log(path).interactions.details == {}
+    found = load_log(path, title=None, details={"genre": "kind"}).interactions.details
+    assert found == {"title": {5: "Five", 7: "Seven"}, "genre": {5: "x"}}
+    with pytest.raises(ValueError, match=r"have the columns of details.*missing=\['name'\]"):
+        load_log(path, title="name")
+    with pytest.raises(ValueError, match="must be read as one thing"):
+        load_log(path, title="item")
+
+
+def test_titles_from_a_file_of_items(tmp_path):
+    path = text(tmp_path, "user,movieId", "1,5", "1,7")
+    (tmp_path / "movies.csv").write_text('movieId,title\n7,"Seven, or so"\n9,Nine\n')
+    said = []
+    log = load_log(path, title=None, items=tmp_path / "movies.csv", report=said.append)
+    assert log.interactions.details["title"][7] == "Seven, or so"
+    assert "items from `movieId`, title from `title` of" in said[1]
+    (tmp_path / "others.csv").write_text("movieId,title\n007,Seven\n")
+    with pytest.raises(ValueError, match=r"must name the items of the log.*the_file='007'"):
+        load_log(path, title=None, items=tmp_path / "others.csv")
+    (tmp_path / "none.csv").write_text("movieId,genres\n7,a\n")
+    with pytest.raises(ValueError, match="must have a column of titles"):
+        load_log(path, title=None, items=tmp_path / "none.csv")
 
 
 def test_two_columns_that_may_be_the_time(tmp_path):
@@ -252,10 +310,14 @@ def test_what_is_held_out(tmp_path):
         said = []
         log, is_test = load_log(path, report=said.append)  # the order of a set needs no time
         assert (log.time, is_test.tolist()) == (None, [False, True])
-        assert said[0].endswith("what is held out from `test`")
+        assert "what is held out from `test`; not read: `date`, `time`" in said[0]
     for bad, message in [("2", "line=2, value='2'"), ("", "missing"), ("no", "value='no'")]:
         with pytest.raises(ValueError, match=message):
             load_log(text(tmp_path, "user,item,test", f"1,2,{bad}"))
+    path = text(tmp_path, "user,item,test", "1,2,variant-0")
+    with pytest.raises(ValueError, match="Pass `test=None` where that column is something else"):
+        load_log(path)
+    assert load_log(path, test=None).is_test is None
     for flags in ([0, 1], [False, True], [0.0, 1.0]):
         pd.DataFrame({"user": 1, "item": 2, "test": flags}).to_parquet(tmp_path / "log.parquet")
         np.savez(tmp_path / "log.npz", user=[1, 1], item=[2, 2], test=flags)

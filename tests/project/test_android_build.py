@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+import tomllib
 
 APP = Path(__file__).parents[2] / "android_demo"
 NAMESPACE = "{http://maven.apache.org/POM/4.0.0}"

@@ -65,3 +65,29 @@ def test_another_backend_is_refused():
     done = run(code, TF_USE_LEGACY_KERAS="0")
     assert "ImportError: memcom_tf must run on Keras' TensorFlow backend." in done.stderr
     assert "KERAS_BACKEND=tensorflow" in done.stderr
+
+
+def test_without_tensorflow_the_extra_is_named():
+    blocked = "import sys; sys.modules['tensorflow'] = None; import memcom_tf;"
+    done = run(f"{blocked} memcom_tf.MEmComEmbedding")
+    assert (
+        "ImportError: TensorFlow must be installed for `memcom_tf.MEmComEmbedding`" in done.stderr
+    )
+    assert 'pip install "memcom_tf[tensorflow]"' in done.stderr
+    for words in ("['doctor']", "['build-ops']"):
+        done = run(f"{blocked} from memcom_tf.cli.main import main; sys.exit(main({words}))")
+        assert done.returncode == 2
+        assert 'Run: pip install "memcom_tf[tensorflow]".' in done.stderr
+
+
+def test_keras_2_is_refused_in_words():
+    code = (
+        "import sys, types; keras = types.ModuleType('keras'); keras.__version__ = '2.15.0';"
+        "tf = types.ModuleType('tensorflow'); tf.__version__ = '2.15.1'; tf.keras = keras;"
+        "keras.layers = types.SimpleNamespace("
+        "Layer=type('Layer', (), {'__module__': 'keras.src.engine'}));"
+        "sys.modules.update(keras=keras, tensorflow=tf); import memcom_tf._keras"
+    )
+    done = run(code)
+    assert "ImportError: memcom_tf must run on Keras 3, or on tf_keras" in done.stderr
+    assert "keras='2.15.0', tensorflow='2.15.1'" in done.stderr

@@ -9,7 +9,7 @@ import numpy as np
 
 from memcom_tf.datasets.files.columns import Kind, shown
 from memcom_tf.datasets.labels import Labels
-from memcom_tf.errors import invalid
+from memcom_tf.errors import for_reader, invalid
 
 Place: TypeAlias = Callable[[int], dict[str, int]]
 """Row, from 0 -> where the reader finds it: `{"line": 3}`, say."""
@@ -37,7 +37,13 @@ _ACTION = {
 
 def unfit(kind: Kind, where: Where, /, **received: object) -> ValueError:
     """Returns the error for a column, or a value, that is not of its kind."""
-    return invalid(_MUST[kind], _ACTION[kind], **received, **where)
+    action = _ACTION[kind]
+    if kind == "flag" and where.get("column") == "test":
+        action += for_reader(
+            " Pass `test=None` where that column is something else.",
+            " Say --no-test where that column is something else.",
+        )
+    return invalid(_MUST[kind], action, **received, **where)
 
 
 def missing_value(where: Where, how_many: int, /, **place: int) -> ValueError:

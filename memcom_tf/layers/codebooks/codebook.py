@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +13,9 @@ from memcom_tf.layers.contract.layer import CompressedEmbedding
 from memcom_tf.ops.hashing import UniversalHash
 from memcom_tf.ops.interface import Array, Ops
 from memcom_tf.tables import Table, Tables, check_positive
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _MOST_CODES = 256
 

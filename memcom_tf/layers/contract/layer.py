@@ -14,8 +14,8 @@ from memcom_tf._keras import keras
 from memcom_tf.errors import invalid, message
 from memcom_tf.kernels import selection
 from memcom_tf.kernels.program import Program, program_of
+from memcom_tf.layers.contract.drop_in import DropInLayer
 from memcom_tf.layers.contract.renaming import taking_renamed
-from memcom_tf.layers.contract.sizing import SizedLayer
 from memcom_tf.layers.contract.steps import checked_names
 from memcom_tf.ops import reference
 from memcom_tf.ops.interface import Array, Ops, UnsupportedOpError
@@ -47,7 +47,7 @@ def register_method(cls: Registered) -> Registered:
     return keras.saving.register_keras_serializable("memcom_tf")(cls)
 
 
-class CompressedEmbedding(SizedLayer):
+class CompressedEmbedding(DropInLayer):
     """Base class of the layers that replace `keras.layers.Embedding`.
 
     A method declares `tables` and `lookup`; where it is cheap also `lookup_scores`, where another
@@ -66,6 +66,9 @@ class CompressedEmbedding(SizedLayer):
             of an id (MEmCom's multiplier) are left out.
         embeddings_constraint: Constraint on the same tables.
         mask_zero: Whether id 0 is padding: masked in the output, left out by `combiner`.
+        weights: Initial vectors, `[input_dim, output_dim]`, or a list of that one array, as
+            `keras.layers.Embedding` takes them. A method that has no row for each id starts from
+            what comes nearest to them, as `from_table` finds it.
         combiner: None returns a vector for every id; "sum", "mean" and "sqrtn" pool the last
             axis of the ids, as `keras_rs.layers.EmbedReduce` does (1-D ids are not pooled).
         storage: How tables of `ships_as()` are stored in a file, by name, where not as the method
@@ -83,7 +86,8 @@ class CompressedEmbedding(SizedLayer):
         **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`, `trainable`.
 
     Call arguments:
-        inputs: Dense ids of any shape, or ragged `[b, (L)]` ids; integers.
+        inputs: Dense ids of any shape, ragged `[b, (L)]` ids or sparse ones; integers. Where sparse
+            ids are missing, id 0 is looked up, and with `combiner` nothing.
         weights: Weight of every id in its bag, of the ids' shape; only with `combiner`.
         training: Whether this is a step of training, which Keras says by itself. Training runs
             on the fused ops where they can be had (`memcom doctor`), inference, which is what
@@ -94,6 +98,8 @@ class CompressedEmbedding(SizedLayer):
 
     Raises:
         ValueError: For arguments out of range, by name.
+        NotImplementedError: For `weights` of a method that can only be trained, and for a `dtype`
+            of Keras' quantization.
         tf.errors.InvalidArgumentError: For an id outside `[0, input_dim)`, naming it, eagerly and
             in graphs. XLA cannot raise: under `jit_compile=True` the whole output is NaN.
     """
@@ -108,6 +114,7 @@ class CompressedEmbedding(SizedLayer):
         embeddings_regularizer: Any = None,
         embeddings_constraint: Any = None,
         mask_zero: bool = False,
+        weights: Any = None,
         *,
         combiner: str | None = None,
         storage: Mapping[str, StorageLike] | None = None,
@@ -143,6 +150,8 @@ class CompressedEmbedding(SizedLayer):
         )
         self._substitute: _Substitute | None = None
         self._program: Program | None = None
+        self._refuse_quantized_dtype()
+        self._initial_table = self._checked_initial_table(weights)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Shows a method's arguments behind the ones that it hands on through `*args`."""
@@ -221,6 +230,8 @@ class CompressedEmbedding(SizedLayer):
 
     def call(self, inputs: Array, weights: Array | None = None, training: Any = None) -> Array:
         """Looks up, and pools where a `combiner` is set."""
+        if isinstance(inputs, tf.SparseTensor):
+            inputs, weights = self._without_sparse(inputs, weights)
         ids = reference.as_ids(inputs, self.input_dim)
         if weights is not None:
             if self.combiner is None:
@@ -380,32 +391,3 @@ class CompressedEmbedding(SizedLayer):
         """
         layer, ops, tables = self._source()
         return layer.lookup_top_k(ops, tf.cast(query, self.variable_dtype), k, tables)
-
-    def compute_mask(self, inputs: Array, mask: Any = None) -> Array | None:
-        """The mask of padding, where `mask_zero` is set and nothing was pooled."""
-        if not self.mask_zero or self.combiner is not None or isinstance(inputs, tf.RaggedTensor):
-            return None
-        return inputs != 0
-
-    def compute_output_shape(self, inputs_shape: Any, weights_shape: Any = None) -> tuple[Any, ...]:
-        """The shape of what `call` returns."""
-        shape = tuple(inputs_shape)
-        if self.combiner is not None and len(shape) > 1:
-            shape = shape[:-1]
-        return (*shape, self.output_dim)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "input_dim": self.input_dim,
-            "output_dim": self.output_dim,
-            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
-            "embeddings_regularizer": keras.regularizers.serialize(self.embeddings_regularizer),
-            "embeddings_constraint": keras.constraints.serialize(self.embeddings_constraint),
-            "mask_zero": self.mask_zero,
-            "combiner": self.combiner,
-            "storage": dict(self.storage),
-            "quantization_aware": self.quantization_aware,
-            "learned_steps": self.learned_steps,
-        }

@@ -11,7 +11,7 @@ import numpy as np
 
 from memcom_tf.errors import invalid, message
 from memcom_tf.layers.contract.table_layer import TableLayer
-from memcom_tf.tables import check_positive
+from memcom_tf.tables import Tables, check_positive
 
 
 class SizedLayer(TableLayer):
@@ -37,12 +37,17 @@ class SizedLayer(TableLayer):
         if not ratio >= 1:
             raise invalid("`ratio` must be 1 or more.", ratio=ratio)
 
-        def sized(size: int) -> Any:
+        def sized(size: int, **more: Any) -> Any:
             argument = {cls.size_argument: size} if cls.size_argument else {}
-            return cls(**{"input_dim": input_dim, "output_dim": output_dim, **argument, **kwargs})
+            shape = {"input_dim": input_dim, "output_dim": output_dim}
+            return cls(**{**shape, **argument, **kwargs, **more})
+
+        def trial(size: int) -> Any:
+            # With a name: Keras counts the layers of a class that it names itself.
+            return sized(size, name="trial", weights=None)
 
         sizes = cls.size_range(input_dim, output_dim, **kwargs)
-        smallest = sized(sizes[0])
+        smallest = trial(sizes[0])
         if smallest.compression_ratio < ratio:
             raise invalid(
                 f"`ratio` must be at most {smallest.compression_ratio:.6g} for {cls.__name__} "
@@ -51,7 +56,7 @@ class SizedLayer(TableLayer):
                 ratio=ratio,
                 **kwargs,
             )
-        largest = largest_that_fits(sizes, lambda size: sized(size).compression_ratio >= ratio)
+        largest = largest_that_fits(sizes, lambda size: trial(size).compression_ratio >= ratio)
         return sized(sizes[0] if largest is None else largest)
 
     @classmethod
@@ -112,17 +117,25 @@ class SizedLayer(TableLayer):
         sized: Any = cls if ratio is None else partial(cls.for_ratio, ratio=ratio)
         layer = sized(rows, width, **kwargs)
         measured_by = () if metric is None else (_checked_metric(cls, metric, width),)
-        tables = layer.approximate(values, weights.astype(np.float32), *measured_by)
-        if tables is None:
-            raise NotImplementedError(
-                message(
-                    f"{cls.__name__} must be trained: it has no tables in closed form.",
-                    "Choose another method, or train it on the vectors of the table.",
-                )
-            )
+        tables = layer._nearest_tables(values, weights.astype(np.float32), *measured_by)
         layer.build(None)
         layer.assign_tables(tables)
         return layer
+
+    def _nearest_tables(self, table: np.ndarray, *weighed: np.ndarray) -> Tables:
+        """What `approximate` finds, if the method has a closed form."""
+        tables = self.approximate(table, *weighed)
+        if tables is None:
+            raise self._only_trained()
+        return tables
+
+    def _only_trained(self) -> NotImplementedError:
+        return NotImplementedError(
+            message(
+                f"{type(self).__name__} must be trained: it has no tables in closed form.",
+                "Choose another method, or train it on the vectors of the table.",
+            )
+        )
 
     def grown(self, input_dim: int) -> Any:
         """This layer for a larger vocabulary: what it looks up for the ids so far stays.
