@@ -7,11 +7,14 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memcom_tf.cli.commands import DONE, require_file
 from memcom_tf.errors import invalid, message
 from memcom_tf.text import printable
+
+if TYPE_CHECKING:
+    from memcom_tf.converters.runtime import CompressedModelFile
 
 _LONGEST_TITLE = 200
 
@@ -53,28 +56,27 @@ def rank(options: argparse.Namespace) -> int:
 
     file = CompressedModelFile(options.file)
     takes_history = file.ranker.history_length > 0
-    vocabulary = file.vocabulary
+    known = _Items(file)
     if bool(options.history) != takes_history:
         must = "must be given" if takes_history else "must be left out: the file takes none"
         raise ValueError(message(f"`history` {must}.", "", history=options.history))
-    history = [_id_of(vocabulary, text) for text in options.history]
-    candidates = _ids(vocabulary, options.candidates, options.candidates_file)
+    history = [known.id_of(text) for text in options.history]
+    candidates = _ids(known, options.candidates, options.candidates_file)
     ids, scores = file.rank(
         history if takes_history else None,
         k=options.k,
-        exclude=_ids(vocabulary, options.exclude, options.exclude_file),
+        exclude=_ids(known, options.exclude, options.exclude_file),
         candidates=candidates or None,
         row=_row(options.fields, file),
     )
     # A part of a title is enough to name a film: say which one was understood.
     if history:
-        print(f"After: {'; '.join(_names(vocabulary, history))}", file=sys.stderr)
+        print(f"After: {'; '.join(known.names(history))}", file=sys.stderr)
     if not len(ids):
         print("No item is left to rank.", file=sys.stderr)
-    names = _names(vocabulary, ids)
+    names = known.names(ids)
     if options.json:
-        items = vocabulary.items(ids)
-        print(json.dumps(_ranked(items, names, scores), ensure_ascii=False, indent=1))
+        print(json.dumps(_ranked(known.items(ids), names, scores), ensure_ascii=False, indent=1))
         return DONE
     width = max(map(len, names), default=0)
     for position, (name, score) in enumerate(zip(names, scores, strict=True), start=1):
@@ -82,18 +84,49 @@ def rank(options: argparse.Namespace) -> int:
     return DONE
 
 
+class _Items:
+    """Items and titles, looked up in the file: of a million all would take seconds to read."""
+
+    def __init__(self, file: CompressedModelFile) -> None:
+        self._file, self._dictionary = file, file.dictionary
+
+    def id_of(self, text: str) -> int:
+        """The id of an item, or of the one that a part of a title names."""
+        # "007" is no way to write 7: the items of a shop may differ in their leading zeros.
+        numeric = re.fullmatch("0|-?[1-9][0-9]*", text) and self._dictionary.id(text) is None
+        item = int(text) if numeric else text
+        found = self._dictionary.id(item)
+        if found is not None:
+            return found
+        vocabulary = self._file.vocabulary  # whole, for a search or the error
+        if "title" in vocabulary.details:
+            return int(vocabulary.find(text))
+        return int(vocabulary.ids(item))
+
+    def items(self, ids: Any) -> list[Any]:
+        """The items of ids."""
+        return [self._dictionary.item(int(id_)) for id_ in ids]
+
+    def names(self, ids: Any) -> list[str]:
+        """Titles, or where there are none the items."""
+        items = [printable(item, _LONGEST_TITLE) for item in self.items(ids)]
+        if "title" not in self._dictionary.details:
+            return items
+        titles = [self._dictionary.detail("title", int(id_)) for id_ in ids]
+        return [
+            printable(title, _LONGEST_TITLE) or item
+            for title, item in zip(titles, items, strict=True)
+        ]
+
+
 def _ranked(items: Any, names: list[str], scores: Any) -> list[dict[str, Any]]:
     return [
-        {
-            "item": item.item() if hasattr(item, "item") else item,
-            "title": name,
-            "score": float(score),
-        }
+        {"item": item, "title": name, "score": float(score)}
         for item, name, score in zip(items, names, scores, strict=True)
     ]
 
 
-def _ids(vocabulary: Any, titles: list[str], path: Path | None) -> list[int]:
+def _ids(known: _Items, titles: list[str], path: Path | None) -> list[int]:
     """Ids of titles given one by one, and of those in a file."""
     lines = []
     if path is not None:
@@ -104,7 +137,7 @@ def _ids(vocabulary: Any, titles: list[str], path: Path | None) -> list[int]:
             raise invalid(
                 "The file must be a text in UTF-8.", "One title or item on each line.", path=path
             ) from error
-    return [_id_of(vocabulary, text) for text in [*titles, *filter(str.strip, lines)]]
+    return [known.id_of(text) for text in [*titles, *filter(str.strip, lines)]]
 
 
 def _row(fields: list[str], file: Any) -> dict[str, Any] | None:
@@ -131,22 +164,3 @@ def _number(name: str, text: str) -> float | None:
         return float(text) if text.strip() else None
     except ValueError as error:
         raise invalid(f"The field {name!r} must be a number.", value=text[:60]) from error
-
-
-def _id_of(vocabulary: Any, text: str) -> int:
-    # "007" is no way to write 7: the items of a shop may differ in their leading zeros.
-    numeric = re.fullmatch("0|-?[1-9][0-9]*", text) and text not in vocabulary
-    item = int(text) if numeric else text
-    if "title" in vocabulary.details and item not in vocabulary:
-        return int(vocabulary.find(text))
-    return int(vocabulary.ids(item))
-
-
-def _names(vocabulary: Any, ids: Any) -> list[str]:
-    items = [printable(item, _LONGEST_TITLE) for item in vocabulary.items(ids)]
-    if "title" not in vocabulary.details:
-        return items
-    titles = vocabulary.detail("title", ids)
-    return [
-        printable(title, _LONGEST_TITLE) or item for title, item in zip(titles, items, strict=True)
-    ]

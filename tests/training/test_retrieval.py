@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 
 import numpy as np
@@ -431,6 +432,22 @@ def test_other_ids_under_a_new_order_are_refused():
 
 
 # The command line.
+
+
+def test_the_command_line_ranks_without_reading_the_whole_vocabulary(
+    converted, capsys, monkeypatch
+):
+    from memcom_tf.cli.main import main
+    from memcom_tf.vocabulary import Dictionary
+
+    def read(self):
+        raise AssertionError("the whole vocabulary was read")
+
+    monkeypatch.setattr(Dictionary, "vocabulary", read)
+    rank = ["rank", str(converted[2].path), "--history", "item 3", "--fields", "country=SE"]
+    assert main([*rank, "--exclude", "item 5", "--json"]) == 0
+    found = [row["item"] for row in json.loads(capsys.readouterr().out)]
+    assert len(found) == 6 and not {"item 3", "item 5"} & set(found)
 
 
 def test_the_command_line_ranks_with_fields(converted, capsys, tmp_path):
