@@ -34,8 +34,11 @@ float normal() { return std::normal_distribution<float>(0.5f, 1.0f)(generator); 
 struct Map {
   char kind;
   int64_t constant;
+  std::vector<int64_t> codes = {};  // of all ids
   int64_t operator()(int64_t id) const {
     switch (kind) {
+      case 'c':
+        return codes[id];
       case 'm':
         return id % constant;
       case 'd':
@@ -70,6 +73,9 @@ struct Case {
   std::vector<TestGather> gathers;
   std::vector<TestTerm> terms;
   std::vector<std::vector<T>> tables;
+  std::vector<uint8_t> bytes;  // a table of codes [input_dim, 3]
+  std::vector<int32_t> words;  // and one [m, 2]
+  std::vector<Codes> codes;
   std::vector<int64_t> wide_ids, splits;
   std::vector<int32_t> narrow_ids;
   std::vector<float> weights, gradient;
@@ -96,7 +102,24 @@ void fill_case(Case<T>* c, int64_t width, bool ragged, bool weighted, bool maske
   line({2, 1, 0, m}), maps.push_back({{'d', m}, 2});
   line({3, 4, 0, m - 1}), maps.push_back({{'n', m - 1}, 3});
   line({4, 2, 0, 3}), line({4, 3, 4, -50}), line({4, 0, 4, m}), maps.push_back({{'h', m}, 4});
+  // Codes of the id, of its remainder, and one of both by whether it is below m.
+  const int64_t limit = uniform(1, 40), other_limit = uniform(1, 40);
+  Map of_id{'c', limit}, of_remainder{'c', other_limit}, of_both{'c', std::max(limit, other_limit)};
+  for (int64_t i = 0; i < 3 * c->input_dim; i++) c->bytes.push_back((uint8_t)uniform(0, limit - 1));
+  for (int64_t i = 0; i < 2 * m; i++) c->words.push_back((int32_t)uniform(0, other_limit - 1));
+  c->codes = {{c->bytes.data(), false, c->input_dim, 3}, {c->words.data(), true, m, 2}};
+  const int64_t column = uniform(0, 2), other_column = uniform(0, 1);
+  for (int64_t id = 0; id < c->input_dim; id++) {
+    of_id.codes.push_back(c->bytes[3 * id + column]);
+    of_remainder.codes.push_back(c->words[2 * (id % m) + other_column]);
+    of_both.codes.push_back(id < m ? of_id.codes[id] : of_remainder.codes[id]);
+  }
+  line({5, 7, 0, 0, column, limit}), maps.push_back({of_id, 5});
+  line({6, 7, 1, 1, other_column, other_limit}), maps.push_back({of_remainder, 6});
+  line({7, 3, 0, -m}), line({7, 8, 7, 5, 6}), maps.push_back({of_both, 7});
+  const int64_t last_map = (int64_t)maps.size() - 1;
   const auto rows_of = [&](const Map& map) {
+    if (map.kind == 'c') return map.constant;
     int64_t largest = 0;
     for (int64_t id = 0; id < c->input_dim; id++) largest = std::max(largest, map(id));
     return map.kind == 'h' || map.kind == 'm' ? std::max(largest + 1, m) : largest + 1;
@@ -119,7 +142,7 @@ void fill_case(Case<T>* c, int64_t width, bool ragged, bool weighted, bool maske
       const int num_factors = (int)uniform(1, mixed ? 4 : 3);
       for (int f = 0; f < num_factors; f++) {
         // Unless mixed, one table groups the ids and the others have a row an id.
-        const auto& [map, slot] = maps[mixed || f == 0 ? uniform(0, 4) : 0];
+        const auto& [map, slot] = maps[mixed || f == 0 ? uniform(0, last_map) : 0];
         const int64_t factor_width = uniform(0, 2) ? width : 1;
         const bool again = mixed && !c->gathers.empty() && uniform(0, 4) == 0 &&
                            c->rows[c->gathers.back().table] >= rows_of(map) &&
@@ -246,6 +269,9 @@ const auto in_two_parts = [](int64_t n, const auto& part) {
 // Short enough, at times, that the few entries of a case are cut.
 int64_t stretch_of(int at) { return at % 3 ? kStretch : 1 + at % 4; }
 
+// Shares of the ids of a pass, or none.
+int64_t shares_at(const Pass& pass, int at) { return pass.gathers.size() > 1 ? at % 4 : 0; }
+
 #define HYPER {.1f, .1f, .001f, 1e-3f, .01f}
 
 // Each rule in place equals the rule on the slices: unique, and cut into duplicates.
@@ -288,7 +314,7 @@ void check_updates(const Case<float>& c, const Plan& plan, const std::vector<Pas
         Groups of_rows;
         std::vector<uint64_t> buffer;
         expect(make_plan(on_copies, passes[0], &of_part, {part, 4}).empty(), "part", at);
-        make_groups(c.program, passes[0], of_part, &buffer, &of_rows, stretch_of(at));
+        make_groups(c.program, passes[0], of_part, &buffer, &of_rows, stretch_of(at), 0);
         gradient_pass(on_copies, of_part, passes[0], of_rows, c.gradient.data(), sink,
                       in_two_parts);
       }
@@ -333,9 +359,9 @@ void check_updates(const Case<float>& c, const Plan& plan, const std::vector<Pas
 
 template <class T>
 void check_case(Case<T>* c, int at) {
-  const std::string wrong = c->program.parse(c->code, c->constants, (int)c->tables.size());
+  const std::string wrong = c->program.parse(c->code, c->constants, (int)c->tables.size(), 2);
   expect(wrong.empty(), wrong.c_str(), at);
-  const std::string unbound = c->program.bind(c->rows, c->widths);
+  const std::string unbound = c->program.bind(c->rows, c->widths, c->codes);
   expect(unbound.empty(), unbound.c_str(), at);
   if (!wrong.empty() || !unbound.empty()) return;
   const Lookup<T>& x = c->lookup;
@@ -385,8 +411,8 @@ void check_case(Case<T>* c, int at) {
     slices[table] = {indices[table].data(), values[table].data()};
   };
   for (size_t p = 0; p < passes.size(); p++) {
-    const std::string wrong =
-        make_groups(c->program, passes[p], plan, &buffer, &groups[p], stretch_of(at));
+    const std::string wrong = make_groups(c->program, passes[p], plan, &buffer, &groups[p],
+                                          stretch_of(at), shares_at(passes[p], at));
     expect(wrong.empty(), "groups", at);
     allocate(passes[p].table, groups[p].num_rows);
     for (const int rider : passes[p].riders) allocate(c->program.gathers[rider].table, ids);
@@ -445,7 +471,7 @@ void hostile_programs(int count) {
                                 -1,
                                 15,
                                 16,
-                                17,
+                                63,
                                 64,
                                 1 << 20,
                                 INT64_MAX,
@@ -456,8 +482,8 @@ void hostile_programs(int count) {
     }
     if (uniform(0, 3) == 0) code.resize(uniform(0, (int64_t)code.size()));
     Program program;
-    if (!program.parse(code, c.constants, (int)c.tables.size()).empty() ||
-        !program.bind(c.rows, c.widths).empty()) {
+    if (!program.parse(code, c.constants, (int)c.tables.size(), 2).empty() ||
+        !program.bind(c.rows, c.widths, c.codes).empty()) {
       refused++;
       continue;
     }
@@ -594,6 +620,72 @@ void refused_programs() {
   expect(!program.bind({100}, {2}).empty(), "a row that may be negative", 0);
 }
 
+// Codes beyond their limit are found, and none is read as a row.
+void bad_codes() {
+  // A vector of 2 columns, of row codes[id][1] of a table of `limit` rows.
+  const auto code = [](int64_t rows, int64_t column, int64_t limit) {
+    return std::vector<int64_t>{rows, 1, 1, 7, 0, 0, column, limit, 1, 0, 2, 1, 1, 2, 1, 1, 0};
+  };
+  const auto program_of = [&](const std::vector<int64_t>& code, const Codes& codes, int64_t limit) {
+    Program program;
+    if (!program.parse(code, {1.0f}, 1, 1).empty() || !program.bind({limit}, {2}, {codes}).empty())
+      program.gathers.clear();
+    return program;
+  };
+  std::vector<uint8_t> bytes(200, 3);
+  std::vector<int32_t> words(200, 3);
+  const Codes narrow{bytes.data(), false, 100, 2}, wide{words.data(), true, 100, 2};
+  std::vector<int64_t> ids(100);
+  for (int64_t i = 0; i < 100; i++) ids[i] = 99 - i;
+  const Ids batch{ids.data(), true, 100};
+  for (const Codes& codes : {narrow, wide}) {
+    bytes.assign(200, 3), words.assign(200, 3);
+    const Program program = program_of(code(100, 1, 4), codes, 4);
+    expect(!program.gathers.empty() && program.needs_check(), "codes", 0);
+    expect(find_bad_code(program, batch).position == -1, "codes in their limit", 0);
+    for (const int64_t bad : {int64_t{4}, int64_t{255}, int64_t{-1}, (int64_t)INT32_MIN}) {
+      if (bad < 0 && !codes.is_int32) continue;
+      bytes.assign(200, 3), words.assign(200, 3);
+      bytes[2 * 20] = (uint8_t)bad, words[2 * 20] = (int32_t)bad;  // another column
+      expect(find_bad_code(program, batch).position == -1, "codes of no gather", (int)bad);
+      bytes[2 * 20 + 1] = (uint8_t)bad, words[2 * 20 + 1] = (int32_t)bad;
+      const BadCode found = find_bad_code(program, batch);
+      expect(found.position == 79 && found.code == bad && found.column == 1 && found.limit == 4 &&
+                 found.table == 0,
+             "a code beyond its limit", (int)bad);
+      Slots slots;
+      slots.value[0][0] = 20;
+      expect(!compute_indices(program, &slots, 1) && slots.value[1][0] == 0, "no row", (int)bad);
+    }
+  }
+  bytes.assign(200, 3), words.assign(200, 3);
+  expect(!program_of(code(100, 1, 256), narrow, 256).needs_check(), "every byte is a code", 0);
+  expect(program_of(code(100, 1, 256), wide, 256).needs_check(), "an int32 may be no code", 0);
+  expect(program_of(code(101, 1, 4), narrow, 4).gathers.empty(), "ids without codes", 0);
+  expect(program_of(code(100, 2, 4), narrow, 4).gathers.empty(), "a column that is not there", 0);
+  expect(program_of(code(100, 1, 5), narrow, 4).gathers.empty(), "more codes than rows", 0);
+  Program program;
+  expect(!program.parse(code(100, 1, 4), {1.0f}, 1).empty(), "no table of codes", 0);
+  expect(!program.parse(code(100, 1, 0), {1.0f}, 1, 1).empty(), "a limit of 0", 0);
+  expect(!program.parse(code(100, -1, 4), {1.0f}, 1, 1).empty(), "a column below 0", 0);
+}
+
+// How many shares a batch of codes has: it is not for large tables, or for few ids.
+void shares() {
+  const auto shares_of_rows = [](int64_t rows, int64_t width, int64_t ids) {
+    const std::vector<int64_t> code = {rows, 0, 2,     0, width, 0, 0, width,
+                                       0,    1, width, 2, 1,     0, 1, 1};
+    Program program;
+    expect(program.parse(code, {1.0f, 1.0f}, 1).empty(), "two gathers", 0);
+    expect(program.bind({rows}, {width}).empty(), "two gathers", 0);
+    return shares_of(program, passes_of(program)[0], ids);
+  };
+  expect(shares_of_rows(100, 4, 399) == 0 && shares_of_rows(100, 4, 400) == 1, "shares", 0);
+  expect(shares_of_rows(100, 4, 1200) == 3 && shares_of_rows(100, 4, 1 << 20) == 8, "shares", 1);
+  expect(shares_of_rows(1 << 17, 4, 1 << 24) == 8, "the largest table", 0);
+  expect(shares_of_rows((1 << 17) + 1, 4, 1 << 24) == 0, "a table that is too large", 0);
+}
+
 // A row that comes more often than rows are summed at a time.
 void a_row_many_times() {
   constexpr int64_t kTimes = 3 * kChunk + 1;
@@ -702,15 +794,17 @@ void threads() {
   do {
     c = Case<float>();
     fill_case(&c, 16, false, false, false, Combiner::kMean, false);
-    c.program.parse(c.code, c.constants, (int)c.tables.size());
-    c.program.bind(c.rows, c.widths);
+    c.program.parse(c.code, c.constants, (int)c.tables.size(), 2);
+    c.codes = {{c.bytes.data(), false, c.codes[0].rows, 3},
+               {c.words.data(), true, c.codes[1].rows, 2}};
+    c.program.bind(c.rows, c.widths, c.codes);
     c.lookup.program = &c.program, c.lookup.tables = c.pointers.data();
     c.lookup.ids.data =
         c.lookup.ids.is_int64 ? (const void*)c.wide_ids.data() : (const void*)c.narrow_ids.data();
     c.lookup.bags.splits = nullptr;
     passes = passes_of(c.program);
     expect(make_plan(c.lookup, passes[0], &plan).empty(), "plan", 0);
-    expect(make_groups(c.program, passes[0], plan, &buffer, &groups, 2).empty(), "groups", 0);
+    expect(make_groups(c.program, passes[0], plan, &buffer, &groups, 2, 0).empty(), "groups", 0);
   } while (passes.size() > 1 || groups.cuts.empty() || c.num_bags < 4 || c.wide_ids.size() < 200);
   std::vector<std::vector<float>> states;
   std::vector<Updated<float>> updated;
@@ -743,6 +837,8 @@ int main(int argc, char** argv) {
   hostile_programs(14 * cases);
   largest_vocabulary();
   refused_programs();
+  bad_codes();
+  shares();
   a_row_many_times();
   sketches(cases);
   random_cases<float>(cases);

@@ -17,7 +17,16 @@ from memcom_tf.layers import DeepHashEmbedding, PrunedEmbedding
 from memcom_tf.ops.interface import UnsupportedOpError
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.optimizers import SGD, Adagrad, LazyAdam
-from tests.contract.methods import CASES, INPUT_DIM, OUTPUT_DIM, Case, every_method, fill, name_of
+from tests.contract.methods import (
+    CASES,
+    INPUT_DIM,
+    OUTPUT_DIM,
+    Case,
+    every_method,
+    fill,
+    in_float64,
+    name_of,
+)
 from tests.native import needs_native
 
 pytestmark = needs_native
@@ -177,7 +186,7 @@ def test_gradients_are_unique_rows_and_repeat_exactly(case: Case):
     first = run("native", layer, ids, None, upstream)[1]
     second = run("native", layer, ids, None, upstream)[1]
     expected = run("reference", layer, ids, None, upstream)[1]
-    names = [table.name for table in layer.tables()]
+    names = [table.name for table in layer.tables() if table.trainable]
     fused = dict(zip(names, zip(first, second, expected, strict=True), strict=True))
     for name in program.tables:
         one, two, plain = fused[name]
@@ -283,6 +292,35 @@ def test_what_was_trained_natively_is_exported_without_custom_ops(case: Case, tm
 PLAIN = [case for case in CASES if case not in FUSABLE and not case.trains_apart]
 
 
+CODED = {
+    "MultiGranularEmbedding": ("codes", "rare_codes"),
+    "ProductQuantizedEmbedding": ("codes",),
+    "ResidualQuantizedEmbedding": ("codes",),
+    "StaircaseEmbedding": ("rank",),
+}
+NOT_FUSED = {
+    "ClusteredEmbedding": "it uses arange",  # its hash functions are numbers of a table
+    "DeepHashEmbedding": "it indexes ids",
+    "MixedDimensionEmbedding": "it compares ids",
+    "PathBasedEmbedding": "it indexes vectors",
+    "ROBEEmbedding": "it reads a table of kind constant",
+    "SparseDictionaryEmbedding": "it indexes vectors",  # each code has a column of factors
+    "TensorTrainEmbedding": "it uses unflatten",
+}
+
+
+def test_which_methods_read_codes_in_the_fused_ops():
+    programs = {case.method.__name__: program_of(case.layer()) for case in FUSABLE}
+    assert {name: found.codes for name, found in programs.items() if found.codes} == CODED
+
+
+def test_which_methods_are_not_fused_and_why():
+    assert {case.method.__name__ for case in PLAIN} == set(NOT_FUSED)
+    for case in PLAIN:
+        with pytest.raises(UnsupportedOpError, match=NOT_FUSED[case.method.__name__]):
+            program_of(case.layer())
+
+
 @pytest.mark.parametrize("case", PLAIN, ids=name_of)
 def test_others_are_for_the_plain_ops_and_a_warning_says_so_once(case: Case, monkeypatch):
     layer = case.trained(combiner="mean")
@@ -324,7 +362,7 @@ def test_half_precision(case: Case, dtype):
     ids = np.random.default_rng(1).integers(0, INPUT_DIM, (4, 30))
     with use("native"):
         vectors = layer(ids, training=True)
-    tables = {name: value.astype(np.float64) for name, value in layer.table_values().items()}
+    tables = in_float64(layer.table_values())
     with layer.substituted(layer, ReferenceOps(), tables):
         exact = layer.lookup(ReferenceOps(), ids, tables).numpy().mean(1)
     assert vectors.dtype == layer.compute_dtype

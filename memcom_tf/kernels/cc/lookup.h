@@ -55,6 +55,46 @@ inline int64_t find_outside(const Ids& ids, int64_t input_dim) {
   return -1;
 }
 
+// A code that reaches its limit; position -1 where none does.
+struct BadCode {
+  int64_t position = -1;  // of the id whose code it is
+  int64_t table, column, code, limit;
+};
+
+// The first bad code of an id in slot 0.
+inline BadCode bad_code_of(const Program& program, Slots* slots) {
+  Program one = program;
+  for (const Instruction& line : program.instructions) {
+    one.instructions = {line};
+    const int64_t row = slots->value[line.operand][0];
+    if (compute_indices(one, slots, 1)) continue;
+    const int64_t at = row * line.codes.width + line.column;
+    const int64_t code = line.codes.is_int32 ? static_cast<const int32_t*>(line.codes.data)[at]
+                                             : static_cast<const uint8_t*>(line.codes.data)[at];
+    return {0, line.constant, line.column, code, line.limit};
+  }
+  return {};
+}
+
+// The first bad code of a batch of ids in the vocabulary.
+inline BadCode find_bad_code(const Program& program, const Ids& ids) {
+  if (!program.needs_check()) return {};
+  Slots slots;
+  for (int64_t chunk = 0; chunk < ids.count; chunk += kChunk) {
+    const int64_t n = std::min<int64_t>(kChunk, ids.count - chunk);
+    ids.read(chunk, n, slots.value[0]);
+    if (compute_indices(program, &slots, n)) continue;
+    for (int64_t i = 0; i < n; i++) {
+      slots.value[0][0] = ids.at(chunk + i);
+      BadCode found = bad_code_of(program, &slots);
+      if (found.position < 0) continue;
+      found.position = chunk + i;
+      return found;
+    }
+  }
+  return {};
+}
+
 // What is wrong with row splits, or nothing.
 inline std::string check_splits(const int64_t* splits, int64_t num_splits, int64_t count) {
   if (num_splits < 1) return "row splits must not be empty";

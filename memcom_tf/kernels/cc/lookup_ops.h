@@ -42,6 +42,7 @@ class LookupKernel : public OpKernel {
     std::vector<float> constants;
     std::string combiner;
     OP_REQUIRES_OK(c, c->GetAttr("N", &num_tables_));
+    if (c->HasAttr("M")) OP_REQUIRES_OK(c, c->GetAttr("M", &num_codes_));
     OP_REQUIRES_OK(c, c->GetAttr("program", &code));
     OP_REQUIRES_OK(c, c->GetAttr("constants", &constants));
     OP_REQUIRES_OK(c, c->GetAttr("combiner", &combiner));
@@ -56,7 +57,7 @@ class LookupKernel : public OpKernel {
                                       : Combiner::kNone;
     OP_REQUIRES(c, !ragged_ || combiner_ != Combiner::kNone,
                 InvalidArgument("Ragged ids must be pooled."));
-    const std::string wrong = program_.parse(code, constants, num_tables_);
+    const std::string wrong = program_.parse(code, constants, num_tables_, num_codes_);
     OP_REQUIRES(c, wrong.empty(),
                 InvalidArgument("A program of a lookup must be well-formed. Received: ", wrong));
     OP_REQUIRES(c, output_dim == program_.output_dim,
@@ -105,7 +106,7 @@ class LookupKernel : public OpKernel {
 
   // Checks the inputs from number `first`, the ids; afterwards nothing can be read outside.
   absl::Status prepare(OpKernelContext* c, int first, const std::vector<Tensor>& tables,
-                       Call* call) const {
+                       const std::vector<Tensor>& code_tables, Call* call) const {
     call->program = program_;
     std::vector<int64_t> rows, widths;
     for (const Tensor& table : tables) {
@@ -114,7 +115,11 @@ class LookupKernel : public OpKernel {
       widths.push_back(width_of(table));
       call->tables.push_back(static_cast<const T*>(table.data()));
     }
-    const std::string unbound = call->program.bind(rows, widths);
+    std::vector<Codes> codes;
+    for (const Tensor& table : code_tables)
+      codes.push_back({table.data(), table.dtype() == tensorflow::DT_INT32, table.dim_size(0),
+                       width_of(table)});
+    const std::string unbound = call->program.bind(rows, widths, codes);
     if (!unbound.empty()) return InvalidArgument("Tables must fit the program: ", unbound, ".");
     const Tensor& ids = c->input(first);
     const Tensor& weights = c->input(first + 2);
@@ -134,6 +139,14 @@ class LookupKernel : public OpKernel {
       return InvalidArgument("Ids must be in [0, ", program_.input_dim,
                              "), the vocabulary. Received: id=", x.ids.at(outside), " at position ",
                              outside, ". Map items to ids with memcom_tf.Vocabulary.");
+    const BadCode bad = find_bad_code(call->program, x.ids);
+    if (bad.position >= 0)
+      return InvalidArgument("Column ", bad.column, " of table ", bad.table,
+                             " of codes must be in [0, ", bad.limit,
+                             "), the rows that it chooses "
+                             "from. Received: code=",
+                             bad.code, " of id=", x.ids.at(bad.position),
+                             ". Set codes with `assign_tables`, which checks them.");
     TF_RETURN_IF_ERROR(find_bags(ids, c->input(first + 1), call));
     if (x.bags.count > kMostBags)
       return InvalidArgument("A batch must be smaller. Received: ids=", ids.shape().DebugString());
@@ -142,7 +155,7 @@ class LookupKernel : public OpKernel {
     return absl::OkStatus();
   }
 
-  int num_tables_;
+  int num_tables_, num_codes_ = 0;
   Program program_;
 
  private:
@@ -180,13 +193,15 @@ class LookupOp : public LookupKernel<T> {
   using LookupKernel<T>::LookupKernel;
 
   void Compute(OpKernelContext* c) override {
-    const int num_tables = this->num_tables_;
-    const Variables variables(c, range(0, num_tables), num_tables, type_of<T>(), false);
+    const int num_tables = this->num_tables_, num_codes = this->num_codes_;
+    const int ids = num_tables + num_codes;
+    const Variables variables(c, range(0, ids), num_tables, type_of<T>(), false);
     OP_REQUIRES_OK(c, variables.status());
     auto snapshot = std::make_shared<Snapshot>();
-    snapshot->tables = variables.first(num_tables);
+    snapshot->tables = variables.tensors(0, num_tables);
+    snapshot->codes = variables.tensors(num_tables, num_codes);
     typename LookupKernel<T>::Call call;
-    OP_REQUIRES_OK(c, this->prepare(c, num_tables, snapshot->tables, &call));
+    OP_REQUIRES_OK(c, this->prepare(c, ids, snapshot->tables, snapshot->codes, &call));
     TensorShape shape = call.bags_shape;
     OP_REQUIRES_OK(c, shape.AddDimWithStatus(call.program.output_dim));
     Tensor* vectors;
@@ -213,14 +228,14 @@ class GradientKernel : public LookupKernel<T> {
     if (c->input_dtype(0) == tensorflow::DT_RESOURCE) {
       const Variables variables(c, range(0, num_tables), num_tables, type_of<T>(), false);
       OP_REQUIRES_OK(c, variables.status());
-      OP_REQUIRES_OK(c, compute(c, num_tables, variables.first(num_tables)));
+      OP_REQUIRES_OK(c, compute(c, num_tables, variables.tensors(0, num_tables), {}));
       return;
     }
     Snapshot* snapshot = nullptr;
     OP_REQUIRES_OK(c, snapshot_of(c->input(0), &snapshot));
     const std::shared_lock<std::shared_mutex> lock(snapshot->mutex);
-    OP_REQUIRES_OK(c, check_snapshot(*snapshot, num_tables, type_of<T>()));
-    OP_REQUIRES_OK(c, compute(c, 1, snapshot->tables));
+    OP_REQUIRES_OK(c, check_snapshot(*snapshot, num_tables, this->num_codes_, type_of<T>()));
+    OP_REQUIRES_OK(c, compute(c, 1, snapshot->tables, snapshot->codes));
   }
 
  protected:
@@ -229,9 +244,10 @@ class GradientKernel : public LookupKernel<T> {
                            const float* gradient) const = 0;
 
  private:
-  absl::Status compute(OpKernelContext* c, int ids, const std::vector<Tensor>& tables) const {
+  absl::Status compute(OpKernelContext* c, int ids, const std::vector<Tensor>& tables,
+                       const std::vector<Tensor>& codes) const {
     Call call;
-    TF_RETURN_IF_ERROR(this->prepare(c, ids, tables, &call));
+    TF_RETURN_IF_ERROR(this->prepare(c, ids, tables, codes, &call));
     const float* gradient = nullptr;
     TF_RETURN_IF_ERROR(this->gradient_of(c, ids, call, &gradient));
     return run(c, tables, call, gradient);
@@ -322,7 +338,7 @@ class LookupUpdateOp : public LookupKernel<T> {
     Snapshot* snapshot = nullptr;
     OP_REQUIRES_OK(c, snapshot_of(c->input(tables), &snapshot));
     const std::lock_guard<std::shared_mutex> lock(snapshot->mutex);
-    OP_REQUIRES_OK(c, check_snapshot(*snapshot, tables, type_of<T>()));
+    OP_REQUIRES_OK(c, check_snapshot(*snapshot, tables, this->num_codes_, type_of<T>()));
     OP_REQUIRES_OK(c, compute(c, tables + 1, snapshot));
   }
 
@@ -336,12 +352,12 @@ class LookupUpdateOp : public LookupKernel<T> {
     for (const int state : range(ids + 4, num_states)) inputs.push_back(state);
     const Variables variables(c, inputs, tables, type_of<T>(), true);
     TF_RETURN_IF_ERROR(variables.status());
-    if (snapshot->tables.empty()) snapshot->tables = variables.first(tables);
+    if (snapshot->tables.empty()) snapshot->tables = variables.tensors(0, tables);
     for (int t = 0; t < tables; t++)
       if (variables.tensor(t).shape() != snapshot->tables[t].shape())
         return InvalidArgument("A table must keep its shape between gradient and update.");
     Call call;
-    TF_RETURN_IF_ERROR(this->prepare(c, ids, snapshot->tables, &call));
+    TF_RETURN_IF_ERROR(this->prepare(c, ids, snapshot->tables, snapshot->codes, &call));
     const float* gradient = nullptr;
     TF_RETURN_IF_ERROR(this->gradient_of(c, ids, call, &gradient));
     const Tensor& hyper = c->input(ids + 4 + num_states);
