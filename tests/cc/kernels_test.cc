@@ -380,7 +380,9 @@ void check_case(Case<T>* c, int at) {
   if (!conditioned) return;
 
   std::vector<float> out(c->num_bags * c->output_dim, NAN);
-  in_two_parts(c->num_bags, [&](int64_t a, int64_t b) { look_up(x, a, b, out.data()); });
+  in_two_parts(c->num_bags, [&](int64_t a, int64_t b) {
+    expect(look_up(x, a, b, out.data()), "codes below their limits", at);
+  });
   bool good = true;
   for (size_t i = 0; i < out.size(); i++)
     good &= near(out[i], oracle.out[i], oracle.out_size[i], n);
@@ -388,7 +390,8 @@ void check_case(Case<T>* c, int at) {
 
   std::vector<float> by_weights(c->wide_ids.size(), NAN);
   in_two_parts(c->num_bags, [&](int64_t a, int64_t b) {
-    weights_gradient(x, c->gradient.data(), a, b, by_weights.data());
+    expect(weights_gradient(x, c->gradient.data(), a, b, by_weights.data()),
+           "codes below their limits", at);
   });
   good = true;
   for (size_t i = 0; i < by_weights.size(); i++)
@@ -653,9 +656,18 @@ void bad_codes() {
       expect(found.position == 79 && found.code == bad && found.column == 1 && found.limit == 4 &&
                  found.table == 0,
              "a code beyond its limit", (int)bad);
-      Slots slots;
-      slots.value[0][0] = 20;
-      expect(!compute_indices(program, &slots, 1) && slots.value[1][0] == 0, "no row", (int)bad);
+      // Whoever reads it nevertheless gets row 0, and is told.
+      const float table[] = {7, 7, 0, 0, 0, 0, 0, 0}, gradient[] = {1, 1};
+      const float* const tables[] = {table};
+      float vector[2], slope;
+      const int64_t id = 20;
+      const Lookup<float> lookup{&program,       tables, {&id, true, 1}, {1, 1, nullptr},
+                                 Combiner::kSum, false,  nullptr};
+      expect(!look_up(lookup, 0, 1, vector) && vector[1] == 7, "no other row", (int)bad);
+      expect(!weights_gradient(lookup, gradient, 0, 1, &slope) && slope == 14, "no row", (int)bad);
+      Plan plan;
+      expect(make_plan(lookup, passes_of(program)[0], &plan).empty(), "plan", (int)bad);
+      expect(!plan.codes_fit && plan.rows[0][0] == 0, "no other row's gradient", (int)bad);
     }
   }
   bytes.assign(200, 3), words.assign(200, 3);
@@ -682,7 +694,8 @@ void shares() {
   };
   expect(shares_of_rows(100, 4, 399) == 0 && shares_of_rows(100, 4, 400) == 1, "shares", 0);
   expect(shares_of_rows(100, 4, 1200) == 3 && shares_of_rows(100, 4, 1 << 20) == 8, "shares", 1);
-  expect(shares_of_rows(1 << 17, 4, 1 << 24) == 8, "the largest table", 0);
+  expect(shares_of_rows(1 << 17, 4, 1 << 24) == 1, "the largest table", 0);
+  expect(shares_of_rows(1 << 15, 4, 1 << 24) == 4, "sums that stay in the cache", 0);
   expect(shares_of_rows((1 << 17) + 1, 4, 1 << 24) == 0, "a table that is too large", 0);
 }
 

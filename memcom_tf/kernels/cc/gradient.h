@@ -111,7 +111,6 @@ class PositionSums {
 
  private:
   static constexpr int64_t kPositionsAhead = 4;
-  static constexpr int64_t kCachedValues = int64_t{1} << 18;  // 1 MB of floats stays in the cache
 
   MEMCOM_INLINE void read(int64_t i, int64_t* bag, float* coefficient) const {
     const uint64_t payload = plan_.payload(i);
@@ -326,7 +325,8 @@ void gradient_of_shares(const Lookup<T>& x, const Plan& plan, const Pass& pass,
                         const Share& share) {
   const int64_t width = x.program->gathers[pass.gathers[0]].width;
   const int64_t size = groups.num_rows * width;
-  std::vector<float> sums(groups.num_shares() * size, 0.0f);
+  std::vector<float>& sums = groups.sums;
+  sums.assign(groups.num_shares() * size, 0.0f);
   share(groups.num_shares(), [&](int64_t first, int64_t last) {
     for (int64_t s = first; s < last; s++)
       gradient_of_ids(x, plan, pass, groups, gradient, sink, groups.share[s], groups.share[s + 1],

@@ -130,12 +130,14 @@ MEMCOM_INLINE float bag_factor(Combiner combiner, float sum, float sum_of_square
   return 1.0f;
 }
 
+constexpr int64_t kCachedValues = int64_t{1} << 18;  // 1 MB of floats stays in the cache
+
 template <class T>
 void prefetch_gathers(const Program& program, const T* const* tables, const Slots& slots,
                       int64_t n) {
   const auto prefetch = [&](bool narrow) {
     for (const Gather& gather : program.gathers) {
-      if ((gather.width == 1) != narrow) continue;
+      if ((gather.width == 1) != narrow || gather.rows * gather.width <= kCachedValues) continue;
       const T* table = tables[gather.table];
       const int64_t* rows = slots.value[gather.slot];
       for (int64_t i = 0; i < n; i++)
@@ -197,9 +199,9 @@ void add_term(const Program& program, const Term& term, const T* const* tables, 
   }
 }
 
-// Vectors [bags, output_dim] of bags [first, last).
+// Vectors [bags, output_dim] of bags [first, last). Returns whether every code was below its limit.
 template <class T>
-void look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
+bool look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
   const Program& program = *x.program;
   const int64_t width = program.output_dim;
   const bool unit_weights = !x.weights && !x.mask_zero;
@@ -207,6 +209,7 @@ void look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
   Slots slots;
   float weights[kChunk], coefficients[kMaxTerms][kChunk];
   int64_t bag = first;
+  bool codes_fit = true;
   bool started = false;  // whether the bag has a sum in `out` already
   float sum = 0.0f, sum_of_squares = 0.0f;
   const int64_t end = x.bags.begin(last);
@@ -216,7 +219,7 @@ void look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
   for (int64_t chunk = x.bags.begin(first); bag < last;) {
     const int64_t n = std::min<int64_t>(at_a_time, end - chunk);
     x.ids.read(chunk, n, slots.value[0]);
-    compute_indices(program, &slots, n);
+    codes_fit &= compute_indices(program, &slots, n);
     prefetch_gathers(program, x.tables, slots, n);
     for (int64_t i = 0; i < n; i++)
       weights[i] = unit_weights ? 1.0f : x.weight_of(chunk + i, slots.value[0][i]);
@@ -256,18 +259,21 @@ void look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
     }
     chunk += n;
   }
+  return codes_fit;
 }
 
 // The derivative [positions] by the weights of bags [first, last): with d_i the dot product of
-// the gradient and vector i, (d_i - mean of d) / sum for the mean, and the like for sqrtn.
+// the gradient and vector i, (d_i - mean of d) / sum for the mean, and the like for sqrtn. Returns
+// whether every code was below its limit.
 template <class T>
-void weights_gradient(const Lookup<T>& x, const float* gradient, int64_t first, int64_t last,
+bool weights_gradient(const Lookup<T>& x, const float* gradient, int64_t first, int64_t last,
                       float* out) {
   const Program& program = *x.program;
   const int64_t width = program.output_dim;
   std::vector<float> product(width), scratch(width);
   Slots slots;
   float coefficients[kMaxTerms][kChunk];
+  bool codes_fit = true;
   for (int64_t bag = first; bag < last; bag++) {
     const float* g = gradient + bag * width;
     const int64_t begin = x.bags.begin(bag), end = x.bags.begin(bag + 1);
@@ -275,7 +281,7 @@ void weights_gradient(const Lookup<T>& x, const float* gradient, int64_t first, 
     for (int64_t chunk = begin; chunk < end; chunk += kChunk) {
       const int64_t n = std::min<int64_t>(kChunk, end - chunk);
       x.ids.read(chunk, n, slots.value[0]);
-      compute_indices(program, &slots, n);
+      codes_fit &= compute_indices(program, &slots, n);
       prefetch_gathers(program, x.tables, slots, n);
       for (size_t t = 0; t < program.terms.size(); t++) {
         std::fill(coefficients[t], coefficients[t] + n, 1.0f);
@@ -308,6 +314,7 @@ void weights_gradient(const Lookup<T>& x, const float* gradient, int64_t first, 
       out[i] = masked ? 0.0f : (out[i] - inner) * factor;
     }
   }
+  return codes_fit;
 }
 
 }  // namespace memcom

@@ -1,6 +1,7 @@
-// The kernels of the ops on lookups: forward, gradients, and gradient and optimizer in one.
+// The kernels of the ops on lookups: forward and gradients.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -75,6 +76,17 @@ class LookupKernel : public OpKernel {
     int64_t cost_of_bag;  // in cycles, of its lookups
   };
 
+  // An error if there is a code that reaches its limit. No row outside of a table is read where
+  // nobody asks.
+  static absl::Status check_codes(const Call& call) {
+    const BadCode bad = find_bad_code(call.program, call.lookup.ids);
+    if (bad.position < 0) return absl::OkStatus();
+    return InvalidArgument("Column ", bad.column, " of table ", bad.table,
+                           " of codes must be in [0, ", bad.limit, "), the rows of its book. ",
+                           "Received: code=", bad.code, " of id=", call.lookup.ids.at(bad.position),
+                           ". Set codes with `assign_tables`, which checks them.");
+  }
+
   // The gradient by the vectors: the input after the weights, of which `first` is the ids.
   absl::Status gradient_of(OpKernelContext* c, int first, const Call& call,
                            const float** gradient) const {
@@ -99,6 +111,7 @@ class LookupKernel : public OpKernel {
       wrong = make_groups(call.program, passes[p], workspace->plan, &workspace->plan.buffer,
                           &workspace->groups[p]);
     if (!wrong.empty()) return InvalidArgument("A batch must be smaller: ", wrong, ".");
+    if (!workspace->plan.codes_fit) return check_codes(call);
     for (size_t p = 0; p < passes.size(); p++)
       TF_RETURN_IF_ERROR(run(passes[p], workspace->plan, workspace->groups[p]));
     return absl::OkStatus();
@@ -139,14 +152,6 @@ class LookupKernel : public OpKernel {
       return InvalidArgument("Ids must be in [0, ", program_.input_dim,
                              "), the vocabulary. Received: id=", x.ids.at(outside), " at position ",
                              outside, ". Map items to ids with memcom_tf.Vocabulary.");
-    const BadCode bad = find_bad_code(call->program, x.ids);
-    if (bad.position >= 0)
-      return InvalidArgument("Column ", bad.column, " of table ", bad.table,
-                             " of codes must be in [0, ", bad.limit,
-                             "), the rows that it chooses "
-                             "from. Received: code=",
-                             bad.code, " of id=", x.ids.at(bad.position),
-                             ". Set codes with `assign_tables`, which checks them.");
     TF_RETURN_IF_ERROR(find_bags(ids, c->input(first + 1), call));
     if (x.bags.count > kMostBags)
       return InvalidArgument("A batch must be smaller. Received: ids=", ids.shape().DebugString());
@@ -207,8 +212,11 @@ class LookupOp : public LookupKernel<T> {
     Tensor* vectors;
     OP_REQUIRES_OK(c, c->allocate_output(0, shape, &vectors));
     float* const out = vectors->flat<float>().data();
-    shard(c, call.lookup.bags.count, call.cost_of_bag,
-          [&](int64_t first, int64_t last) { look_up(call.lookup, first, last, out); });
+    std::atomic<bool> codes_fit{true};
+    shard(c, call.lookup.bags.count, call.cost_of_bag, [&](int64_t first, int64_t last) {
+      if (!look_up(call.lookup, first, last, out)) codes_fit = false;
+    });
+    if (!codes_fit) OP_REQUIRES_OK(c, this->check_codes(call));
     if (this->num_outputs() == 1) return;
     Tensor handle(tensorflow::DT_VARIANT, TensorShape({}));
     handle.scalar<tensorflow::Variant>()() = SnapshotHandle{std::move(snapshot)};
@@ -306,127 +314,12 @@ class LookupWeightsGradientOp : public GradientKernel<T> {
     Tensor* by_weights;
     TF_RETURN_IF_ERROR(c->allocate_output(0, c->input(c->num_inputs() - 2).shape(), &by_weights));
     float* const out = by_weights->flat<float>().data();
+    std::atomic<bool> codes_fit{true};
     shard(c, call.lookup.bags.count, call.cost_of_bag, [&](int64_t first, int64_t last) {
-      weights_gradient(call.lookup, gradient, first, last, out);
+      if (!weights_gradient(call.lookup, gradient, first, last, out)) codes_fit = false;
     });
-    return absl::OkStatus();
+    return codes_fit ? absl::OkStatus() : this->check_codes(call);
   }
-};
-
-// Gradient and optimizer's step in one: the gradient is never written down. Its inputs are the
-// variables, the snapshot unless it is the op without, the ids, the splits, the weights, the
-// gradient, the states and `hyper`.
-template <class T>
-class LookupUpdateOp : public LookupKernel<T> {
- public:
-  explicit LookupUpdateOp(OpKernelConstruction* c) : LookupKernel<T>(c) {
-    if (!c->status().ok()) return;  // there is no program
-    OP_REQUIRES_OK(c, c->GetAttr("updates_in_place", &overwrites_));
-    OP_REQUIRES_OK(c, read_rule(c, &shape_, this->num_tables_));
-    OP_REQUIRES(c, updates_in_place(this->program_),
-                InvalidArgument("Tables that are updated in one op must not be read for each "
-                                "other's gradients. Use the gradient's slices."));
-  }
-
-  void Compute(OpKernelContext* c) override {
-    const int tables = this->num_tables_;
-    if (c->input_dtype(tables) != tensorflow::DT_VARIANT) {
-      Snapshot current;
-      OP_REQUIRES_OK(c, compute(c, tables, &current));
-      return;
-    }
-    Snapshot* snapshot = nullptr;
-    OP_REQUIRES_OK(c, snapshot_of(c->input(tables), &snapshot));
-    const std::lock_guard<std::shared_mutex> lock(snapshot->mutex);
-    OP_REQUIRES_OK(c, check_snapshot(*snapshot, tables, this->num_codes_, type_of<T>()));
-    OP_REQUIRES_OK(c, compute(c, tables + 1, snapshot));
-  }
-
- private:
-  using typename LookupKernel<T>::Call;
-
-  // An empty snapshot is filled with the variables as they are.
-  absl::Status compute(OpKernelContext* c, int ids, Snapshot* snapshot) const {
-    const int tables = this->num_tables_, num_states = tables * shape_.num_states;
-    std::vector<int> inputs = range(0, tables);
-    for (const int state : range(ids + 4, num_states)) inputs.push_back(state);
-    const Variables variables(c, inputs, tables, type_of<T>(), true);
-    TF_RETURN_IF_ERROR(variables.status());
-    if (snapshot->tables.empty()) snapshot->tables = variables.tensors(0, tables);
-    for (int t = 0; t < tables; t++)
-      if (variables.tensor(t).shape() != snapshot->tables[t].shape())
-        return InvalidArgument("A table must keep its shape between gradient and update.");
-    Call call;
-    TF_RETURN_IF_ERROR(this->prepare(c, ids, snapshot->tables, snapshot->codes, &call));
-    const float* gradient = nullptr;
-    TF_RETURN_IF_ERROR(this->gradient_of(c, ids, call, &gradient));
-    const Tensor& hyper = c->input(ids + 4 + num_states);
-    if (hyper.NumElements() != (int64_t)tables * shape_.num_hyper)
-      return InvalidArgument("Each table must get ", shape_.num_hyper,
-                             " hyper-parameters. Received: ", hyper.shape().DebugString());
-    std::vector<Updated<T>> updated(tables, Updated<T>{});
-    for (int t = 0; t < tables; t++)
-      TF_RETURN_IF_ERROR(bind(variables, t, hyper, &updated[t]));  // checks, before changes
-    for (int t = 0; t < tables; t++) {
-      TF_RETURN_IF_ERROR(open_table(c, variables, t, snapshot));
-      for (const int state : range(tables + t * shape_.num_states, shape_.num_states))
-        TF_RETURN_IF_ERROR(variables.make_writable(c, state));
-      TF_RETURN_IF_ERROR(bind(variables, t, hyper, &updated[t]));
-    }
-    return update(c, call, gradient, UpdateTables<T>{shape_.rule, updated.data()});
-  }
-
-  absl::Status bind(const Variables& variables, int table, const Tensor& hyper,
-                    Updated<T>* updated) const {
-    return bind_update(variables, shape_, table,
-                       (size_t)(this->num_tables_ + table * shape_.num_states),
-                       hyper.flat<float>().data() + table * shape_.num_hyper, updated);
-  }
-
-  // Makes a table writable. Where nobody but the variable and the snapshot has its buffer, as in
-  // every plain step of training, that is updated, and the snapshot is of no more use. Else the
-  // gradient is that of the snapshot, and what is updated is another buffer.
-  absl::Status open_table(OpKernelContext* c, const Variables& variables, int table,
-                          Snapshot* snapshot) const {
-    Tensor* const seen = &snapshot->tables[table];
-    if (overwrites_ && seen->SharesBufferWith(variables.tensor(table))) {
-      *seen = Tensor();
-      if (variables.tensor(table).RefCountIsOne())
-        snapshot->is_overwritten = true;
-      else
-        *seen = variables.tensor(table);
-    }
-    return variables.make_writable(c, table);
-  }
-
-  absl::Status update(OpKernelContext* c, const Call& call, const float* gradient,
-                      const UpdateTables<T>& sink) const {
-    const std::vector<Pass> passes = passes_of(call.program);
-    if (passes.size() == 1) return update_in_parts(c, call, passes[0], gradient, sink);
-    return this->for_each_pass(call, [&](const Pass& pass, const Plan& plan, const Groups& groups) {
-      gradient_pass(call.lookup, plan, pass, groups, gradient, sink, sharing(c, groups));
-      return absl::OkStatus();
-    });
-  }
-
-  // Each thread sorts its part of the rows, and updates them.
-  static absl::Status update_in_parts(OpKernelContext* c, const Call& call, const Pass& pass,
-                                      const float* gradient, const UpdateTables<T>& sink) {
-    return for_each_part(c, call.lookup.ids.count, [&](const Part& part, Workspace* workspace) {
-      if (workspace->groups.empty()) workspace->groups.resize(1);
-      Plan* const plan = &workspace->plan;
-      Groups* const groups = &workspace->groups[0];
-      std::string wrong = make_plan(call.lookup, pass, plan, part);
-      if (wrong.empty()) wrong = make_groups(call.program, pass, *plan, &plan->buffer, groups);
-      if (wrong.empty())
-        gradient_pass(call.lookup, *plan, pass, *groups, gradient, sink,
-                      [](int64_t count, const auto& work) { work(0, count); });
-      return wrong;
-    });
-  }
-
-  RuleShape shape_;
-  bool overwrites_;
 };
 
 }  // namespace memcom

@@ -65,6 +65,7 @@ struct Plan {
   float factor = 1.0f;                      // of every bag's sum, where all are divided alike
   std::vector<float> bag_factors;           // else of each bag
   std::vector<uint32_t> bag_of;             // of each position; empty where items hold the bag
+  bool codes_fit = true;                    // whether every code was below its limit
 
   int64_t num_ids() const { return (int64_t)start.size() - 1; }
   MEMCOM_INLINE uint64_t payload(size_t i) const {
@@ -93,6 +94,7 @@ struct Groups {
   // the end; and of each row of the table its position. Empty where rows are summed one by one.
   std::vector<int64_t> share;
   std::vector<uint32_t> position_of;
+  mutable std::vector<float> sums;  // of the shares, here because fresh ones cost page faults
   int64_t num_shares() const { return (int64_t)share.size() - 1; }
   int64_t num_stretches() const { return (int64_t)row.size(); }
   MEMCOM_INLINE int64_t id_of(int64_t entry, int64_t gathers) const {
@@ -249,12 +251,13 @@ std::string make_plan(const Lookup<T>& x, const Pass& first, Plan* plan, const P
   const int64_t ids = (int64_t)find_runs(plan->items, plan->payload_bits, &plan->start);
   plan->rows.resize(program.gathers.size());
   for (auto& rows : plan->rows) rows.resize(ids);
+  plan->codes_fit = true;
   for (int64_t chunk = 0; chunk < ids; chunk += kChunk) {
     const int64_t m = std::min<int64_t>(kChunk, ids - chunk);
     for (int64_t i = 0; i < m; i++)
       slots.value[0][i] = (int64_t)(plan->items[plan->start[chunk + i]] >> plan->payload_bits);
     keys.decode(slots.value[0], m);
-    compute_indices(program, &slots, m);
+    plan->codes_fit &= compute_indices(program, &slots, m);
     for (size_t g = 0; g < program.gathers.size(); g++) {
       const int64_t* from = slots.value[program.gathers[g].slot];
       std::copy(from, from + m, plan->rows[g].data() + chunk);
@@ -284,14 +287,14 @@ inline bool group_in_order(const std::vector<uint32_t>& rows, Groups* groups) {
 // Where every id reads many rows of a small table, as with codes, ids are not sorted by rows: their
 // vectors would be summed once for each. They are added, one after another, to sums of all rows;
 // so many shares of the ids have sums of their own, which does not depend on the number of threads.
-constexpr int64_t kMostShares = 8;
 inline int64_t shares_of(const Program& program, const Pass& pass, int64_t ids) {
-  constexpr int64_t kEntriesOfRow = 8;  // so that it is not the sums that take the time
-  constexpr int64_t kLargestTable = int64_t{1} << 19;  // 2 MB of floats stay in the cache
+  constexpr int64_t kMostShares = 8, kEntriesOfRow = 8;  // so that the sums take little time
+  constexpr int64_t kMostValues = 2 * kCachedValues;     // of the sums of all shares
   const Gather& gather = program.gathers[pass.gathers[0]];
   const int64_t entries = ids * (int64_t)pass.gathers.size();
-  if (pass.gathers.size() == 1 || gather.rows > kLargestTable / gather.width) return 0;
-  return std::min(kMostShares, entries / (kEntriesOfRow * gather.rows));
+  if (pass.gathers.size() == 1 || gather.rows > kMostValues / gather.width) return 0;
+  return std::min({kMostShares, entries / (kEntriesOfRow * gather.rows),
+                   kMostValues / (gather.rows * gather.width)});
 }
 
 inline void make_shares(const Program& program, const Pass& pass, const Plan& plan, int64_t shares,
