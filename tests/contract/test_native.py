@@ -251,14 +251,15 @@ def test_fit_learns_the_same(case: Case, optimizer):
 
 
 MEMCOM = next(case for case in CASES if case.method.__name__ == "MEmComEmbedding")
+CODES = next(case for case in CASES if case.method.__name__ == "ResidualQuantizedEmbedding")
 QR = next(case for case in CASES if case.variant.get("operation") == "mult")
 
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("case", [MEMCOM, QR], ids=name_of)
+@pytest.mark.parametrize("case", [MEMCOM, QR, CODES], ids=name_of)
 def test_every_optimizer_learns_the_same(case: Case, optimizer):
-    """MEmCom is updated in the op that computes its gradients, quotient-remainder by slices."""
+    """MEmCom is updated in the op that computes its gradients, the others by slices."""
     assert program_of(case.layer()).updates_in_place == (case is MEMCOM)
     native = trained_tables(case, "native", OPTIMIZERS[optimizer])
     plain = trained_tables(case, "reference", OPTIMIZERS[optimizer])
@@ -337,8 +338,9 @@ def test_others_are_for_the_plain_ops_and_a_warning_says_so_once(case: Case, mon
             np.testing.assert_array_equal(layer(ids, training=True), first)
 
 
-def test_custom_ops_are_exported_where_that_is_asked_for(tmp_path):
-    layer = MEMCOM.trained(combiner="mean")
+@pytest.mark.parametrize("case", [MEMCOM, CODES], ids=name_of)
+def test_custom_ops_are_exported_where_that_is_asked_for(case: Case, tmp_path):
+    layer = case.trained(combiner="mean")
 
     class Module(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.int32)])
@@ -448,36 +450,41 @@ _WITH_THREADS = """
 import sys
 import numpy as np, tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
-from memcom_tf.layers import MEmComEmbedding
+from memcom_tf.layers import MEmComEmbedding, ResidualQuantizedEmbedding
 from memcom_tf.kernels import use
 from memcom_tf.optimizers import LazyAdam
-layer = MEmComEmbedding(1000, 24, num_buckets=70, combiner="mean", embeddings_initializer="ones")
-layer.build(None)
-rng = np.random.default_rng(0)
-for variable in layer.trainable_variables:
-    variable.assign(rng.normal(size=variable.shape))
-ids = (rng.random((200, 50)) ** 2 * 1000).astype(np.int32)
-with use("native"), tf.GradientTape() as tape:
-    loss = tf.reduce_sum(tf.cos(layer(ids, training=True)))
-variables = [getattr(v, "value", v) if not isinstance(v, tf.Variable) else v
-             for v in layer.trainable_variables]
-gradients = tape.gradient(loss, variables)
+layers = [
+    MEmComEmbedding(1000, 24, num_buckets=70, combiner="mean"),
+    ResidualQuantizedEmbedding(1000, 24, num_codebooks=3, num_codes=16, combiner="mean"),
+]
 import hashlib
 digest = hashlib.sha256()
-for gradient in gradients:
-    digest.update(np.asarray(gradient.values).tobytes() + np.asarray(gradient.indices).tobytes())
-optimizer = LazyAdam(0.1)
-optimizer.build(layer.trainable_variables)
-@tf.function
-def step(ids):
-    with tf.GradientTape() as tape:
+for layer in layers:
+    layer.build(None)
+    rng = np.random.default_rng(0)
+    for variable in layer.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    ids = (rng.random((200, 50)) ** 2 * 1000).astype(np.int32)
+    with use("native"), tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.cos(layer(ids, training=True)))
+    variables = [getattr(v, "value", v) if not isinstance(v, tf.Variable) else v
+                 for v in layer.trainable_variables]
     gradients = tape.gradient(loss, variables)
-    optimizer.apply_gradients(zip(gradients, layer.trainable_variables))
-with use("native"):
-    step(ids)  # of enough ids that two threads share the update
-for variable in variables:
-    digest.update(variable.numpy().tobytes())
+    for gradient in gradients:
+        for part in (gradient.values, gradient.indices):
+            digest.update(np.asarray(part).tobytes())
+    optimizer = LazyAdam(0.1)
+    optimizer.build(layer.trainable_variables)
+    @tf.function
+    def step(ids):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.cos(layer(ids, training=True)))
+        gradients = tape.gradient(loss, variables)
+        optimizer.apply_gradients(zip(gradients, layer.trainable_variables))
+    with use("native"):
+        step(ids)  # of enough ids that two threads share the update
+    for variable in variables:
+        digest.update(variable.numpy().tobytes())
 print(digest.hexdigest())
 """
 

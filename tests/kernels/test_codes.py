@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from memcom_tf.kernels import use
 from memcom_tf.kernels.program import program_of
-from memcom_tf.layers import CompositionalEmbedding, CompressedEmbedding, Table
+from memcom_tf.layers import CompositionalEmbedding, CompressedEmbedding, MEmComEmbedding, Table
 from memcom_tf.layers import ResidualQuantizedEmbedding as Residual
 from memcom_tf.ops.interface import UnsupportedOpError
 from memcom_tf.optimizers import SGD
@@ -195,3 +195,25 @@ def test_given_classes_of_tables_of_different_sizes(sizes):
     for one, two in zip(*(computed(m, layer, ids) for m in ("reference", "native")), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-5)
     assert layer._program.codes == ("classes",)
+
+
+@needs_native
+def test_graphs_that_were_saved_before_there_were_codes_run():
+    layer = fill(MEmComEmbedding(IDS, 4, num_buckets=9, combiner="sum"))
+    ids = tf.constant([[3, 99, 3]])
+    with use("native"):
+        function = tf.function(lambda x: layer(x, training=True)).get_concrete_function(ids)
+    definition = function.graph.as_graph_def()
+    (node,) = [n for n in definition.node if n.op == "Memcom>LookupAndSnapshot"]
+    del node.attr["M"]
+    graph = function.graph
+
+    @tf.function
+    def run():
+        capture = tf.compat.v1.get_default_graph().capture
+        given = [capture(tensor) for tensor in (ids, *graph.external_captures)]
+        names = [tensor.name for tensor in (graph.inputs[0], *graph.internal_captures)]
+        inputs = dict(zip(names, given, strict=True))
+        return tf.graph_util.import_graph_def(definition, inputs, [graph.outputs[0].name])[0]
+
+    np.testing.assert_allclose(run(), layer(ids), rtol=1e-5)
