@@ -99,10 +99,12 @@ def random_call(rng: np.random.Generator) -> Call:
     usable = [slot for slot, (low, high) in slots.items() if low >= 0 and high < 500]
     code += [len(instructions), *(part for line in instructions for part in line)]
     widths = [int(rng.choice([1, 3, 8])) for _ in range(int(rng.integers(1, 4)))]
-    gathers = [(table, widths[table], int(rng.choice(usable))) for table in range(len(widths))]
+    # Of some tables single values are read.
+    read = [1 if rng.random() < 0.25 else width for width in widths]
+    gathers = [(table, read[table], int(rng.choice(usable))) for table in range(len(widths))]
     if rng.random() < 0.5:
         table = int(rng.integers(len(widths)))
-        gathers.append((table, widths[table], int(rng.choice(usable))))
+        gathers.append((table, read[table], int(rng.choice(usable))))
     code += [len(gathers), *(part for gather in gathers for part in gather)]
     by_width: dict[int, list[int]] = {}
     for number, (_, width, _) in enumerate(gathers):
@@ -119,6 +121,7 @@ def random_call(rng: np.random.Generator) -> Call:
         output_dim += width
     code += [len(by_width), *segments]
     rows = [1 + max(slots[slot][1] for t, _, slot in gathers if t == n) for n in range(len(widths))]
+    rows = [-(-n * one // all_) for n, one, all_ in zip(rows, read, widths, strict=True)]
     tables = [rng.normal(size=shape).astype(np.float32) for shape in zip(rows, widths, strict=True)]
     combiner = str(rng.choice(["none", "sum", "mean", "sqrtn"]))
     ids = rng.integers(0, input_dim, (int(rng.integers(0, 6)), int(rng.integers(0, 5))))
@@ -217,9 +220,15 @@ def _parse(call: Call):
     for table, width, slot in gathers:
         if table >= len(call.tables) or slot not in slots:
             raise MalformedError
+        if any(t == table and w != width for t, w, _ in gathers):
+            raise MalformedError
         values = call.tables[table]
         rows = slots[slot]
-        if values.shape[1] != width or rows.min() < 0 or rows.max() >= len(values):
+        of_values = width == 1 < values.shape[1]
+        count = values.size if of_values else len(values)
+        if not of_values and values.shape[1] != width:
+            raise MalformedError
+        if rows.min() < 0 or rows.max() >= count:
             raise MalformedError
     segments = []
     constants = list(call.constants)
@@ -265,7 +274,8 @@ def answer(call: Call) -> tuple[np.ndarray, list[np.ndarray]]:
         raise MalformedError
     rows = [slots[slot][ids].astype(np.int64) for _, _, slot in gathers]
     found = [
-        call.tables[t].astype(np.float64)[r] for (t, _, _), r in zip(gathers, rows, strict=True)
+        call.tables[t].astype(np.float64).reshape(-1, width)[r]
+        for (t, width, _), r in zip(gathers, rows, strict=True)
     ]
     upstream = call.gradient.astype(np.float64)
     if pooled:
@@ -292,7 +302,7 @@ def answer(call: Call) -> tuple[np.ndarray, list[np.ndarray]]:
                 by = constant * g * np.prod(others, 0) if others else constant * g
                 if gathers[f][1] == 1 and width > 1:
                     by = by.sum(-1, keepdims=True)
-                np.add.at(slopes[gathers[f][0]], rows[f], by)
+                np.add.at(slopes[gathers[f][0]].reshape(-1, gathers[f][1]), rows[f], by)
         parts.append(total)
         column += width
     vectors = np.concatenate(parts, -1)

@@ -153,6 +153,8 @@ def _assemble(
     terms = [term for segment in vectors.segments for term in segment.terms]
     gathers = list(dict.fromkeys(gather for term in terms for gather in term.factors))
     used = {gather.table.name for gather in gathers}
+    if len({(gather.table.name, gather.of_values) for gather in gathers}) > len(used):
+        raise UnsupportedOpError("it reads rows of a table and single values of it")
     tables = tuple(name for name in declared if name in used)
     if projection in used:
         raise UnsupportedOpError("it multiplies vectors by the table that they come from")
@@ -169,7 +171,7 @@ def _assemble(
     code = [input_dim, len(instructions), *(part for line in instructions for part in line)]
     code.append(len(gathers))
     for gather, slot in zip(gathers, slots, strict=True):
-        code += [tables.index(gather.table.name), gather.table.width, slot]
+        code += [tables.index(gather.table.name), gather.width, slot]
     code.append(len(vectors.segments))
     for segment in vectors.segments:
         code += [segment.width, len(segment.terms)]
@@ -236,7 +238,7 @@ def _updates_in_place(terms: list[Term], gathers: list[Gather], tables: tuple[st
     has the same rule.
     """
     names = [gather.table.name for gather in gathers]
-    if len(set(names)) < len(names):
+    if len(set(names)) < len(names) or any(gather.of_values for gather in gathers):
         return False
     groups_ids = {gather.table.name for gather in gathers if gather.index.operation != "id"}
     grouping = [name for name in tables if name in groups_ids]

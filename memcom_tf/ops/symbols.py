@@ -156,10 +156,16 @@ class Integers(Symbol):
 
 @dataclass(frozen=True)
 class Gather:
-    """Rows of a table at an index."""
+    """Rows of a table at an index, or single values of it, counted row by row."""
 
     table: Table
     index: Index
+    of_values: bool = False
+
+    @property
+    def width(self) -> int:
+        """Values that are read."""
+        return 1 if self.of_values else self.table.width
 
 
 @dataclass(frozen=True)
@@ -185,6 +191,25 @@ class Vectors(Symbol):
     _noun = "vectors"
 
     segments: tuple[Segment, ...]
+
+    def __getitem__(self, key: Any) -> SeveralVectors:
+        """A vector of one value for each column of a gathered row."""
+        terms = [term for segment in self.segments for term in segment.terms]
+        if key != (..., None) or len(terms) > 1 or terms[0].constant != 1.0:
+            raise UnsupportedOpError("it indexes vectors")
+        (gather, *others) = terms[0].factors
+        if others or gather.of_values:
+            raise UnsupportedOpError("it indexes vectors")
+        width = gather.table.width
+        if width == 1:
+            return SeveralVectors((self,))
+        gathers = [
+            Gather(gather.table, gather.index * width + column, of_values=True)
+            for column in range(width)
+        ]
+        return SeveralVectors(
+            tuple(Vectors((Segment(1, (Term(1.0, (one,)),)),)) for one in gathers)
+        )
 
     def __mul__(self, other: Any) -> Vectors:
         if isinstance(other, Real):
@@ -235,6 +260,12 @@ class SeveralVectors(Symbol):
     _noun = "rows of several codes"
 
     vectors: tuple[Vectors, ...]
+
+    def __mul__(self, other: Any) -> SeveralVectors:
+        if not isinstance(other, SeveralVectors) or len(other.vectors) != len(self.vectors):
+            raise UnsupportedOpError("it multiplies rows of several codes by something else")
+        pairs = zip(self.vectors, other.vectors, strict=True)
+        return SeveralVectors(tuple(one * two for one, two in pairs))
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ template <class T>
 struct Case {
   int64_t input_dim;
   std::vector<int64_t> code, rows, widths;
+  std::vector<int64_t> own_rows, own_widths;  // of tables of which single values are read
   std::vector<float> constants;
   std::vector<TestGather> gathers;
   std::vector<TestTerm> terms;
@@ -125,7 +126,11 @@ void fill_case(Case<T>* c, int64_t width, bool ragged, bool weighted, bool maske
     return map.kind == 'h' || map.kind == 'm' ? std::max(largest + 1, m) : largest + 1;
   };
   const auto add_table = [&](int64_t rows, int64_t table_width) {
+    // At times its single values are the rows of a wider table.
+    const int64_t own_width = table_width == 1 && uniform(0, 3) == 0 ? uniform(2, 3) : table_width;
+    if (own_width != table_width) rows = (rows + own_width - 1) / own_width * own_width;
     c->rows.push_back(rows), c->widths.push_back(table_width);
+    c->own_rows.push_back(rows * table_width / own_width), c->own_widths.push_back(own_width);
     std::vector<T> values(rows * table_width);
     for (T& value : values) value = from_float<T>(normal());
     c->tables.push_back(values);
@@ -361,7 +366,7 @@ template <class T>
 void check_case(Case<T>* c, int at) {
   const std::string wrong = c->program.parse(c->code, c->constants, (int)c->tables.size(), 2);
   expect(wrong.empty(), wrong.c_str(), at);
-  const std::string unbound = c->program.bind(c->rows, c->widths, c->codes);
+  const std::string unbound = c->program.bind(c->own_rows, c->own_widths, c->codes);
   expect(unbound.empty(), unbound.c_str(), at);
   if (!wrong.empty() || !unbound.empty()) return;
   const Lookup<T>& x = c->lookup;
@@ -486,7 +491,7 @@ void hostile_programs(int count) {
     if (uniform(0, 3) == 0) code.resize(uniform(0, (int64_t)code.size()));
     Program program;
     if (!program.parse(code, c.constants, (int)c.tables.size(), 2).empty() ||
-        !program.bind(c.rows, c.widths, c.codes).empty()) {
+        !program.bind(c.own_rows, c.own_widths, c.codes).empty()) {
       refused++;
       continue;
     }
@@ -613,6 +618,7 @@ void refused_programs() {
   expect(!parses({}, {}) && !parses({10, 0, 0, 1, 2, 1, 1, 0}, {1.0f}), "no gathers", 0);
   expect(!parses({10, 0, 2, 0, 2, 0, 0, 2, 0, 1, 2, 1, 1, 0}, {1.0f}), "a gather of no term", 0);
   expect(!parses({10, 0, 1, 0, 1, 0, 1, 1 << 20, 1, 1, 0}, {1.0f}), "one value broadcast", 0);
+  expect(!parses({10, 0, 2, 0, 2, 0, 0, 1, 0, 1, 2, 1, 2, 0, 1}, {1.0f}), "two widths", 0);
   Program program;
   program.parse(good, {1.0f}, 1);
   expect(program.bind({10}, {2}).empty() && !program.bind({9}, {2}).empty(), "the last row", 0);
@@ -697,6 +703,19 @@ void shares() {
   expect(shares_of_rows(1 << 17, 4, 1 << 24) == 1, "the largest table", 0);
   expect(shares_of_rows(1 << 15, 4, 1 << 24) == 4, "sums that stay in the cache", 0);
   expect(shares_of_rows((1 << 17) + 1, 4, 1 << 24) == 0, "a table that is too large", 0);
+}
+
+// Values of rows become rows, each once, with 0 where there is no value.
+void joined_values() {
+  const std::vector<int64_t> numbers = {1, 3, 4, 5, 11};
+  const std::vector<float> single = {1, 2, 3, 4, 5};
+  expect(count_rows(numbers.data(), 5, 3) == 3 && count_rows(numbers.data(), 0, 3) == 0, "rows", 0);
+  std::vector<int64_t> indices(3, -1);
+  std::vector<float> values(9, NAN);
+  join_values<float>({const_cast<int64_t*>(numbers.data()), const_cast<float*>(single.data())}, 5,
+                     3, {indices.data(), values.data()});
+  expect(indices == std::vector<int64_t>({0, 1, 3}), "joined rows", 0);
+  expect(values == std::vector<float>({0, 1, 0, 2, 3, 4, 0, 0, 5}), "joined values", 0);
 }
 
 // A row that comes more often than rows are summed at a time.
@@ -810,7 +829,7 @@ void threads() {
     c.program.parse(c.code, c.constants, (int)c.tables.size(), 2);
     c.codes = {{c.bytes.data(), false, c.codes[0].rows, 3},
                {c.words.data(), true, c.codes[1].rows, 2}};
-    c.program.bind(c.rows, c.widths, c.codes);
+    c.program.bind(c.own_rows, c.own_widths, c.codes);
     c.lookup.program = &c.program, c.lookup.tables = c.pointers.data();
     c.lookup.ids.data =
         c.lookup.ids.is_int64 ? (const void*)c.wide_ids.data() : (const void*)c.narrow_ids.data();
@@ -852,6 +871,7 @@ int main(int argc, char** argv) {
   refused_programs();
   bad_codes();
   shares();
+  joined_values();
   a_row_many_times();
   sketches(cases);
   random_cases<float>(cases);

@@ -297,6 +297,7 @@ CODED = {
     "MultiGranularEmbedding": ("codes", "rare_codes"),
     "ProductQuantizedEmbedding": ("codes",),
     "ResidualQuantizedEmbedding": ("codes",),
+    "SparseDictionaryEmbedding": ("codes",),
     "StaircaseEmbedding": ("rank",),
 }
 NOT_FUSED = {
@@ -305,7 +306,6 @@ NOT_FUSED = {
     "MixedDimensionEmbedding": "it compares ids",
     "PathBasedEmbedding": "it indexes vectors",
     "ROBEEmbedding": "it reads a table of kind constant",
-    "SparseDictionaryEmbedding": "it indexes vectors",  # each code has a column of factors
     "TensorTrainEmbedding": "it uses unflatten",
 }
 

@@ -35,6 +35,7 @@ class Coded(CompressedEmbedding):
             Table("book", ROWS, 4),
             Table("long", 2 * ROWS, 4),
             Table("factor", IDS, 1),
+            Table("factors", IDS, CODES),
         )
 
     def lookup(self, xp, ids, t):
@@ -50,6 +51,12 @@ def scaled(xp, ids, t):
     """A factor of each id beside the codes, and rows of a longer table."""
     rows = xp.gather(t["index"], ids)
     return summed(xp, ids, t) * xp.gather(t["factor"], ids) + xp.gather(t["long"], rows[..., 2])
+
+
+def weighted(xp, ids, t):
+    """A factor of each code, of another id's row."""
+    factors = xp.gather(t["factors"], 99 - ids // 2)[..., None]
+    return xp.sum(xp.gather(t["book"], xp.gather(t["codes"], ids)) * factors)
 
 
 def chosen(xp, ids, t):
@@ -76,7 +83,7 @@ def computed(mode, layer, ids):
 
 
 @needs_native
-@pytest.mark.parametrize("compute", [summed, scaled, chosen, of_codes])
+@pytest.mark.parametrize("compute", [summed, scaled, weighted, chosen, of_codes])
 @pytest.mark.parametrize("combiner", [None, "mean"])
 def test_lookups_by_codes_are_those_of_the_plain_ops(compute, combiner):
     layer = fill(Coded(compute=compute, combiner=combiner))
@@ -109,6 +116,15 @@ def test_codes_of_many_books_fit_a_program():
         (lambda xp, ids, t: xp.sum(xp.gather(t["book"], ids % 9)), "an axis of its own"),
         (lambda xp, ids, t: xp.gather(t["book"], xp.gather(t["codes"], ids)), "SeveralVectors"),
         (lambda xp, ids, t: xp.where(ids < 5, xp.gather(t["book"], ids % 9), 0.0), "than codes"),
+        (lambda xp, ids, t: xp.gather(t["book"], ids % 9)[..., 0], "indexes vectors"),
+        (lambda xp, ids, t: (2.0 * xp.gather(t["book"], ids % 9))[..., None], "indexes vectors"),
+        (lambda xp, ids, t: xp.gather(t["book"], ids % 9)[..., None] * 2.0, "by something else"),
+        (
+            lambda xp, ids, t: (
+                xp.sum(xp.gather(t["factors"], ids)[..., None]) * xp.gather(t["factors"], ids)
+            ),
+            "rows of a table and single values",
+        ),
         (lambda xp, ids, t: xp.where(ids > 5, ids, ids), "compares ids"),
         (lambda xp, ids, t: (ids < 5)[0], "indexes conditions"),
     ],

@@ -10,18 +10,13 @@
 #include "lookup.h"
 #include "plan.h"
 #include "program.h"
+#include "slices.h"
 #include "updates.h"
 #include "vectors.h"
 
 namespace memcom {
 
 // Where the rows of a gradient go: into slices ...
-template <class T>
-struct Slices {
-  int64_t* indices;  // [rows]
-  T* values;         // [rows, width]
-};
-
 template <class T>
 struct WriteSlices {
   static constexpr bool kChangesTables = false;
@@ -102,7 +97,12 @@ class PositionSums {
 
   MEMCOM_INLINE OfVector of(int64_t id) const {
     const int64_t begin = plan_.start[id], end = plan_.start[id + 1];
-    if (end - begin > 1) return sum(begin, end);
+    if (end - begin > 1) {
+      // Rows of values that belong to one id follow each other.
+      if (id != summed_) of_summed_ = sum(begin, end);
+      summed_ = id;
+      return of_summed_;
+    }
     int64_t bag;
     float coefficient;
     read(begin, &bag, &coefficient);
@@ -142,6 +142,8 @@ class PositionSums {
   const float* gradient_;
   float* buffer_;
   const bool is_large_;
+  mutable int64_t summed_ = -1;  // the id whose sum the buffer holds
+  mutable OfVector of_summed_{};
 };
 
 // A derivative with the rows of its other factors at hand.

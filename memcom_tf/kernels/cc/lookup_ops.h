@@ -283,13 +283,27 @@ class LookupGradientOp : public GradientKernel<T> {
       written[table] = true;
       return absl::OkStatus();
     };
+    std::vector<int64_t> numbers;
+    std::vector<T> single;
     TF_RETURN_IF_ERROR(
         this->for_each_pass(call, [&](const Pass& pass, const Plan& plan, const Groups& groups) {
-          TF_RETURN_IF_ERROR(allocate(pass.table, groups.num_rows));
+          const bool of_values = call.program.gathers[pass.gathers[0]].of_values;
+          if (of_values) {
+            numbers.resize(groups.num_rows);
+            single.resize(groups.num_rows);
+            slices[pass.table] = {numbers.data(), single.data()};
+          } else {
+            TF_RETURN_IF_ERROR(allocate(pass.table, groups.num_rows));
+          }
           for (const int rider : pass.riders)
             TF_RETURN_IF_ERROR(allocate(call.program.gathers[rider].table, plan.num_ids()));
           const WriteSlices<T> sink{slices.data()};
           gradient_pass(call.lookup, plan, pass, groups, gradient, sink, sharing(c, groups));
+          if (of_values) {
+            const int64_t count = groups.num_rows, width = width_of(tables[pass.table]);
+            TF_RETURN_IF_ERROR(allocate(pass.table, count_rows(numbers.data(), count, width)));
+            join_values({numbers.data(), single.data()}, count, width, slices[pass.table]);
+          }
           return absl::OkStatus();
         }));
     for (int t = 0; t < num_tables; t++)

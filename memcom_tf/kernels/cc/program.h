@@ -9,9 +9,10 @@
 //     third
 //   count, count * (table, width, slot)                            the gathers
 //   count, count * (width, count, count * (count, count * gather)) the segments, terms, factors
-// Slot 0 holds the id. A segment's vector is the sum of its terms, a term the product of its
-// factors and its constant; factors are as wide as the segment or hold one value, which is
-// broadcast. Segments are concatenated.
+// Slot 0 holds the id. A gather of width 1 of a wider table reads single values, counted row by
+// row. A segment's vector is the sum of its terms, a term the product of its factors and its
+// constant; factors are as wide as the segment or hold one value, which is broadcast. Segments are
+// concatenated.
 #pragma once
 
 #include <algorithm>
@@ -66,6 +67,7 @@ struct Gather {
   int table, slot;
   int64_t width, rows;
   bool of_id;      // a row for every id
+  bool of_values;  // of a wider table, whose values are counted as rows
   int64_t id_mod;  // the divisor where the row is a remainder of the id, else 0
 };
 
@@ -95,6 +97,10 @@ struct Program {
   // what does not fit, or nothing.
   std::string bind(const std::vector<int64_t>& rows, const std::vector<int64_t>& widths,
                    const std::vector<Codes>& codes = {});
+  // Whether single values of rows are read, whose gradients must be joined to rows.
+  bool reads_values() const {
+    return std::any_of(gathers.begin(), gathers.end(), [](const Gather& g) { return g.of_values; });
+  }
   // Whether a table may hold codes that reach a limit.
   bool needs_check() const {
     for (const Instruction& line : instructions)
@@ -217,6 +223,9 @@ inline std::string Program::parse(const std::vector<int64_t>& code,
     gather.of_id = gather.slot == 0;
     gather.id_mod = id_mod[gather.slot];
     if (!in.good || !written[gather.slot]) return "a gather reads a slot that is not written";
+    for (const Gather& other : gathers)
+      if (other.table == gather.table && other.width != gather.width)
+        return "gathers of one table have different widths";
     gathers.push_back(gather);
   }
   std::vector<bool> used(gathers.size(), false);
@@ -263,10 +272,17 @@ inline std::string Program::bind(const std::vector<int64_t>& rows,
                                  const std::vector<int64_t>& widths,
                                  const std::vector<Codes>& codes) {
   for (Gather& gather : gathers) {
+    const int64_t width = widths[gather.table];
     gather.rows = rows[gather.table];
-    if (widths[gather.table] != gather.width)
+    gather.of_values = gather.width == 1 && width > 1;
+    if (gather.of_values) {
+      gather.rows = gather.rows > INT64_MAX / width ? INT64_MAX : gather.rows * width;
+      gather.of_id = false;
+      gather.id_mod = 0;
+    } else if (width != gather.width) {
       return "table " + std::to_string(gather.table) + " must have width " +
              std::to_string(gather.width);
+    }
   }
   // Every index is proved to lie inside its table for every id of the vocabulary.
   Range range[kMaxSlots] = {{0, input_dim - 1}};

@@ -65,6 +65,9 @@ class LookupUpdateOp : public LookupKernel<T> {
     TF_RETURN_IF_ERROR(this->prepare(c, ids, snapshot->tables, snapshot->codes, &call));
     const float* gradient = nullptr;
     TF_RETURN_IF_ERROR(this->gradient_of(c, ids, call, &gradient));
+    if (call.program.reads_values())
+      return InvalidArgument(
+          "Tables of which single values are read must be updated by the gradient's slices.");
     TF_RETURN_IF_ERROR(this->check_codes(call));  // before one of several threads changes a row
     const Tensor& hyper = c->input(ids + 4 + num_states);
     if (hyper.NumElements() != (int64_t)tables * shape_.num_hyper)
