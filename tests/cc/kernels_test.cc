@@ -285,7 +285,7 @@ void check_updates(const Case<float>& c, const Plan& plan, const std::vector<Pas
                    const std::vector<std::vector<int64_t>>& indices,
                    const std::vector<std::vector<float>>& values, int at) {
   const char* const rules[] = {"adam", "adagrad", "rowwise_adagrad", "sgd", "momentum", "nesterov"};
-  RuleShape shape;
+  RuleShape shape{};
   expect(rule_named(rules[at % 6], &shape), "rule", at);
   expect(!rule_named("newton", &shape) && rule_named(rules[at % 6], &shape), "rule", at);
   struct Copy {
@@ -856,6 +856,26 @@ void threads() {
   run(c.num_bags, [&](int64_t a, int64_t b) { look_up(c.lookup, a, b, out.data()); });
   const UpdateTables<float> sink{Rule::kAdam, updated.data()};
   gradient_pass(c.lookup, plan, passes[0], groups, c.gradient.data(), sink, run);
+
+  // Shares of the ids, each with sums of its own: two rows of one table, by the id and by its half.
+  Program program;
+  const std::vector<int64_t> code = {300, 1, 1, 1, 0, 2, 2, 0, 4, 0, 0, 4, 1, 1, 4, 2, 1, 0, 1, 1};
+  expect(program.parse(code, {1.0f, 1.0f}, 1).empty() && program.bind({300}, {4}).empty(), "", 0);
+  const std::vector<float> table(1200, 1.0f), gradient(4 * 600, 1.0f);
+  const float* const tables[] = {table.data()};
+  std::vector<int64_t> ids(600), indices(300);
+  std::vector<float> values(1200);
+  for (int64_t i = 0; i < 600; i++) ids[i] = i / 2;
+  const Lookup<float> lookup{
+      &program, tables, {ids.data(), true, 600}, {600, 1, nullptr}, Combiner::kNone,
+      false,    nullptr};
+  const Pass pass = passes_of(program)[0];
+  expect(make_plan(lookup, pass, &plan).empty(), "plan", 0);
+  expect(make_groups(program, pass, plan, &buffer, &groups, kStretch, 7).empty(), "groups", 0);
+  const Slices<float> slices{indices.data(), values.data()};
+  gradient_pass(lookup, plan, pass, groups, gradient.data(), WriteSlices<float>{&slices}, run);
+  for (int64_t row = 0; row < 300; row++)
+    expect(indices[row] == row && values[4 * row] == (row < 150 ? 6.0f : 2.0f), "shares", (int)row);
 }
 
 }  // namespace
