@@ -238,7 +238,7 @@ def _updates_in_place(terms: list[Term], gathers: list[Gather], tables: tuple[st
     has the same rule.
     """
     names = [gather.table.name for gather in gathers]
-    if len(set(names)) < len(names) or any(gather.of_values for gather in gathers):
+    if len(set(names)) < len(names):
         return False
     groups_ids = {gather.table.name for gather in gathers if gather.index.operation != "id"}
     grouping = [name for name in tables if name in groups_ids]

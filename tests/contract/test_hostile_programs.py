@@ -247,6 +247,28 @@ def test_an_update_takes_different_variables_of_one_shape():
     assert (np.asarray(table) != call.tables[0]).any()
 
 
+def test_single_values_are_not_updated_in_place():
+    """A rule may have one state a row."""
+    call = one_table(
+        code=[10, 0, 1, 0, 1, 0, 1, 1, 1, 1, 0], output_dim=1, gradient=np.ones((1, 1), np.float32)
+    )
+    with use("native"):
+        ops = selection.library()
+    table, state = tf.Variable(call.tables[0]), tf.Variable(np.zeros(10, np.float32))
+    arguments = {**batch(call), **attributes(call), "gradient": tf.constant(call.gradient)}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="single values are read"):
+        ops.memcom_lookup_update(
+            tables=[table.handle],
+            states=[state.handle],
+            hyper=tf.constant([[0.1, 0.0, 0.0]]),
+            rule="rowwise_adagrad",
+            **arguments,
+        )
+    found = ops.memcom_lookup_gradient(tables=[table.handle], **arguments)
+    np.testing.assert_array_equal(found.indices[0], [0])
+    np.testing.assert_array_equal(found.values[0], [[0, 1, 1, 0]])
+
+
 @pytest.mark.parametrize("kind", ["a list", "zeros", "of others"])
 def test_a_snapshot_must_be_that_of_the_lookup(kind):
     call = one_table()
