@@ -298,7 +298,7 @@ CODED = {
     "ProductQuantizedEmbedding": ("codes",),
     "ResidualQuantizedEmbedding": ("codes",),
     "SparseDictionaryEmbedding": ("codes",),
-    "StaircaseEmbedding": ("rank",),
+    **({"StaircaseEmbedding": ("rank",)} if is_keras_3 else {}),  # in its second variant
 }
 NOT_FUSED = {
     "ClusteredEmbedding": "it uses arange",  # its hash functions are numbers of a table
