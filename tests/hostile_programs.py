@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-EXTREME = [-(2**63), -(2**31), -1, 0, 1, 2, 15, 16, 17, 2**31 - 1, 2**31, 2**51, 2**52, 2**63 - 1]
+EXTREME = [-(2**63), -(2**31), -1, 0, 1, 2, 7, 8, 63, 64, 2**31 - 1, 2**31, 2**51, 2**52, 2**63 - 1]
 
 
+LOAD, IF_NEGATIVE = 7, 8
 OPERATIONS = (
     operator.mod,
     operator.floordiv,
@@ -34,7 +35,10 @@ class MalformedError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """Tables `[rows, width]`, a program over them, and a batch `[bags, length]` of ids."""
+    """Tables `[rows, width]`, a program over them, and a batch `[bags, length]` of ids.
+
+    Tables of codes are uint8 or int32, `[rows, width]` too.
+    """
 
     tables: list[np.ndarray]
     code: list[int]
@@ -44,18 +48,35 @@ class Call:
     ids: np.ndarray
     weights: np.ndarray | None
     gradient: np.ndarray
+    codes: tuple[np.ndarray, ...] = ()
 
 
 def random_call(rng: np.random.Generator) -> Call:
     """A good call."""
     input_dim = int(rng.integers(1, 40))
     code, slots = [input_dim], {0: (0, input_dim - 1)}
-    instructions = []
-    for slot in range(1, int(rng.integers(1, 5))):
+    instructions, codes = [], []
+    for slot in range(1, int(rng.integers(1, 7))):
         operand = int(rng.choice(list(slots)))
         low, high = slots[operand]
-        kind = int(rng.integers(0, 7))
+        kind = int(rng.integers(0, 9))
         constant = int(rng.integers(1, 9))
+        if kind == LOAD:
+            if low < 0 or high >= 500:
+                operand, high = 0, input_dim - 1
+            width, limit = int(rng.integers(1, 4)), int(rng.integers(1, 30))
+            dtype = rng.choice([np.uint8, np.int32])
+            codes.append(rng.integers(0, limit, (high + 1, width)).astype(dtype))
+            slots[slot] = (0, limit - 1)
+            column = int(rng.integers(0, width))
+            instructions.append((slot, kind, operand, len(codes) - 1, column, limit))
+            continue
+        if kind == IF_NEGATIVE:
+            two = [int(rng.choice(list(slots))) for _ in range(2)]
+            lows, highs = zip(*(slots[other] for other in two), strict=True)
+            slots[slot] = (min(lows), max(highs))
+            instructions.append((slot, kind, operand, *two))
+            continue
         if kind == 0:
             bounds = (0, constant - 1)
         elif kind == 1:
@@ -78,10 +99,12 @@ def random_call(rng: np.random.Generator) -> Call:
     usable = [slot for slot, (low, high) in slots.items() if low >= 0 and high < 500]
     code += [len(instructions), *(part for line in instructions for part in line)]
     widths = [int(rng.choice([1, 3, 8])) for _ in range(int(rng.integers(1, 4)))]
-    gathers = [(table, widths[table], int(rng.choice(usable))) for table in range(len(widths))]
+    # Of some tables single values are read.
+    read = [1 if rng.random() < 0.25 else width for width in widths]
+    gathers = [(table, read[table], int(rng.choice(usable))) for table in range(len(widths))]
     if rng.random() < 0.5:
         table = int(rng.integers(len(widths)))
-        gathers.append((table, widths[table], int(rng.choice(usable))))
+        gathers.append((table, read[table], int(rng.choice(usable))))
     code += [len(gathers), *(part for gather in gathers for part in gather)]
     by_width: dict[int, list[int]] = {}
     for number, (_, width, _) in enumerate(gathers):
@@ -98,6 +121,7 @@ def random_call(rng: np.random.Generator) -> Call:
         output_dim += width
     code += [len(by_width), *segments]
     rows = [1 + max(slots[slot][1] for t, _, slot in gathers if t == n) for n in range(len(widths))]
+    rows = [-(-n * one // all_) for n, one, all_ in zip(rows, read, widths, strict=True)]
     tables = [rng.normal(size=shape).astype(np.float32) for shape in zip(rows, widths, strict=True)]
     combiner = str(rng.choice(["none", "sum", "mean", "sqrtn"]))
     ids = rng.integers(0, input_dim, (int(rng.integers(0, 6)), int(rng.integers(0, 5))))
@@ -107,7 +131,8 @@ def random_call(rng: np.random.Generator) -> Call:
     shape = (*(ids.shape if combiner == "none" else ids.shape[:1]), output_dim)
     gradient = rng.normal(size=shape).astype(np.float32)
     dtype = np.int32 if rng.random() < 0.5 else np.int64
-    return Call(tables, code, constants, output_dim, combiner, ids.astype(dtype), weights, gradient)
+    ids = ids.astype(dtype)
+    return Call(tables, code, constants, output_dim, combiner, ids, weights, gradient, tuple(codes))
 
 
 def damaged(call: Call, rng: np.random.Generator) -> Call:
@@ -134,6 +159,14 @@ def damaged(call: Call, rng: np.random.Generator) -> Call:
             shape = [max(0, n + int(rng.integers(-1, 2))) for n in tables[number].shape]
             tables[number] = np.ones(shape, np.float32)
             changed["tables"] = tables if rng.random() < 0.7 else tables[:-1] or tables
+        elif call.codes and rng.random() < 0.5:
+            codes = [table.copy() for table in call.codes]
+            number = int(rng.integers(len(codes)))
+            if rng.random() < 0.7:
+                codes[number].flat[int(rng.integers(codes[number].size))] = rng.choice([30, 255])
+            else:
+                codes = codes[:number] if rng.random() < 0.5 else [table[:-1] for table in codes]
+            changed["codes"] = tuple(codes)
         else:
             what = str(rng.choice(["output_dim", "ids", "gradient", "weights"]))
             changed[what] = {
@@ -158,11 +191,27 @@ def _parse(call: Call):
     if input_dim > _MOST_IDS:
         raise UnknownError
     slots = {0: np.arange(input_dim, dtype=object)}
+    beyond = np.zeros(input_dim, bool)  # ids with a code that reaches its limit
     for _ in range(take()):
         slot, kind, operand = take(1), take(), take()
-        constant = code.pop(0) if code else 0
-        if slot > 15 or kind > 6 or operand not in slots or (kind > 4 and constant not in slots):
+        if slot > 63 or kind > IF_NEGATIVE or operand not in slots:
             raise MalformedError
+        if kind == LOAD:
+            found, limit = _loaded(call, slots[operand], take(), take()), take(1)
+            bad = (found < 0) | (found >= limit)
+            beyond |= bad.astype(bool)
+            slots[slot] = np.where(bad, 0, found)
+            continue
+        constant = code.pop(0) if code else 0
+        if kind > 4 and constant not in slots:
+            raise MalformedError
+        if kind == IF_NEGATIVE:
+            other = code.pop(0) if code else -1
+            if other not in slots:
+                raise MalformedError
+            negative = (slots[operand] < 0).astype(bool)
+            slots[slot] = np.where(negative, slots[constant], slots[other])
+            continue
         if kind < 2 and constant < 1:
             raise MalformedError
         x, y = slots[operand], slots[constant] if kind > 4 else constant
@@ -171,9 +220,15 @@ def _parse(call: Call):
     for table, width, slot in gathers:
         if table >= len(call.tables) or slot not in slots:
             raise MalformedError
+        if any(t == table and w != width for t, w, _ in gathers):
+            raise MalformedError
         values = call.tables[table]
         rows = slots[slot]
-        if values.shape[1] != width or rows.min() < 0 or rows.max() >= len(values):
+        of_values = width == 1 < values.shape[1]
+        count = values.size if of_values else len(values)
+        if not of_values and values.shape[1] != width:
+            raise MalformedError
+        if rows.min() < 0 or rows.max() >= count:
             raise MalformedError
     segments = []
     constants = list(call.constants)
@@ -190,7 +245,16 @@ def _parse(call: Call):
         segments.append((width, terms))
     if code or constants or call.output_dim != sum(width for width, _ in segments):
         raise MalformedError
-    return input_dim, slots, gathers, segments
+    return beyond, slots, gathers, segments
+
+
+def _loaded(call: Call, rows: np.ndarray, table: int, column: int) -> np.ndarray:
+    if table >= len(call.codes):
+        raise MalformedError
+    codes = call.codes[table]
+    if rows.min() < 0 or rows.max() >= len(codes) or column >= codes.shape[1]:
+        raise MalformedError
+    return codes[rows.astype(np.int64), column].astype(object)
 
 
 def answer(call: Call) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -199,9 +263,9 @@ def answer(call: Call) -> tuple[np.ndarray, list[np.ndarray]]:
     Raises:
         MalformedError: If the call means nothing.
     """
-    input_dim, slots, gathers, segments = _parse(call)
+    beyond, slots, gathers, segments = _parse(call)
     ids = call.ids
-    if ids.size and (ids.min() < 0 or ids.max() >= input_dim):
+    if ids.size and (ids.min() < 0 or ids.max() >= len(beyond) or beyond[ids].any()):
         raise MalformedError
     weights = np.ones(ids.shape) if call.weights is None else call.weights.astype(np.float64)
     pooled = call.combiner != "none"
@@ -210,7 +274,8 @@ def answer(call: Call) -> tuple[np.ndarray, list[np.ndarray]]:
         raise MalformedError
     rows = [slots[slot][ids].astype(np.int64) for _, _, slot in gathers]
     found = [
-        call.tables[t].astype(np.float64)[r] for (t, _, _), r in zip(gathers, rows, strict=True)
+        call.tables[t].astype(np.float64).reshape(-1, width)[r]
+        for (t, width, _), r in zip(gathers, rows, strict=True)
     ]
     upstream = call.gradient.astype(np.float64)
     if pooled:
@@ -237,7 +302,7 @@ def answer(call: Call) -> tuple[np.ndarray, list[np.ndarray]]:
                 by = constant * g * np.prod(others, 0) if others else constant * g
                 if gathers[f][1] == 1 and width > 1:
                     by = by.sum(-1, keepdims=True)
-                np.add.at(slopes[gathers[f][0]], rows[f], by)
+                np.add.at(slopes[gathers[f][0]].reshape(-1, gathers[f][1]), rows[f], by)
         parts.append(total)
         column += width
     vectors = np.concatenate(parts, -1)

@@ -33,9 +33,10 @@ def look_up(
 
     Args:
         program: What the layer's `lookup` computes.
-        tables: The layer's variables by name: float32, bfloat16 or float16. Sums are float32.
+        tables: The layer's variables by name: float32, bfloat16 or float16, and codes, which are
+            uint8 or int32. Sums are float32.
         ids: int32 or int64, dense or ragged. An id outside the vocabulary raises
-            `tf.errors.InvalidArgumentError`, which names it.
+            `tf.errors.InvalidArgumentError`, which names it, and so does a code beyond its book.
         weights: Weights of the ids, of their shape, or None.
         combiner: None, or how the last axis is pooled, as `memcom_tf.ops.reference.combine` does.
         mask_zero: Whether id 0 is left out of the pooling.
@@ -52,6 +53,7 @@ def look_up(
         resource_variable_ops.variable_accessed(table)
     vectors, _ = _ops().memcom_lookup_and_snapshot(
         tables=[table.handle for table in inputs],
+        codes=[tables[name].handle for name in program.codes],
         ids=ids.flat_values if ragged else ids,
         row_splits=tf.cast(ids.row_splits, tf.int64)
         if ragged and pooled
@@ -121,14 +123,15 @@ class LookupGradient:
     def __init__(self, op: Any, gradient: Array) -> None:
         self.num_tables = int(op.get_attr("N"))
         self._tables = list(op.inputs[: self.num_tables])
+        batch = op.inputs[self.num_tables + int(op.get_attr("M")) :]
         self._inputs: dict[str, Any] | None = dict(
-            zip(("ids", "row_splits", "weights"), op.inputs[self.num_tables :], strict=True),
+            zip(("ids", "row_splits", "weights"), batch, strict=True),
             snapshot=op.outputs[1],
             gradient=gradient,
         )
         names = ("T", "program", "constants", "output_dim", "combiner", "ragged", "weighted")
         self._attributes = {
-            name: op.get_attr(name) for name in (*names, "mask_zero", "updates_in_place")
+            name: op.get_attr(name) for name in (*names, "mask_zero", "updates_in_place", "M")
         }
         # By graph: a tensor of one branch of a conditional cannot be used in the other.
         self._slices: dict[Any, list[tuple[Array, Array]]] = {}
@@ -327,10 +330,10 @@ def _gradient_of_lookup(op: Any, gradient: Array, _: Any) -> list[Any]:
     if isinstance(op, tf.Operation):
         # Not of a tape but of a whole graph, whose results are read when it is no longer at hand.
         tables = [SummedSlices(t.values, t.indices, t.dense_shape) for t in tables]
-    weights = None
-    if op.get_attr("weighted") and not _is_skipped(op, lookup_gradient.num_tables + 2):
+    weights, num_codes = None, int(op.get_attr("M"))
+    if op.get_attr("weighted") and not _is_skipped(op, len(tables) + num_codes + 2):
         weights = lookup_gradient.by_weights()
-    return [*tables, None, None, weights]
+    return [*tables, *[None] * num_codes, None, None, weights]
 
 
 @tf.RegisterGradient("Memcom>LookupSnapshotGradient")

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from memcom_tf.kernels.build import SOURCES
 from memcom_tf.ops.interface import Array, UnsupportedOpError
 from memcom_tf.ops.operations import Version
-from memcom_tf.ops.symbols import Gather, Index, Projected, Segment, Term, Vectors
+from memcom_tf.ops.symbols import (
+    Gather,
+    Index,
+    Integers,
+    Projected,
+    Segment,
+    SeveralVectors,
+    Term,
+    Vectors,
+)
 from memcom_tf.tables import Table
 
 _DEFINITIONS = (SOURCES / "program.def").read_text()
@@ -29,6 +38,7 @@ class Program:
         input_dim: Size of the vocabulary.
         output_dim: Width of the vectors that the kernel gives.
         tables: Names of the tables, in the order of the kernel's inputs.
+        codes: Names of the tables of integers that choose rows of them, likewise.
         code: The index arithmetic, the gathers and the terms as integers; `cc/program.h` has
             the grammar.
         constants: The constant of every term.
@@ -40,6 +50,7 @@ class Program:
     input_dim: int
     output_dim: int
     tables: tuple[str, ...]
+    codes: tuple[str, ...]
     code: tuple[int, ...]
     constants: tuple[float, ...]
     projection: str | None
@@ -58,21 +69,42 @@ _NOT_READ = {
 class ProgramTracer(Version, arrays="symbols", lacks=_NOT_READ):
     """`memcom_tf.ops.interface.Ops` over declared tables, as far as a lookup can be fused."""
 
-    def gather(self, table: Any, rows: Array) -> Vectors:
-        if not isinstance(table, Table) or not isinstance(rows, Index):
+    def gather(self, table: Any, rows: Array) -> Vectors | Integers | SeveralVectors:
+        if not isinstance(table, Table):
+            raise UnsupportedOpError("it gathers at an index that is not arithmetic on the id")
+        if isinstance(rows, Integers):
+            return SeveralVectors(tuple(_gathered(table, column) for column in rows.columns))
+        if not isinstance(rows, Index):
             raise UnsupportedOpError("it gathers at an index that is not arithmetic on the id")
         if table.holds_integers:
-            raise UnsupportedOpError(f"it gathers rows by {table.kind} that is itself gathered")
-        if not table.trainable:
-            raise UnsupportedOpError(f"it reads a table of kind {table.kind}")
-        if rows.low < 0 or rows.high >= table.rows:
-            raise UnsupportedOpError(f"its index may lie outside the {table.rows} rows")
-        return Vectors((Segment(table.width, (Term(1.0, (Gather(table, rows),)),)),))
+            _within(table, rows)
+            return Integers(
+                tuple(
+                    Index(0, table.num_codes - 1, "load", (rows,), column, table)
+                    for column in range(table.width)
+                )
+            )
+        return _gathered(table, rows)
 
     def matmul(self, x: Array, table: Any) -> Projected:
         if not isinstance(x, Vectors) or not isinstance(table, Table):
             raise UnsupportedOpError("it multiplies something else than vectors by a table")
         return Projected(x, table)
+
+
+def _gathered(table: Table, rows: Index) -> Vectors:
+    if not table.trainable:
+        raise UnsupportedOpError(f"it reads a table of kind {table.kind}")
+    if rows.operation == "load" and rows.high >= table.rows:
+        # The kernels check what is loaded, so that the table itself may be the limit.
+        rows = replace(rows, high=table.rows - 1)
+    _within(table, rows)
+    return Vectors((Segment(table.width, (Term(1.0, (Gather(table, rows),)),)),))
+
+
+def _within(table: Table, rows: Index) -> None:
+    if rows.low < 0 or rows.high >= table.rows:
+        raise UnsupportedOpError(f"its index may lie outside the {table.rows} rows")
 
 
 class Lookup(Protocol):
@@ -121,6 +153,8 @@ def _assemble(
     terms = [term for segment in vectors.segments for term in segment.terms]
     gathers = list(dict.fromkeys(gather for term in terms for gather in term.factors))
     used = {gather.table.name for gather in gathers}
+    if len({(gather.table.name, gather.of_values) for gather in gathers}) > len(used):
+        raise UnsupportedOpError("it reads rows of a table and single values of it")
     tables = tuple(name for name in declared if name in used)
     if projection in used:
         raise UnsupportedOpError("it multiplies vectors by the table that they come from")
@@ -130,11 +164,14 @@ def _assemble(
             f"it has {len(terms)} terms, {len(gathers)} gathers and {factors} factors in a term, "
             f"and the kernels take {_MAX_TERMS}, {_MAX_GATHERS} and {_MAX_FACTORS}"
         )
-    instructions, slots = _allocate([gather.index for gather in gathers])
+    indices = [gather.index for gather in gathers]
+    loaded = {node.codes.name for index in indices for node in _postorder(index) if node.codes}
+    codes = tuple(name for name in declared if name in loaded)
+    instructions, slots = _allocate(indices, codes)
     code = [input_dim, len(instructions), *(part for line in instructions for part in line)]
     code.append(len(gathers))
     for gather, slot in zip(gathers, slots, strict=True):
-        code += [tables.index(gather.table.name), gather.table.width, slot]
+        code += [tables.index(gather.table.name), gather.width, slot]
     code.append(len(vectors.segments))
     for segment in vectors.segments:
         code += [segment.width, len(segment.terms)]
@@ -144,6 +181,7 @@ def _assemble(
         input_dim=input_dim,
         output_dim=sum(segment.width for segment in vectors.segments),
         tables=tables,
+        codes=codes,
         code=tuple(code),
         constants=tuple(term.constant for term in terms),
         projection=projection,
@@ -151,12 +189,13 @@ def _assemble(
     )
 
 
-def _allocate(indices: list[Index]) -> tuple[list[tuple[int, int, int, int]], list[int]]:
+def _allocate(
+    indices: list[Index], codes: tuple[str, ...]
+) -> tuple[list[tuple[int, ...]], list[int]]:
     """Orders the arithmetic and gives every result a slot, which is free again after its use.
 
     Returns:
-        Instructions `(slot, operation, operand slot, operand slot or constant)`, and the slot of
-        each index. Slot 0 holds the id.
+        Instructions, as `cc/program.h` has them, and the slot of each index. Slot 0 holds the id.
     """
     order = list(dict.fromkeys(node for index in indices for node in _postorder(index)))
     last_use = {node: len(order) for node in indices}
@@ -165,7 +204,7 @@ def _allocate(indices: list[Index]) -> tuple[list[tuple[int, int, int, int]], li
             last_use[operand] = max(line, last_use.get(operand, 0))
     free = list(range(_MAX_SLOTS - 1, 0, -1))
     slot_of: dict[Index, int] = {}
-    instructions = []
+    instructions: list[tuple[int, ...]] = []
     for line, node in enumerate(order):
         if node.operation == "id":
             slot_of[node] = 0
@@ -177,9 +216,11 @@ def _allocate(indices: list[Index]) -> tuple[list[tuple[int, int, int, int]], li
         if not free:
             raise UnsupportedOpError("its index arithmetic is too deep")
         slot_of[node] = free.pop()
-        second = operands[1] if len(operands) == 2 else node.constant
-        operation = _OPERATIONS.index(node.operation)
-        instructions.append((slot_of[node], operation, operands[0], second))
+        if node.codes is not None:
+            operands += [codes.index(node.codes.name), node.constant, node.high + 1]
+        elif len(operands) == 1:
+            operands.append(node.constant)
+        instructions.append((slot_of[node], _OPERATIONS.index(node.operation), *operands))
     return instructions, [slot_of[index] for index in indices]
 
 

@@ -71,7 +71,7 @@ OPERATIONS: dict[str, Operation] = {
         tensorflow=lambda x: tf.reduce_sum(x, axis=-2),
         numpy=lambda x: x.sum(axis=-2),
         ball=balls.total,
-        symbols=Lacks("it sums over an axis of its own"),
+        symbols=symbols.total,
     ),
     "concat": Operation(
         tensorflow=lambda parts: tf.concat(parts, axis=-1),
@@ -112,6 +112,7 @@ OPERATIONS: dict[str, Operation] = {
         tensorflow=tf.maximum,
         numpy=np.maximum,
         ball=lambda x, y: balls.chosen(np.maximum, x, y),
+        symbols=symbols.maximum,
     ),
     "where": Operation(
         tensorflow=lambda condition, x, y: tf.where(condition, x, tf.cast(y, x.dtype)),
@@ -119,6 +120,7 @@ OPERATIONS: dict[str, Operation] = {
         ball=lambda condition, x, y: balls.moved(
             lambda one, two: np.asarray(np.where(condition, one, two)), x, y
         ),
+        symbols=symbols.where,
     ),
     "arange": Operation(
         tensorflow=lambda n: tf.range(n, dtype=tf.int32),

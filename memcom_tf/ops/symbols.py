@@ -55,6 +55,7 @@ class Index(Symbol):
     operation: str = "id"
     operands: tuple[Index, ...] = ()
     constant: int = 0
+    codes: Table | None = None  # of a load, whose constant is the column
 
     def _then(self, operation: str, constant: int, low: int, high: int) -> Index:
         return _within_range(Index(low, high, operation, (self,), constant))
@@ -108,13 +109,63 @@ class Index(Symbol):
             return self
         return self._then("minimum", limit, min(self.low, limit), limit)
 
+    def maximum(self, limit: Any) -> Index:
+        """The larger of the integer and a constant."""
+        limit = _integer(limit)
+        return self if self.low >= limit else -(-self).minimum(-limit)
+
+    def __lt__(self, limit: Any) -> IsNegative:
+        return IsNegative(self - _integer(limit))
+
+
+@dataclass(frozen=True)
+class IsNegative(Symbol):
+    """Whether an integer is below 0."""
+
+    _noun = "conditions"
+
+    index: Index
+
+    def __getitem__(self, key: Any) -> IsNegative:
+        if key != (..., None):
+            raise UnsupportedOpError("it indexes conditions")
+        return self
+
+
+@dataclass(frozen=True)
+class Integers(Symbol):
+    """Several integers of an id, such as its codes: an axis beside those of the ids."""
+
+    _noun = "codes"
+
+    columns: tuple[Index, ...]
+
+    def __getitem__(self, key: Any) -> Index:
+        if not isinstance(key, tuple) or len(key) != 2 or key[0] is not ...:
+            raise UnsupportedOpError("it takes another axis of codes than the last")
+        return self.columns[_integer(key[1])]
+
+    def __add__(self, other: Any) -> Integers:
+        others = np.broadcast_to(other, len(self.columns)) if np.ndim(other) < 2 else None
+        if others is None or others.dtype.kind not in "iu":
+            raise UnsupportedOpError("it adds something else than integers to codes")
+        return Integers(tuple(x + y for x, y in zip(self.columns, others, strict=True)))
+
+    __radd__ = __add__
+
 
 @dataclass(frozen=True)
 class Gather:
-    """Rows of a table at an index."""
+    """Rows of a table at an index, or single values of it, counted row by row."""
 
     table: Table
     index: Index
+    of_values: bool = False
+
+    @property
+    def width(self) -> int:
+        """Values that are read."""
+        return 1 if self.of_values else self.table.width
 
 
 @dataclass(frozen=True)
@@ -140,6 +191,25 @@ class Vectors(Symbol):
     _noun = "vectors"
 
     segments: tuple[Segment, ...]
+
+    def __getitem__(self, key: Any) -> SeveralVectors:
+        """A vector of one value for each column of a gathered row."""
+        terms = [term for segment in self.segments for term in segment.terms]
+        if key != (..., None) or len(terms) > 1 or terms[0].constant != 1.0:
+            raise UnsupportedOpError("it indexes vectors")
+        (gather, *others) = terms[0].factors
+        if others or gather.of_values:
+            raise UnsupportedOpError("it indexes vectors")
+        width = gather.table.width
+        if width == 1:
+            return SeveralVectors((self,))
+        gathers = [
+            Gather(gather.table, gather.index * width + column, of_values=True)
+            for column in range(width)
+        ]
+        return SeveralVectors(
+            tuple(Vectors((Segment(1, (Term(1.0, (one,)),)),)) for one in gathers)
+        )
 
     def __mul__(self, other: Any) -> Vectors:
         if isinstance(other, Real):
@@ -184,6 +254,21 @@ class Vectors(Symbol):
 
 
 @dataclass(frozen=True)
+class SeveralVectors(Symbol):
+    """A vector for each of several integers, as gathered by codes: to be summed."""
+
+    _noun = "rows of several codes"
+
+    vectors: tuple[Vectors, ...]
+
+    def __mul__(self, other: Any) -> SeveralVectors:
+        if not isinstance(other, SeveralVectors) or len(other.vectors) != len(self.vectors):
+            raise UnsupportedOpError("it multiplies rows of several codes by something else")
+        pairs = zip(self.vectors, other.vectors, strict=True)
+        return SeveralVectors(tuple(one * two for one, two in pairs))
+
+
+@dataclass(frozen=True)
 class Projected(Symbol):
     """Vectors times a small matrix. Pooling commutes with it, and is done before."""
 
@@ -198,6 +283,32 @@ def concat(parts: Sequence[Any]) -> Vectors:
     if not all(isinstance(part, Vectors) for part in parts):
         raise UnsupportedOpError("it concatenates something else than vectors")
     return Vectors(tuple(segment for part in parts for segment in part.segments))
+
+
+def total(x: Any) -> Vectors:
+    """The sum over the axis before the last."""
+    if not isinstance(x, SeveralVectors):
+        raise UnsupportedOpError("it sums over an axis of its own")
+    return sum(x.vectors[1:], start=x.vectors[0])
+
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """Integers chosen by a condition."""
+    if isinstance(condition, IsNegative):
+        if isinstance(x, Integers) and isinstance(y, Integers) and len(x.columns) == len(y.columns):
+            pairs = zip(x.columns, y.columns, strict=True)
+            return Integers(tuple(where(condition, one, two) for one, two in pairs))
+        if isinstance(x, Index) and isinstance(y, Index):
+            low, high = min(x.low, y.low), max(x.high, y.high)
+            return Index(low, high, "if_negative", (condition.index, x, y))
+    raise UnsupportedOpError("it uses where of something else than codes")
+
+
+def maximum(x: Any, limit: Any) -> Index:
+    """The larger of an integer and a constant."""
+    if not isinstance(x, Index):
+        raise UnsupportedOpError("it uses maximum of vectors")
+    return x.maximum(limit)
 
 
 def minimum(x: Any, limit: Any) -> Index:

@@ -34,8 +34,11 @@ float normal() { return std::normal_distribution<float>(0.5f, 1.0f)(generator); 
 struct Map {
   char kind;
   int64_t constant;
+  std::vector<int64_t> codes = {};  // of all ids
   int64_t operator()(int64_t id) const {
     switch (kind) {
+      case 'c':
+        return codes[id];
       case 'm':
         return id % constant;
       case 'd':
@@ -66,10 +69,14 @@ template <class T>
 struct Case {
   int64_t input_dim;
   std::vector<int64_t> code, rows, widths;
+  std::vector<int64_t> own_rows, own_widths;  // of tables of which single values are read
   std::vector<float> constants;
   std::vector<TestGather> gathers;
   std::vector<TestTerm> terms;
   std::vector<std::vector<T>> tables;
+  std::vector<uint8_t> bytes;  // a table of codes [input_dim, 3]
+  std::vector<int32_t> words;  // and one [m, 2]
+  std::vector<Codes> codes;
   std::vector<int64_t> wide_ids, splits;
   std::vector<int32_t> narrow_ids;
   std::vector<float> weights, gradient;
@@ -96,13 +103,34 @@ void fill_case(Case<T>* c, int64_t width, bool ragged, bool weighted, bool maske
   line({2, 1, 0, m}), maps.push_back({{'d', m}, 2});
   line({3, 4, 0, m - 1}), maps.push_back({{'n', m - 1}, 3});
   line({4, 2, 0, 3}), line({4, 3, 4, -50}), line({4, 0, 4, m}), maps.push_back({{'h', m}, 4});
+  // Codes of the id, of its remainder, and one of both by whether it is below m.
+  const int64_t limit = uniform(1, 40), other_limit = uniform(1, 40);
+  Map of_id{'c', limit}, of_remainder{'c', other_limit}, of_both{'c', std::max(limit, other_limit)};
+  for (int64_t i = 0; i < 3 * c->input_dim; i++) c->bytes.push_back((uint8_t)uniform(0, limit - 1));
+  for (int64_t i = 0; i < 2 * m; i++) c->words.push_back((int32_t)uniform(0, other_limit - 1));
+  c->codes = {{c->bytes.data(), false, c->input_dim, 3}, {c->words.data(), true, m, 2}};
+  const int64_t column = uniform(0, 2), other_column = uniform(0, 1);
+  for (int64_t id = 0; id < c->input_dim; id++) {
+    of_id.codes.push_back(c->bytes[3 * id + column]);
+    of_remainder.codes.push_back(c->words[2 * (id % m) + other_column]);
+    of_both.codes.push_back(id < m ? of_id.codes[id] : of_remainder.codes[id]);
+  }
+  line({5, 7, 0, 0, column, limit}), maps.push_back({of_id, 5});
+  line({6, 7, 1, 1, other_column, other_limit}), maps.push_back({of_remainder, 6});
+  line({7, 3, 0, -m}), line({7, 8, 7, 5, 6}), maps.push_back({of_both, 7});
+  const int64_t last_map = (int64_t)maps.size() - 1;
   const auto rows_of = [&](const Map& map) {
+    if (map.kind == 'c') return map.constant;
     int64_t largest = 0;
     for (int64_t id = 0; id < c->input_dim; id++) largest = std::max(largest, map(id));
     return map.kind == 'h' || map.kind == 'm' ? std::max(largest + 1, m) : largest + 1;
   };
   const auto add_table = [&](int64_t rows, int64_t table_width) {
+    // At times its single values are the rows of a wider table.
+    const int64_t own_width = table_width == 1 && uniform(0, 3) == 0 ? uniform(2, 3) : table_width;
+    if (own_width != table_width) rows = (rows + own_width - 1) / own_width * own_width;
     c->rows.push_back(rows), c->widths.push_back(table_width);
+    c->own_rows.push_back(rows * table_width / own_width), c->own_widths.push_back(own_width);
     std::vector<T> values(rows * table_width);
     for (T& value : values) value = from_float<T>(normal());
     c->tables.push_back(values);
@@ -119,7 +147,7 @@ void fill_case(Case<T>* c, int64_t width, bool ragged, bool weighted, bool maske
       const int num_factors = (int)uniform(1, mixed ? 4 : 3);
       for (int f = 0; f < num_factors; f++) {
         // Unless mixed, one table groups the ids and the others have a row an id.
-        const auto& [map, slot] = maps[mixed || f == 0 ? uniform(0, 4) : 0];
+        const auto& [map, slot] = maps[mixed || f == 0 ? uniform(0, last_map) : 0];
         const int64_t factor_width = uniform(0, 2) ? width : 1;
         const bool again = mixed && !c->gathers.empty() && uniform(0, 4) == 0 &&
                            c->rows[c->gathers.back().table] >= rows_of(map) &&
@@ -246,6 +274,9 @@ const auto in_two_parts = [](int64_t n, const auto& part) {
 // Short enough, at times, that the few entries of a case are cut.
 int64_t stretch_of(int at) { return at % 3 ? kStretch : 1 + at % 4; }
 
+// Shares of the ids of a pass, or none.
+int64_t shares_at(const Pass& pass, int at) { return pass.gathers.size() > 1 ? at % 4 : 0; }
+
 #define HYPER {.1f, .1f, .001f, 1e-3f, .01f}
 
 // Each rule in place equals the rule on the slices: unique, and cut into duplicates.
@@ -254,7 +285,7 @@ void check_updates(const Case<float>& c, const Plan& plan, const std::vector<Pas
                    const std::vector<std::vector<int64_t>>& indices,
                    const std::vector<std::vector<float>>& values, int at) {
   const char* const rules[] = {"adam", "adagrad", "rowwise_adagrad", "sgd", "momentum", "nesterov"};
-  RuleShape shape;
+  RuleShape shape{};
   expect(rule_named(rules[at % 6], &shape), "rule", at);
   expect(!rule_named("newton", &shape) && rule_named(rules[at % 6], &shape), "rule", at);
   struct Copy {
@@ -288,7 +319,7 @@ void check_updates(const Case<float>& c, const Plan& plan, const std::vector<Pas
         Groups of_rows;
         std::vector<uint64_t> buffer;
         expect(make_plan(on_copies, passes[0], &of_part, {part, 4}).empty(), "part", at);
-        make_groups(c.program, passes[0], of_part, &buffer, &of_rows, stretch_of(at));
+        make_groups(c.program, passes[0], of_part, &buffer, &of_rows, stretch_of(at), 0);
         gradient_pass(on_copies, of_part, passes[0], of_rows, c.gradient.data(), sink,
                       in_two_parts);
       }
@@ -333,9 +364,9 @@ void check_updates(const Case<float>& c, const Plan& plan, const std::vector<Pas
 
 template <class T>
 void check_case(Case<T>* c, int at) {
-  const std::string wrong = c->program.parse(c->code, c->constants, (int)c->tables.size());
+  const std::string wrong = c->program.parse(c->code, c->constants, (int)c->tables.size(), 2);
   expect(wrong.empty(), wrong.c_str(), at);
-  const std::string unbound = c->program.bind(c->rows, c->widths);
+  const std::string unbound = c->program.bind(c->own_rows, c->own_widths, c->codes);
   expect(unbound.empty(), unbound.c_str(), at);
   if (!wrong.empty() || !unbound.empty()) return;
   const Lookup<T>& x = c->lookup;
@@ -354,7 +385,9 @@ void check_case(Case<T>* c, int at) {
   if (!conditioned) return;
 
   std::vector<float> out(c->num_bags * c->output_dim, NAN);
-  in_two_parts(c->num_bags, [&](int64_t a, int64_t b) { look_up(x, a, b, out.data()); });
+  in_two_parts(c->num_bags, [&](int64_t a, int64_t b) {
+    expect(look_up(x, a, b, out.data()), "codes below their limits", at);
+  });
   bool good = true;
   for (size_t i = 0; i < out.size(); i++)
     good &= near(out[i], oracle.out[i], oracle.out_size[i], n);
@@ -362,7 +395,8 @@ void check_case(Case<T>* c, int at) {
 
   std::vector<float> by_weights(c->wide_ids.size(), NAN);
   in_two_parts(c->num_bags, [&](int64_t a, int64_t b) {
-    weights_gradient(x, c->gradient.data(), a, b, by_weights.data());
+    expect(weights_gradient(x, c->gradient.data(), a, b, by_weights.data()),
+           "codes below their limits", at);
   });
   good = true;
   for (size_t i = 0; i < by_weights.size(); i++)
@@ -385,8 +419,8 @@ void check_case(Case<T>* c, int at) {
     slices[table] = {indices[table].data(), values[table].data()};
   };
   for (size_t p = 0; p < passes.size(); p++) {
-    const std::string wrong =
-        make_groups(c->program, passes[p], plan, &buffer, &groups[p], stretch_of(at));
+    const std::string wrong = make_groups(c->program, passes[p], plan, &buffer, &groups[p],
+                                          stretch_of(at), shares_at(passes[p], at));
     expect(wrong.empty(), "groups", at);
     allocate(passes[p].table, groups[p].num_rows);
     for (const int rider : passes[p].riders) allocate(c->program.gathers[rider].table, ids);
@@ -445,7 +479,7 @@ void hostile_programs(int count) {
                                 -1,
                                 15,
                                 16,
-                                17,
+                                63,
                                 64,
                                 1 << 20,
                                 INT64_MAX,
@@ -456,8 +490,8 @@ void hostile_programs(int count) {
     }
     if (uniform(0, 3) == 0) code.resize(uniform(0, (int64_t)code.size()));
     Program program;
-    if (!program.parse(code, c.constants, (int)c.tables.size()).empty() ||
-        !program.bind(c.rows, c.widths).empty()) {
+    if (!program.parse(code, c.constants, (int)c.tables.size(), 2).empty() ||
+        !program.bind(c.own_rows, c.own_widths, c.codes).empty()) {
       refused++;
       continue;
     }
@@ -584,6 +618,7 @@ void refused_programs() {
   expect(!parses({}, {}) && !parses({10, 0, 0, 1, 2, 1, 1, 0}, {1.0f}), "no gathers", 0);
   expect(!parses({10, 0, 2, 0, 2, 0, 0, 2, 0, 1, 2, 1, 1, 0}, {1.0f}), "a gather of no term", 0);
   expect(!parses({10, 0, 1, 0, 1, 0, 1, 1 << 20, 1, 1, 0}, {1.0f}), "one value broadcast", 0);
+  expect(!parses({10, 0, 2, 0, 2, 0, 0, 1, 0, 1, 2, 1, 2, 0, 1}, {1.0f}), "two widths", 0);
   Program program;
   program.parse(good, {1.0f}, 1);
   expect(program.bind({10}, {2}).empty() && !program.bind({9}, {2}).empty(), "the last row", 0);
@@ -592,6 +627,95 @@ void refused_programs() {
                                            1,  0, 2, 2, 1, 2, 1, 1, 0};
   expect(program.parse(difference, {1.0f}, 1).empty(), "a difference", 0);
   expect(!program.bind({100}, {2}).empty(), "a row that may be negative", 0);
+}
+
+// Codes beyond their limit are found, and none is read as a row.
+void bad_codes() {
+  // A vector of 2 columns, of row codes[id][1] of a table of `limit` rows.
+  const auto code = [](int64_t rows, int64_t column, int64_t limit) {
+    return std::vector<int64_t>{rows, 1, 1, 7, 0, 0, column, limit, 1, 0, 2, 1, 1, 2, 1, 1, 0};
+  };
+  const auto program_of = [&](const std::vector<int64_t>& code, const Codes& codes, int64_t limit) {
+    Program program;
+    if (!program.parse(code, {1.0f}, 1, 1).empty() || !program.bind({limit}, {2}, {codes}).empty())
+      program.gathers.clear();
+    return program;
+  };
+  std::vector<uint8_t> bytes(200, 3);
+  std::vector<int32_t> words(200, 3);
+  const Codes narrow{bytes.data(), false, 100, 2}, wide{words.data(), true, 100, 2};
+  std::vector<int64_t> ids(100);
+  for (int64_t i = 0; i < 100; i++) ids[i] = 99 - i;
+  const Ids batch{ids.data(), true, 100};
+  for (const Codes& codes : {narrow, wide}) {
+    bytes.assign(200, 3), words.assign(200, 3);
+    const Program program = program_of(code(100, 1, 4), codes, 4);
+    expect(!program.gathers.empty() && program.needs_check(), "codes", 0);
+    expect(find_bad_code(program, batch).position == -1, "codes in their limit", 0);
+    for (const int64_t bad : {int64_t{4}, int64_t{255}, int64_t{-1}, (int64_t)INT32_MIN}) {
+      if (bad < 0 && !codes.is_int32) continue;
+      bytes.assign(200, 3), words.assign(200, 3);
+      bytes[2 * 20] = (uint8_t)bad, words[2 * 20] = (int32_t)bad;  // another column
+      expect(find_bad_code(program, batch).position == -1, "codes of no gather", (int)bad);
+      bytes[2 * 20 + 1] = (uint8_t)bad, words[2 * 20 + 1] = (int32_t)bad;
+      const BadCode found = find_bad_code(program, batch);
+      expect(found.position == 79 && found.code == bad && found.column == 1 && found.limit == 4 &&
+                 found.table == 0,
+             "a code beyond its limit", (int)bad);
+      // Whoever reads it nevertheless gets row 0, and is told.
+      const float table[] = {7, 7, 0, 0, 0, 0, 0, 0}, gradient[] = {1, 1};
+      const float* const tables[] = {table};
+      float vector[2], slope;
+      const int64_t id = 20;
+      const Lookup<float> lookup{&program,       tables, {&id, true, 1}, {1, 1, nullptr},
+                                 Combiner::kSum, false,  nullptr};
+      expect(!look_up(lookup, 0, 1, vector) && vector[1] == 7, "no other row", (int)bad);
+      expect(!weights_gradient(lookup, gradient, 0, 1, &slope) && slope == 14, "no row", (int)bad);
+      Plan plan;
+      expect(make_plan(lookup, passes_of(program)[0], &plan).empty(), "plan", (int)bad);
+      expect(!plan.codes_fit && plan.rows[0][0] == 0, "no other row's gradient", (int)bad);
+    }
+  }
+  bytes.assign(200, 3), words.assign(200, 3);
+  expect(!program_of(code(100, 1, 256), narrow, 256).needs_check(), "every byte is a code", 0);
+  expect(program_of(code(100, 1, 256), wide, 256).needs_check(), "an int32 may be no code", 0);
+  expect(program_of(code(101, 1, 4), narrow, 4).gathers.empty(), "ids without codes", 0);
+  expect(program_of(code(100, 2, 4), narrow, 4).gathers.empty(), "a column that is not there", 0);
+  expect(program_of(code(100, 1, 5), narrow, 4).gathers.empty(), "more codes than rows", 0);
+  Program program;
+  expect(!program.parse(code(100, 1, 4), {1.0f}, 1).empty(), "no table of codes", 0);
+  expect(!program.parse(code(100, 1, 0), {1.0f}, 1, 1).empty(), "a limit of 0", 0);
+  expect(!program.parse(code(100, -1, 4), {1.0f}, 1, 1).empty(), "a column below 0", 0);
+}
+
+// How many shares a batch of codes has: it is not for large tables, or for few ids.
+void shares() {
+  const auto shares_of_rows = [](int64_t rows, int64_t width, int64_t ids) {
+    const std::vector<int64_t> code = {rows, 0, 2,     0, width, 0, 0, width,
+                                       0,    1, width, 2, 1,     0, 1, 1};
+    Program program;
+    expect(program.parse(code, {1.0f, 1.0f}, 1).empty(), "two gathers", 0);
+    expect(program.bind({rows}, {width}).empty(), "two gathers", 0);
+    return shares_of(program, passes_of(program)[0], ids);
+  };
+  expect(shares_of_rows(100, 4, 399) == 0 && shares_of_rows(100, 4, 400) == 1, "shares", 0);
+  expect(shares_of_rows(100, 4, 1200) == 3 && shares_of_rows(100, 4, 1 << 20) == 8, "shares", 1);
+  expect(shares_of_rows(1 << 17, 4, 1 << 24) == 1, "the largest table", 0);
+  expect(shares_of_rows(1 << 15, 4, 1 << 24) == 4, "sums that stay in the cache", 0);
+  expect(shares_of_rows((1 << 17) + 1, 4, 1 << 24) == 0, "a table that is too large", 0);
+}
+
+// Values of rows become rows, each once, with 0 where there is no value.
+void joined_values() {
+  const std::vector<int64_t> numbers = {1, 3, 4, 5, 11};
+  const std::vector<float> single = {1, 2, 3, 4, 5};
+  expect(count_rows(numbers.data(), 5, 3) == 3 && count_rows(numbers.data(), 0, 3) == 0, "rows", 0);
+  std::vector<int64_t> indices(3, -1);
+  std::vector<float> values(9, NAN);
+  join_values<float>({const_cast<int64_t*>(numbers.data()), const_cast<float*>(single.data())}, 5,
+                     3, {indices.data(), values.data()});
+  expect(indices == std::vector<int64_t>({0, 1, 3}), "joined rows", 0);
+  expect(values == std::vector<float>({0, 1, 0, 2, 3, 4, 0, 0, 5}), "joined values", 0);
 }
 
 // A row that comes more often than rows are summed at a time.
@@ -702,15 +826,17 @@ void threads() {
   do {
     c = Case<float>();
     fill_case(&c, 16, false, false, false, Combiner::kMean, false);
-    c.program.parse(c.code, c.constants, (int)c.tables.size());
-    c.program.bind(c.rows, c.widths);
+    c.program.parse(c.code, c.constants, (int)c.tables.size(), 2);
+    c.codes = {{c.bytes.data(), false, c.codes[0].rows, 3},
+               {c.words.data(), true, c.codes[1].rows, 2}};
+    c.program.bind(c.own_rows, c.own_widths, c.codes);
     c.lookup.program = &c.program, c.lookup.tables = c.pointers.data();
     c.lookup.ids.data =
         c.lookup.ids.is_int64 ? (const void*)c.wide_ids.data() : (const void*)c.narrow_ids.data();
     c.lookup.bags.splits = nullptr;
     passes = passes_of(c.program);
     expect(make_plan(c.lookup, passes[0], &plan).empty(), "plan", 0);
-    expect(make_groups(c.program, passes[0], plan, &buffer, &groups, 2).empty(), "groups", 0);
+    expect(make_groups(c.program, passes[0], plan, &buffer, &groups, 2, 0).empty(), "groups", 0);
   } while (passes.size() > 1 || groups.cuts.empty() || c.num_bags < 4 || c.wide_ids.size() < 200);
   std::vector<std::vector<float>> states;
   std::vector<Updated<float>> updated;
@@ -730,6 +856,26 @@ void threads() {
   run(c.num_bags, [&](int64_t a, int64_t b) { look_up(c.lookup, a, b, out.data()); });
   const UpdateTables<float> sink{Rule::kAdam, updated.data()};
   gradient_pass(c.lookup, plan, passes[0], groups, c.gradient.data(), sink, run);
+
+  // Shares of the ids, each with sums of its own: two rows of one table, by the id and by its half.
+  Program program;
+  const std::vector<int64_t> code = {300, 1, 1, 1, 0, 2, 2, 0, 4, 0, 0, 4, 1, 1, 4, 2, 1, 0, 1, 1};
+  expect(program.parse(code, {1.0f, 1.0f}, 1).empty() && program.bind({300}, {4}).empty(), "", 0);
+  const std::vector<float> table(1200, 1.0f), gradient(4 * 600, 1.0f);
+  const float* const tables[] = {table.data()};
+  std::vector<int64_t> ids(600), indices(300);
+  std::vector<float> values(1200);
+  for (int64_t i = 0; i < 600; i++) ids[i] = i / 2;
+  const Lookup<float> lookup{
+      &program, tables, {ids.data(), true, 600}, {600, 1, nullptr}, Combiner::kNone,
+      false,    nullptr};
+  const Pass pass = passes_of(program)[0];
+  expect(make_plan(lookup, pass, &plan).empty(), "plan", 0);
+  expect(make_groups(program, pass, plan, &buffer, &groups, kStretch, 7).empty(), "groups", 0);
+  const Slices<float> slices{indices.data(), values.data()};
+  gradient_pass(lookup, plan, pass, groups, gradient.data(), WriteSlices<float>{&slices}, run);
+  for (int64_t row = 0; row < 300; row++)
+    expect(indices[row] == row && values[4 * row] == (row < 150 ? 6.0f : 2.0f), "shares", (int)row);
 }
 
 }  // namespace
@@ -743,6 +889,9 @@ int main(int argc, char** argv) {
   hostile_programs(14 * cases);
   largest_vocabulary();
   refused_programs();
+  bad_codes();
+  shares();
+  joined_values();
   a_row_many_times();
   sketches(cases);
   random_cases<float>(cases);

@@ -54,6 +54,7 @@ def answers(call: Call):
         ops = selection.library()
     tables = [tf.Variable(table) for table in call.tables]
     handles = [table.handle for table in tables]
+    codes = [tf.Variable(table) for table in call.codes]
     gradient = tf.constant(call.gradient)
     said = {}
 
@@ -63,37 +64,54 @@ def answers(call: Call):
         except (tf.errors.InvalidArgumentError, tf.errors.FailedPreconditionError, ValueError):
             said[name] = None
 
-    arguments = {**batch(call), **attributes(call)}
-    ask("vectors", lambda: ops.memcom_lookup(tables=handles, **arguments).numpy())
-    arguments["gradient"] = gradient
+    lookup = {**batch(call), **attributes(call)}
+    arguments = {**lookup, "gradient": gradient, "N": len(tables), "M": len(codes)}
+    descent = {"states": [], "hyper": tf.constant([[RATE, 0.0]] * len(tables)), "rule": "sgd"}
+
+    def taken():
+        return ops.memcom_lookup_and_snapshot(
+            tables=handles, codes=[table.handle for table in codes], **lookup
+        )
+
+    def snapshot():
+        _, kept = taken()
+        for table in (*tables, *codes):
+            table.assign(table + 1)
+        found = ops.memcom_lookup_snapshot_gradient(snapshot=kept, **arguments)
+        pairs = zip((*tables, *codes), (*call.tables, *call.codes), strict=True)
+        for table, value in pairs:
+            table.assign(value)
+        return slopes_of(found, call)
+
+    ask("slopes of a snapshot", snapshot)
+
+    def changes():
+        pairs = zip(call.tables, tables, strict=True)
+        return [(before - after.numpy()) / RATE for before, after in pairs]
+
+    if codes:  # the ops without a snapshot have none
+        ask("vectors", lambda: taken()[0].numpy())
+        said["slopes"] = said["slopes of a snapshot"]
+
+        def update():
+            _, kept = taken()
+            del arguments["N"]
+            ops.memcom_lookup_snapshot_update(tables=handles, snapshot=kept, **descent, **arguments)
+            return changes()
+
+        ask("update", update)
+        return said
+    del arguments["N"], arguments["M"]
+    ask("vectors", lambda: ops.memcom_lookup(tables=handles, **lookup).numpy())
 
     def slopes():
         return slopes_of(ops.memcom_lookup_gradient(tables=handles, **arguments), call)
 
     ask("slopes", slopes)
 
-    def snapshot():
-        lookup = {k: v for k, v in arguments.items() if k != "gradient"}
-        _, taken = ops.memcom_lookup_and_snapshot(tables=handles, **lookup)
-        for table in tables:
-            table.assign(table + 1)
-        found = ops.memcom_lookup_snapshot_gradient(snapshot=taken, N=len(tables), **arguments)
-        for table, value in zip(tables, call.tables, strict=True):
-            table.assign(value)
-        return slopes_of(found, call)
-
-    ask("slopes of a snapshot", snapshot)
-
     def update():
-        ops.memcom_lookup_update(
-            tables=handles,
-            states=[],
-            hyper=tf.constant([[RATE, 0.0]] * len(tables)),
-            rule="sgd",
-            **arguments,
-        )
-        pairs = zip(call.tables, tables, strict=True)
-        return [(before - after.numpy()) / RATE for before, after in pairs]
+        ops.memcom_lookup_update(tables=handles, **descent, **arguments)
+        return changes()
 
     ask("update", update)
     return said
@@ -229,6 +247,28 @@ def test_an_update_takes_different_variables_of_one_shape():
     assert (np.asarray(table) != call.tables[0]).any()
 
 
+def test_single_values_are_not_updated_in_place():
+    """A rule may have one state a row."""
+    call = one_table(
+        code=[10, 0, 1, 0, 1, 0, 1, 1, 1, 1, 0], output_dim=1, gradient=np.ones((1, 1), np.float32)
+    )
+    with use("native"):
+        ops = selection.library()
+    table, state = tf.Variable(call.tables[0]), tf.Variable(np.zeros(10, np.float32))
+    arguments = {**batch(call), **attributes(call), "gradient": tf.constant(call.gradient)}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="single values are read"):
+        ops.memcom_lookup_update(
+            tables=[table.handle],
+            states=[state.handle],
+            hyper=tf.constant([[0.1, 0.0, 0.0]]),
+            rule="rowwise_adagrad",
+            **arguments,
+        )
+    found = ops.memcom_lookup_gradient(tables=[table.handle], **arguments)
+    np.testing.assert_array_equal(found.indices[0], [0])
+    np.testing.assert_array_equal(found.values[0], [[0, 1, 1, 0]])
+
+
 @pytest.mark.parametrize("kind", ["a list", "zeros", "of others"])
 def test_a_snapshot_must_be_that_of_the_lookup(kind):
     call = one_table()
@@ -238,7 +278,7 @@ def test_a_snapshot_must_be_that_of_the_lookup(kind):
     if kind != "a list":
         two = one_table(tables=call.tables * 2, code=[10, 0, 2, 0, 4, 0, 1, 4, 0, 1, 4, 1, 2, 0, 1])
         _, taken = ops.memcom_lookup_and_snapshot(
-            tables=[table.handle for table in pair], **batch(two), **attributes(two)
+            tables=[table.handle for table in pair], codes=[], **batch(two), **attributes(two)
         )
         snapshot = tf.zeros_like(taken) if kind == "zeros" else taken
     else:

@@ -17,7 +17,16 @@ from memcom_tf.layers import DeepHashEmbedding, PrunedEmbedding
 from memcom_tf.ops.interface import UnsupportedOpError
 from memcom_tf.ops.reference import ReferenceOps
 from memcom_tf.optimizers import SGD, Adagrad, LazyAdam
-from tests.contract.methods import CASES, INPUT_DIM, OUTPUT_DIM, Case, every_method, fill, name_of
+from tests.contract.methods import (
+    CASES,
+    INPUT_DIM,
+    OUTPUT_DIM,
+    Case,
+    every_method,
+    fill,
+    in_float64,
+    name_of,
+)
 from tests.native import needs_native
 
 pytestmark = needs_native
@@ -177,7 +186,7 @@ def test_gradients_are_unique_rows_and_repeat_exactly(case: Case):
     first = run("native", layer, ids, None, upstream)[1]
     second = run("native", layer, ids, None, upstream)[1]
     expected = run("reference", layer, ids, None, upstream)[1]
-    names = [table.name for table in layer.tables()]
+    names = [table.name for table in layer.tables() if table.trainable]
     fused = dict(zip(names, zip(first, second, expected, strict=True), strict=True))
     for name in program.tables:
         one, two, plain = fused[name]
@@ -242,14 +251,15 @@ def test_fit_learns_the_same(case: Case, optimizer):
 
 
 MEMCOM = next(case for case in CASES if case.method.__name__ == "MEmComEmbedding")
+CODES = next(case for case in CASES if case.method.__name__ == "ResidualQuantizedEmbedding")
 QR = next(case for case in CASES if case.variant.get("operation") == "mult")
 
 
 @pytest.mark.few(2)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("case", [MEMCOM, QR], ids=name_of)
+@pytest.mark.parametrize("case", [MEMCOM, QR, CODES], ids=name_of)
 def test_every_optimizer_learns_the_same(case: Case, optimizer):
-    """MEmCom is updated in the op that computes its gradients, quotient-remainder by slices."""
+    """MEmCom is updated in the op that computes its gradients, the others by slices."""
     assert program_of(case.layer()).updates_in_place == (case is MEMCOM)
     native = trained_tables(case, "native", OPTIMIZERS[optimizer])
     plain = trained_tables(case, "reference", OPTIMIZERS[optimizer])
@@ -283,6 +293,35 @@ def test_what_was_trained_natively_is_exported_without_custom_ops(case: Case, tm
 PLAIN = [case for case in CASES if case not in FUSABLE and not case.trains_apart]
 
 
+CODED = {
+    "MultiGranularEmbedding": ("codes", "rare_codes"),
+    "ProductQuantizedEmbedding": ("codes",),
+    "ResidualQuantizedEmbedding": ("codes",),
+    "SparseDictionaryEmbedding": ("codes",),
+    **({"StaircaseEmbedding": ("rank",)} if is_keras_3 else {}),  # in its second variant
+}
+NOT_FUSED = {
+    "ClusteredEmbedding": "it uses arange",  # its hash functions are numbers of a table
+    "DeepHashEmbedding": "it indexes ids",
+    "MixedDimensionEmbedding": "it compares ids",
+    "PathBasedEmbedding": "it indexes vectors",
+    "ROBEEmbedding": "it reads a table of kind constant",
+    "TensorTrainEmbedding": "it uses unflatten",
+}
+
+
+def test_which_methods_read_codes_in_the_fused_ops():
+    programs = {case.method.__name__: program_of(case.layer()) for case in FUSABLE}
+    assert {name: found.codes for name, found in programs.items() if found.codes} == CODED
+
+
+def test_which_methods_are_not_fused_and_why():
+    assert {case.method.__name__ for case in PLAIN} == set(NOT_FUSED)
+    for case in PLAIN:
+        with pytest.raises(UnsupportedOpError, match=NOT_FUSED[case.method.__name__]):
+            program_of(case.layer())
+
+
 @pytest.mark.parametrize("case", PLAIN, ids=name_of)
 def test_others_are_for_the_plain_ops_and_a_warning_says_so_once(case: Case, monkeypatch):
     layer = case.trained(combiner="mean")
@@ -299,8 +338,9 @@ def test_others_are_for_the_plain_ops_and_a_warning_says_so_once(case: Case, mon
             np.testing.assert_array_equal(layer(ids, training=True), first)
 
 
-def test_custom_ops_are_exported_where_that_is_asked_for(tmp_path):
-    layer = MEMCOM.trained(combiner="mean")
+@pytest.mark.parametrize("case", [MEMCOM, CODES], ids=name_of)
+def test_custom_ops_are_exported_where_that_is_asked_for(case: Case, tmp_path):
+    layer = case.trained(combiner="mean")
 
     class Module(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.int32)])
@@ -324,7 +364,7 @@ def test_half_precision(case: Case, dtype):
     ids = np.random.default_rng(1).integers(0, INPUT_DIM, (4, 30))
     with use("native"):
         vectors = layer(ids, training=True)
-    tables = {name: value.astype(np.float64) for name, value in layer.table_values().items()}
+    tables = in_float64(layer.table_values())
     with layer.substituted(layer, ReferenceOps(), tables):
         exact = layer.lookup(ReferenceOps(), ids, tables).numpy().mean(1)
     assert vectors.dtype == layer.compute_dtype
@@ -410,36 +450,41 @@ _WITH_THREADS = """
 import sys
 import numpy as np, tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
-from memcom_tf.layers import MEmComEmbedding
+from memcom_tf.layers import MEmComEmbedding, ResidualQuantizedEmbedding
 from memcom_tf.kernels import use
 from memcom_tf.optimizers import LazyAdam
-layer = MEmComEmbedding(1000, 24, num_buckets=70, combiner="mean", embeddings_initializer="ones")
-layer.build(None)
-rng = np.random.default_rng(0)
-for variable in layer.trainable_variables:
-    variable.assign(rng.normal(size=variable.shape))
-ids = (rng.random((200, 50)) ** 2 * 1000).astype(np.int32)
-with use("native"), tf.GradientTape() as tape:
-    loss = tf.reduce_sum(tf.cos(layer(ids, training=True)))
-variables = [getattr(v, "value", v) if not isinstance(v, tf.Variable) else v
-             for v in layer.trainable_variables]
-gradients = tape.gradient(loss, variables)
+layers = [
+    MEmComEmbedding(1000, 24, num_buckets=70, combiner="mean"),
+    ResidualQuantizedEmbedding(1000, 24, num_codebooks=3, num_codes=16, combiner="mean"),
+]
 import hashlib
 digest = hashlib.sha256()
-for gradient in gradients:
-    digest.update(np.asarray(gradient.values).tobytes() + np.asarray(gradient.indices).tobytes())
-optimizer = LazyAdam(0.1)
-optimizer.build(layer.trainable_variables)
-@tf.function
-def step(ids):
-    with tf.GradientTape() as tape:
+for layer in layers:
+    layer.build(None)
+    rng = np.random.default_rng(0)
+    for variable in layer.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    ids = (rng.random((200, 50)) ** 2 * 1000).astype(np.int32)
+    with use("native"), tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.cos(layer(ids, training=True)))
+    variables = [getattr(v, "value", v) if not isinstance(v, tf.Variable) else v
+                 for v in layer.trainable_variables]
     gradients = tape.gradient(loss, variables)
-    optimizer.apply_gradients(zip(gradients, layer.trainable_variables))
-with use("native"):
-    step(ids)  # of enough ids that two threads share the update
-for variable in variables:
-    digest.update(variable.numpy().tobytes())
+    for gradient in gradients:
+        for part in (gradient.values, gradient.indices):
+            digest.update(np.asarray(part).tobytes())
+    optimizer = LazyAdam(0.1)
+    optimizer.build(layer.trainable_variables)
+    @tf.function
+    def step(ids):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.cos(layer(ids, training=True)))
+        gradients = tape.gradient(loss, variables)
+        optimizer.apply_gradients(zip(gradients, layer.trainable_variables))
+    with use("native"):
+        step(ids)  # of enough ids that two threads share the update
+    for variable in variables:
+        digest.update(variable.numpy().tobytes())
 print(digest.hexdigest())
 """
 

@@ -10,18 +10,13 @@
 #include "lookup.h"
 #include "plan.h"
 #include "program.h"
+#include "slices.h"
 #include "updates.h"
 #include "vectors.h"
 
 namespace memcom {
 
 // Where the rows of a gradient go: into slices ...
-template <class T>
-struct Slices {
-  int64_t* indices;  // [rows]
-  T* values;         // [rows, width]
-};
-
 template <class T>
 struct WriteSlices {
   static constexpr bool kChangesTables = false;
@@ -102,7 +97,12 @@ class PositionSums {
 
   MEMCOM_INLINE OfVector of(int64_t id) const {
     const int64_t begin = plan_.start[id], end = plan_.start[id + 1];
-    if (end - begin > 1) return sum(begin, end);
+    if (end - begin > 1) {
+      // Rows of values that belong to one id follow each other.
+      if (id != summed_) of_summed_ = sum(begin, end);
+      summed_ = id;
+      return of_summed_;
+    }
     int64_t bag;
     float coefficient;
     read(begin, &bag, &coefficient);
@@ -111,7 +111,6 @@ class PositionSums {
 
  private:
   static constexpr int64_t kPositionsAhead = 4;
-  static constexpr int64_t kCachedValues = int64_t{1} << 18;  // 1 MB of floats stays in the cache
 
   MEMCOM_INLINE void read(int64_t i, int64_t* bag, float* coefficient) const {
     const uint64_t payload = plan_.payload(i);
@@ -143,6 +142,8 @@ class PositionSums {
   const float* gradient_;
   float* buffer_;
   const bool is_large_;
+  mutable int64_t summed_ = -1;  // the id whose sum the buffer holds
+  mutable OfVector of_summed_{};
 };
 
 // A derivative with the rows of its other factors at hand.
@@ -201,6 +202,58 @@ class BoundDerivative {
   Rows narrow_[kMaxFactors] = {}, wide_[kMaxFactors + 1] = {};
 };
 
+// What a thread needs for the derivatives of a pass.
+template <class T>
+struct PassWork {
+  const int64_t width, widest;  // of the pass's table, and of its riders
+  std::vector<float> floats;
+  float *const scratch, *const row_gradient, *const rider_gradients;
+  const PositionSums<T> sums;
+  std::vector<std::vector<BoundDerivative<T>>> derivatives;  // of gathers, then of riders
+
+  PassWork(const Lookup<T>& x, const Plan& plan, const Pass& pass, const float* gradient)
+      : width(x.program->gathers[pass.gathers[0]].width),
+        widest(widest_of(x, pass)),
+        floats(2 * x.program->output_dim + width + pass.riders.size() * widest),
+        scratch(floats.data() + x.program->output_dim),
+        row_gradient(scratch + x.program->output_dim),
+        rider_gradients(row_gradient + width),
+        sums(x, plan, gradient, floats.data()) {
+    for (const auto& of_gather : pass.derivatives) {
+      derivatives.emplace_back();
+      for (const Derivative& derivative : of_gather)
+        derivatives.back().emplace_back(x, plan, derivative);
+    }
+  }
+  PassWork(const PassWork&) = delete;
+
+  static int64_t widest_of(const Lookup<T>& x, const Pass& pass) {
+    int64_t widest = 0;
+    for (const int rider : pass.riders) widest = std::max(widest, x.program->gathers[rider].width);
+    return widest;
+  }
+
+  // The gradients of an id's riders. A rider is read for the row's gradient and beside other
+  // riders, therefore changed last.
+  template <class Sink>
+  MEMCOM_INLINE void emit_riders(const Lookup<T>& x, const Plan& plan, const Pass& pass, int64_t id,
+                                 const OfVector& of_vector, const Sink& sink) const {
+    const size_t riders = pass.riders.size(), gathers = pass.gathers.size();
+    for (size_t k = 0; k < riders; k++) {
+      bool has_rider = false;
+      for (const BoundDerivative<T>& derivative : derivatives[gathers + k]) {
+        derivative.add(id, of_vector, has_rider, rider_gradients + k * widest, scratch);
+        has_rider = true;
+      }
+    }
+    for (size_t k = 0; k < riders; k++) {
+      const int rider = pass.riders[k];
+      const Gather& gather = x.program->gathers[rider];
+      sink.emit(gather.table, id, plan.rows[rider][id], gather.width, rider_gradients + k * widest);
+    }
+  }
+};
+
 // Stretches [first, last) of a pass, and the rows of its riders.
 template <class T, class Sink>
 void gradient_rows(const Lookup<T>& x, const Plan& plan, const Pass& pass, const Groups& groups,
@@ -208,29 +261,15 @@ void gradient_rows(const Lookup<T>& x, const Plan& plan, const Pass& pass, const
   constexpr int64_t kAhead = 12, kEntriesAhead = 16;
   const Program& program = *x.program;
   const int64_t gathers = (int64_t)pass.gathers.size();
-  const int64_t width = program.gathers[pass.gathers[0]].width;
-  const size_t riders = pass.riders.size();
-  int64_t widest = 0;
-  for (const int rider : pass.riders) widest = std::max(widest, program.gathers[rider].width);
-  std::vector<float> floats(2 * program.output_dim + width + riders * widest);
-  float* const buffer = floats.data();
-  float* const scratch = buffer + program.output_dim;
-  float* const row_gradient = scratch + program.output_dim;
-  float* const rider_gradients = row_gradient + width;
-  const PositionSums<T> sums(x, plan, gradient, buffer);
-  std::vector<std::vector<BoundDerivative<T>>> derivatives;
-  for (const auto& of_gather : pass.derivatives) {
-    derivatives.emplace_back();
-    for (const Derivative& derivative : of_gather)
-      derivatives.back().emplace_back(x, plan, derivative);
-  }
+  const PassWork<T> work(x, plan, pass, gradient);
+  const int64_t width = work.width;
   const auto prefetch = [&](int64_t row) {
     sink.prefetch(pass.table, groups.row[row], width);
     const int64_t begin = groups.start[row];
     const int64_t end = std::min<int64_t>(groups.start[row + 1], begin + kEntriesAhead);
     for (int64_t e = begin; e < end; e++) {
       const int64_t id = groups.id_of(e, gathers);
-      sums.prefetch(id);
+      work.sums.prefetch(id);
       for (const int g : pass.read) {
         const Gather& gather = program.gathers[g];
         // What is changed is prefetched by the sink, to be written.
@@ -250,27 +289,55 @@ void gradient_rows(const Lookup<T>& x, const Plan& plan, const Pass& pass, const
     for (int64_t e = groups.start[r]; e < groups.start[r + 1]; e++) {
       const int64_t id = groups.id_of(e, gathers);
       const size_t of_table = gathers == 1 ? 0 : groups.entries[e] - id * gathers;
-      const OfVector of_vector = sums.of(id);
-      for (const BoundDerivative<T>& derivative : derivatives[of_table]) {
-        derivative.add(id, of_vector, has_row, row_gradient, scratch);
+      const OfVector of_vector = work.sums.of(id);
+      for (const BoundDerivative<T>& derivative : work.derivatives[of_table]) {
+        derivative.add(id, of_vector, has_row, work.row_gradient, work.scratch);
         has_row = true;
       }
-      // A rider is read for the row's gradient and beside other riders, therefore changed last.
-      for (size_t k = 0; k < riders; k++) {
-        bool has_rider = false;
-        for (const BoundDerivative<T>& derivative : derivatives[gathers + k]) {
-          derivative.add(id, of_vector, has_rider, rider_gradients + k * widest, scratch);
-          has_rider = true;
-        }
-      }
-      for (size_t k = 0; k < riders; k++) {
-        const Gather& rider = program.gathers[pass.riders[k]];
-        sink.emit(rider.table, id, plan.rows[pass.riders[k]][id], rider.width,
-                  rider_gradients + k * widest);
-      }
+      work.emit_riders(x, plan, pass, id, of_vector, sink);
     }
-    sink.emit(pass.table, r, groups.row[r], width, row_gradient);
+    sink.emit(pass.table, r, groups.row[r], width, work.row_gradient);
   }
+}
+
+// Unique ids [first, last) of a pass: what each adds to the sums [rows, width] of the rows that it
+// reads, and the rows of its riders.
+template <class T, class Sink>
+void gradient_of_ids(const Lookup<T>& x, const Plan& plan, const Pass& pass, const Groups& groups,
+                     const float* gradient, const Sink& sink, int64_t first, int64_t last,
+                     float* row_sums) {
+  constexpr int64_t kAhead = 8;
+  const PassWork<T> work(x, plan, pass, gradient);
+  for (int64_t id = first; id < last; id++) {
+    if (id + kAhead < last) work.sums.prefetch(id + kAhead);
+    const OfVector of_vector = work.sums.of(id);
+    for (size_t g = 0; g < pass.gathers.size(); g++) {
+      const int64_t position = groups.position_of[plan.rows[pass.gathers[g]][id]];
+      for (const BoundDerivative<T>& derivative : work.derivatives[g])
+        derivative.add(id, of_vector, true, row_sums + position * work.width, work.scratch);
+    }
+    work.emit_riders(x, plan, pass, id, of_vector, sink);
+  }
+}
+
+// A pass whose ids are in shares.
+template <class T, class Sink, class Share>
+void gradient_of_shares(const Lookup<T>& x, const Plan& plan, const Pass& pass,
+                        const Groups& groups, const float* gradient, const Sink& sink,
+                        const Share& share) {
+  const int64_t width = x.program->gathers[pass.gathers[0]].width;
+  const int64_t size = groups.num_rows * width;
+  std::vector<float>& sums = groups.sums;
+  sums.assign(groups.num_shares() * size, 0.0f);
+  share(groups.num_shares(), [&](int64_t first, int64_t last) {
+    for (int64_t s = first; s < last; s++)
+      gradient_of_ids(x, plan, pass, groups, gradient, sink, groups.share[s], groups.share[s + 1],
+                      sums.data() + s * size);
+  });
+  for (int64_t s = 1; s < groups.num_shares(); s++)
+    add_scaled(sums.data(), sums.data() + s * size, 1.0f, size, true);
+  for (int64_t r = 0; r < groups.num_rows; r++)
+    sink.emit(pass.table, r, groups.row[r], width, sums.data() + r * width);
 }
 
 // A whole pass. `share(count, work)` calls work(first, last) until all of `count` are done, with as
@@ -278,6 +345,8 @@ void gradient_rows(const Lookup<T>& x, const Plan& plan, const Pass& pass, const
 template <class T, class Sink, class Share>
 void gradient_pass(const Lookup<T>& x, const Plan& plan, const Pass& pass, const Groups& groups,
                    const float* gradient, const Sink& sink, const Share& share) {
+  if (!groups.share.empty())
+    return gradient_of_shares(x, plan, pass, groups, gradient, sink, share);
   const int64_t width = x.program->gathers[pass.gathers[0]].width;
   std::vector<float> sums(groups.num_partial_sums * width);
   const KeepPartialSums<Sink> keep{sink, groups, pass.table, sums.data()};

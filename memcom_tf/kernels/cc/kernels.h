@@ -9,8 +9,8 @@
 
 namespace memcom {
 
-MEMCOM_KERNEL static void compute_indices(const Program& program, Slots* slots, int64_t n) {
-  lanes::compute_indices(program, slots, n);
+MEMCOM_KERNEL static bool compute_indices(const Program& program, Slots* slots, int64_t n) {
+  return lanes::compute_indices(program, slots, n);
 }
 
 // Of ids, to the keys in which ids of equal remainder follow each other.

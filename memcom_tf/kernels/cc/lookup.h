@@ -55,6 +55,46 @@ inline int64_t find_outside(const Ids& ids, int64_t input_dim) {
   return -1;
 }
 
+// A code that reaches its limit; position -1 where none does.
+struct BadCode {
+  int64_t position = -1;  // of the id whose code it is
+  int64_t table, column, code, limit;
+};
+
+// The first bad code of an id in slot 0.
+inline BadCode bad_code_of(const Program& program, Slots* slots) {
+  Program one = program;
+  for (const Instruction& line : program.instructions) {
+    one.instructions = {line};
+    const int64_t row = slots->value[line.operand][0];
+    if (compute_indices(one, slots, 1)) continue;
+    const int64_t at = row * line.codes.width + line.column;
+    const int64_t code = line.codes.is_int32 ? static_cast<const int32_t*>(line.codes.data)[at]
+                                             : static_cast<const uint8_t*>(line.codes.data)[at];
+    return {0, line.constant, line.column, code, line.limit};
+  }
+  return {};
+}
+
+// The first bad code of a batch of ids in the vocabulary.
+inline BadCode find_bad_code(const Program& program, const Ids& ids) {
+  if (!program.needs_check()) return {};
+  Slots slots;
+  for (int64_t chunk = 0; chunk < ids.count; chunk += kChunk) {
+    const int64_t n = std::min<int64_t>(kChunk, ids.count - chunk);
+    ids.read(chunk, n, slots.value[0]);
+    if (compute_indices(program, &slots, n)) continue;
+    for (int64_t i = 0; i < n; i++) {
+      slots.value[0][0] = ids.at(chunk + i);
+      BadCode found = bad_code_of(program, &slots);
+      if (found.position < 0) continue;
+      found.position = chunk + i;
+      return found;
+    }
+  }
+  return {};
+}
+
 // What is wrong with row splits, or nothing.
 inline std::string check_splits(const int64_t* splits, int64_t num_splits, int64_t count) {
   if (num_splits < 1) return "row splits must not be empty";
@@ -90,12 +130,14 @@ MEMCOM_INLINE float bag_factor(Combiner combiner, float sum, float sum_of_square
   return 1.0f;
 }
 
+constexpr int64_t kCachedValues = int64_t{1} << 18;  // 1 MB of floats stays in the cache
+
 template <class T>
 void prefetch_gathers(const Program& program, const T* const* tables, const Slots& slots,
                       int64_t n) {
   const auto prefetch = [&](bool narrow) {
     for (const Gather& gather : program.gathers) {
-      if ((gather.width == 1) != narrow) continue;
+      if ((gather.width == 1) != narrow || gather.rows * gather.width <= kCachedValues) continue;
       const T* table = tables[gather.table];
       const int64_t* rows = slots.value[gather.slot];
       for (int64_t i = 0; i < n; i++)
@@ -157,9 +199,9 @@ void add_term(const Program& program, const Term& term, const T* const* tables, 
   }
 }
 
-// Vectors [bags, output_dim] of bags [first, last).
+// Vectors [bags, output_dim] of bags [first, last). Returns whether every code was below its limit.
 template <class T>
-void look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
+bool look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
   const Program& program = *x.program;
   const int64_t width = program.output_dim;
   const bool unit_weights = !x.weights && !x.mask_zero;
@@ -167,6 +209,7 @@ void look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
   Slots slots;
   float weights[kChunk], coefficients[kMaxTerms][kChunk];
   int64_t bag = first;
+  bool codes_fit = true;
   bool started = false;  // whether the bag has a sum in `out` already
   float sum = 0.0f, sum_of_squares = 0.0f;
   const int64_t end = x.bags.begin(last);
@@ -176,7 +219,7 @@ void look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
   for (int64_t chunk = x.bags.begin(first); bag < last;) {
     const int64_t n = std::min<int64_t>(at_a_time, end - chunk);
     x.ids.read(chunk, n, slots.value[0]);
-    compute_indices(program, &slots, n);
+    codes_fit &= compute_indices(program, &slots, n);
     prefetch_gathers(program, x.tables, slots, n);
     for (int64_t i = 0; i < n; i++)
       weights[i] = unit_weights ? 1.0f : x.weight_of(chunk + i, slots.value[0][i]);
@@ -216,18 +259,21 @@ void look_up(const Lookup<T>& x, int64_t first, int64_t last, float* out) {
     }
     chunk += n;
   }
+  return codes_fit;
 }
 
 // The derivative [positions] by the weights of bags [first, last): with d_i the dot product of
-// the gradient and vector i, (d_i - mean of d) / sum for the mean, and the like for sqrtn.
+// the gradient and vector i, (d_i - mean of d) / sum for the mean, and the like for sqrtn. Returns
+// whether every code was below its limit.
 template <class T>
-void weights_gradient(const Lookup<T>& x, const float* gradient, int64_t first, int64_t last,
+bool weights_gradient(const Lookup<T>& x, const float* gradient, int64_t first, int64_t last,
                       float* out) {
   const Program& program = *x.program;
   const int64_t width = program.output_dim;
   std::vector<float> product(width), scratch(width);
   Slots slots;
   float coefficients[kMaxTerms][kChunk];
+  bool codes_fit = true;
   for (int64_t bag = first; bag < last; bag++) {
     const float* g = gradient + bag * width;
     const int64_t begin = x.bags.begin(bag), end = x.bags.begin(bag + 1);
@@ -235,7 +281,7 @@ void weights_gradient(const Lookup<T>& x, const float* gradient, int64_t first, 
     for (int64_t chunk = begin; chunk < end; chunk += kChunk) {
       const int64_t n = std::min<int64_t>(kChunk, end - chunk);
       x.ids.read(chunk, n, slots.value[0]);
-      compute_indices(program, &slots, n);
+      codes_fit &= compute_indices(program, &slots, n);
       prefetch_gathers(program, x.tables, slots, n);
       for (size_t t = 0; t < program.terms.size(); t++) {
         std::fill(coefficients[t], coefficients[t] + n, 1.0f);
@@ -268,6 +314,7 @@ void weights_gradient(const Lookup<T>& x, const float* gradient, int64_t first, 
       out[i] = masked ? 0.0f : (out[i] - inner) * factor;
     }
   }
+  return codes_fit;
 }
 
 }  // namespace memcom

@@ -1,6 +1,7 @@
-// The kernels of the ops on lookups: forward, gradients, and gradient and optimizer in one.
+// The kernels of the ops on lookups: forward and gradients.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -42,6 +43,7 @@ class LookupKernel : public OpKernel {
     std::vector<float> constants;
     std::string combiner;
     OP_REQUIRES_OK(c, c->GetAttr("N", &num_tables_));
+    if (c->HasAttr("M")) OP_REQUIRES_OK(c, c->GetAttr("M", &num_codes_));
     OP_REQUIRES_OK(c, c->GetAttr("program", &code));
     OP_REQUIRES_OK(c, c->GetAttr("constants", &constants));
     OP_REQUIRES_OK(c, c->GetAttr("combiner", &combiner));
@@ -56,7 +58,7 @@ class LookupKernel : public OpKernel {
                                       : Combiner::kNone;
     OP_REQUIRES(c, !ragged_ || combiner_ != Combiner::kNone,
                 InvalidArgument("Ragged ids must be pooled."));
-    const std::string wrong = program_.parse(code, constants, num_tables_);
+    const std::string wrong = program_.parse(code, constants, num_tables_, num_codes_);
     OP_REQUIRES(c, wrong.empty(),
                 InvalidArgument("A program of a lookup must be well-formed. Received: ", wrong));
     OP_REQUIRES(c, output_dim == program_.output_dim,
@@ -73,6 +75,17 @@ class LookupKernel : public OpKernel {
     TensorShape bags_shape;
     int64_t cost_of_bag;  // in cycles, of its lookups
   };
+
+  // An error if there is a code that reaches its limit. No row outside of a table is read where
+  // nobody asks.
+  static absl::Status check_codes(const Call& call) {
+    const BadCode bad = find_bad_code(call.program, call.lookup.ids);
+    if (bad.position < 0) return absl::OkStatus();
+    return InvalidArgument("Column ", bad.column, " of table ", bad.table,
+                           " of codes must be in [0, ", bad.limit, "), the rows of its book. ",
+                           "Received: code=", bad.code, " of id=", call.lookup.ids.at(bad.position),
+                           ". Set codes with `assign_tables`, which checks them.");
+  }
 
   // The gradient by the vectors: the input after the weights, of which `first` is the ids.
   absl::Status gradient_of(OpKernelContext* c, int first, const Call& call,
@@ -98,6 +111,7 @@ class LookupKernel : public OpKernel {
       wrong = make_groups(call.program, passes[p], workspace->plan, &workspace->plan.buffer,
                           &workspace->groups[p]);
     if (!wrong.empty()) return InvalidArgument("A batch must be smaller: ", wrong, ".");
+    if (!workspace->plan.codes_fit) return check_codes(call);
     for (size_t p = 0; p < passes.size(); p++)
       TF_RETURN_IF_ERROR(run(passes[p], workspace->plan, workspace->groups[p]));
     return absl::OkStatus();
@@ -105,7 +119,7 @@ class LookupKernel : public OpKernel {
 
   // Checks the inputs from number `first`, the ids; afterwards nothing can be read outside.
   absl::Status prepare(OpKernelContext* c, int first, const std::vector<Tensor>& tables,
-                       Call* call) const {
+                       const std::vector<Tensor>& code_tables, Call* call) const {
     call->program = program_;
     std::vector<int64_t> rows, widths;
     for (const Tensor& table : tables) {
@@ -114,7 +128,11 @@ class LookupKernel : public OpKernel {
       widths.push_back(width_of(table));
       call->tables.push_back(static_cast<const T*>(table.data()));
     }
-    const std::string unbound = call->program.bind(rows, widths);
+    std::vector<Codes> codes;
+    for (const Tensor& table : code_tables)
+      codes.push_back({table.data(), table.dtype() == tensorflow::DT_INT32, table.dim_size(0),
+                       width_of(table)});
+    const std::string unbound = call->program.bind(rows, widths, codes);
     if (!unbound.empty()) return InvalidArgument("Tables must fit the program: ", unbound, ".");
     const Tensor& ids = c->input(first);
     const Tensor& weights = c->input(first + 2);
@@ -142,7 +160,7 @@ class LookupKernel : public OpKernel {
     return absl::OkStatus();
   }
 
-  int num_tables_;
+  int num_tables_, num_codes_ = 0;
   Program program_;
 
  private:
@@ -180,20 +198,25 @@ class LookupOp : public LookupKernel<T> {
   using LookupKernel<T>::LookupKernel;
 
   void Compute(OpKernelContext* c) override {
-    const int num_tables = this->num_tables_;
-    const Variables variables(c, range(0, num_tables), num_tables, type_of<T>(), false);
+    const int num_tables = this->num_tables_, num_codes = this->num_codes_;
+    const int ids = num_tables + num_codes;
+    const Variables variables(c, range(0, ids), num_tables, type_of<T>(), false);
     OP_REQUIRES_OK(c, variables.status());
     auto snapshot = std::make_shared<Snapshot>();
-    snapshot->tables = variables.first(num_tables);
+    snapshot->tables = variables.tensors(0, num_tables);
+    snapshot->codes = variables.tensors(num_tables, num_codes);
     typename LookupKernel<T>::Call call;
-    OP_REQUIRES_OK(c, this->prepare(c, num_tables, snapshot->tables, &call));
+    OP_REQUIRES_OK(c, this->prepare(c, ids, snapshot->tables, snapshot->codes, &call));
     TensorShape shape = call.bags_shape;
     OP_REQUIRES_OK(c, shape.AddDimWithStatus(call.program.output_dim));
     Tensor* vectors;
     OP_REQUIRES_OK(c, c->allocate_output(0, shape, &vectors));
     float* const out = vectors->flat<float>().data();
-    shard(c, call.lookup.bags.count, call.cost_of_bag,
-          [&](int64_t first, int64_t last) { look_up(call.lookup, first, last, out); });
+    std::atomic<bool> codes_fit{true};
+    shard(c, call.lookup.bags.count, call.cost_of_bag, [&](int64_t first, int64_t last) {
+      if (!look_up(call.lookup, first, last, out)) codes_fit = false;
+    });
+    if (!codes_fit) OP_REQUIRES_OK(c, this->check_codes(call));
     if (this->num_outputs() == 1) return;
     Tensor handle(tensorflow::DT_VARIANT, TensorShape({}));
     handle.scalar<tensorflow::Variant>()() = SnapshotHandle{std::move(snapshot)};
@@ -213,14 +236,14 @@ class GradientKernel : public LookupKernel<T> {
     if (c->input_dtype(0) == tensorflow::DT_RESOURCE) {
       const Variables variables(c, range(0, num_tables), num_tables, type_of<T>(), false);
       OP_REQUIRES_OK(c, variables.status());
-      OP_REQUIRES_OK(c, compute(c, num_tables, variables.first(num_tables)));
+      OP_REQUIRES_OK(c, compute(c, num_tables, variables.tensors(0, num_tables), {}));
       return;
     }
     Snapshot* snapshot = nullptr;
     OP_REQUIRES_OK(c, snapshot_of(c->input(0), &snapshot));
     const std::shared_lock<std::shared_mutex> lock(snapshot->mutex);
-    OP_REQUIRES_OK(c, check_snapshot(*snapshot, num_tables, type_of<T>()));
-    OP_REQUIRES_OK(c, compute(c, 1, snapshot->tables));
+    OP_REQUIRES_OK(c, check_snapshot(*snapshot, num_tables, this->num_codes_, type_of<T>()));
+    OP_REQUIRES_OK(c, compute(c, 1, snapshot->tables, snapshot->codes));
   }
 
  protected:
@@ -229,9 +252,10 @@ class GradientKernel : public LookupKernel<T> {
                            const float* gradient) const = 0;
 
  private:
-  absl::Status compute(OpKernelContext* c, int ids, const std::vector<Tensor>& tables) const {
+  absl::Status compute(OpKernelContext* c, int ids, const std::vector<Tensor>& tables,
+                       const std::vector<Tensor>& codes) const {
     Call call;
-    TF_RETURN_IF_ERROR(this->prepare(c, ids, tables, &call));
+    TF_RETURN_IF_ERROR(this->prepare(c, ids, tables, codes, &call));
     const float* gradient = nullptr;
     TF_RETURN_IF_ERROR(this->gradient_of(c, ids, call, &gradient));
     return run(c, tables, call, gradient);
@@ -259,13 +283,27 @@ class LookupGradientOp : public GradientKernel<T> {
       written[table] = true;
       return absl::OkStatus();
     };
+    std::vector<int64_t> numbers;
+    std::vector<T> single;
     TF_RETURN_IF_ERROR(
         this->for_each_pass(call, [&](const Pass& pass, const Plan& plan, const Groups& groups) {
-          TF_RETURN_IF_ERROR(allocate(pass.table, groups.num_rows));
+          const bool of_values = call.program.gathers[pass.gathers[0]].of_values;
+          if (of_values) {
+            numbers.resize(groups.num_rows);
+            single.resize(groups.num_rows);
+            slices[pass.table] = {numbers.data(), single.data()};
+          } else {
+            TF_RETURN_IF_ERROR(allocate(pass.table, groups.num_rows));
+          }
           for (const int rider : pass.riders)
             TF_RETURN_IF_ERROR(allocate(call.program.gathers[rider].table, plan.num_ids()));
           const WriteSlices<T> sink{slices.data()};
           gradient_pass(call.lookup, plan, pass, groups, gradient, sink, sharing(c, groups));
+          if (of_values) {
+            const int64_t count = groups.num_rows, width = width_of(tables[pass.table]);
+            TF_RETURN_IF_ERROR(allocate(pass.table, count_rows(numbers.data(), count, width)));
+            join_values({numbers.data(), single.data()}, count, width, slices[pass.table]);
+          }
           return absl::OkStatus();
         }));
     for (int t = 0; t < num_tables; t++)
@@ -290,127 +328,12 @@ class LookupWeightsGradientOp : public GradientKernel<T> {
     Tensor* by_weights;
     TF_RETURN_IF_ERROR(c->allocate_output(0, c->input(c->num_inputs() - 2).shape(), &by_weights));
     float* const out = by_weights->flat<float>().data();
+    std::atomic<bool> codes_fit{true};
     shard(c, call.lookup.bags.count, call.cost_of_bag, [&](int64_t first, int64_t last) {
-      weights_gradient(call.lookup, gradient, first, last, out);
+      if (!weights_gradient(call.lookup, gradient, first, last, out)) codes_fit = false;
     });
-    return absl::OkStatus();
+    return codes_fit ? absl::OkStatus() : this->check_codes(call);
   }
-};
-
-// Gradient and optimizer's step in one: the gradient is never written down. Its inputs are the
-// variables, the snapshot unless it is the op without, the ids, the splits, the weights, the
-// gradient, the states and `hyper`.
-template <class T>
-class LookupUpdateOp : public LookupKernel<T> {
- public:
-  explicit LookupUpdateOp(OpKernelConstruction* c) : LookupKernel<T>(c) {
-    if (!c->status().ok()) return;  // there is no program
-    OP_REQUIRES_OK(c, c->GetAttr("updates_in_place", &overwrites_));
-    OP_REQUIRES_OK(c, read_rule(c, &shape_, this->num_tables_));
-    OP_REQUIRES(c, updates_in_place(this->program_),
-                InvalidArgument("Tables that are updated in one op must not be read for each "
-                                "other's gradients. Use the gradient's slices."));
-  }
-
-  void Compute(OpKernelContext* c) override {
-    const int tables = this->num_tables_;
-    if (c->input_dtype(tables) != tensorflow::DT_VARIANT) {
-      Snapshot current;
-      OP_REQUIRES_OK(c, compute(c, tables, &current));
-      return;
-    }
-    Snapshot* snapshot = nullptr;
-    OP_REQUIRES_OK(c, snapshot_of(c->input(tables), &snapshot));
-    const std::lock_guard<std::shared_mutex> lock(snapshot->mutex);
-    OP_REQUIRES_OK(c, check_snapshot(*snapshot, tables, type_of<T>()));
-    OP_REQUIRES_OK(c, compute(c, tables + 1, snapshot));
-  }
-
- private:
-  using typename LookupKernel<T>::Call;
-
-  // An empty snapshot is filled with the variables as they are.
-  absl::Status compute(OpKernelContext* c, int ids, Snapshot* snapshot) const {
-    const int tables = this->num_tables_, num_states = tables * shape_.num_states;
-    std::vector<int> inputs = range(0, tables);
-    for (const int state : range(ids + 4, num_states)) inputs.push_back(state);
-    const Variables variables(c, inputs, tables, type_of<T>(), true);
-    TF_RETURN_IF_ERROR(variables.status());
-    if (snapshot->tables.empty()) snapshot->tables = variables.first(tables);
-    for (int t = 0; t < tables; t++)
-      if (variables.tensor(t).shape() != snapshot->tables[t].shape())
-        return InvalidArgument("A table must keep its shape between gradient and update.");
-    Call call;
-    TF_RETURN_IF_ERROR(this->prepare(c, ids, snapshot->tables, &call));
-    const float* gradient = nullptr;
-    TF_RETURN_IF_ERROR(this->gradient_of(c, ids, call, &gradient));
-    const Tensor& hyper = c->input(ids + 4 + num_states);
-    if (hyper.NumElements() != (int64_t)tables * shape_.num_hyper)
-      return InvalidArgument("Each table must get ", shape_.num_hyper,
-                             " hyper-parameters. Received: ", hyper.shape().DebugString());
-    std::vector<Updated<T>> updated(tables, Updated<T>{});
-    for (int t = 0; t < tables; t++)
-      TF_RETURN_IF_ERROR(bind(variables, t, hyper, &updated[t]));  // checks, before changes
-    for (int t = 0; t < tables; t++) {
-      TF_RETURN_IF_ERROR(open_table(c, variables, t, snapshot));
-      for (const int state : range(tables + t * shape_.num_states, shape_.num_states))
-        TF_RETURN_IF_ERROR(variables.make_writable(c, state));
-      TF_RETURN_IF_ERROR(bind(variables, t, hyper, &updated[t]));
-    }
-    return update(c, call, gradient, UpdateTables<T>{shape_.rule, updated.data()});
-  }
-
-  absl::Status bind(const Variables& variables, int table, const Tensor& hyper,
-                    Updated<T>* updated) const {
-    return bind_update(variables, shape_, table,
-                       (size_t)(this->num_tables_ + table * shape_.num_states),
-                       hyper.flat<float>().data() + table * shape_.num_hyper, updated);
-  }
-
-  // Makes a table writable. Where nobody but the variable and the snapshot has its buffer, as in
-  // every plain step of training, that is updated, and the snapshot is of no more use. Else the
-  // gradient is that of the snapshot, and what is updated is another buffer.
-  absl::Status open_table(OpKernelContext* c, const Variables& variables, int table,
-                          Snapshot* snapshot) const {
-    Tensor* const seen = &snapshot->tables[table];
-    if (overwrites_ && seen->SharesBufferWith(variables.tensor(table))) {
-      *seen = Tensor();
-      if (variables.tensor(table).RefCountIsOne())
-        snapshot->is_overwritten = true;
-      else
-        *seen = variables.tensor(table);
-    }
-    return variables.make_writable(c, table);
-  }
-
-  absl::Status update(OpKernelContext* c, const Call& call, const float* gradient,
-                      const UpdateTables<T>& sink) const {
-    const std::vector<Pass> passes = passes_of(call.program);
-    if (passes.size() == 1) return update_in_parts(c, call, passes[0], gradient, sink);
-    return this->for_each_pass(call, [&](const Pass& pass, const Plan& plan, const Groups& groups) {
-      gradient_pass(call.lookup, plan, pass, groups, gradient, sink, sharing(c, groups));
-      return absl::OkStatus();
-    });
-  }
-
-  // Each thread sorts its part of the rows, and updates them.
-  static absl::Status update_in_parts(OpKernelContext* c, const Call& call, const Pass& pass,
-                                      const float* gradient, const UpdateTables<T>& sink) {
-    return for_each_part(c, call.lookup.ids.count, [&](const Part& part, Workspace* workspace) {
-      if (workspace->groups.empty()) workspace->groups.resize(1);
-      Plan* const plan = &workspace->plan;
-      Groups* const groups = &workspace->groups[0];
-      std::string wrong = make_plan(call.lookup, pass, plan, part);
-      if (wrong.empty()) wrong = make_groups(call.program, pass, *plan, &plan->buffer, groups);
-      if (wrong.empty())
-        gradient_pass(call.lookup, *plan, pass, *groups, gradient, sink,
-                      [](int64_t count, const auto& work) { work(0, count); });
-      return wrong;
-    });
-  }
-
-  RuleShape shape_;
-  bool overwrites_;
 };
 
 }  // namespace memcom

@@ -18,11 +18,12 @@ using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
 absl::Status LookupShape(InferenceContext* c) {
-  int tables;
+  int tables, codes;
   int64_t width;
   std::string combiner;
   bool ragged;
   TF_RETURN_IF_ERROR(c->GetAttr("N", &tables));
+  if (c->GetAttr("M", &codes).ok()) tables += codes;
   TF_RETURN_IF_ERROR(c->GetAttr("output_dim", &width));
   TF_RETURN_IF_ERROR(c->GetAttr("combiner", &combiner));
   TF_RETURN_IF_ERROR(c->GetAttr("ragged", &ragged));
@@ -68,6 +69,9 @@ absl::Status NoShape(InferenceContext*) { return absl::OkStatus(); }
       .Attr("mask_zero: bool")                            \
       .Attr("updates_in_place: bool")
 
+// The tables of codes that a program loads from.
+#define MEMCOM_CODES .Attr("M: int >= 0 = 0")
+
 absl::Status WeightsGradientShape(InferenceContext* c) {
   c->set_output(0, c->input(c->num_inputs() - 2));
   return absl::OkStatus();
@@ -81,23 +85,26 @@ absl::Status WeightsGradientShape(InferenceContext* c) {
 
 // In training a lookup hands a snapshot of its tables to its gradient ...
 REGISTER_OP("Memcom>LookupAndSnapshot")
-    .Input("tables: N * resource") MEMCOM_BATCH.Output("vectors: float")
-    .Output("snapshot: variant") MEMCOM_LOOKUP_ATTRS.SetShapeFn(LookupShape);
+    .Input("tables: N * resource")
+    .Input("codes: M * resource") MEMCOM_BATCH.Output("vectors: float")
+    .Output("snapshot: variant") MEMCOM_CODES MEMCOM_LOOKUP_ATTRS.SetShapeFn(LookupShape);
 
 REGISTER_OP("Memcom>LookupSnapshotGradient")
-    .Input("snapshot: variant") MEMCOM_BATCH
-    .Input("gradient: float") MEMCOM_SLICES MEMCOM_LOOKUP_ATTRS.SetShapeFn(GradientShape);
+    .Input("snapshot: variant")
+        MEMCOM_BATCH.Input("gradient: float")
+            MEMCOM_SLICES MEMCOM_CODES MEMCOM_LOOKUP_ATTRS.SetShapeFn(GradientShape);
 
 REGISTER_OP("Memcom>LookupSnapshotWeightsGradient")
     .Input("snapshot: variant") MEMCOM_BATCH.Input("gradient: float")
-    .Output("weights_gradient: float") MEMCOM_LOOKUP_ATTRS.SetShapeFn(WeightsGradientShape);
+    .Output("weights_gradient: float")
+        MEMCOM_CODES MEMCOM_LOOKUP_ATTRS.SetShapeFn(WeightsGradientShape);
 
 REGISTER_OP("Memcom>LookupSnapshotUpdate")
     .Input("tables: N * resource")
-    .Input("snapshot: variant")
-        MEMCOM_BATCH.Input("gradient: float") MEMCOM_UPDATE MEMCOM_LOOKUP_ATTRS.SetShapeFn(NoShape);
+    .Input("snapshot: variant") MEMCOM_BATCH
+    .Input("gradient: float") MEMCOM_UPDATE MEMCOM_CODES MEMCOM_LOOKUP_ATTRS.SetShapeFn(NoShape);
 
-// ... and these, which graphs may hold that were saved, take the tables as they are.
+// ... and these, which graphs may hold that were saved, take the tables as they are, and no codes.
 REGISTER_OP("Memcom>Lookup")
     .Input("tables: N * resource") MEMCOM_BATCH.Output("vectors: float")
         MEMCOM_LOOKUP_ATTRS.SetShapeFn(LookupShape);

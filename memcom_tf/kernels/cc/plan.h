@@ -65,6 +65,7 @@ struct Plan {
   float factor = 1.0f;                      // of every bag's sum, where all are divided alike
   std::vector<float> bag_factors;           // else of each bag
   std::vector<uint32_t> bag_of;             // of each position; empty where items hold the bag
+  bool codes_fit = true;                    // whether every code was below its limit
 
   int64_t num_ids() const { return (int64_t)start.size() - 1; }
   MEMCOM_INLINE uint64_t payload(size_t i) const {
@@ -89,6 +90,12 @@ struct Groups {
   std::vector<int64_t> position;
   std::vector<Cut> cuts;
   int64_t num_rows = 0, num_partial_sums = 0;
+  // Where ids are added one after another to sums of all rows: the ids of each share of them, and
+  // the end; and of each row of the table its position. Empty where rows are summed one by one.
+  std::vector<int64_t> share;
+  std::vector<uint32_t> position_of;
+  mutable std::vector<float> sums;  // of the shares, here because fresh ones cost page faults
+  int64_t num_shares() const { return (int64_t)share.size() - 1; }
   int64_t num_stretches() const { return (int64_t)row.size(); }
   MEMCOM_INLINE int64_t id_of(int64_t entry, int64_t gathers) const {
     if (in_order) return entry;
@@ -244,12 +251,13 @@ std::string make_plan(const Lookup<T>& x, const Pass& first, Plan* plan, const P
   const int64_t ids = (int64_t)find_runs(plan->items, plan->payload_bits, &plan->start);
   plan->rows.resize(program.gathers.size());
   for (auto& rows : plan->rows) rows.resize(ids);
+  plan->codes_fit = true;
   for (int64_t chunk = 0; chunk < ids; chunk += kChunk) {
     const int64_t m = std::min<int64_t>(kChunk, ids - chunk);
     for (int64_t i = 0; i < m; i++)
       slots.value[0][i] = (int64_t)(plan->items[plan->start[chunk + i]] >> plan->payload_bits);
     keys.decode(slots.value[0], m);
-    compute_indices(program, &slots, m);
+    plan->codes_fit &= compute_indices(program, &slots, m);
     for (size_t g = 0; g < program.gathers.size(); g++) {
       const int64_t* from = slots.value[program.gathers[g].slot];
       std::copy(from, from + m, plan->rows[g].data() + chunk);
@@ -276,11 +284,53 @@ inline bool group_in_order(const std::vector<uint32_t>& rows, Groups* groups) {
   return true;
 }
 
-// Groups the unique ids by the rows of a pass's table.
-inline std::string make_groups(const Program& program, const Pass& pass, const Plan& plan,
-                               std::vector<uint64_t>* buffer, Groups* groups,
-                               int64_t stretch = kStretch) {
+// Where every id reads many rows of a small table, as with codes, ids are not sorted by rows: their
+// vectors would be summed once for each. They are added, one after another, to sums of all rows;
+// so many shares of the ids have sums of their own, which does not depend on the number of threads.
+inline int64_t shares_of(const Program& program, const Pass& pass, int64_t ids) {
+  constexpr int64_t kMostShares = 8, kEntriesOfRow = 8;  // so that the sums take little time
+  constexpr int64_t kMostValues = 2 * kCachedValues;     // of the sums of all shares
+  const Gather& gather = program.gathers[pass.gathers[0]];
+  const int64_t entries = ids * (int64_t)pass.gathers.size();
+  if (pass.gathers.size() == 1 || gather.rows > kMostValues / gather.width) return 0;
+  return std::min({kMostShares, entries / (kEntriesOfRow * gather.rows),
+                   kMostValues / (gather.rows * gather.width)});
+}
+
+inline void make_shares(const Program& program, const Pass& pass, const Plan& plan, int64_t shares,
+                        Groups* groups) {
   const int64_t ids = plan.num_ids(), gathers = (int64_t)pass.gathers.size();
+  groups->position_of.assign(program.gathers[pass.gathers[0]].rows, 0);
+  for (const int g : pass.gathers)
+    for (const uint32_t row : plan.rows[g]) groups->position_of[row] = 1;
+  groups->row.clear();
+  for (size_t row = 0; row < groups->position_of.size(); row++) {
+    if (!groups->position_of[row]) continue;
+    groups->position_of[row] = (uint32_t)groups->row.size();
+    groups->row.push_back((int64_t)row);
+  }
+  groups->num_rows = (int64_t)groups->row.size();
+  groups->start = {0, (uint32_t)(ids * gathers)};
+  // Shares of as many positions and entries: busy ids have many positions.
+  const auto work_before = [&](int64_t id) { return plan.start[id] + id * gathers; };
+  groups->share = {0};
+  for (int64_t s = 1, id = 0; s < shares; s++) {
+    while (id < ids && work_before(id) < work_before(ids) * s / shares) id++;
+    groups->share.push_back(id);
+  }
+  groups->share.push_back(ids);
+}
+
+// Groups the unique ids by the rows of a pass's table; `shares` are those of `shares_of`.
+inline std::string make_groups(const Program& program, const Pass& pass, const Plan& plan,
+                               std::vector<uint64_t>* buffer, Groups* groups, int64_t stretch,
+                               int64_t shares) {
+  const int64_t ids = plan.num_ids(), gathers = (int64_t)pass.gathers.size();
+  groups->share.clear();
+  if (shares > 0) {
+    make_shares(program, pass, plan, shares, groups);
+    return "";
+  }
   groups->in_order = gathers == 1 && group_in_order(plan.rows[pass.gathers[0]], groups);
   if (groups->in_order) {
     cut_busy_rows(stretch, groups);
@@ -303,6 +353,12 @@ inline std::string make_groups(const Program& program, const Pass& pass, const P
   for (uint64_t& item : items) item &= mask;
   cut_busy_rows(stretch, groups);
   return "";
+}
+
+inline std::string make_groups(const Program& program, const Pass& pass, const Plan& plan,
+                               std::vector<uint64_t>* buffer, Groups* groups) {
+  return make_groups(program, pass, plan, buffer, groups, kStretch,
+                     shares_of(program, pass, plan.num_ids()));
 }
 
 }  // namespace memcom

@@ -4,13 +4,18 @@
 // A program is a list of integers, and one constant a term:
 //   input_dim
 //   count, count * (slot, operation, operand slot, operand slot or constant)
+//     or (slot, load, row slot, table of codes, column, limit): a code, which is below the limit
+//     or (slot, if_negative, slot, slot, slot): the second where the first is negative, else the
+//     third
 //   count, count * (table, width, slot)                            the gathers
 //   count, count * (width, count, count * (count, count * gather)) the segments, terms, factors
-// Slot 0 holds the id. A segment's vector is the sum of its terms, a term the product of its
-// factors and its constant; factors are as wide as the segment or hold one value, which is
-// broadcast. Segments are concatenated.
+// Slot 0 holds the id. A gather of width 1 of a wider table reads single values, counted row by
+// row. A segment's vector is the sum of its terms, a term the product of its factors and its
+// constant; factors are as wide as the segment or hold one value, which is broadcast. Segments are
+// concatenated.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -42,17 +47,27 @@ constexpr int64_t kNumOperations = 0
 #undef LIMIT
     ;
 
+// A table of codes: integers that choose rows of other tables.
+struct Codes {
+  const void* data;
+  bool is_int32;  // else uint8
+  int64_t rows, width;
+};
+
 struct Instruction {
   Operation operation;
-  int slot, operand, second;
+  int slot, operand, second, third;
   int64_t constant;
   double reciprocal;
+  int64_t column, limit;  // of a load, whose `constant` is the table
+  Codes codes;
 };
 
 struct Gather {
   int table, slot;
   int64_t width, rows;
   bool of_id;      // a row for every id
+  bool of_values;  // of a wider table, whose values are counted as rows
   int64_t id_mod;  // the divisor where the row is a remainder of the id, else 0
 };
 
@@ -77,9 +92,22 @@ struct Program {
 
   // Reads and checks a program. Returns what is wrong with it, or nothing.
   std::string parse(const std::vector<int64_t>& code, const std::vector<float>& constants,
-                    int tables);
-  // Binds it to tables with so many rows and columns. Returns what does not fit, or nothing.
-  std::string bind(const std::vector<int64_t>& rows, const std::vector<int64_t>& widths);
+                    int tables, int code_tables = 0);
+  // Binds it to tables with so many rows and columns, and to codes, which must outlive it. Returns
+  // what does not fit, or nothing.
+  std::string bind(const std::vector<int64_t>& rows, const std::vector<int64_t>& widths,
+                   const std::vector<Codes>& codes = {});
+  // Whether single values of rows are read, whose gradients must be joined to rows.
+  bool reads_values() const {
+    return std::any_of(gathers.begin(), gathers.end(), [](const Gather& g) { return g.of_values; });
+  }
+  // Whether a table may hold codes that reach a limit.
+  bool needs_check() const {
+    for (const Instruction& line : instructions)
+      if (line.operation == Operation::kLoad && (line.codes.is_int32 || line.limit < 256))
+        return true;
+    return false;
+  }
 };
 
 namespace internal {
@@ -100,7 +128,8 @@ struct Reader {
 };
 
 // The range of an instruction's result; false where it could leave exact arithmetic.
-inline bool range_of(const Instruction& line, const Range& a, const Range& b, Range* result) {
+inline bool range_of(const Instruction& line, const Range& a, const Range& b, const Range& third,
+                     Range* result) {
   const int64_t c = line.constant;
   __int128 low = 0, high = 0;
   switch (line.operation) {
@@ -136,6 +165,13 @@ inline bool range_of(const Instruction& line, const Range& a, const Range& b, Ra
       low = (__int128)a.low - b.high;
       high = (__int128)a.high - b.low;
       break;
+    case Operation::kLoad:
+      high = line.limit - 1;
+      break;
+    case Operation::kIfNegative:
+      low = std::min(b.low, third.low);
+      high = std::max(b.high, third.high);
+      break;
   }
   if (!within(low) || !within(high) || !within(c)) return false;
   *result = {(int64_t)low, (int64_t)high};
@@ -145,7 +181,8 @@ inline bool range_of(const Instruction& line, const Range& a, const Range& b, Ra
 }  // namespace internal
 
 inline std::string Program::parse(const std::vector<int64_t>& code,
-                                  const std::vector<float>& constants, int tables) {
+                                  const std::vector<float>& constants, int tables,
+                                  int code_tables) {
   internal::Reader in{code};
   *this = Program{};
   if (tables < 1) return "there are no tables";
@@ -159,12 +196,18 @@ inline std::string Program::parse(const std::vector<int64_t>& code,
     line.slot = (int)in.next(1, kMaxSlots - 1);
     line.operation = (Operation)in.next(0, kNumOperations - 1);
     line.operand = (int)in.next(0, kMaxSlots - 1);
-    const bool binary = line.operation == Operation::kAdd || line.operation == Operation::kSubtract;
-    if (binary)
+    const bool chooses = line.operation == Operation::kIfNegative;
+    if (chooses || line.operation == Operation::kAdd || line.operation == Operation::kSubtract) {
       line.second = (int)in.next(0, kMaxSlots - 1);
-    else
+      line.third = chooses ? (int)in.next(0, kMaxSlots - 1) : 0;
+    } else if (line.operation == Operation::kLoad) {
+      line.constant = in.next(0, code_tables - 1);
+      line.column = in.next(0, int64_t{1} << 31);
+      line.limit = in.next(1, int64_t{1} << 31);
+    } else {
       line.constant = in.next(-kLargestInteger, kLargestInteger);
-    if (!in.good || !written[line.operand] || (binary && !written[line.second]))
+    }
+    if (!in.good || !written[line.operand] || !written[line.second] || !written[line.third])
       return "index arithmetic reads a slot before it is written";
     line.reciprocal = 1.0 / (double)(line.constant == 0 ? 1 : line.constant);
     written[line.slot] = true;
@@ -180,6 +223,9 @@ inline std::string Program::parse(const std::vector<int64_t>& code,
     gather.of_id = gather.slot == 0;
     gather.id_mod = id_mod[gather.slot];
     if (!in.good || !written[gather.slot]) return "a gather reads a slot that is not written";
+    for (const Gather& other : gathers)
+      if (other.table == gather.table && other.width != gather.width)
+        return "gathers of one table have different widths";
     gathers.push_back(gather);
   }
   std::vector<bool> used(gathers.size(), false);
@@ -223,18 +269,34 @@ inline std::string Program::parse(const std::vector<int64_t>& code,
 }
 
 inline std::string Program::bind(const std::vector<int64_t>& rows,
-                                 const std::vector<int64_t>& widths) {
+                                 const std::vector<int64_t>& widths,
+                                 const std::vector<Codes>& codes) {
   for (Gather& gather : gathers) {
+    const int64_t width = widths[gather.table];
     gather.rows = rows[gather.table];
-    if (widths[gather.table] != gather.width)
+    gather.of_values = gather.width == 1 && width > 1;
+    if (gather.of_values) {
+      gather.rows = gather.rows > INT64_MAX / width ? INT64_MAX : gather.rows * width;
+      gather.of_id = false;
+      gather.id_mod = 0;
+    } else if (width != gather.width) {
       return "table " + std::to_string(gather.table) + " must have width " +
              std::to_string(gather.width);
+    }
   }
   // Every index is proved to lie inside its table for every id of the vocabulary.
   Range range[kMaxSlots] = {{0, input_dim - 1}};
-  for (const Instruction& line : instructions) {
+  for (Instruction& line : instructions) {
     Range result;
-    if (!internal::range_of(line, range[line.operand], range[line.second], &result))
+    const Range& operand = range[line.operand];
+    if (line.operation == Operation::kLoad) {
+      line.codes = codes[line.constant];
+      if (operand.low < 0 || operand.high >= line.codes.rows || line.column >= line.codes.width)
+        return "table " + std::to_string(line.constant) + " of codes must have more than " +
+               std::to_string(operand.high) + " rows and " + std::to_string(line.column) +
+               " columns";
+    }
+    if (!internal::range_of(line, operand, range[line.second], range[line.third], &result))
       return "index arithmetic leaves the range of exact integers";
     range[line.slot] = result;
   }
@@ -269,12 +331,30 @@ MEMCOM_INLINE int64_t floor_divide(int64_t x, int64_t divisor, double reciprocal
 
 namespace lanes {
 
-// Runs the index arithmetic on n <= kChunk ids in slot 0.
-MEMCOM_INLINE void compute_indices(const Program& program, Slots* slots, int64_t n) {
+// to = codes of the rows; 0, and false, where one reaches the limit.
+template <class Code>
+MEMCOM_INLINE bool load_codes(const Instruction& line, const int64_t* rows, int64_t n,
+                              int64_t* to) {
+  const Code* column = static_cast<const Code*>(line.codes.data) + line.column;
+  bool good = true;
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t code = column[rows[i] * line.codes.width];
+    const bool fits = (uint64_t)code < (uint64_t)line.limit;
+    good &= fits;
+    to[i] = fits ? code : 0;
+  }
+  return good;
+}
+
+// Runs the index arithmetic on n <= kChunk ids in slot 0. Returns whether every code was below its
+// limit; what was not counts as 0, so that no row outside of a table is read.
+MEMCOM_INLINE bool compute_indices(const Program& program, Slots* slots, int64_t n) {
+  bool good = true;
   for (const Instruction& line : program.instructions) {
     int64_t* to = slots->value[line.slot];
     const int64_t* a = slots->value[line.operand];
     const int64_t* b = slots->value[line.second];
+    const int64_t* third = slots->value[line.third];
     const int64_t c = line.constant;
     const double r = line.reciprocal;
     switch (line.operation) {
@@ -299,8 +379,16 @@ MEMCOM_INLINE void compute_indices(const Program& program, Slots* slots, int64_t
       case Operation::kSubtract:
         for (int64_t i = 0; i < n; i++) to[i] = a[i] - b[i];
         break;
+      case Operation::kLoad:
+        good &= line.codes.is_int32 ? load_codes<int32_t>(line, a, n, to)
+                                    : load_codes<uint8_t>(line, a, n, to);
+        break;
+      case Operation::kIfNegative:
+        for (int64_t i = 0; i < n; i++) to[i] = a[i] < 0 ? b[i] : third[i];
+        break;
     }
   }
+  return good;
 }
 
 }  // namespace lanes

@@ -70,7 +70,8 @@ inline int64_t width_of(const Tensor& table) {
 // Variables under their locks, taken in one order so that two ops never wait for each other.
 class Variables {
  public:
-  // The first `tables` of the inputs are of the type, the others, an optimizer's state, are float.
+  // The first `tables` of the inputs are of the type. The others are codes where they are read, and
+  // an optimizer's state, which is float, where they are written.
   Variables(OpKernelContext* c, const std::vector<int>& inputs, size_t tables, DataType dtype,
             bool for_writing)
       : is_exclusive_(for_writing) {
@@ -92,11 +93,15 @@ class Variables {
     if (!for_writing) share_buffers();
     for (size_t i = 0; i < variables_.size(); i++) {
       const Tensor& tensor = this->tensor(i);
+      const bool is_codes = i >= tables && !for_writing;
       const DataType expected = i < tables ? dtype : tensorflow::DT_FLOAT;
-      if (!variables_[i]->is_initialized || tensor.dtype() != expected || tensor.dims() < 1) {
+      const bool fits = is_codes ? tensor.dtype() == tensorflow::DT_UINT8 ||
+                                       tensor.dtype() == tensorflow::DT_INT32
+                                 : tensor.dtype() == expected;
+      if (!variables_[i]->is_initialized || !fits || tensor.dims() < 1) {
         status_ = absl::FailedPreconditionError(
             absl::StrCat("A variable of the fused ops must be initialized, and ",
-                         tensorflow::DataTypeString(expected),
+                         is_codes ? "uint8 or int32" : tensorflow::DataTypeString(expected),
                          ". Received: dtype=", tensorflow::DataTypeString(tensor.dtype()), "."));
         return;
       }
@@ -109,9 +114,9 @@ class Variables {
   const absl::Status& status() const { return status_; }
   const Tensor& tensor(size_t i) const { return *variables_[i]->tensor(); }
   size_t count() const { return variables_.size(); }
-  std::vector<Tensor> first(size_t count) const {
+  std::vector<Tensor> tensors(size_t first, size_t count) const {
     std::vector<Tensor> tensors;
-    for (size_t i = 0; i < count; i++) tensors.push_back(tensor(i));
+    for (size_t i = first; i < first + count; i++) tensors.push_back(tensor(i));
     return tensors;
   }
   int64_t rows(size_t i) const { return tensor(i).dim_size(0); }

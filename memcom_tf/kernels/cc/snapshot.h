@@ -18,7 +18,7 @@ namespace memcom {
 // somebody shares: nothing is copied unless a table changes before its gradient is computed.
 struct Snapshot {
   std::shared_mutex mutex;  // shared while the tables are read, exclusive while they are updated
-  std::vector<tensorflow::Tensor> tables;
+  std::vector<tensorflow::Tensor> tables, codes;
   bool is_overwritten = false;  // by the update that was made of the gradient
 };
 
@@ -44,14 +44,15 @@ inline absl::Status snapshot_of(const tensorflow::Tensor& input, Snapshot** snap
 }
 
 // To be called under its lock.
-inline absl::Status check_snapshot(const Snapshot& snapshot, int tables,
+inline absl::Status check_snapshot(const Snapshot& snapshot, int tables, int code_tables,
                                    tensorflow::DataType dtype) {
   if (snapshot.is_overwritten)
     return absl::FailedPreconditionError(
         "The gradient of a fused lookup must be read before it is applied: its update has "
         "overwritten the tables that it was of. Read the gradient first, or compute the lookup on "
         "plain ops: `with memcom_tf.ops.use('reference'): ...`.");
-  bool fits = snapshot.tables.size() == (size_t)tables;
+  bool fits =
+      snapshot.tables.size() == (size_t)tables && snapshot.codes.size() == (size_t)code_tables;
   for (const tensorflow::Tensor& table : snapshot.tables) fits &= table.dtype() == dtype;
   if (!fits) return absl::InvalidArgumentError("`snapshot` must be that of the tables.");
   return absl::OkStatus();

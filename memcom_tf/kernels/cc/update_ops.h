@@ -1,16 +1,142 @@
-// The kernel of the op that updates rows of a table with slices of a gradient.
+// The kernels of the ops that update tables: gradient and optimizer in one, and rows by slices of a
+// gradient.
 #pragma once
 
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
 #include "gradient.h"
 #include "lookup.h"
+#include "lookup_ops.h"
 #include "plan.h"
 #include "runtime.h"
+#include "snapshot.h"
 #include "updates.h"
 
 namespace memcom {
+
+// Gradient and optimizer's step in one: the gradient is never written down. Its inputs are the
+// variables, the snapshot unless it is the op without, the ids, the splits, the weights, the
+// gradient, the states and `hyper`.
+template <class T>
+class LookupUpdateOp : public LookupKernel<T> {
+ public:
+  explicit LookupUpdateOp(OpKernelConstruction* c) : LookupKernel<T>(c) {
+    if (!c->status().ok()) return;  // there is no program
+    OP_REQUIRES_OK(c, c->GetAttr("updates_in_place", &overwrites_));
+    OP_REQUIRES_OK(c, read_rule(c, &shape_, this->num_tables_));
+    OP_REQUIRES(c, updates_in_place(this->program_),
+                InvalidArgument("Tables that are updated in one op must not be read for each "
+                                "other's gradients. Use the gradient's slices."));
+  }
+
+  void Compute(OpKernelContext* c) override {
+    const int tables = this->num_tables_;
+    if (c->input_dtype(tables) != tensorflow::DT_VARIANT) {
+      Snapshot current;
+      OP_REQUIRES_OK(c, compute(c, tables, &current));
+      return;
+    }
+    Snapshot* snapshot = nullptr;
+    OP_REQUIRES_OK(c, snapshot_of(c->input(tables), &snapshot));
+    const std::lock_guard<std::shared_mutex> lock(snapshot->mutex);
+    OP_REQUIRES_OK(c, check_snapshot(*snapshot, tables, this->num_codes_, type_of<T>()));
+    OP_REQUIRES_OK(c, compute(c, tables + 1, snapshot));
+  }
+
+ private:
+  using typename LookupKernel<T>::Call;
+
+  // An empty snapshot is filled with the variables as they are.
+  absl::Status compute(OpKernelContext* c, int ids, Snapshot* snapshot) const {
+    const int tables = this->num_tables_, num_states = tables * shape_.num_states;
+    std::vector<int> inputs = range(0, tables);
+    for (const int state : range(ids + 4, num_states)) inputs.push_back(state);
+    const Variables variables(c, inputs, tables, type_of<T>(), true);
+    TF_RETURN_IF_ERROR(variables.status());
+    if (snapshot->tables.empty()) snapshot->tables = variables.tensors(0, tables);
+    for (int t = 0; t < tables; t++)
+      if (variables.tensor(t).shape() != snapshot->tables[t].shape())
+        return InvalidArgument("A table must keep its shape between gradient and update.");
+    Call call;
+    TF_RETURN_IF_ERROR(this->prepare(c, ids, snapshot->tables, snapshot->codes, &call));
+    const float* gradient = nullptr;
+    TF_RETURN_IF_ERROR(this->gradient_of(c, ids, call, &gradient));
+    if (call.program.reads_values())
+      return InvalidArgument(
+          "Tables of which single values are read must be updated by the gradient's slices.");
+    TF_RETURN_IF_ERROR(this->check_codes(call));  // before one of several threads changes a row
+    const Tensor& hyper = c->input(ids + 4 + num_states);
+    if (hyper.NumElements() != (int64_t)tables * shape_.num_hyper)
+      return InvalidArgument("Each table must get ", shape_.num_hyper,
+                             " hyper-parameters. Received: ", hyper.shape().DebugString());
+    std::vector<Updated<T>> updated(tables, Updated<T>{});
+    for (int t = 0; t < tables; t++)
+      TF_RETURN_IF_ERROR(bind(variables, t, hyper, &updated[t]));  // checks, before changes
+    for (int t = 0; t < tables; t++) {
+      TF_RETURN_IF_ERROR(open_table(c, variables, t, snapshot));
+      for (const int state : range(tables + t * shape_.num_states, shape_.num_states))
+        TF_RETURN_IF_ERROR(variables.make_writable(c, state));
+      TF_RETURN_IF_ERROR(bind(variables, t, hyper, &updated[t]));
+    }
+    return update(c, call, gradient, UpdateTables<T>{shape_.rule, updated.data()});
+  }
+
+  absl::Status bind(const Variables& variables, int table, const Tensor& hyper,
+                    Updated<T>* updated) const {
+    return bind_update(variables, shape_, table,
+                       (size_t)(this->num_tables_ + table * shape_.num_states),
+                       hyper.flat<float>().data() + table * shape_.num_hyper, updated);
+  }
+
+  // Makes a table writable. Where nobody but the variable and the snapshot has its buffer, as in
+  // every plain step of training, that is updated, and the snapshot is of no more use. Else the
+  // gradient is that of the snapshot, and what is updated is another buffer.
+  absl::Status open_table(OpKernelContext* c, const Variables& variables, int table,
+                          Snapshot* snapshot) const {
+    Tensor* const seen = &snapshot->tables[table];
+    if (overwrites_ && seen->SharesBufferWith(variables.tensor(table))) {
+      *seen = Tensor();
+      if (variables.tensor(table).RefCountIsOne())
+        snapshot->is_overwritten = true;
+      else
+        *seen = variables.tensor(table);
+    }
+    return variables.make_writable(c, table);
+  }
+
+  absl::Status update(OpKernelContext* c, const Call& call, const float* gradient,
+                      const UpdateTables<T>& sink) const {
+    const std::vector<Pass> passes = passes_of(call.program);
+    if (passes.size() == 1) return update_in_parts(c, call, passes[0], gradient, sink);
+    return this->for_each_pass(call, [&](const Pass& pass, const Plan& plan, const Groups& groups) {
+      gradient_pass(call.lookup, plan, pass, groups, gradient, sink, sharing(c, groups));
+      return absl::OkStatus();
+    });
+  }
+
+  // Each thread sorts its part of the rows, and updates them.
+  static absl::Status update_in_parts(OpKernelContext* c, const Call& call, const Pass& pass,
+                                      const float* gradient, const UpdateTables<T>& sink) {
+    return for_each_part(c, call.lookup.ids.count, [&](const Part& part, Workspace* workspace) {
+      if (workspace->groups.empty()) workspace->groups.resize(1);
+      Plan* const plan = &workspace->plan;
+      Groups* const groups = &workspace->groups[0];
+      std::string wrong = make_plan(call.lookup, pass, plan, part);
+      if (wrong.empty()) wrong = make_groups(call.program, pass, *plan, &plan->buffer, groups);
+      if (wrong.empty())
+        gradient_pass(call.lookup, *plan, pass, *groups, gradient, sink,
+                      [](int64_t count, const auto& work) { work(0, count); });
+      return wrong;
+    });
+  }
+
+  RuleShape shape_;
+  bool overwrites_;
+};
 
 template <class T>
 class SparseUpdateOp : public OpKernel {

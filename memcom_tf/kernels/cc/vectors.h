@@ -174,6 +174,18 @@ MEMCOM_INLINE void sum_products_block(const T* a, const T* b, int64_t stride, co
   for (int k = 0; k < kVectors; k++) store(out + kLanes * k, sum[k]);
 }
 
+// And for a few columns, of which no sum waits for another.
+template <int kColumns, class T>
+MEMCOM_INLINE void sum_rows_few(const T* table, int64_t stride, const int64_t* rows,
+                                const float* coefficients, int64_t n, bool accumulate, float* out) {
+  float sum[kColumns];
+  for (int k = 0; k < kColumns; k++) sum[k] = accumulate ? out[k] : 0.0f;
+  for (int64_t i = 0; i < n; i++)
+    for (int k = 0; k < kColumns; k++)
+      sum[k] += to_float(table[rows[i] * stride + k]) * coefficients[i];
+  for (int k = 0; k < kColumns; k++) out[k] = sum[k];
+}
+
 // out (+)= sum_i coefficient[i] * table[row[i]], for any width.
 template <class T>
 MEMCOM_INLINE void sum_rows(const T* table, int64_t width, const int64_t* rows,
@@ -193,11 +205,15 @@ MEMCOM_INLINE void sum_rows(const T* table, int64_t width, const int64_t* rows,
     sum_rows_block<1>(table + c, width, rows, coefficients, n, accumulate, out + c);
     c += 8;
   }
-  for (; c < width; c++) {
-    float sum = accumulate ? out[c] : 0.0f;
-    for (int64_t i = 0; i < n; i++) sum += to_float(table[rows[i] * width + c]) * coefficients[i];
-    out[c] = sum;
+  if (width - c >= 4) {
+    sum_rows_few<4>(table + c, width, rows, coefficients, n, accumulate, out + c);
+    c += 4;
   }
+  if (width - c >= 2) {
+    sum_rows_few<2>(table + c, width, rows, coefficients, n, accumulate, out + c);
+    c += 2;
+  }
+  if (c < width) sum_rows_few<1>(table + c, width, rows, coefficients, n, accumulate, out + c);
 }
 
 template <class T>
