@@ -1,6 +1,6 @@
-"""The tables of methods in the README and on the pages of the families, from the registry.
+"""The tables of methods in the manual and on the pages of the families, from the registry.
 
-python -m benchmarks.quality.method_table            prints that of the README
+python -m benchmarks.quality.method_table            prints that of the manual
 python -m benchmarks.quality.method_table --write    puts them into their places
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.common.measure import ROOT
 from memcom_tf.layers import METHODS, CompressedEmbedding
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "methods.md"
 START, END = "<!-- methods -->\n", "<!-- end of methods -->\n"
 LAYERS = ROOT / "memcom_tf" / "layers"
 INPUT_DIM, OUTPUT_DIM, RATIO = 1_000_000, 64, 16
@@ -104,7 +104,7 @@ def main() -> None:
     if not parser.parse_args().write:
         print(method_table())
         return
-    README.write_text(placed(README.read_text(), method_table()))
+    PAGE.write_text(placed(PAGE.read_text(), method_table()))
     for page, methods in pages().items():
         page.write_text(placed(page.read_text(), family_table(methods)))
 

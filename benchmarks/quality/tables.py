@@ -1,7 +1,7 @@
-"""The tables of quality in the README, from benchmarks/results.
+"""The tables of quality in the manual, from benchmarks/results.
 
 python -m benchmarks.quality.tables            prints them
-python -m benchmarks.quality.tables --write    puts them into README.md
+python -m benchmarks.quality.tables --write    puts them into PAGE.md
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 from benchmarks.common.measure import RESULTS, ROOT, table
 from benchmarks.quality.report import Group, grouped, spread
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "results.md"
 TITLES = {
     "gowalla": "gowalla, nDCG@20",
     "amazon_games": "amazon_games, nDCG@10",
@@ -132,7 +132,7 @@ TABLES = {
 
 
 def placed(name: str) -> str:
-    """A table between the comments that tell its place in the README."""
+    """A table between the comments that tell its place in the PAGE."""
     return f"<!-- {name} -->\n{TABLES[name]()}<!-- end of {name} -->\n"
 
 
@@ -143,11 +143,11 @@ def main() -> None:
     if not parser.parse_args().write:
         print("\n".join(make() for make in TABLES.values()))
         return
-    text = README.read_text()
+    text = PAGE.read_text()
     for name in TABLES:
         before, rest = text.split(f"<!-- {name} -->\n")
         text = before + placed(name) + rest.split(f"<!-- end of {name} -->\n")[1]
-    README.write_text(text)
+    PAGE.write_text(text)
 
 
 if __name__ == "__main__":

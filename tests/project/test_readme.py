@@ -1,4 +1,4 @@
-"""The README is run: its Python, its commands, its tables."""
+"""The README and the manual are run: their Python, their commands, their tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from memcom_tf.cli.main import _parser
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+PAGES = (
+    *("layers", "methods", "training", "rankers", "any_model", "compress", "large_logs"),
+    *("clicks", "texts", "phone", "results", "contribute", "limits"),
+)
+"""Of the manual, in the order in which they are read: code goes on from page to page."""
+MANUAL = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in PAGES)
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+BLOCKS = BLOCK.findall(MANUAL)
 
 ONE_AFTER_THE_OTHER = """
 import json, sys
@@ -30,15 +37,17 @@ for words in json.loads(sys.argv[1]):
 """Commands in one process, which imports TensorFlow once."""
 
 
-def commands(program: str) -> list[str]:
-    lines = "\n".join(text for kind, text in BLOCKS if kind == "console").splitlines()
+def commands(program: str, text: str = README + MANUAL) -> list[str]:
+    blocks = BLOCK.findall(text)
+    lines = "\n".join(code for kind, code in blocks if kind == "console").splitlines()
     return [line.split("#")[0].strip() for line in lines if line.startswith(program)]
 
 
 def test_every_block_is_of_a_kind_that_is_run():
-    assert {kind for kind, _ in BLOCKS} <= {"python", "console"}
+    blocks = BLOCK.findall(README + MANUAL)
+    assert {kind for kind, _ in blocks} <= {"python", "console"}
     known = ("make ", "pip install ", "memcom ")
-    lines = "\n".join(text for kind, text in BLOCKS if kind == "console").splitlines()
+    lines = "\n".join(text for kind, text in blocks if kind == "console").splitlines()
     assert all(line.startswith(known) for line in lines if line)
 
 
@@ -56,7 +65,7 @@ def test_python_and_memcom_run_as_printed(tmp_path, of_all_tasks):
     assert run.returncode == 0, run.stderr
     assert "bytes, ratio 16" in run.stdout
     assert "Film " in run.stdout
-    words = [shlex.split(command)[1:] for command in commands("memcom")]
+    words = [shlex.split(command)[1:] for command in commands("memcom", MANUAL)]
     if not of_all_tasks:
         words = words[: next(at for at, found in enumerate(words) if "--task" in found)]
     assert len(words) > 9
@@ -70,6 +79,60 @@ def test_python_and_memcom_run_as_printed(tmp_path, of_all_tasks):
     assert run.returncode == 0, run.stderr
     assert run.stdout.count("<end>") == len(words)
     assert "<end>\n<end>" not in run.stdout, "a command printed nothing"
+
+
+def test_every_page_is_read_and_is_in_the_readme():
+    assert sorted(PAGES) == sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
+    for name in PAGES:
+        assert f"(docs/{name}.md)" in README
+
+
+def test_links_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if not link.startswith("http"):
+                assert (page.parent / link.partition("#")[0]).exists(), f"{page.name}: {link}"
+
+
+@pytest.mark.skipif(not is_keras_3, reason="the README imports keras")
+def test_python_of_the_readme_runs_alone(tmp_path):
+    for kind, code in BLOCK.findall(README):
+        if kind == "python":
+            run = subprocess.run(
+                [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
+                check=False,
+            )  # fmt: skip
+            assert run.returncode == 0, run.stderr
+            assert re.search(r"\d bytes", run.stdout)
+
+
+@pytest.mark.skipif(not is_keras_3, reason="the README is of Keras 3")
+def test_commands_of_the_readme_rank_a_log(tmp_path):
+    lines = ["userId,movieId,timestamp,title"]
+    lines += [
+        f"{user},{item},{step},Film {item}"
+        for user in range(100)
+        for step, item in enumerate(range(user % 7, 300, 13))
+    ]
+    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
+    words = [shlex.split(command)[1:] for command in commands("memcom", README)]
+    run = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER, json.dumps(words)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "Film " in run.stdout.split("<end>")[-3]
+
+
+def test_figures_of_the_readme_are_those_of_the_manual():
+    rows = [line for line in README.splitlines() if re.match(r"\| .*\d{2,3},\d{3} \|", line)]
+    assert len(rows) == 8
+    for row in rows:
+        for figure in re.findall(r"[\d,]{6,}|\d\.\d{4}(?: ± \d\.\d{4})?", row):
+            assert figure in MANUAL, figure
 
 
 def test_commands_have_arguments_of_the_parser():
@@ -92,7 +155,7 @@ def test_extras_exist():
 def test_the_method_table_is_current():
     from benchmarks.quality.method_table import END, START, method_table
 
-    assert START + method_table() + END in README
+    assert START + method_table() + END in MANUAL
 
 
 def test_the_pages_of_the_families_are_current():
@@ -105,7 +168,7 @@ def test_the_pages_of_the_families_are_current():
     for page, methods in of_families.items():
         text = page.read_text()
         assert START + family_table(methods) + END in text
-        assert f"(memcom_tf/layers/{page.parent.name}/README.md)" in README
+        assert f"(../memcom_tf/layers/{page.parent.name}/README.md)" in MANUAL
         assert all(f"**{part}" in text for part in ("When.**", "In training**", "In a file**"))
 
 
@@ -113,7 +176,7 @@ def test_the_results_are_those_of_the_benchmark():
     results = (ROOT / "benchmarks" / "results" / "movielens.md").read_text()
     rows = [line for line in results.splitlines() if line.startswith("|")]
     assert rows
-    assert all(row in README for row in rows)
+    assert all(row in MANUAL for row in rows)
 
 
 def test_the_tables_of_quality_are_current():
@@ -121,14 +184,14 @@ def test_the_tables_of_quality_are_current():
 
     assert len(TABLES) == 3
     for name in TABLES:
-        assert placed(name) in README, f"run python -m benchmarks.quality.tables --write: {name}"
+        assert placed(name) in MANUAL, f"run python -m benchmarks.quality.tables --write: {name}"
 
 
 def test_the_times_of_ordering_are_those_of_the_benchmark():
     results = (ROOT / "benchmarks" / "results" / "ordering.md").read_text()
     rows = [line for line in results.splitlines() if line.startswith("|")]
     assert len(rows) == 4
-    assert all(row in README for row in rows)
+    assert all(row in MANUAL for row in rows)
 
 
 def test_the_training_times_are_those_of_the_benchmark():
@@ -136,7 +199,7 @@ def test_the_training_times_are_those_of_the_benchmark():
     table = results.split("## Targets")[0]
     rows = [line for line in table.splitlines() if line.startswith("|")]
     assert len(rows) > 10
-    assert all(row in README for row in rows)
+    assert all(row in MANUAL for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -154,14 +217,14 @@ def test_the_training_times_are_those_of_the_benchmark():
 def test_rows_are_those_of_the_benchmark(section):
     name = {"lookups alone": "lookup_kernels"}.get(section, section.replace(" ", "_"))
     results = (ROOT / "benchmarks" / "results" / f"{name}.md").read_text()
-    text = README.split(f"<!-- {section} -->")[1].split(f"<!-- end of {section} -->")[0]
+    text = MANUAL.split(f"<!-- {section} -->")[1].split(f"<!-- end of {section} -->")[0]
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) > 5
     assert all(row in results for row in rows)
 
 
 def test_the_map_names_what_is_there():
-    section = README.split("## Where things are")[1].split("##")[0]
+    section = MANUAL.split("## Where things are")[1].split("##")[0]
     for first in re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE):
         for name in re.findall(r"`([\w./]+)`", first):
             assert (ROOT / name).exists() or (ROOT / "memcom_tf" / name).exists(), name
@@ -173,4 +236,4 @@ def test_the_files_of_other_converters_are_those_of_the_benchmark():
         rows = [row for row in found["routes"].values() if "failed" not in row]
         assert len(rows) == 6
         for row in rows:
-            assert f"| {row['bytes']:,} " in README
+            assert f"| {row['bytes']:,} " in MANUAL
