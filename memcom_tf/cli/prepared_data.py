@@ -43,7 +43,11 @@ def require_data(options: argparse.Namespace) -> None:
             )
         )
     values = {name: getattr(options, name, None) for name in _COLUMNS}
-    given = {name: str(value) for name, value in values.items() if value is not None}
+    given = {
+        name: f"--no-{name}" if value is False else str(value)
+        for name, value in values.items()
+        if value is not None
+    }
     if given:
         raise ValueError(
             message(

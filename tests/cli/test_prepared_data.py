@@ -66,7 +66,7 @@ def test_training_says_its_memory_and_keeps_to_its_steps(folder, monkeypatch, ca
     )
     out, said = lines(capsys)
     assert any(line.startswith("memcom: memory: about ") for line in said)
-    assert sum(line.startswith("2/2 - ") for line in out) == 5
+    assert sum(line.startswith("memcom: epoch ") and " of 5: " in line for line in said) == 5
     assert out[-1].startswith("again.keras: nDCG@10 on validation")
 
 
@@ -85,7 +85,10 @@ def test_a_model_is_compressed_and_converted_with_a_data_set(folder, monkeypatch
 
 REFUSED = {
     "columns of files": ("train data -o m.keras --user who", "Received: user='who'. Its columns"),
-    "time": ("train data -o m.keras --no-time", "--no-time must be left out with a prepared"),
+    "time": (
+        "train data -o m.keras --no-time",
+        "must be left out with a prepared data set. Received: time='--no-time'",
+    ),
     "another task": ("train data -o m.keras --task click", "--task click must be a file"),
     "both lengths": ("train data -o m.keras --steps 5 --epochs 5", "Either --epochs or --steps"),
     "no steps": ("train data -o m.keras --steps 0", "`--steps` must be a positive integer"),

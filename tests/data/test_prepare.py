@@ -259,7 +259,7 @@ REFUSED = {
     "no date": ("user,item,time\n1,2,2018-02-31\n", {}, "column of times must hold"),
     "two kinds of time": ("user,item,time\n1,2,3\n1,2,2018-02-01\n", {}, "all of one kind"),
     "an inexact time": ("user,item,time\n1,2,1.5\n1,2,9007199254740993\n", {}, "column of times"),
-    "no column": ("user,film,time\n1,2,3\n", {}, "must have the columns asked for"),
+    "no column": ("user,what,time\n1,2,3\n", {}, "One column must be the item"),
     "two times": ("user,item,time,date\n1,2,3,4\n", {}, "One column must be the time"),
     "a column twice": ("user,item,time\n1,2,3\n", {"time": "item"}, "read as one thing"),
     "held out": ("user,item,test\n1,2,0\n", {}, "must not say in a column `test`"),

@@ -258,7 +258,9 @@ def test_columns_that_may_be_the_same_thing_are_named(tmp_path):
     path = text(tmp_path, "user,movie_id,product_id", "1,2,3")
     with pytest.raises(ValueError, match='`item="movie_id"` or `item="product_id"`'):
         load_interactions(path)
-    with pytest.raises(ValueError, match=r"One column must be the user.*has \['who', 'what'\]"):
+    with pytest.raises(
+        ValueError, match=r"One column must be the user.*There are \['who', 'what'\]"
+    ):
         load_interactions(text(tmp_path, "who,what", "1,2"))
 
 

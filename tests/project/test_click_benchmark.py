@@ -129,7 +129,7 @@ def test_a_failed_run_is_told_and_not_kept(run, monkeypatch, capsys):
 def test_methods_that_were_asked_for_are_there():
     assert set(contenders()) == {
         "full", "full int8", "narrow", "hashing", "QR", "k-ary", "MLET", "MEmCom", "low rank",
-        "residual codes", "compress", "hashing taught", "QR taught", "MLET taught",
+        "tensor train", "residual codes", "compress", "hashing taught", "QR taught", "MLET taught",
     }  # fmt: skip
 
 
