@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from memcom_tf.compression.students import vectors_of
 from memcom_tf.evaluation import Examples, Split, agreement, best_lists, list_metrics
+from memcom_tf.layers import FullEmbedding
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.training import TrainingSettings
 from memcom_tf.training.validation import validation_of
@@ -17,6 +18,7 @@ from memcom_tf.training.validation import validation_of
 LEAST_OF_FIRST_LIST = 0.7
 """Of the list for a user without a history a compressed ranker should keep this share."""
 _MOST_USERS = 2000
+_WAYS = 0.25, 0.5, 0.75, 1.0
 
 
 @dataclass(frozen=True)
@@ -97,20 +99,55 @@ class OriginalLists:
             _shared(ranker),
         )
 
+    def moved_towards_first_list(self, ranker: CatalogueRanker, split: Split) -> Iterator[float]:
+        """Moves the biases of items, step by step, to where a user without a history sees the same.
+
+        There a bias makes up for what the item's vector lost in the score without a history. Where
+        it is now, it does so for the mean of all users: in between is a compromise.
+
+        Args:
+            ranker: A compressed ranker; its biases are changed in place.
+            split: The interactions under its ids.
+
+        Yields:
+            The share of the way, once the biases are there; nothing of a ranker without biases, or
+            whose queries are made of more than a history.
+        """
+        biases = ranker.item_bias_embedding
+        without = nobody(validation_of(split, self._settings))
+        if without is None or not isinstance(biases, FullEmbedding):
+            return
+        assert ranker.vocabulary is not None and self._model.vocabulary is not None
+        items = ranker.vocabulary.ids(list(ranker.vocabulary))
+        originals = np.asarray(ranker.vocabulary.ids_in(self._model.vocabulary))[items]
+        lost = np.asarray(self._model(without.inputs))[0][originals]
+        lost = lost - np.asarray(ranker(without.inputs))[0][items]
+        (start,) = biases.table_values().values()
+        for way in _WAYS:
+            table = start.copy()
+            table[items, 0] += way * (lost - lost.mean())
+            biases.assign_tables({"embeddings": table})
+            yield way
+
     def _of(self, ranker: CatalogueRanker, split: Split) -> tuple[Any, Any]:
         """Lists of the users, and of one without a history."""
         examples = validation_of(split, self._settings)
         lists = best_lists(ranker, examples, k=self.k)
-        if examples.context or not examples.history.shape[1]:
-            return lists, None
-        nobody = Examples(
-            np.zeros_like(examples.history[:1]),
-            examples.target[:1],
-            examples.user[:1],
-            examples.reserved,
-            examples.free_ids,
-        )
-        return lists, best_lists(ranker, nobody, k=self.k)
+        without = nobody(examples)
+        return lists, None if without is None else best_lists(ranker, without, k=self.k)
+
+
+def nobody(examples: Examples) -> Examples | None:
+    """A user without a history; None where a query is made of more, or of no history."""
+    if examples.context or not examples.history.shape[1]:
+        return None
+    return Examples(
+        np.zeros_like(examples.history[:1]),
+        examples.target[:1],
+        examples.user[:1],
+        examples.reserved,
+        examples.free_ids,
+    )
 
 
 def _shared(ranker: CatalogueRanker) -> float:

@@ -38,6 +38,8 @@ from memcom_tf.vocabulary import Vocabulary
 BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
 """A byte for each item: popularity is what compressed vectors lose first, but of a small file
 rows are the better part (`Candidate.item_bias`)."""
+_MOST_FOR_FIRST_LIST = 0.03
+"""Share of the nDCG on validation that the list of a new user may cost."""
 _SPREAD_SHARE = 0.25
 _SPARE = 0.01
 """Share of the bytes that may be left over."""
@@ -230,10 +232,28 @@ class Trials:
         record = train(student, split, self.settings, teacher=teacher, checkpoint=checkpoint)
         student.num_negatives = num_negatives
         ndcg = record["best"]
-        behaviour = self.behaviour(student, split)
+        ndcg, behaviour = self._with_first_list(student, split, ndcg)
         self.report(f"{trial.candidate}: nDCG {ndcg:.4f} after {self.epochs} epochs; {behaviour}")
         trial = replace(trial, ndcg_after=ndcg, num_trained=self.epochs)
         return Final(trial, student, split, ndcg, behaviour)
+
+    def _with_first_list(
+        self, student: CatalogueRanker, split: Split, ndcg: float
+    ) -> tuple[float, Behaviour]:
+        """Has the student keep the list of a new user where biases can do that for little nDCG."""
+        behaviour = self.behaviour(student, split)
+        if behaviour.keeps_first_list or self._lists is None:
+            return ndcg, behaviour
+        weights = student.get_weights()
+        for _ in self._lists.moved_towards_first_list(student, split):
+            now = self._ndcg(student, split)
+            if now < (1 - _MOST_FOR_FIRST_LIST) * ndcg:
+                break
+            moved = self.behaviour(student, split)
+            if moved.keeps_first_list:
+                return now, moved
+        student.set_weights(weights)
+        return ndcg, behaviour
 
     def behaviour(self, ranker: CatalogueRanker, split: Split) -> Behaviour:
         """What a compressed ranker's lists have of the original's."""

@@ -447,3 +447,25 @@ def test_a_finalist_that_keeps_the_first_list_is_taken_before_a_better_one(train
         )
         assert found.chosen.method is chosen
         assert sum("show a new user other items" in line for line in lines) == told
+
+
+def test_biases_bring_the_list_of_a_new_user_back_unless_that_costs_too_much(trained, monkeypatch):
+    model, split = trained
+    work = trials.Trials(model, split, QUICK, lambda line: None)
+    candidate = Candidate(LowRankEmbedding, {"rank": WIDTH})  # which loses nothing
+    student, renumbered = work.student(candidate)
+    (table,) = student.item_bias_embedding.table_values().values()
+    noise = np.random.default_rng(0).normal(size=table.shape).astype(np.float32)
+    student.item_bias_embedding.assign_tables({"embeddings": table + noise})
+    spoilt = [np.array(weight) for weight in student.get_weights()]
+    before = work.behaviour(student, renumbered)
+    assert not before.keeps_first_list
+    monkeypatch.setattr(trials, "_MOST_FOR_FIRST_LIST", -9.0)
+    assert work._with_first_list(student, renumbered, 0.5) == (0.5, before)
+    for now, then in zip(student.get_weights(), spoilt, strict=True):
+        np.testing.assert_array_equal(now, then)
+    monkeypatch.setattr(trials, "_MOST_FOR_FIRST_LIST", 1.0)
+    ndcg, after = work._with_first_list(student, renumbered, 0.5)
+    assert after.keeps_first_list and ndcg != 0.5
+    *_, last = work._lists.moved_towards_first_list(student, renumbered)
+    assert last == 1 and work.behaviour(student, renumbered).first_list == 1
