@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -13,12 +14,17 @@ from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.losses import RankingLoss
 from memcom_tf.models.replicas import mean_over_replicas, num_replicas
 
+_WITHOUT_HISTORY = 64
+
 
 class DistilledRanker(keras.Model):
     """Trains a ranker on targets and on the scores of a teacher.
 
     The loss is `(1 - share) * loss(target) + share * CE(softmax of the teacher's logits)`, over the
     targets and `num_negatives` drawn items, or the whole catalogue. The teacher does not change.
+
+    After a teacher one history in 64 is left out, so that the student learns what the teacher shows
+    to somebody without one.
 
     After a teacher nothing is dropped out: its scores, which are of whole queries, keep the student
     from learning targets by heart, and of halves of queries they cannot be learned.
@@ -110,6 +116,8 @@ class DistilledRanker(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step on `(inputs, target)`."""
         inputs, target = data[:2]
+        if self._teacher[0] is not None:
+            inputs = _some_without_history(inputs)
         self.student.build_once()
         target = tf.reshape(target, [tf.shape(target)[0], -1])
         negatives = self.student.draw_negatives()
@@ -133,3 +141,13 @@ class DistilledRanker(keras.Model):
         self._loss_mean.update_state(loss * num_replicas())
         self._cross_entropy_mean.update_state(hard * num_replicas())
         return {metric.name: metric.result() for metric in self.metrics}
+
+
+def _some_without_history(inputs: Any) -> Any:
+    """The inputs of a step, of which one row in so many has a history of padding."""
+    history = inputs.get("history") if isinstance(inputs, Mapping) else inputs
+    if history is None:
+        return inputs
+    keeps = tf.range(tf.shape(history)[0]) % _WITHOUT_HISTORY > 0
+    history = history * tf.cast(keeps, history.dtype)[:, None]
+    return {**inputs, "history": history} if isinstance(inputs, Mapping) else history

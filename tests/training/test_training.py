@@ -354,6 +354,31 @@ def test_after_a_teacher_nothing_is_dropped_out(sequences, dropout):
     assert (max(moved) > 1e-3) == bool(dropout)
 
 
+def test_after_a_teacher_one_history_in_64_is_left_out_and_only_then():
+    seen = []
+
+    class Watched(NextItemRanker):
+        def query(self, inputs, training=False, distinct=False):
+            seen.append(np.asarray(inputs))
+            return super().query(inputs, training, distinct)
+
+    def ranker(kind):
+        model = kind(FullEmbedding(20, 4), history_length=3)
+        model.build_once()
+        return model
+
+    history = np.random.default_rng(0).integers(1, 20, (130, 3))
+    for teacher, without in ((ranker(NextItemRanker), [0, 64, 128]), (None, [])):
+        model = DistilledRanker(ranker(Watched), teacher)
+        model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+        seen.clear()
+        model.train_on_batch(history, np.full((130, 1), 5))
+        (inputs,) = seen
+        assert np.flatnonzero((inputs == 0).all(axis=1)).tolist() == without
+        kept = np.setdiff1d(np.arange(130), without)
+        np.testing.assert_array_equal(inputs[kept], history[kept])
+
+
 def test_renumbered_splits_name_the_same_items(sets):
     other = type(sets.vocabulary)(list(sets.vocabulary)[::-1])
     renumbered = sets.renumbered(other)
