@@ -10,9 +10,11 @@ from memcom_tf.errors import message
 
 def place_of(session: Any) -> str:
     """Where a session runs, as a line says it."""
+    from pyspark.errors import PySparkException
+
     try:
         return f"on {session.sparkContext.master}"
-    except Exception:  # Spark Connect has no context.
+    except (AttributeError, PySparkException):  # Spark Connect has no context.
         return "by Spark Connect"
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.examples import Examples
-from memcom_tf.evaluation.metrics import ranks_from_lists
+from memcom_tf.evaluation.metrics import check_defined, ranks_from_lists
 from memcom_tf.evaluation.ranking import scored_batches
 
 GROUPS = ("head", "torso", "tail")
@@ -37,7 +37,7 @@ def best_lists(
         `[n, k]` ids, the best first, padded with 0 where there are fewer items.
 
     Raises:
-        ValueError: If there is no example, or `k` or `batch_size` is not positive.
+        ValueError: If there is no example, `k` or `batch_size` is not positive, or a score is NaN.
 
     Example:
         >>> examples = Examples(np.array([[1, 0]]), np.array([3]), np.array([7]))
@@ -48,6 +48,7 @@ def best_lists(
         raise invalid("`k` must be positive.", "Pass the length of a list.", k=k)
     lists = []
     for part, scores in scored_batches(score, examples, batch_size):
+        check_defined(scores)
         known = np.array(scores, np.float64)
         known[:, : part.reserved] = -np.inf
         known[:, part.free_ids] = -np.inf
@@ -115,7 +116,7 @@ def list_metrics(
         with counts above 0, that any list has.
 
     Raises:
-        ValueError: As `ranks_from_lists` and `popularity_groups`.
+        ValueError: As `ranks_from_lists` and `popularity_groups`, and if an id has no count.
 
     Example:
         >>> found = list_metrics([[1, 2], [1, 3]], [1, 4], [0, 6, 3, 3, 2, 2, 2])
@@ -125,6 +126,14 @@ def list_metrics(
     lists, target = np.asarray(lists), np.asarray(target)
     ranks = ranks_from_lists(lists, target)
     groups, occurs = popularity_groups(counts), np.asarray(counts) > 0
+    largest = max(int(lists.max(initial=0)), int(target.max(initial=0)))
+    if largest >= len(groups):
+        raise invalid(
+            "`counts` must have a number for each id of `lists` and `target`.",
+            "Check that all are of one vocabulary.",
+            counts=len(groups),
+            id=largest,
+        )
     k = lists.shape[1]
     present = ranks > 0
     of_targets, hits = groups[target[present]], np.isfinite(ranks[present])

@@ -58,11 +58,7 @@ def ranks_from_scores(
             history=history.shape,
             target=target.shape,
         )
-    if scores.size and np.isnan(scores.min()):  # which finds NaN without an array of its own
-        row, column = np.argwhere(np.isnan(scores))[0].tolist()
-        raise invalid(
-            "`scores` must not be NaN.", "Check the model's weights.", example=row, id=column
-        )
+    check_defined(scores)
     size = scores.shape[1]
     if reserved < 1:
         raise invalid("`reserved` must be positive: id 0 is padding.", "", reserved=reserved)
@@ -206,6 +202,15 @@ def _checked_ranks(ranks: npt.ArrayLike, k: int) -> npt.NDArray[np.float64]:
     return checked
 
 
+def check_defined(scores: npt.NDArray[Any]) -> None:
+    """Raises where one of the scores `[n, v]` is NaN."""
+    if scores.size and np.isnan(scores.min()):  # which finds NaN without an array of its own
+        row, column = np.argwhere(np.isnan(scores))[0].tolist()
+        raise invalid(
+            "`scores` must not be NaN.", "Check the model's weights.", example=row, id=column
+        )
+
+
 def _targets_are_candidates(
     columns: npt.NDArray[Any],
     present: npt.NDArray[np.bool_],
@@ -213,24 +218,22 @@ def _targets_are_candidates(
     no_items: npt.NDArray[Any],
 ) -> None:
     """Raises where a target is no item, or in its own history."""
-    wrong = np.isin(columns, no_items) & present
-    if wrong.any():
-        example, place = np.argwhere(wrong)[0].tolist()
-        raise invalid(
+    in_history = (columns[:, :, None] == history[:, None, :]).any(axis=2)
+    for wrong, must, action in (
+        (
+            np.isin(columns, no_items) & present,
             "A target must be an item.",
             "Check that the vocabulary is the one of the examples.",
-            example=example,
-            target=int(columns[example, place]),
-        )
-    again = (columns[:, :, None] == history[:, None, :]).any(axis=2) & present
-    if again.any():
-        example, place = np.argwhere(again)[0].tolist()
-        raise invalid(
+        ),
+        (
+            in_history & present,
             "A target must not be in its history, which is left out of the ranking.",
             "Leave that example out.",
-            example=example,
-            target=int(columns[example, place]),
-        )
+        ),
+    ):
+        if wrong.any():
+            example, place = np.argwhere(wrong)[0].tolist()
+            raise invalid(must, action, example=example, target=int(columns[example, place]))
 
 
 def _distinct(history: npt.NDArray[Any], no_items: npt.NDArray[Any]) -> list[npt.NDArray[np.int64]]:

@@ -487,6 +487,8 @@ def test_the_best_items_are_those_of_the_highest_scores(examples):
         np.testing.assert_array_equal(lists[row], np.argsort(-scores, kind="stable")[:12])
     np.testing.assert_array_equal(best_lists(table, examples, k=12, batch_size=5), lists)
     few = best_lists(lambda h: np.where(np.arange(40) < 9, table(h), -np.inf), examples[:2], k=12)
+    with pytest.raises(ValueError, match="must not be NaN"):
+        best_lists(lambda h: table(h) * np.nan, examples, k=3)
     assert (few > 0).sum(axis=1).max() <= 7 and (few[:, 7:] == 0).all()
 
 
@@ -510,6 +512,8 @@ def test_lists_tell_whom_they_serve():
     assert found["coverage@2"] == pytest.approx(4 / 303)
     of_several = list_metrics(lists[:1], np.array([[1, 2, 0]]), counts)
     assert of_several["recall@2 head"] == 1
+    with pytest.raises(ValueError, match=r"a number for each id.*id=200"):
+        list_metrics(lists, np.array([1, 2, 3, 3]), counts[:100])
 
 
 def test_agreement_is_of_items_wherever_they_are_in_a_list():
