@@ -23,6 +23,8 @@ _LEAST_GAIN = 5e-3
 """Rounds end when one lowers the error by less than this share."""
 _RIDGE = 1e-10
 """Of the mean diagonal: settles what the data leaves open, as which book holds the mean."""
+_REFINED_ROWS = 1 << 17
+"""Of more rows a sample is refined: a turn over a million rows takes minutes."""
 _ROWS_AT_A_TIME = 1 << 16
 _SCRATCH_BYTES = 1 << 28
 
@@ -113,7 +115,8 @@ def residual(
     Stage by stage k-means on what the stages before left (the groups' means are the first). Then
     in turns: all books, and the groups' vectors, at once by weighted least squares given the
     codes; and codes by beam search given the books, where that is nearer than the codes before.
-    No turn raises the error, and the last one is of the books.
+    No turn raises the error, and the last one is of the books. Of more than 131,072 rows a sample
+    takes the turns, half of it those of most weight, and the books that it ends with code all.
 
     Sources: Chen et al., Approximate nearest neighbor search by residual vector quantization,
     Sensors 2010. Babenko and Lempitsky, Additive quantization, CVPR 2014.
@@ -141,6 +144,17 @@ def residual(
         codes[:, stage] = nearest(rest, books[stage])
         rest = rest - books[stage][codes[:, stage]]
     found = Residual(codes, books, shared)
+    if len(x) > _REFINED_ROWS:
+        found = _refined_on_sample(x, weights, found, groups, rounds)
+    else:
+        found = _refined(x, weights, found, groups, rounds)
+    return least_squares(x, weights, found, groups)
+
+
+def _refined(
+    x: Floats, weights: Floats, found: Residual, groups: Groups | None, rounds: int
+) -> Residual:
+    """Books and codes in turns, until these hardly lower the error."""
     error = _weighted_error(x, weights, found, groups)
     for _ in range(rounds):
         found = least_squares(x, weights, found, groups)
@@ -148,7 +162,31 @@ def residual(
         before, error = error, _weighted_error(x, weights, found, groups)
         if error >= before * (1 - _LEAST_GAIN):
             break
-    return least_squares(x, weights, found, groups)
+    return found
+
+
+def _refined_on_sample(
+    x: Floats, weights: Floats, found: Residual, groups: Groups | None, rounds: int
+) -> Residual:
+    """Books by turns over a sample of the rows, then the codes of all rows once."""
+    rows, of_sample = _sample(weights, _REFINED_ROWS)
+    # The vectors of groups stay where they are: a group has few rows in a sample.
+    rest = x[rows] if groups is None else x[rows] - _shared_rows(found, groups, rows)
+    start = Residual(found.codes[rows], found.books, None)
+    refined = _refined(rest, of_sample, start, None, rounds)
+    found = found._replace(books=least_squares(rest, of_sample, refined).books)
+    return found._replace(codes=_improved(x, found, groups))
+
+
+def _sample(weights: Floats, count: int) -> tuple[Any, Floats]:
+    """Rows, half of them those of most weight, and weights by which they stand for all."""
+    heaviest, others = np.split(np.argsort(-weights, kind="stable"), [count // 2])
+    drawn = np.random.default_rng(_SEED).choice(others, count - len(heaviest), replace=False)
+    rows = np.concatenate([heaviest, drawn])
+    of_sample = weights[rows].astype(np.float32)
+    of_sample[len(heaviest) :] *= len(others) / len(drawn)
+    in_order = np.argsort(rows)
+    return rows[in_order], of_sample[in_order]
 
 
 def composed(found: Residual, groups: Groups | None, rows: slice = slice(None)) -> Floats:
@@ -256,7 +294,7 @@ def _weighted_error(x: Floats, weights: Floats, found: Residual, groups: Groups 
     )
 
 
-def _shared_rows(found: Residual, groups: Groups, rows: slice) -> Any:
+def _shared_rows(found: Residual, groups: Groups, rows: Any) -> Any:
     return found.shared[groups.of_row[rows]]  # type: ignore[index]
 
 

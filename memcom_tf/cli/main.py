@@ -18,6 +18,7 @@ from typing import Any, cast, get_args
 
 import memcom_tf
 from memcom_tf.cli import (
+    any_order,
     click_commands,
     commands,
     import_path,
@@ -133,7 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=memcom_tf.__version__)
     parser.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE)
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(
+        required=True, metavar="COMMAND", parser_class=any_order.AnyOrderParser
+    )
 
     prepare = subparsers.add_parser(
         "prepare", help="count, order and split a log of any size: a data set for `train`"

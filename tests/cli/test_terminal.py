@@ -192,3 +192,24 @@ def test_training_on_a_terminal_shows_what_is_left(folder, tmp_path):
     assert process.wait(10) == 0
     assert b"of 120" in seen and b"%" in seen
     assert process.stdout.read().startswith(b"m.keras: nDCG@10 on validation")
+
+
+ANY_ORDER = [
+    ["--categorical", "a", "b", "rows.csv", "-o", "x.keras"],
+    ["--categorical", "a", "b", "-o", "x.keras", "rows.csv"],
+    ["-o", "x.keras", "--categorical", "a", "b", "rows.csv"],
+    ["--categ", "a", "b", "rows.csv", "--output=x.keras"],
+    ["rows.csv", "-o", "x.keras", "--categorical", "a", "b"],
+    ["-o", "x.keras", "--categorical", "a", "b", "--", "rows.csv"],
+    # A word that is a file is none of the columns, wherever it stands.
+    ["--categorical", "a", "b", "rows.csv", "--numeric", "c", "d", "-o", "x.keras"],
+]
+
+
+@pytest.mark.parametrize("words", ANY_ORDER)
+def test_options_stand_in_any_order(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text("y,e,f\n")
+    assert main(["train", "--task", "click", "--label", "z", *words]) == 2
+    said = capsys.readouterr().err
+    assert "'z'" in said and "rows.csv" in said and "usage" not in said

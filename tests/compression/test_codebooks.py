@@ -271,3 +271,20 @@ def test_codes_of_one_book_stay_bytes_in_a_file(method):
     ranker = NextItemRanker(method(600, 8, num_codebooks=1), history_length=4)
     ranker.build_once()
     assert convert(ranker, k=5).verification.passed
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_sample_of_many_rows_is_refined_nearly_as_well(grouped, monkeypatch):
+    # Half of the rows are as good as the whole: their groups and their rare, heavy rows count.
+    weights = np.where(np.arange(len(TABLE)) % 100, 0.1, 30.0).astype(np.float32)
+    groups = codebooks.Groups(np.arange(len(TABLE)) % 9, 9) if grouped else None
+
+    def found(rows):
+        monkeypatch.setattr(codebooks, "_REFINED_ROWS", rows)
+        made = codebooks.residual(TABLE, weights, 3, 16, groups)
+        return error(TABLE, codebooks.composed(made, groups), weights)
+
+    staged = codebooks.residual(TABLE, weights, 3, 16, groups, rounds=0)
+    unrefined = error(TABLE, codebooks.composed(staged, groups), weights)
+    whole, sampled = found(len(TABLE)), found(len(TABLE) // 2)
+    assert whole < sampled < whole + 0.6 * (unrefined - whole)
