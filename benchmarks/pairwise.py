@@ -7,9 +7,9 @@ A ranker of the recipe is trained by each loss, with a full table for both sides
 compressed to a file that is so many times smaller than its float32 file, and MEmCom of the same
 ratio is trained from scratch. In the setting of MEmCom's paper a ranker has a table for each side,
 and that of the histories alone becomes MEmCom, or what `compress` would take, after the one of full
-tables. nDCG is of the lists
-of the files, of every test user. Resumable: what is in OUT is not run again, and models are kept in
---work. Writes results/pairwise_DATA, as .jsonl and .md.
+tables; or histories read the output's table, and a linear layer of their mean is all that is their
+own. nDCG is of the lists of the files, of every test user. Resumable: what is in OUT is not run
+again, and models are kept in --work. Writes results/pairwise_DATA, as .jsonl and .md.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ TWO_TABLES, INPUT_ALONE = "full, two tables", "MEmCom for the input alone"
 BEST_INPUT = "the best method for the input alone"
 OF_TWO_TABLES = INPUT_ALONE, BEST_INPUT
 ONE_TABLE = "the output's table for the input"
-KINDS = "full", "MEmCom from scratch", "compress", TWO_TABLES, *OF_TWO_TABLES
+LINEAR = "the output's table and a linear layer for the input"
+KINDS = "full", "MEmCom from scratch", "compress", TWO_TABLES, *OF_TWO_TABLES, LINEAR
 _K, _WIDTH = 10, 64
 _RESAMPLES = 2000
 _QUICK_STEPS, _QUICK_USERS = 200, 500
@@ -105,6 +106,11 @@ class Case:
             if kind == BEST_INPUT:
                 return with_best_input(teacher, self.split, self.ratio, settings)
             return with_compressed_input(teacher, self.split, self.ratio, settings)[:2]
+        if kind == LINEAR:
+            with seeded(seed):
+                linear = new_ranker(self.split, hidden_units=(_WIDTH,), activation="linear")
+            train(linear, self.split, self.settings(loss, seed))
+            return linear, self.split
         if kind == "compress":
             full = self.full(loss, seed)
             found = compress_ranker(full, self.split, ratio=self.ratio, settings=settings)
@@ -121,7 +127,7 @@ class Case:
         ranks = ranks_of(CompressedModelFile(path), split)
         np.save(self.ranks_path(kind, loss, seed), ranks)
         gains = gains_of(ranks)
-        of_two = kind == TWO_TABLES or kind in OF_TWO_TABLES
+        of_two = kind in (TWO_TABLES, *OF_TWO_TABLES, LINEAR)
         original = self.two_tables(loss, seed) if of_two else self.full(loss, seed)
         row = {
             "kind": kind,
@@ -136,8 +142,15 @@ class Case:
         }
         reference = compared_with(kind, loss)
         if reference is not None:
-            row |= interval(gains - gains_of(np.load(self.ranks_path(*reference, seed))))
+            row |= interval(gains - gains_of(self.ranks(*reference, seed)))
         return row
+
+    def ranks(self, kind: str, loss: str, seed: int) -> np.ndarray:
+        """The ranks of the test users' targets by the file of a kind, made where they are not."""
+        path = self.ranks_path(kind, loss, seed)
+        if not path.exists():
+            self.measure(kind, loss, seed)
+        return np.load(path)
 
     def ranks_path(self, kind: str, loss: str, seed: int) -> Path:
         """Where the ranks of the test users' targets are kept."""
@@ -147,7 +160,7 @@ class Case:
 
 def compared_with(kind: str, loss: str) -> tuple[str, str] | None:
     """Kind and loss of the runs that others are compared with; None of the first of all."""
-    if kind in (*OF_TWO_TABLES, ONE_TABLE):
+    if kind in (*OF_TWO_TABLES, ONE_TABLE, LINEAR):
         return TWO_TABLES, loss
     if kind != "full":
         return "full", loss
@@ -184,10 +197,9 @@ def with_one_table(rows: list[Row], case: Case) -> list[Row]:
     for row in rows:
         key = row["loss"], row["seed"]
         two = [of for of in rows if of["kind"] == TWO_TABLES and (of["loss"], of["seed"]) == key]
-        if row["kind"] == "full" and two:
-            gains = [
-                gains_of(np.load(case.ranks_path(kind, *key))) for kind in ("full", TWO_TABLES)
-            ]
+        known = [case.ranks_path(kind, *key) for kind in ("full", TWO_TABLES)]
+        if row["kind"] == "full" and two and all(path.exists() for path in known):
+            gains = [gains_of(np.load(path)) for path in known]
             of_two = {"kind": ONE_TABLE, "float32_bytes": two[0]["float32_bytes"]}
             found.append({**row, **of_two, **interval(gains[0] - gains[1])})
     return found
@@ -214,9 +226,10 @@ def report(rows: list[Row], name: str, ratio: float) -> str:
         f"`python -m benchmarks.pairwise --ratio {ratio:g}`. Each user's last item is test; all "
         "items are ranked, those of the history left out, by the exported file alone. Times "
         "smaller than the float32 file of the full tables, without vocabularies. Differences: of "
-        "a full table by pairs from the softmax, of the input alone, and of an input that takes "
-        "the output's table and no byte of its own, from full tables for both sides, of others "
-        "from the full table of their loss, the same seed and users; the interval resamples users, "
+        "a full table by pairs from the softmax, of the input alone, and of an input that reads "
+        "the output's table, by itself or through a linear layer, from full tables for both "
+        "sides, of others from the full table of their loss, the same seed and users; the "
+        "interval resamples users, "
         "the widest of the seeds. Seeds "
         f"{', '.join(map(str, seeds))}: mean ± standard deviation.\n\n{table(head, lines, 2)}"
     )
@@ -266,7 +279,7 @@ def cases(
             for loss in LOSSES:
                 # What the others are compared with is run in any case.
                 needed = kind == "full" or (
-                    kind == TWO_TABLES and not set(OF_TWO_TABLES).isdisjoint(kinds)
+                    kind == TWO_TABLES and not {*OF_TWO_TABLES, LINEAR}.isdisjoint(kinds)
                 )
                 if (kind in kinds or needed) and (loss in losses or kind == "full"):
                     yield kind, loss, seed
