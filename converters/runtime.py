@@ -27,7 +27,8 @@ from .model_file.ranked_lists import Ranked, ranked_list
 from .model_file.row_splits import flat_inputs
 from .model_file.sizes import compressed_bytes, html_of_tables, parts_of
 
-_ROWS_AT_A_TIME = 4096
+_VALUES_AT_A_TIME = 1 << 16
+"""Ids and numbers of the rows of one call. A kernel may hold some thousand numbers of each id."""
 _TOKENIZERS = {"text": WORDS, "ngrams": NGRAMS}
 """By what a field holds."""
 
@@ -207,8 +208,10 @@ class CompressedModelFile:
         """
         inputs = self.fields.encode(columns)
         parts = []
-        for first in range(0, len(next(iter(inputs.values()))), _ROWS_AT_A_TIME):
-            part = {name: x[first : first + _ROWS_AT_A_TIME] for name, x in inputs.items()}
+        values_of_row = sum(x[:1].size for x in inputs.values())
+        at_a_time = max(1, _VALUES_AT_A_TIME // max(values_of_row, 1))
+        for first in range(0, len(next(iter(inputs.values()))), at_a_time):
+            part = {name: x[first : first + at_a_time] for name, x in inputs.items()}
             (output,) = self.run("serving_default", **part).values()
             parts.append(output)
         width = self.description.output_dim

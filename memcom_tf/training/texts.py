@@ -19,7 +19,7 @@ from memcom_tf.tables import check_positive
 from memcom_tf.training.best_weights import BestWeights
 from memcom_tf.training.text_tables import Order, check_order, ordered, word_table
 
-_PREDICTED_AT_A_TIME = 1024
+_IDS_PREDICTED_AT_A_TIME = 1 << 17
 _EPOCHS = 10, 60
 _BATCH_SIZES = 16, 64
 _RATE, _RATES = 0.3, (3e-3, 1e-2)
@@ -259,5 +259,7 @@ def _targets(
 
 def predictions(model: TextClassifier, inputs: dict[str, np.ndarray]) -> np.ndarray:
     """Probabilities `[n, classes]` of encoded documents."""
-    found: np.ndarray = model.predict(inputs, batch_size=_PREDICTED_AT_A_TIME, verbose=0)
+    (ids,) = inputs.values()
+    batch_size = max(1, _IDS_PREDICTED_AT_A_TIME // max(ids.shape[1], 1))
+    found: np.ndarray = model.predict(inputs, batch_size=batch_size, verbose=0)
     return found

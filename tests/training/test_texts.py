@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from memcom_tf._keras import keras
-from memcom_tf.converters import CompressedModelFile, convert, verify
+from memcom_tf.converters import CompressedModelFile, convert, runtime, verify
 from memcom_tf.converters.inspection.golden import differences, golden
 from memcom_tf.datasets import Documents
 from memcom_tf.datasets.labels import Labels
@@ -100,7 +100,7 @@ def test_words_are_learned_in_every_order(order, split):
     assert vocabulary.order == ("similarity" if order in ("classes", "documents") else "frequency")
 
 
-def test_trained_saved_converted_and_proved(split, tmp_path):
+def test_trained_saved_converted_and_proved(split, tmp_path, monkeypatch):
     settings = TextSettings(epochs=10)
     trained = train_text_classifier(split, width=WIDTH, ratio=4, settings=settings)
     model = trained.model
@@ -122,6 +122,13 @@ def test_trained_saved_converted_and_proved(split, tmp_path):
     assert file.classes == tuple(CLASSES)
     assert [of.tokenizer for of in file.fields.categorical] == ["words"]
     np.testing.assert_allclose(file.predict(split.test.columns), wanted, atol=0.02)
+    # Of long documents few at a time, so that no kernel holds too much: to the same end.
+    calls, run = [], file.run
+    monkeypatch.setattr(runtime, "_VALUES_AT_A_TIME", 2 * inputs["ids"].shape[1])
+    monkeypatch.setattr(file, "run", lambda *words, **x: calls.append(x) or run(*words, **x))
+    np.testing.assert_allclose(file.predict(split.test.columns), wanted, atol=0.02)
+    assert len(calls) == -(-len(split.test) // 2)
+    monkeypatch.undo()
     document = golden(file)
     assert np.shape(document["outputs"]) == (32, 3)
     assert differences(document, file) == []
