@@ -10,6 +10,7 @@ from typing import Any
 
 from memcom_tf.cli.loading import load_model
 from memcom_tf.converters.quantization.weights import parse_weights
+from memcom_tf.data.heartbeat import Heartbeat
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable
 from memcom_tf.text import printable
@@ -65,8 +66,10 @@ def convert(options: argparse.Namespace) -> int:
     model = load_model(options)
     from memcom_tf.converters.conversion import convert
 
+    compression = None
     if options.max_bytes is not None or options.ratio is not None:
-        model = _compressed(model, options)
+        compression = _compressed(model, options)
+        model = compression.model
     elif options.method is not None:
         raise ValueError(
             message(
@@ -75,22 +78,24 @@ def convert(options: argparse.Namespace) -> int:
                 method=options.method,
             )
         )
-    conversion = convert(
-        model,
-        k=options.k,
-        weights=parse_weights(options.weights),
-        profile=options.profile,
-        inputs=_inputs(options.inputs),
-        signatures=options.signatures,
-        allow_unsafe_deserialization=options.allow_unsafe_deserialization,
-        samples=options.samples,
-        verify=not options.no_verify,
-        examples=_load_examples(options.examples, model),
-    )
+    examples = _load_examples(options.examples, model)
+    with Heartbeat(say, "converting" if options.no_verify else "converting and proving"):
+        conversion = convert(
+            model,
+            k=options.k,
+            weights=parse_weights(options.weights),
+            profile=options.profile,
+            inputs=_inputs(options.inputs),
+            signatures=options.signatures,
+            allow_unsafe_deserialization=options.allow_unsafe_deserialization,
+            samples=options.samples,
+            verify=not options.no_verify,
+            examples=examples,
+        )
     # Before anything is shown: what cannot be shown must not be lost.
     if conversion.verification is None or conversion.verification.passed:
         conversion.save(output, overwrite=options.force)
-    return finish(options, conversion)
+    return finish(options, conversion, compression)
 
 
 def finish(options: argparse.Namespace, conversion: Any, compression: Any = None) -> int:
@@ -166,7 +171,7 @@ def _require_new(output: Path, force: bool) -> None:
 
 
 def _compressed(model: Any, options: argparse.Namespace) -> Any:
-    """The model with smaller tables; prints what became of each."""
+    """The model with smaller tables, and what became of each, which is printed."""
     from memcom_tf.compression import compress_embeddings
 
     if isinstance(model, Path):
@@ -177,15 +182,18 @@ def _compressed(model: Any, options: argparse.Namespace) -> Any:
                 path=str(model),
             )
         )
-    compression = compress_embeddings(
-        model,
-        ratio=options.ratio,
-        max_bytes=options.max_bytes,
-        method=options.method,
-        inputs=_inputs(options.inputs),
-    )
-    print(compression)
-    return compression.model
+    with Heartbeat(say, "making smaller tables"):
+        compression = compress_embeddings(
+            model,
+            ratio=options.ratio,
+            max_bytes=options.max_bytes,
+            method=options.method,
+            inputs=_inputs(options.inputs),
+            report=say,
+        )
+    if not options.json:
+        print(compression)
+    return compression
 
 
 def _inputs(words: list[str] | None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -93,6 +93,7 @@ def compress_embeddings(
     layers: Sequence[str] | None = None,
     frequencies: dict[str, Any] | None = None,
     inputs: Any = None,
+    report: Callable[[str], object] | None = None,
 ) -> ModelCompression:
     """Puts smaller embeddings in place of those of a trained model.
 
@@ -110,6 +111,7 @@ def compress_embeddings(
         layers: Patterns of names of the layers to replace, such as `["item*"]`; None takes all.
         frequencies: `[input_dim]` arrays by the name of a layer: how often each id occurs.
         inputs: What a subclassed model is called with, as `memcom_tf.converters.convert` takes it.
+        report: Called with a line for each method that was tried on a table.
 
     Returns:
         The new model, and what became of each embedding.
@@ -134,7 +136,7 @@ def compress_embeddings(
         )
     if ratio is not None and not ratio >= 1:
         raise invalid("`ratio` must be 1 or more.", ratio=ratio)
-    work = _Replacement(model, method_named(method), layers, frequencies or {}, inputs)
+    work = _Replacement(model, method_named(method), layers, frequencies or {}, inputs, report)
     if ratio is not None:
         work.require_reachable(ratio)
         found = work.at_bytes(work.total_bytes / ratio)
@@ -180,7 +182,9 @@ class _Replacement:
         patterns: Sequence[str] | None,
         frequencies: dict[str, Any],
         inputs: Any,
+        report: Callable[[str], object] | None,
     ) -> None:
+        self.report = report or (lambda line: None)
         inputs = task_of(model).inputs(model) if inputs is None else inputs
         self.model, self.method, self.inputs = model, method, inputs
         self.frequencies = frequencies
@@ -240,6 +244,7 @@ class _Replacement:
                     int(room * table.nbytes / self.total_bytes),
                     frequencies=self.frequencies.get(layer.name),
                     method=self.method,
+                    report=self.report,
                     **_kept(layer),
                 )
                 reason = "" if made is not None else "no method is that small"

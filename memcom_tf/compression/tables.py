@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ def approximation_of(
     *,
     frequencies: Any = None,
     method: type[CompressedEmbedding] | None = None,
+    report: Callable[[str], object] | None = None,
     **arguments: Any,
 ) -> Approximation | None:
     """The closed form of least error whose tables take at most so many bytes in a file.
@@ -62,6 +63,7 @@ def approximation_of(
         max_bytes: Bytes of the stored tables, at most.
         frequencies: `[input_dim]` how often each id occurs; None weighs all alike.
         method: The only one to try; None tries all of the above.
+        report: Called with a line for each that was tried.
         **arguments: Further arguments of the layer, such as `name`.
 
     Returns:
@@ -80,6 +82,11 @@ def approximation_of(
         )
         size = candidate.stored_bytes(rows, width)
         made = Approximation(candidate, layer, _error(table, layer, frequencies), size)
+        if report is not None:
+            report(
+                f"{layer.name}, {rows:,} x {width}: {candidate}, {size:,} bytes, squared error "
+                f"{made.error:.2%}"
+            )
         if best is None or made.error < best.error:
             best = made
     return best

@@ -83,6 +83,16 @@ def test_results_are_json_where_that_is_asked_for(folder, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["checks"][0]["passed"] is True
 
 
+def test_smaller_tables_are_reported_while_they_are_made(folder, tmp_path, capsys):
+    model, file = str(folder / "model.keras"), str(tmp_path / "m.tflite")
+    assert main(["convert", model, "-o", file, "--json", "--ratio", "8", "--no-verify"]) == 0
+    said = capsys.readouterr()
+    # What was done goes to stderr, and stdout is JSON alone.
+    assert "1,565 x 64" in json.loads(said.out)["compression"]
+    tried = [line for line in said.err.splitlines() if "squared error" in line]
+    assert len(tried) > 1 and all("1,565 x 64: " in line for line in tried)
+
+
 @pytest.mark.parametrize("words", ["inspect {}", "inspect {} --json"])
 def test_a_reader_that_has_seen_enough_is_no_failure(folder, words):
     process = subprocess.Popen(
