@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,10 @@ from memcom_tf.evaluation.known import (
 )
 from memcom_tf.vocabulary import PADDING_ID, OutOfVocabulary, Vocabulary
 from memcom_tf.vocabulary.items import left_aligned
+from memcom_tf.vocabulary.parts import one_of
+
+_OF_TRAINING = 0.1
+"""Share of the training interactions that are for validation, where these are taken from them."""
 
 
 def hold_out(
@@ -26,19 +30,22 @@ def hold_out(
     *,
     history_length: int = 50,
     seed: int = 0,
+    validation: Literal["held_out", "training"] = "held_out",
     vocabulary: Vocabulary | None = None,
     new_items: OutOfVocabulary | None = None,
 ) -> Split:
     """Splits interactions whose part for test is given, as public data sets have it.
 
     1. A coin with a seed decides for each held-out interaction whether it is for validation or
-       for test. The others are for training.
+       for test. The others are for training. With `validation="training"` all that is held out
+       is for test, as papers have it, and one in ten of the other interactions for validation.
     2. The vocabulary has every item that occurs anywhere, but its counts, and so the order of
        its ids, are those of the training interactions alone.
     3. An example of validation or test is a user with training interactions. Its history is the
        last `history_length` of them, its targets are the user's items of that part, each once,
        and all of the training interactions are left out of the ranking. Targets among them, and
-       those of users without any, are dropped.
+       those of users without any, are dropped. For test, what is for validation counts among
+       them where it was taken from them.
     4. A training example is a user with at least two items: a fifth of them, the last, are
        targets, and those before are the history. To train on other cuts in every epoch is
        better; `memcom_tf.training` does.
@@ -48,6 +55,7 @@ def hold_out(
         is_test: [n] which of them are held out, booleans or 0 and 1.
         history_length: L, the number of columns of the histories.
         seed: Seed of the coin.
+        validation: Where the interactions for validation are taken from.
         vocabulary: A vocabulary to use as it is; None builds one.
         new_items: As in `leave_last_out`. Under "drop" interactions with items that the
             vocabulary does not know are left out; under "share" they are in histories alone.
@@ -77,8 +85,14 @@ def hold_out(
     held_out = held_out.astype(bool)
     if held_out.all():
         raise invalid("Some interactions must be for training.", "", held_out=int(held_out.sum()))
-    coin = np.random.default_rng(seed).random(len(held_out)) < 0.5
-    train, validation, test = ~held_out, held_out & coin, held_out & ~coin
+    one_of("validation", validation, Literal["held_out", "training"])
+    coin = np.random.default_rng(seed).random(len(held_out))
+    if validation == "training":
+        chosen_by, test = ~held_out & (coin < _OF_TRAINING), held_out
+        train, known_at_test = ~held_out & ~chosen_by, ~held_out
+    else:
+        chosen_by, test = held_out & (coin < 0.5), held_out & (coin >= 0.5)
+        train = known_at_test = ~held_out
     check_new_items(vocabulary, new_items)
     if vocabulary is None:
         vocabulary = counted_vocabulary(interactions, train)
@@ -86,15 +100,20 @@ def hold_out(
     ids = found.ids
     names = interactions.user_labels.values
     user = interactions.user_labels.codes.astype(np.int64)
-    rows_by_user = _Rows(ids, user, np.flatnonzero(train & (ids != PADDING_ID)), len(names))
 
+    def by_user(chosen: npt.NDArray[np.bool_]) -> _Rows:
+        return _Rows(ids, user, np.flatnonzero(chosen & (ids != PADDING_ID)), len(names))
+
+    rows_by_user = by_user(train)
     dropped = {}
-
     pair = user * vocabulary.input_dim + ids
-    new = ~np.isin(pair, pair[train]) & (rows_by_user.size > 0)[user] & (ids >= vocabulary.first_id)
 
-    def evaluation(chosen: npt.NDArray[np.bool_], name: str) -> Examples:
-        usable = np.flatnonzero(chosen & new)
+    def evaluation(
+        chosen: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], name: str
+    ) -> Examples:
+        rows_by_user = by_user(known)
+        new = ~np.isin(pair, pair[known]) & (rows_by_user.size > 0)[user]
+        usable = np.flatnonzero(chosen & new & (ids >= vocabulary.first_id))
         usable = usable[np.unique(pair[usable], return_index=True)[1]]
         wanted = _Rows(ids, user, usable, len(names))
         dropped[name] = int(chosen.sum()) - len(wanted.rows)
@@ -122,8 +141,8 @@ def hold_out(
         Interactions(interactions.user_labels, found.items, details=interactions.details)[
             rows_by_user.rows[found.learned[rows_by_user.rows]]
         ],
-        evaluation(validation, "validation"),
-        evaluation(test, "test"),
+        evaluation(chosen_by, train, "validation"),
+        evaluation(test, known_at_test, "test"),
         dropped,
         ordered=False,
         num_new_items=found.num_new_items,

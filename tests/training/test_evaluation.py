@@ -523,3 +523,33 @@ def test_agreement_is_of_items_wherever_they_are_in_a_list():
     for first, second in ((lists, lists[:2]), (lists * 0, lists)):
         with pytest.raises(ValueError, match="of the same shape"):
             agreement(first, second)
+
+
+def test_all_that_is_held_out_may_be_for_test():
+    rng = np.random.default_rng(0)
+    log = Interactions(user=np.repeat(np.arange(80), 30), item=rng.integers(0, 500, 2400))
+    held_out = rng.random(len(log)) < 0.2
+    split = hold_out(log, held_out, history_length=40, validation="training")
+    vocabulary, items = split.vocabulary, np.asarray(log.item)
+    trained = split.train_interactions
+    learned = {(u, i) for u, i in zip(trained.user, trained.item, strict=True)}
+    assert 0.87 < len(trained) / (~held_out).sum() < 0.93
+    for part, of_user, known in (
+        (split.validation, ~held_out, None),
+        (split.test, held_out, ~held_out),
+    ):
+        assert len(part) > 70
+        for user, target, history, seen in zip(
+            part.user, part.target, part.history, part.seen, strict=True
+        ):
+            here = np.asarray(log.user) == user
+            mine = {i for i in items[here & of_user]} - {i for u, i in learned if u == user}
+            before = {i for u, i in learned if u == user}
+            if known is not None:
+                before = set(items[here & known])
+                mine = set(items[here & of_user]) - before
+            assert set(vocabulary.items(target[target > 0])) == mine
+            assert set(vocabulary.items(seen[seen > 0])) == before
+            assert set(vocabulary.items(history[history > 0])) == before
+    with pytest.raises(ValueError, match="`validation` must be known"):
+        hold_out(log, held_out, validation="test")
