@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from memcom_tf.cli.loading import load_model
+from memcom_tf.cli.origins import origin_of_command
 from memcom_tf.converters.quantization.weights import parse_weights
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable
@@ -86,6 +87,7 @@ def convert(options: argparse.Namespace) -> int:
         samples=options.samples,
         verify=not options.no_verify,
         examples=_load_examples(options.examples, model),
+        origin=origin_of_command(options, "convert"),
     )
     # Before anything is shown: what cannot be shown must not be lost.
     if conversion.verification is None or conversion.verification.passed:
