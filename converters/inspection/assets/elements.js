@@ -11,6 +11,7 @@ function element(tag, attributes = {}, ...children) {
 }
 
 const DASH = '\u2013';
+const MANY_ROWS = 40;
 
 function number(value, digits = 0) {
   if (value === null || value === undefined) return DASH;
@@ -30,7 +31,7 @@ function table(caption, titles, rows, kind = '') {
     element('tr', {role: 'row', ...attributes}, cells.map((cell, place) => (place
       ? element('td', {role: 'cell', 'data-title': titles[place]}, cell)
       : element('th', {scope: 'row', role: 'rowheader'}, cell)))));
-  return element('div', {class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `Table: ${caption}`},
+  return element('div', {class: rows.length > MANY_ROWS ? 'scroll long' : 'scroll', tabindex: 0, role: 'region', 'aria-label': `Table: ${caption}`},
     element('table', {class: kind, role: 'table'},
       element('caption', {class: 'visually-hidden'}, caption),
       element('thead', {role: 'rowgroup'}, head), element('tbody', {role: 'rowgroup'}, lines)));

@@ -64,12 +64,17 @@ function besideRows(figures, reference) {
 
 // The section, drawn again for each selected file.
 function showTables(holder, figures, reference, leftOut) {
+  const title = element('h2', {id: 'tables-title'}, `Tables of ${figures.label}`);
+  if (!tablesOf(figures.report).length) {
+    holder.replaceChildren(title, quiet('The file has no tables.'));
+    return;
+  }
   const bytesHolder = chart(`Bytes of the tables of ${figures.label}; the table above has the numbers`);
   const errors = errorRows(figures.report);
   const errorsHolder = errors.length ? chart(`Errors of the tables of ${figures.label}; the table above has the numbers`) : null;
   const beside = reference ? besideRows(figures, reference) : [];
   holder.replaceChildren(
-    element('h2', {id: 'tables-title'}, `Tables of ${figures.label}`),
+    title,
     tablesTable(figures, reference),
     leftOut ? quiet(`${number(leftOut)} tables more are left out here: memcom inspect --json lists them all.`) : '',
     element('h3', {}, 'Bytes'),
