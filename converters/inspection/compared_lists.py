@@ -113,7 +113,9 @@ def check_examples(
     rankers: Sequence[SameItems | str],
     at: int,
 ) -> None:
-    """Requires that every file ranks the items of the examples."""
+    """Requires that there are examples, and that every file ranks their items."""
+    if not len(examples):
+        raise invalid("There must be examples.", "Pass at least one.", examples=0)
     for file, ranker in zip(files, rankers, strict=True):
         if isinstance(ranker, str):
             raise invalid(

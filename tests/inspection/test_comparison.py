@@ -195,6 +195,8 @@ def test_what_cannot_be_compared_is_an_error(folder, tmp_path):
         compare(named(folder, "ranker", "pooled"), examples=examples)
     with pytest.raises(ValueError, match=rf"in \[0, {ITEMS}\). Received: target={ITEMS}"):
         compare([path, path], examples=examples)
+    with pytest.raises(ValueError, match=r"There must be examples. Received: examples=0"):
+        compare([path, path], examples=examples[:0])
     with pytest.raises(ValueError, match=r"`repeats` must be positive. Received: repeats=0"):
         compare([path, path], repeats=0)
     for paths in ([path], path, [tmp_path], []):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from memcom_tf import FullEmbedding
 from memcom_tf.converters import convert, origin_of
+from memcom_tf.converters.inspection.display import show_report
 from memcom_tf.converters.model_file import description as module
 from memcom_tf.converters.model_file.description import FileDescription
 from memcom_tf.models import NextItemRanker
@@ -73,6 +76,17 @@ def test_a_file_says_what_it_was_made_from_and_nothing_of_the_machine(text):
     assert origin.sha256 == hashlib.sha256(b"a model").hexdigest()
     assert origin.settings == {"ratio": "40.0", "data": "trained.keras"}
     assert "/" not in json.dumps(origin.to_json())
+
+
+def test_inspect_says_what_a_file_was_made_from(text):
+    report = json.loads(text) | {"file_bytes": 9, "graph_bytes": 9, "compressed_bytes": 9}
+    report["origin"]["settings"]["\x1b[2J"] = "[/red]" * 100
+    console = Console(file=io.StringIO(), width=200)
+    show_report(report, console)
+    said = console.file.getvalue()
+    assert f"Made from trained.keras (SHA-256 {report['origin']['sha256'][:8]}...) by " in said
+    assert "by compress, ratio 40.0, data trained.keras, \ufffd[2J [/red][/red]" in said
+    assert "[/red]" * 20 not in said
 
 
 def test_a_file_of_an_earlier_version_has_no_origin(text):
