@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .inspection.comparison import Comparison, compare
     from .inspection.html_report import write_html
     from .inspection.measurement import measure
+    from .model_file.origin import origin_of
     from .proof import Verification, verify
     from .quantization.quantization_error import QuantizationWarning
     from .runtime import CompressedModelFile
@@ -24,6 +25,7 @@ _HOMES = {
     "QuantizationWarning": "quantization.quantization_error",
     "Verification": "proof",
     "measure": "inspection.measurement",
+    "origin_of": "model_file.origin",
     "verify": "proof",
     "write_html": "inspection.html_report",
 }
@@ -37,6 +39,7 @@ __all__ = [
     "compare",
     "convert",
     "measure",
+    "origin_of",
     "verify",
     "write_html",
 ]

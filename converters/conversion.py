@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from memcom_tf.text import printable_list
 
 from .inputs import Samples
 from .model_file.archive import append_members
+from .model_file.origin import OriginDescription
 from .model_file.sizes import compressed_bytes, html_of_tables
 from .preparation.prepared import prepare
 from .proof import Verification, verify_content
@@ -82,6 +83,7 @@ def convert(
     verify: bool = True,
     examples: Any = None,
     task: Task | None = None,
+    origin: OriginDescription | None = None,
 ) -> Conversion:
     """Converts a trained model to a `.tflite` file with integer tables.
 
@@ -128,6 +130,8 @@ def convert(
             `memcom_tf.evaluation.Examples`, of `Click` a pair of inputs and labels.
         task: What the model is for, such as `memcom_tf.tasks.Click()`; None asks the model, of
             which only rankers of memcom_tf know.
+        origin: What the file is to say that it was made from: what
+            `memcom_tf.converters.origin_of` returned. The commands pass it; None says nothing.
 
     Returns:
         The bytes, the report and the verification; look at `verification.passed`.
@@ -161,7 +165,7 @@ def convert(
         )
         advance("writing the graph", 0.3)
         graph = write_graph(prepared)
-        description = describe(prepared, graph)
+        description = replace(describe(prepared, graph), origin=origin)
         content = append_members(
             graph, description, prepared.vocabulary, prepared.vocabularies_of_fields
         )

@@ -15,6 +15,7 @@ from memcom_tf.saved_names import tell_keras
 
 if TYPE_CHECKING:
     from memcom_tf.compression import compress
+    from memcom_tf.converters import compare
     from memcom_tf.layers import (
         METHODS,
         CAFEEmbedding,
@@ -83,6 +84,7 @@ __all__ = [
     "TruncatedEmbedding",
     "Vocabulary",
     "__version__",
+    "compare",
     "compress",
     "fine_tune",
     "load_model",
@@ -92,6 +94,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(__all__, "memcom_tf.layers"),
     "Vocabulary": "memcom_tf.vocabulary",
+    "compare": "memcom_tf.converters",
     "compress": "memcom_tf.compression",
     "fine_tune": "memcom_tf.training",
     "load_model": "memcom_tf.models",

@@ -49,6 +49,13 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
         f"(profile {report.get('profile', 'portable')}); "
         f"signatures: {escape(printable_list(report['signatures']))}"
     )
+    if "origin" in report:
+        origin = report["origin"]
+        settings = [f"{name} {value}" for name, value in origin["settings"].items()]
+        console.print(
+            f"Made from {_name(origin['model'])} (SHA-256 {_name(origin['sha256'][:8])}...) by "
+            f"{escape(printable_list([origin['command'], *settings]))}"
+        )
     every = [(e["name"], stored) for e in report["embeddings"] for stored in e["tables"]]
     print_numbers(console, _OF_TABLE, [_table_row(*found) for found in every[:_MOST_ROWS]])
     _say_more(len(every), "tables", console)

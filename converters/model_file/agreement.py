@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from memcom_tf.errors import invalid
 
-from .description import FieldDescription, FileDescription, RankerDescription, short
+from .described import short
+from .description import FieldDescription, FileDescription, RankerDescription
 
 if TYPE_CHECKING:
     from memcom_tf.vocabulary import Dictionary

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from memcom_tf.errors import invalid
-
 from ..quantization.quantization_error import QUANTILES
 from ..quantization.weights import Profile, Stored, Weights
-from .values import Count, ListOf, MapOf, Number, Text, Truth, Value
+from .described import Described, checked_as, damaged
+from .origin import OriginDescription
+from .values import Count, ListOf, MapOf, Number, Text, Truth
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,57 +25,6 @@ _LONGEST_HISTORY = 2**20
 _RESERVED_IDS = 2
 _MOST_VALUES = 2**16
 """Ids that a ranker sees: a row of them is made for every call."""
-
-
-def _is(value: Value, *, in_every_file: bool = False, **default: Any) -> Any:
-    """A field of a description, whose values are such; required where it has no default."""
-    return field(metadata={"value": value, "in_every_file": in_every_file}, **default)
-
-
-class Described:
-    """What the classes of a description have in common: JSON objects, of which others are left."""
-
-    @classmethod
-    def checked(cls, values: Any, path: Path, whole: str) -> dict[str, Any]:
-        """The fields of a JSON object, each as it must be.
-
-        Args:
-            values: The object, or what stands in its place.
-            path: The file that it is in.
-            whole: The name of the object.
-
-        Raises:
-            ValueError: If it is no object, or a field is missing or another than it must be.
-        """
-        if not isinstance(values, dict):
-            raise _wrong(whole, values, path)
-        found = {}
-        for name, of in _fields_of(cls).items():
-            if name not in values and _is_optional(of):
-                continue
-            if name not in values or not of.metadata["value"].fits(values[name]):
-                raise _wrong(name, values.get(name), path)
-            found[name] = values[name]
-        return found
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object; what is not known is left out."""
-        found = {}
-        for name, of in _fields_of(type(self)).items():
-            value = getattr(self, name)
-            if value is not None or of.default is MISSING:
-                found[name] = list(value) if isinstance(value, tuple) else value
-        return found
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """The JSON Schema of the object."""
-        known = _fields_of(cls)
-        return {
-            "type": "object",
-            "properties": {name: of.metadata["value"].schema() for name, of in known.items()},
-            "required": [name for name, of in known.items() if not _is_optional(of)],
-        }
 
 
 @dataclass(frozen=True)
@@ -98,20 +47,20 @@ class TableDescription(Described):
         error_quantiles: That of all rows, at the quantiles of `QUANTILES`.
     """
 
-    name: str = _is(Text())
-    rows: int = _is(Count(1))
-    width: int = _is(Count(1))
-    storage: str = _is(Text())
+    name: str = checked_as(Text())
+    rows: int = checked_as(Count(1))
+    width: int = checked_as(Count(1))
+    storage: str = checked_as(Text())
     # Files of earlier versions have none of what may be None.
-    bits: int | None = _is(Count(1), default=None)
-    operator: str | None = _is(Text(), default=None)
-    data_bytes: int = _is(Count(), kw_only=True)
-    scale_bytes: int = _is(Count(), kw_only=True)
-    metadata_bytes: int | None = _is(Count(), default=None)
-    float32_bytes: int = _is(Count(), kw_only=True)
-    median_error: float | None = _is(Number(), default=None)
-    worst_error: float | None = _is(Number(), default=None)
-    error_quantiles: Sequence[float] | None = _is(
+    bits: int | None = checked_as(Count(1), default=None)
+    operator: str | None = checked_as(Text(), default=None)
+    data_bytes: int = checked_as(Count(), kw_only=True)
+    scale_bytes: int = checked_as(Count(), kw_only=True)
+    metadata_bytes: int | None = checked_as(Count(), default=None)
+    float32_bytes: int = checked_as(Count(), kw_only=True)
+    median_error: float | None = checked_as(Number(), default=None)
+    worst_error: float | None = checked_as(Number(), default=None)
+    error_quantiles: Sequence[float] | None = checked_as(
         ListOf(Number(), length=len(QUANTILES)), default=None
     )
 
@@ -134,24 +83,26 @@ class EmbeddingDescription(Described):
         share_not_unique: That in the file. Both are None of a matrix, and of values of an id.
     """
 
-    name: str = _is(Text())
-    method: str = _is(Text())
-    ships_as: str | None = _is(Text(), default=None)
-    input_dim: int = _is(Count(1), kw_only=True)
-    output_dim: int = _is(Count(1), kw_only=True)
-    parameters: int | None = _is(Count(), default=None)
-    uncompressed_bytes: int | None = _is(Count(), default=None)
-    bytes: int = _is(Count(), kw_only=True)
-    tables: Sequence[TableDescription] = _is(ListOf(), kw_only=True)
-    share_not_unique_trained: float | None = _is(Number(least=None, whole=True), default=None)
-    share_not_unique: float | None = _is(Number(least=None, whole=True), default=None)
+    name: str = checked_as(Text())
+    method: str = checked_as(Text())
+    ships_as: str | None = checked_as(Text(), default=None)
+    input_dim: int = checked_as(Count(1), kw_only=True)
+    output_dim: int = checked_as(Count(1), kw_only=True)
+    parameters: int | None = checked_as(Count(), default=None)
+    uncompressed_bytes: int | None = checked_as(Count(), default=None)
+    bytes: int = checked_as(Count(), kw_only=True)
+    tables: Sequence[TableDescription] = checked_as(ListOf(), kw_only=True)
+    share_not_unique_trained: float | None = checked_as(
+        Number(least=None, whole=True), default=None
+    )
+    share_not_unique: float | None = checked_as(Number(least=None, whole=True), default=None)
 
     @classmethod
     def from_json(cls, values: Any, path: Path) -> Self:
         """Reads one, as `FileDescription.from_json` does."""
         found = cls.checked(values, path, "embeddings")
         if ("share_not_unique" in found) != ("share_not_unique_trained" in found):
-            raise _wrong("share_not_unique", found.get("share_not_unique"), path)
+            raise damaged("share_not_unique", found.get("share_not_unique"), path)
         tables = [
             TableDescription(**TableDescription.checked(table, path, "tables"))
             for table in found["tables"]
@@ -178,9 +129,9 @@ class RankerDescription(Described):
         reserved_ids: Ids before that of the first item.
     """
 
-    k: int = _is(Count(1))
-    history_length: int = _is(Count(most=_LONGEST_HISTORY))
-    reserved_ids: int = _is(Count(1))
+    k: int = checked_as(Count(1))
+    history_length: int = checked_as(Count(most=_LONGEST_HISTORY))
+    reserved_ids: int = checked_as(Count(1))
 
 
 @dataclass(frozen=True)
@@ -201,13 +152,13 @@ class FieldDescription(Described):
         vocabulary_fingerprint: Its fingerprint; None of n-grams. All three are None of numbers.
     """
 
-    name: str = _is(Text())
-    holds: str = _is(Text(choices=("categories", "text", "ngrams", "numbers")))
-    length: int = _is(Count(1, most=_MOST_VALUES), default=1)
-    separator: str | None = _is(Text(), default=None)
-    table: str | None = _is(Text(), default=None)
-    input_dim: int | None = _is(Count(2), default=None)
-    vocabulary_fingerprint: str | None = _is(Text(), default=None)
+    name: str = checked_as(Text())
+    holds: str = checked_as(Text(choices=("categories", "text", "ngrams", "numbers")))
+    length: int = checked_as(Count(1, most=_MOST_VALUES), default=1)
+    separator: str | None = checked_as(Text(), default=None)
+    table: str | None = checked_as(Text(), default=None)
+    input_dim: int | None = checked_as(Count(2), default=None)
+    vocabulary_fingerprint: str | None = checked_as(Text(), default=None)
 
     @property
     def has_ids(self) -> bool:
@@ -230,7 +181,7 @@ class FieldDescription(Described):
             has_buckets = (found.input_dim or 0) > _RESERVED_IDS
             fits = has_buckets and given == [True, True, False] and found.separator is None
         if not fits:
-            raise _wrong("fields", found.name, path)
+            raise damaged("fields", found.name, path)
         return found
 
 
@@ -261,6 +212,7 @@ class FileDescription(Described):
         classes: Names of the classes whose probabilities it gives, in the order of its outputs;
             None of a model that gives others.
         output_dim: Width of the vector that it gives a row; None of a model that gives others.
+        origin: What the file was made from; None where it does not say.
         min_runtime_version: The oldest TensorFlow Lite that runs it.
         scores_in_integers: Whether products of vectors are of integers.
         graph_crc32: Checksum of the graph; None before there is one.
@@ -275,30 +227,31 @@ class FileDescription(Described):
     """
 
     # Files of earlier versions have none of what may be None.
-    producer: str | None = _is(Text(), default=None)
-    converter: str | None = _is(Text(), default=None)
-    name: str = _is(Text())
-    kind: str = _is(Text())
-    signatures: Sequence[str] = _is(ListOf(Text()))
-    vector_signatures: Sequence[str] = _is(ListOf(Text()))
-    weights: Weights = _is(MapOf(Text(), or_one=True))  # noqa: RUF009, a field
-    profile: Profile = _is(Text(choices=_PROFILES), default="portable")  # noqa: RUF009
-    parameters: int = _is(Count())
-    parameter_bytes: int = _is(Count())
-    uncompressed_parameters: int = _is(Count())
-    embeddings: Sequence[EmbeddingDescription] = _is(ListOf())
-    left_as_floats: Mapping[str, str] | None = _is(MapOf(Text()), default=None)
-    inputs: str = _is(Text(), default="drawn")
-    multiplied_in_floats: Mapping[str, str] | None = _is(MapOf(Text()), default=None)
-    warnings: Sequence[str] | None = _is(ListOf(Text(printable=True)), default=None)
-    vocabulary_fingerprint: str | None = _is(Text(or_none=True))
+    producer: str | None = checked_as(Text(), default=None)
+    converter: str | None = checked_as(Text(), default=None)
+    name: str = checked_as(Text())
+    kind: str = checked_as(Text())
+    signatures: Sequence[str] = checked_as(ListOf(Text()))
+    vector_signatures: Sequence[str] = checked_as(ListOf(Text()))
+    weights: Weights = checked_as(MapOf(Text(), or_one=True))  # noqa: RUF009, a field
+    profile: Profile = checked_as(Text(choices=_PROFILES), default="portable")  # noqa: RUF009
+    parameters: int = checked_as(Count())
+    parameter_bytes: int = checked_as(Count())
+    uncompressed_parameters: int = checked_as(Count())
+    embeddings: Sequence[EmbeddingDescription] = checked_as(ListOf())
+    left_as_floats: Mapping[str, str] | None = checked_as(MapOf(Text()), default=None)
+    inputs: str = checked_as(Text(), default="drawn")
+    multiplied_in_floats: Mapping[str, str] | None = checked_as(MapOf(Text()), default=None)
+    warnings: Sequence[str] | None = checked_as(ListOf(Text(printable=True)), default=None)
+    vocabulary_fingerprint: str | None = checked_as(Text(or_none=True))
     ranker: RankerDescription | None = None
-    fields: Sequence[FieldDescription] | None = _is(ListOf(), default=None)
-    classes: Sequence[str] | None = _is(ListOf(Text()), default=None)
-    output_dim: int | None = _is(Count(1), default=None)
-    min_runtime_version: str = _is(Text())
-    scores_in_integers: bool = _is(Truth())
-    graph_crc32: int | None = _is(Count(), default=None, in_every_file=True)
+    fields: Sequence[FieldDescription] | None = checked_as(ListOf(), default=None)
+    classes: Sequence[str] | None = checked_as(ListOf(Text()), default=None)
+    output_dim: int | None = checked_as(Count(1), default=None)
+    origin: OriginDescription | None = None
+    min_runtime_version: str = checked_as(Text())
+    scores_in_integers: bool = checked_as(Truth())
+    graph_crc32: int | None = checked_as(Count(), default=None, in_every_file=True)
 
     @classmethod
     def from_json(cls, values: Any, path: Path) -> Self:
@@ -316,10 +269,12 @@ class FileDescription(Described):
         embeddings = [EmbeddingDescription.from_json(of, path) for of in found["embeddings"]]
         if "fields" in found:
             found["fields"] = [FieldDescription.from_json(of, path) for of in found["fields"]]
+        if "origin" in values:
+            found["origin"] = OriginDescription.from_json(values["origin"], path)
         ranker = None
         if found["kind"] == "ranker":
             if not embeddings:
-                raise _wrong("embeddings", [], path)
+                raise damaged("embeddings", [], path)
             ranker = RankerDescription(**RankerDescription.checked(values, path, "description"))
         return cls(**{**found, "embeddings": embeddings, "ranker": ranker})
 
@@ -333,6 +288,8 @@ class FileDescription(Described):
         }
         if self.fields is not None:
             found["fields"] = [of.to_json() for of in self.fields]
+        if self.origin is not None:
+            found["origin"] = self.origin.to_json()
         if self.ranker is None:
             return found
         # Where files have had them.
@@ -349,6 +306,7 @@ class FileDescription(Described):
             "format": {"const": FORMAT},
             "format_version": {"const": FORMAT_VERSION},
             **found["properties"],
+            "origin": OriginDescription.schema(),
         }
         found["required"] = ["format", "format_version", *found["required"]]
         is_ranker = {"properties": {"kind": {"const": "ranker"}}}
@@ -393,15 +351,6 @@ def parse_description(text: bytes) -> Any:
         return None
 
 
-def _fields_of(cls: type) -> dict[str, Field[Any]]:
-    """The fields that are values of the JSON object."""
-    return {of.name: of for of in fields(cls) if "value" in of.metadata}
-
-
-def _is_optional(of: Field[Any]) -> bool:
-    return of.default is not MISSING and not of.metadata["in_every_file"]
-
-
 def _with_items(schema: dict[str, Any], **items: type[Described]) -> dict[str, Any]:
     """A schema, with those of the elements of its lists."""
     for name, of in items.items():
@@ -411,17 +360,3 @@ def _with_items(schema: dict[str, Any], **items: type[Described]) -> dict[str, A
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
-
-
-def _wrong(name: str, value: object, path: Path) -> ValueError:
-    return invalid(
-        f"The file must be undamaged: its description's `{name}` is not what it must be.",
-        "Convert the model again, or copy the file again.",
-        **{name: short(value)},
-        path=str(path),
-    )
-
-
-def short(value: object) -> object:
-    """A value as it may stand in a message."""
-    return value if isinstance(value, (int, float, type(None))) else repr(value)[:80]

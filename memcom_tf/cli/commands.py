@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from memcom_tf.cli.loading import load_model
+from memcom_tf.cli.origins import origin_of_command
 from memcom_tf.converters.quantization.weights import parse_weights
 from memcom_tf.data.heartbeat import Heartbeat
 from memcom_tf.errors import message
@@ -19,7 +20,8 @@ DONE, FAILED = 0, 1
 _LONGEST_LINE = 500
 
 
-def _load_examples(path: Path | None, model: Any) -> Any:
+def load_examples(path: Path | None, model: Any) -> Any:
+    """The examples of a file or a prepared data set, under the ids of a model."""
     if path is None:
         return None
     if path.is_dir():
@@ -78,7 +80,7 @@ def convert(options: argparse.Namespace) -> int:
                 method=options.method,
             )
         )
-    examples = _load_examples(options.examples, model)
+    examples = load_examples(options.examples, model)
     with Heartbeat(say, "converting" if options.no_verify else "converting and proving"):
         conversion = convert(
             model,
@@ -91,6 +93,7 @@ def convert(options: argparse.Namespace) -> int:
             samples=options.samples,
             verify=not options.no_verify,
             examples=examples,
+            origin=origin_of_command(options, "convert"),
         )
     # Before anything is shown: what cannot be shown must not be lost.
     if conversion.verification is None or conversion.verification.passed:
@@ -216,7 +219,7 @@ def verify(options: argparse.Namespace) -> int:
         inputs=_inputs(options.inputs),
         allow_unsafe_deserialization=options.allow_unsafe_deserialization,
         samples=options.samples,
-        examples=_load_examples(options.examples, model),
+        examples=load_examples(options.examples, model),
     )
     if options.json:
         _print_json(_as_dict(verification))
@@ -231,7 +234,7 @@ def inspect(options: argparse.Namespace) -> int:
     from memcom_tf.converters.runtime import CompressedModelFile
 
     if options.html is not None:
-        _require_new(options.html, options.force)
+        check_page(options.html, options.force)
     report = CompressedModelFile(options.file).report
     if options.measure:
         from memcom_tf.converters.inspection.measurement import measure
@@ -249,28 +252,6 @@ def inspect(options: argparse.Namespace) -> int:
         from memcom_tf.converters.inspection.display import show_report
 
         show_report(report)
-    return DONE
-
-
-def compare(options: argparse.Namespace) -> int:
-    """Shows two .tflite files side by side."""
-    for path in (options.first, options.second):
-        require_file(path)
-    from memcom_tf.converters.inspection.comparison import compare
-    from memcom_tf.converters.runtime import CompressedModelFile
-
-    examples = None
-    if options.examples is not None:
-        examples = _load_examples(options.examples, CompressedModelFile(options.first).archive)
-    comparison = compare(options.first, options.second, examples=examples)
-    if options.json:
-        import json
-
-        print(json.dumps(dataclasses.asdict(comparison), indent=1))
-    else:
-        from memcom_tf.converters.inspection.comparison_display import show_comparison
-
-        show_comparison(comparison)
     return DONE
 
 
@@ -327,6 +308,14 @@ def check_output(path: Path, force: bool, suffix: str) -> None:
     require_suffix(path, suffix)
     _require_new(path, force)
     check_writable(path)
+
+
+def check_page(path: Path, force: bool) -> None:
+    """Requires, before the work, that a page can be made and written."""
+    check_output(path, force, ".html")
+    from memcom_tf.converters.inspection.page import require_charts
+
+    require_charts()
 
 
 def require_file(path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from memcom_tf.cli.commands import finish, say
 from memcom_tf.cli.loading import load_model
+from memcom_tf.cli.origins import origin_of_command
 from memcom_tf.errors import message
 
 
@@ -63,7 +64,11 @@ def compress(
         settings = replace(settings, epochs=options.epochs)
     limits = {name: getattr(options, name) for name in ("max_bytes", "ratio", "max_minutes")}
     compression = compressed(model, split, **limits, settings=settings, report=say)
-    conversion = convert(compression.model, samples=compression.samples)
+    conversion = convert(
+        compression.model,
+        samples=compression.samples,
+        origin=origin_of_command(options, "compress"),
+    )
     assert conversion.verification is not None
     passed = conversion.verification.passed
     if passed:

@@ -21,6 +21,7 @@ from memcom_tf.cli import (
     any_order,
     click_commands,
     commands,
+    compare_command,
     import_path,
     log_options,
     model_options,
@@ -43,7 +44,7 @@ _OF_LIBRARIES = re.compile(r"[\\/](tensorflow|keras|tf_keras|numpy|absl)[\\/]")
 _OF_GRAPH = re.compile(r"\AGraph execution error:.*^  File [^\n]*$", re.DOTALL | re.MULTILINE)
 _LOSSES = ("softmax", "ranknet", "bpr", "listnet")  # as of memcom_tf.models, which needs TensorFlow
 
-_EXTRAS = {"rich": "rank", "tensorflow": "tensorflow", "matplotlib": "report"}
+_EXTRAS = {"rich": "rank", "tensorflow": "tensorflow"}
 """What brings a library that a command lacks."""
 _VERBOSE = "show what TensorFlow and other libraries log"
 
@@ -279,12 +280,11 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--force", action="store_true", help="replace the page if it exists")
     inspect.set_defaults(run=commands.inspect)
 
-    compare = subparsers.add_parser("compare", help="show two .tflite files side by side")
-    compare.add_argument("first", type=Path, metavar="A.tflite")
-    compare.add_argument("second", type=Path, metavar="B.tflite")
-    model_options.add_examples(compare)
-    compare.add_argument("--json", action="store_true", help="print JSON")
-    compare.set_defaults(run=commands.compare)
+    compare = subparsers.add_parser(
+        "compare", help="show .tflite files side by side, and what their lists have in common"
+    )
+    compare_command.add_options(compare)
+    compare.set_defaults(run=compare_command.compare)
 
     rank = subparsers.add_parser("rank", help="rank the catalogue with a .tflite file alone")
     rank_command.add_options(rank)

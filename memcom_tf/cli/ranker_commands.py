@@ -21,6 +21,7 @@ from memcom_tf.cli import (
 )
 from memcom_tf.cli.commands import DONE, check_output, finish, next_is, say, tell
 from memcom_tf.cli.loading import load_model
+from memcom_tf.cli.origins import origin_of_command
 from memcom_tf.cli.task_options import check_options_of_task
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable
@@ -124,7 +125,9 @@ def compress(options: argparse.Namespace) -> int:
             max_minutes=options.max_minutes,
             report=say,
         )
-    conversion = convert(compression.model, k=options.k)
+    conversion = convert(
+        compression.model, k=options.k, origin=origin_of_command(options, "compress")
+    )
     assert conversion.verification is not None
     # Before anything is shown: what cannot be shown must not be lost.
     if conversion.verification.passed:

@@ -26,6 +26,7 @@ from memcom_tf.evaluation.metrics import (
     ranks_from_lists,
     ranks_from_scores,
     standard_error,
+    standard_error_of_difference,
 )
 from memcom_tf.evaluation.ranking import evaluate_lists, evaluate_ranking, rank_examples
 from memcom_tf.evaluation.rows import RowSplit, split_rows
@@ -60,6 +61,7 @@ __all__ = [
     "split_log",
     "split_rows",
     "standard_error",
+    "standard_error_of_difference",
 ]
 
 

@@ -176,6 +176,36 @@ def standard_error(ranks: npt.ArrayLike, k: int) -> float:
     return float(_ndcg(ranks, k).std(ddof=1) / np.sqrt(len(ranks)))
 
 
+def standard_error_of_difference(ranks: npt.ArrayLike, others: npt.ArrayLike, k: int) -> float:
+    """Returns the standard error of the difference of two means of nDCG@k, of the same examples.
+
+    Args:
+        ranks: As `ranking_metrics` takes them, n >= 2.
+        others: Those of another ranker, for the same examples in the same order.
+        k: The length of the ranked list.
+
+    Returns:
+        The standard error of the mean of the differences.
+
+    Raises:
+        ValueError: As `standard_error`, and if there are not as many of both.
+
+    Example:
+        >>> standard_error_of_difference([1, 20], [20, 20], k=10)
+        0.5
+    """
+    first, second = _checked_ranks(ranks, k), _checked_ranks(others, k)
+    if len(first) != len(second) or len(first) < 2:
+        raise invalid(
+            "There must be as many ranks of both, and at least two.",
+            "Evaluate the same examples.",
+            ranks=len(first),
+            others=len(second),
+        )
+    differences = _ndcg(first, k) - _ndcg(second, k)
+    return float(differences.std(ddof=1) / np.sqrt(len(differences)))
+
+
 def _ndcg(ranks: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.float64]:
     """nDCG@k `[n]` of ranks `[n, P]`."""
     listed = (ranks > 0) & (ranks <= k)

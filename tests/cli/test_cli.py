@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +145,7 @@ def error_of(done: subprocess.CompletedProcess, cwd: Path) -> str:
 
 
 def test_convert_verify_inspect_rank(folder, tmp_path):
-    """The whole way of a user; the file is that of `convert`, to the byte."""
+    """The whole way of a user; the file is that of `convert`, and says what it was made from."""
     done = memcom("convert", folder / "model.keras", "-o", "my.tflite", "-k", 8, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "signatures: rank, score, embed" in done.stdout
@@ -151,7 +153,14 @@ def test_convert_verify_inspect_rank(folder, tmp_path):
     assert "FAILED" not in done.stdout
     assert "embed: error over its derived bound" in done.stdout
     assert os.listdir(tmp_path) == ["my.tflite"]
-    assert (tmp_path / "my.tflite").read_bytes() == (folder / "model.tflite").read_bytes()
+    file = CompressedModelFile(tmp_path / "my.tflite")
+    wanted = CompressedModelFile(folder / "model.tflite")
+    origin = file.description.origin
+    assert replace(file.description, origin=None) == wanted.description
+    assert file.vocabulary.fingerprint == wanted.vocabulary.fingerprint
+    assert (origin.model, origin.command) == ("model.keras", "convert")
+    assert origin.sha256 == hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
+    assert origin.settings == {"weights": "int8", "profile": "portable", "k": "8"}
 
 
 def test_verify_the_file_of_another_training(folder, tmp_path, run_here):

@@ -154,7 +154,7 @@ def test_examples_that_are_refused(tmp_path, arrays, expected):
     path = tmp_path / "examples.npz"
     np.savez(path, **arrays)
     with pytest.raises(ValueError, match=" must ") as caught:
-        commands._load_examples(path, None)
+        commands.load_examples(path, None)
     assert expected in str(caught.value)
 
 
@@ -164,7 +164,7 @@ def test_hostile_examples(tmp_path, case):
     path = tmp_path / "examples.npz"
     path.write_bytes(HOSTILE_ARRAYS[case].replace(b"user.npy", b"history.npy"))
     with pytest.raises(ValueError, match=r"must be an \.npz file of `history` and `target`"):
-        commands._load_examples(path, None)
+        commands.load_examples(path, None)
 
 
 def test_titles_are_read_and_what_is_called_test_can_be_left_out(tmp_path, monkeypatch, capsys):

@@ -23,6 +23,7 @@ from memcom_tf.compression.behaviour import Behaviour, OriginalLists
 from memcom_tf.compression.file_size import graph_bytes
 from memcom_tf.compression.ranker import finalists_of
 from memcom_tf.compression.students import uncompressed, vectors_of
+from memcom_tf.converters import CompressedModelFile
 from memcom_tf.evaluation import evaluate_ranking, leave_last_out
 from memcom_tf.layers import (
     FullEmbedding,
@@ -380,6 +381,9 @@ def test_the_command_line_trains_compresses_and_ranks(tmp_path, log, capsys):
     out = capsys.readouterr().out
     assert "chosen" in out and "lost of" in out
     assert file.exists() and small.exists()
+    origin = CompressedModelFile(file).description.origin
+    assert (origin.model, origin.command) == ("ranker.keras", "compress")
+    assert origin.settings.items() >= {"data": "clicks.csv", "max_bytes": "17000"}.items()
     assert main(["verify", str(small), str(file)]) == 0
     assert main(["rank", str(file), "--history", "3", "4", "-k", "2"]) == 0
 

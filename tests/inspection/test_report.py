@@ -22,11 +22,13 @@ from memcom_tf.converters import (
     write_html,
 )
 from memcom_tf.converters.inspection.display import show_report
+from memcom_tf.converters.inspection.html_report import html_report
 from memcom_tf.converters.model_file.description import FileDescription
 from memcom_tf.converters.quantization.quantization_error import row_errors
 from memcom_tf.converters.quantization.quantize import quantize_table
 from memcom_tf.models import NextItemRanker
 from memcom_tf.tables import Table
+from tests.inspection.pages import data_of, markup_of
 
 
 def converted(embedding, **kwargs):
@@ -143,29 +145,46 @@ def test_inspect_measures_on_request_and_writes_a_page(file, tmp_path, capsys, m
     assert report == CompressedModelFile(file).report
     assert {"share_not_unique", "share_not_unique_trained"} <= report["embeddings"][0].keys()
     assert len(report["embeddings"][0]["tables"][0]["error_quantiles"]) == 5
-    text = page.read_text()
-    assert text.count("data:image/svg+xml;base64,") == 3
-    assert "peak memory" in text
+    data = data_of(page.read_text())
+    (figures,) = data["comparison"]["files"]
+    assert data["measured"]["threads"]["1"]["milliseconds"].keys() == {"rank", "score", "embed"}
+    assert set(figures["milliseconds"]) == {"rank", "score", "embed"}
+    assert figures["report"] == report
+    assert figures["bytes"]["file"] == file.stat().st_size
     assert main(words) == 2
     assert "must not exist" in capsys.readouterr().err
     assert main([*words, "--force"]) == 0
-    assert page.read_text().count("data:image/svg+xml;base64,") == 2
+    assert data_of(page.read_text())["measured"] is None
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_a_page_needs_nothing_else_and_runs_no_name(file, tmp_path):
+def test_a_page_of_a_file_runs_no_name_and_says_what_it_is(file, tmp_path):
     report = CompressedModelFile(file).report
     report["name"] = report["embeddings"][0]["name"] = HOSTILE
     report["embeddings"][0]["tables"][0]["name"] = HOSTILE
-    milliseconds = {HOSTILE: 1.0}
-    found = {"milliseconds": milliseconds, "peak_bytes": None}
+    found = {"milliseconds": {HOSTILE: 1.0}, "peak_bytes": None}
     report["measured"] = {"threads": {"1": found, "2": found}, "processor": HOSTILE, "cores": 1}
     write_html(report, tmp_path / "report.html")
-    text = (tmp_path / "report.html").read_text()
-    assert "<script" not in text
-    assert text.count("&lt;script&gt;alert(1)") >= 5
-    assert set(re.findall(r'(?:src|href)="(.{,10})', text)) == {"data:image"}
-    assert "http" not in text.replace('http-equiv="Content-Security-Policy"', "")
+    page = (tmp_path / "report.html").read_text()
+    markup = markup_of(page)
+    assert "<script" not in markup
+    escaped = "&lt;script&gt;alert(1)&lt;/script&gt; $\\frac{"
+    assert f"<h1>{escaped}</h1>" in markup
+    assert f"{escaped} takes {report['file_bytes']:,} bytes" in markup
+    data = data_of(page)
+    assert data["comparison"]["files"][0]["report"]["embeddings"][0]["name"] == HOSTILE
+    assert data["measured"]["processor"] == HOSTILE
+
+
+def test_a_page_says_how_many_tables_it_leaves_out(file):
+    report = CompressedModelFile(file).report
+    report["embeddings"] *= 800
+    count = sum(len(embedding["tables"]) for embedding in report["embeddings"])
+    data = data_of(html_report(report))
+    kept = data["comparison"]["files"][0]["report"]["embeddings"]
+    assert sum(len(embedding["tables"]) for embedding in kept) == 1000
+    assert data["tables_left_out"] == [count - 1000]
+    assert len(report["embeddings"][-1]["tables"]) > 0, "the report itself is left as it is"
 
 
 @pytest.mark.parametrize("wrong", [[0.1], "0.1", [0.1, 0.1, 0.1, 0.1, -1.0], [0.1] * 4 + [True]])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from memcom_tf import FullEmbedding
-from memcom_tf.converters import convert
+from memcom_tf.converters import convert, origin_of
+from memcom_tf.converters.inspection.display import show_report
 from memcom_tf.converters.model_file import description as module
 from memcom_tf.converters.model_file.description import FileDescription
 from memcom_tf.models import NextItemRanker
@@ -23,6 +27,7 @@ PARTS = {
         SCHEMA["properties"]["embeddings"]["items"],
         lambda description: description["embeddings"][0],
     ),
+    "origin": (SCHEMA["properties"]["origin"], lambda description: description["origin"]),
     "table": (
         SCHEMA["properties"]["embeddings"]["items"]["properties"]["tables"]["items"],
         lambda description: description["embeddings"][0]["tables"][0],
@@ -37,10 +42,13 @@ FIELDS = [
 
 
 @pytest.fixture(scope="module")
-def text():
+def text(tmp_path_factory):
+    model = tmp_path_factory.mktemp("models") / "trained.keras"
+    model.write_bytes(b"a model")
+    origin = origin_of(model, "compress", {"ratio": 40.0, "data": model, "epochs": None})
     ranker = NextItemRanker(FullEmbedding(40, 6), history_length=5, name="teas")
     ranker.build((None, 5))
-    content = convert(ranker, k=3, verify=False).content
+    content = convert(ranker, k=3, verify=False, origin=origin).content
     start = content.rindex(b'{\n "format"')
     return content[start : content.index(b"\n}", start) + 2].decode()
 
@@ -62,10 +70,52 @@ def test_what_is_read_is_what_was_written(text):
     assert json.dumps(description.to_json(), indent=1) == text
 
 
+def test_a_file_says_what_it_was_made_from_and_nothing_of_the_machine(text):
+    origin = FileDescription.from_json(json.loads(text), PATH).origin
+    assert (origin.model, origin.command) == ("trained.keras", "compress")
+    assert origin.sha256 == hashlib.sha256(b"a model").hexdigest()
+    assert origin.settings == {"ratio": "40.0", "data": "trained.keras"}
+    assert "/" not in json.dumps(origin.to_json())
+
+
+def test_inspect_says_what_a_file_was_made_from(text):
+    report = json.loads(text) | {"file_bytes": 9, "graph_bytes": 9, "compressed_bytes": 9}
+    report["origin"]["settings"]["\x1b[2J"] = "[/red]" * 100
+    console = Console(file=io.StringIO(), width=200)
+    show_report(report, console)
+    said = console.file.getvalue()
+    assert f"Made from trained.keras (SHA-256 {report['origin']['sha256'][:8]}...) by " in said
+    assert "by compress, ratio 40.0, data trained.keras, \ufffd[2J [/red][/red]" in said
+    assert "[/red]" * 20 not in said
+
+
+def test_a_file_of_an_earlier_version_has_no_origin(text):
+    earlier = json.loads(text)
+    del earlier["origin"]
+    description = FileDescription.from_json(earlier, PATH)
+    assert description.origin is None
+    assert "origin" not in description.to_json()
+
+
+def test_the_hash_of_a_saved_model_is_that_of_its_names_and_files(tmp_path):
+    def digest(**files):
+        folder = tmp_path / "model"
+        folder.mkdir(exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_text(content)
+        found = origin_of(folder, "convert", {}).sha256
+        for name in files:
+            (folder / name).unlink()
+        return found
+
+    assert digest(a="1", b="2") == digest(b="2", a="1")
+    assert len({digest(a="1", b="2"), digest(a="1", c="2"), digest(a="2", b="1")}) == 3
+
+
 def test_every_field_that_is_written_is_in_the_schema(text):
     written = json.loads(text)
     of_rankers = set(SCHEMA["then"]["properties"])
-    for schema, of in (PARTS[part] for part in ("file", "embedding", "table")):
+    for schema, of in (PARTS[part] for part in ("file", "embedding", "origin", "table")):
         assert set(of(written)) - set(schema["properties"]) - of_rankers == set()
         assert set(schema["required"]) - set(of(written)) == set()
 

@@ -16,6 +16,7 @@ from memcom_tf.converters.inspection.display import show_report, show_verificati
 from memcom_tf.converters.inspection.html_report import html_report
 from memcom_tf.converters.sources.names import LONGEST, file_names, node_names
 from memcom_tf.text import printable
+from tests.inspection.pages import data_of, markup_of, texts_of
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +58,8 @@ def shown(conversion) -> str:
     show_verification(conversion.verification, console)
     show_report(conversion.report, console)
     page = html_report(conversion.report)
-    assert "<script>" not in page
-    return stream.getvalue() + page
+    assert "<script>" not in markup_of(page)
+    return "\n".join([stream.getvalue(), markup_of(page), *texts_of(data_of(page))])
 
 
 def test_names_that_tensorflow_refuses_are_refused_in_words():

@@ -41,6 +41,11 @@ def test_the_wheel_holds_the_converters_inside_the_package(tmp_path):
     # And every source that is compiled where the package is installed.
     for path in (ROOT / "memcom_tf/kernels/cc").iterdir():
         assert f"memcom_tf/kernels/cc/{path.name}" in names
+    # And what pages are made of.
+    assets = [*(ROOT / "converters/inspection/assets").iterdir()]
+    assert {path.suffix for path in assets} == {".css", ".html", ".js", ".txt"}
+    for path in assets:
+        assert f"memcom_tf/converters/inspection/assets/{path.name}" in names
 
 
 def test_reading_a_file_needs_no_tensorflow():

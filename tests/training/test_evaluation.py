@@ -22,6 +22,7 @@ from memcom_tf.evaluation import (
     ranks_from_lists,
     ranks_from_scores,
     standard_error,
+    standard_error_of_difference,
 )
 from memcom_tf.vocabulary import Vocabulary
 
@@ -345,6 +346,20 @@ def test_metrics_agree_with_keras_rs(k):
     metric = keras_rs.metrics.MeanReciprocalRank()
     metric.update_state(truth[:, 1:], scores[:, 1:])
     assert ranking_metrics(ranks, k)["mrr"] == pytest.approx(float(metric.result()), abs=1e-5)
+
+
+def test_the_error_of_a_difference_is_that_of_the_same_examples():
+    rng = np.random.default_rng(4)
+    ranks = rng.integers(1, 15, 500).astype(float)
+    better = np.maximum(1, ranks - (rng.random(500) < 0.3))
+    paired = standard_error_of_difference(better, ranks, 10)
+    apart = np.hypot(standard_error(better, 10), standard_error(ranks, 10))
+    assert 0 < paired < apart / 3, "what both find hard is no difference"
+    assert standard_error_of_difference(ranks, ranks, 10) == 0
+    assert paired == standard_error_of_difference(ranks, better, 10)
+    for others in (ranks[:-1], ranks[:1]):
+        with pytest.raises(ValueError, match=r"as many ranks of both, and at least two. Received"):
+            standard_error_of_difference(ranks[:1], others, 10)
 
 
 def test_standard_error_is_that_of_the_mean():

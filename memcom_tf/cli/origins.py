@@ -1,0 +1,38 @@
+"""What a command writes into a file of how it made it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+_SETTINGS = {
+    "task": "task",
+    "interactions": "data",
+    "ratio": "ratio",
+    "max_bytes": "max_bytes",
+    "max_minutes": "max_minutes",
+    "method": "method",
+    "weights": "weights",
+    "profile": "profile",
+    "k": "k",
+    "epochs": "epochs",
+    "seed": "seed",
+    "samples": "samples",
+}
+"""Options that decide what is in a file, and what the file calls them."""
+
+
+def origin_of_command(options: argparse.Namespace, command: str) -> Any:
+    """What the file of a command says that it was made from.
+
+    Args:
+        options: Those of the command, with the model.
+        command: Its name.
+
+    Returns:
+        What `convert` takes as `origin`.
+    """
+    from memcom_tf.converters.model_file.origin import origin_of
+
+    settings = {ours: getattr(options, name, None) for name, ours in _SETTINGS.items()}
+    return origin_of(options.model, command, settings)
