@@ -39,7 +39,8 @@ class NextItemRanker(CatalogueRanker):
 
     `score(i) = query . output_embedding(i) + item_bias[i]`, where the query is the history's
     mean, weighted by a learned softmax over recency, plus the last item under a learned gate,
-    plus a learned vector, plus what a tower of dense layers makes of that sum. Trained by
+    plus a learned vector; of that sum `q`, `q + q P` with a learned matrix `P`, plus what a tower
+    of dense layers makes of it. Trained by
     `fit(history, target)` with the cross-entropy of the softmax over the catalogue, or over the
     target and `num_negatives` sampled items: half of them uniformly, and half by the counts of
     the vocabulary to the power of 0.75, where it has any. Logits are corrected for how likely an
@@ -59,6 +60,9 @@ class NextItemRanker(CatalogueRanker):
         item_bias: Whether items have a bias, which learns popularity.
         query_bias: Whether a learned vector is added to the query, which learns popularity in
             `output_dim` numbers, where biases of items take `input_dim`.
+        query_projection: Whether there is the matrix `P [output_dim, output_dim]`, which starts at
+            zero. Without it, and with one table for both sides, an item is as near to the item
+            after it as to the one before it.
         recency: Whether the order of a history counts; without it the query is the plain mean.
         item_bias_storage: How the biases are stored and trained, "int8_per_table" for one byte
             each; None leaves them at two.
@@ -99,6 +103,7 @@ class NextItemRanker(CatalogueRanker):
         item_dropout: float = 0.0,
         item_bias: bool = True,
         query_bias: bool = False,
+        query_projection: bool = False,
         recency: bool = True,
         item_bias_storage: str | None = None,
         num_negatives: int | None = None,
@@ -137,12 +142,18 @@ class NextItemRanker(CatalogueRanker):
         self.item_dropout = item_dropout
         self.item_bias = item_bias
         self.query_bias = query_bias
+        self.query_projection = query_projection
         self.recency = recency
         self.item_bias_storage = item_bias_storage
         policy = {"dtype": self.dtype_policy}
         self._drop = keras.layers.Dropout(dropout, **policy)
         self._drop_items = keras.layers.Dropout(item_dropout, **policy)
         width = item_embedding.output_dim
+        self._projection = None
+        if query_projection:
+            self._projection = keras.layers.Dense(
+                width, use_bias=False, kernel_initializer="zeros", **policy
+            )
         self._tower = [keras.layers.Dense(n, activation, **policy) for n in self.hidden_units]
         if self._tower:
             last = keras.layers.Dense(width, kernel_initializer="zeros", **policy)
@@ -195,6 +206,8 @@ class NextItemRanker(CatalogueRanker):
             if not embedding.built:
                 embedding.build(None)
         width = self.item_embedding.output_dim
+        if self._projection is not None:
+            self._projection.build((None, width))
         for dense in self._tower:
             dense.build((None, width))
             width = dense.units
@@ -230,6 +243,8 @@ class NextItemRanker(CatalogueRanker):
         query = self._drop(query, training=training)
         if self.query_bias:
             query = query + tf.cast(tf.convert_to_tensor(self._query_bias), dtype)
+        if self._projection is not None:
+            query = query + self._projection(query)
         hidden = query
         for dense in self._tower:
             hidden = dense(hidden)
@@ -280,6 +295,7 @@ class NextItemRanker(CatalogueRanker):
             "item_dropout": self.item_dropout,
             "item_bias": self.item_bias,
             "query_bias": self.query_bias,
+            "query_projection": self.query_projection,
             "recency": self.recency,
             "item_bias_storage": self.item_bias_storage,
             "num_negatives": self.num_negatives,

@@ -49,7 +49,9 @@ HISTORY = np.array([[3, 7, 0, 0], [59, 1, 59, 2], [5, 0, 0, 0], [0, 0, 0, 0]], n
 
 
 def test_scores_are_those_of_the_formula():
-    model = ranker(hidden_units=(6,), output_embedding=HashedEmbedding(ITEMS, WIDTH, num_buckets=9))
+    output = HashedEmbedding(ITEMS, WIDTH, num_buckets=9)
+    model = ranker(hidden_units=(6,), query_projection=True, output_embedding=output)
+    projection = np.asarray(model._projection.kernel)
     recency = np.exp(5.0 * np.asarray(model._recency))
     gate, scale = np.asarray(model._last_item_gate), np.asarray(model._scale)
     items = np.asarray(model.item_embedding(np.arange(ITEMS)))
@@ -63,6 +65,7 @@ def test_scores_are_those_of_the_formula():
             weights = recency[: len(known)][::-1]
             query = (weights / weights.sum()) @ items[known] + gate * items[known[-1]]
         query = scale * query
+        query = query + query @ projection
         query = query + np.maximum(query @ first[0] + first[1], 0) @ second[0] + second[1]
         np.testing.assert_allclose(scores, scored @ query + bias, rtol=1e-4, atol=1e-5)
 
@@ -127,7 +130,7 @@ def test_candidates_score_as_in_the_whole(item_bias):
 
 def test_the_tower_starts_as_nothing():
     """Its last layer is zero, so that training starts from the model without it."""
-    model = ranker(trained=False, hidden_units=(5, 6))
+    model = ranker(trained=False, hidden_units=(5, 6), query_projection=True)
     plain = ranker(model.item_embedding, trained=False)
     np.testing.assert_allclose(model(HISTORY), plain(HISTORY), rtol=1e-6)
     assert [dense.units for dense in model._tower] == [5, 6, WIDTH]
@@ -188,7 +191,8 @@ def test_fit_builds_the_model(num_negatives, optimizer):
 
 
 def test_every_weight_is_trained():
-    model = ranker(hidden_units=(6,), output_embedding=memcom(bias=True))
+    output = memcom(bias=True)
+    model = ranker(hidden_units=(6,), query_projection=True, output_embedding=output)
     model.compile(keras.optimizers.SGD(0.5))
     before = [np.asarray(variable).copy() for variable in model.trainable_variables]
     model.fit(*next_of_last(64), epochs=1, batch_size=64, verbose=0)
@@ -321,6 +325,7 @@ SETTINGS = {
     "dropout": 0.1,
     "item_dropout": 0.2,
     "item_bias": False,
+    "query_projection": True,
     "num_negatives": 11,
     "name": "shop",
 }
