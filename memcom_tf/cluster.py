@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from memcom_tf.errors import invalid
 
@@ -18,7 +19,8 @@ _EXAMPLE = (
 )
 
 
-class Worker(NamedTuple):
+@dataclass(frozen=True)
+class Worker:
     """One of several processes that train a model together.
 
     Attributes:

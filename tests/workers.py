@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-LIMIT = 240.0
+LIMIT = 480.0
 """Seconds after which processes that hang are killed."""
 
 

@@ -23,7 +23,10 @@ class ReferenceOps(Version, arrays="tensorflow"):
     """`memcom_tf.ops.interface.Ops` over TensorFlow tensors and variables."""
 
     def gather(self, table: TableValue, rows: Array) -> Array:
-        found = tf.gather(table, rows)
+        if isinstance(table, tf.__internal__.distribute.ShardedVariable):
+            found = tf.nn.embedding_lookup(table, rows)  # reads rows where they are, and no more
+        else:
+            found = tf.gather(table, rows)
         return tf.cast(found, tf.int32) if found.dtype in (tf.uint8, tf.int16) else found
 
     def column(self, table: TableValue, index: int) -> Array:

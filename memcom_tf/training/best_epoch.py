@@ -45,6 +45,7 @@ class BestEpoch(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.workers = workers
+        self._score = tf.function(lambda inputs: ranker(inputs, training=False))
         self.epochs, self.every, self.ways = epochs, every, ways
         self.ranker, self.examples, self.settings = ranker, examples, settings
         self.values: dict[int, float] = {}
@@ -156,8 +157,7 @@ class BestEpoch(keras.callbacks.Callback):
         if self.workers is None:
             return self._evaluated(self.ranker.predict_on_batch)
         # `predict_on_batch` of Keras would gather what every worker predicts.
-        score = tf.function(lambda inputs: self.ranker(inputs, training=False))
-        return float(self.workers.decided_by_chief(lambda: self._evaluated(score)))
+        return float(self.workers.decided_by_chief(lambda: self._evaluated(self._score)))
 
     def _evaluated(self, score: Callable[[Any], Any]) -> float:
         k, size = self.settings.k, scores_at_once(self.ranker)

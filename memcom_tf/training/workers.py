@@ -45,6 +45,7 @@ class Workers:
         self.strategy = strategy
         self.count: int = sum(len(jobs.get(job, ())) for job in ("chief", "worker"))
         self.index = int(resolver.task_id or 0) + (chiefs if resolver.task_type == "worker" else 0)
+        self._sum = tf.function(lambda values: strategy.run(self._replica_sum, args=(values,)))
 
     @property
     def is_chief(self) -> bool:
@@ -130,17 +131,16 @@ class Workers:
 
     def _summed(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The sum over all workers."""
-
-        def summed(values: Any) -> Any:
-            context = tf.distribute.get_replica_context()
-            own = self.strategy.num_replicas_in_sync // self.count
-            counts = tf.cast(context.replica_id_in_sync_group % own == 0, tf.int64)
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, values * counts)
-
         with together():
-            run = tf.function(lambda values: self.strategy.run(summed, args=(values,)))
-            found = self.strategy.experimental_local_results(run(tf.constant(numbers)))[0]
+            found = self.strategy.experimental_local_results(self._sum(tf.constant(numbers)))[0]
             return np.asarray(found)
+
+    def _replica_sum(self, values: Any) -> Any:
+        """The sum of what every worker has, of which one replica counts."""
+        context = tf.distribute.get_replica_context()
+        own = self.strategy.num_replicas_in_sync // self.count
+        counts = tf.cast(context.replica_id_in_sync_group % own == 0, tf.int64)
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, values * counts)
 
 
 def share(rows: Any, place: int, places: int) -> Any:
