@@ -10,7 +10,7 @@ from memcom_tf.kernels.status import status_of_ops
 from tests import workers
 from tests.optimizers.worker import train
 
-CASES = ["ranker/adam", "layers/rowwise", "layers/nesterov"]
+CASES = ["ranker/adam", "layers/rowwise", "layers/nesterov", "clicks/adam"]
 
 
 @pytest.mark.long

@@ -11,8 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
+from memcom_tf.datasets import Rows
+from memcom_tf.features import fit_features
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
-from memcom_tf.models import NextItemRanker
+from memcom_tf.models import ClickModel, NextItemRanker
 from memcom_tf.optimizers import SGD, Adagrad, LazyAdam
 
 BATCH, STEPS = 8, 6
@@ -43,7 +45,30 @@ def layers() -> Any:
     return keras.Model(ids, logits), loss
 
 
-MODELS: dict[str, Any] = {"ranker": ranker, "layers": layers}
+class Clicks(keras.Model):
+    """A click model whose one field has the ids of a history, and a label from its target."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        rows = Rows.of({"site": [str(number) for number in range(30)] * 2})
+        features = fit_features(rows, min_count=1)
+        tables = {"site": MEmComEmbedding(features.tables["site"], 4, num_buckets=9)}
+        self.clicks = ClickModel(
+            features, width=4, tables=tables, hidden_units=(6,), dropout=0.0, embedding_dropout=0.0
+        )
+        self.clicks.build_once()
+
+    def call(self, history: Any, training: bool = False) -> Any:
+        """The probability of a click on the first item."""
+        return self.clicks({"ids": history[:, :1]}, training=training)
+
+
+def clicks() -> Any:
+    """A click model with a MEmCom."""
+    return Clicks(), "binary_crossentropy"
+
+
+MODELS: dict[str, Any] = {"ranker": ranker, "layers": layers, "clicks": clicks}
 
 
 def train(case: str, strategy: Any, index: int = 0, count: int = 1) -> dict[str, np.ndarray]:
@@ -64,7 +89,8 @@ def train(case: str, strategy: Any, index: int = 0, count: int = 1) -> dict[str,
 
     for begin in range(0, STEPS * BATCH, BATCH):
         rows = slice(begin + index * BATCH // count, begin + (index + 1) * BATCH // count)
-        data = tf.constant(history[rows]), tf.constant(target[rows])
+        labels = target[rows] % 2 if name == "clicks" else target[rows]
+        data = tf.constant(history[rows]), tf.constant(labels)
         step(data)
     variables = [*model.trainable_variables, *model.optimizer.variables]
     if not isinstance(variables[-1], tf.Variable) and hasattr(variables[-1], "value"):
