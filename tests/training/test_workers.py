@@ -7,6 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from memcom_tf._keras import keras
+from memcom_tf.training import fine_tune, train_clicks, train_texts
 from tests import workers
 from tests.training.worker import trained
 
@@ -59,3 +61,34 @@ def test_a_worker_that_is_killed_is_said_and_resumed(dies, tmp_path):
         assert (one / "record.json").read_text() == (other / "record.json").read_text()
         for first, second in zip(weights(one), weights(other), strict=True):
             np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.long
+def test_workers_with_other_data_are_refused(tmp_path):
+    processes = []
+    try:
+        for index, config in enumerate(workers.tf_configs()):
+            users = {"USERS": str(60 + 3 * index)}
+            words = ["-m", "tests.training.worker"]
+            processes.append(workers.begin(words, config, tmp_path / str(index), users))
+        printed = workers.end(processes)
+    finally:
+        workers.kill(processes)
+    for text, other in zip(printed, ("another worker", "this worker"), strict=True):
+        last = text.strip().splitlines()[-1]
+        assert "All workers must train on the same data" in last and other in last, text[-2000:]
+
+
+def test_each_of_several_workers_that_would_train_alone_is_refused(monkeypatch):
+    cluster = {"worker": ["one:2222", "two:2222"]}
+    task = {"type": "worker", "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    with pytest.raises(ValueError, match=r"within the scope of their strategy.*workers=2"):
+        trained(None)
+    alone = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match=r"`fine_tune` must be done by one process"):
+        fine_tune(alone, np.zeros((9, 1)), np.zeros((9, 1)), loss="mse")
+    with pytest.raises(ValueError, match=r"`train_clicks` must be done by one process"):
+        train_clicks(None, None)
+    with pytest.raises(ValueError, match=r"`train_texts` must be done by one process"):
+        train_texts(None, None)

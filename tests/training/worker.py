@@ -23,9 +23,9 @@ SETTINGS = TrainingSettings(epochs=3, evaluate_every=1, learning_rate=0.02, batc
 CHECKPOINT = Path("training.npz")
 
 
-def split() -> Any:
-    """Sixty users, whose items are of three kinds."""
-    return leave_last_out(log_of_kinds(users=60), history_length=6)
+def split(users: int = 60) -> Any:
+    """Users, whose items are of three kinds."""
+    return leave_last_out(log_of_kinds(users=users), history_length=6)
 
 
 def ranker(data: Any, num_negatives: int | None = 20) -> NextItemRanker:
@@ -44,7 +44,7 @@ def trained(
     checkpoint: Path | None, strategy: Any = None, **kwargs: Any
 ) -> tuple[dict[str, Any], Any]:
     """The record of a training, and the ranker."""
-    data = split()
+    data = split(int(os.environ.get("USERS", "60")))
     with nullcontext() if strategy is None else strategy.scope():
         model = ranker(data, **kwargs)
         record = train(model, data, SETTINGS, checkpoint=checkpoint)
