@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from memcom_tf.cli.commands import DONE, check_output, finish, next_is, say, tel
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cli.origins import origin_of_command
 from memcom_tf.cli.task_options import check_options_of_task
+from memcom_tf.cluster import require_alone, this_worker
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable
 
@@ -36,11 +37,15 @@ _OTHER_TASKS: dict[str, Any] = {"click": click_commands, "text": text_commands}
 
 
 def train(options: argparse.Namespace) -> int:
-    """Trains a model of the task on a file and saves it."""
-    check_output(options.output, options.force, ".keras")
+    """Trains a model of the task on a file and saves it, if this is the worker that writes."""
+    worker = this_worker()
+    options.writes = worker is None or worker.is_chief
+    if options.writes:
+        check_output(options.output, options.force, ".keras")
     prepared_data.require_data(options)
     check_options_of_task(options)
     if options.task in _OTHER_TASKS:
+        require_alone(f"Training with --task {options.task}")
         return int(_OTHER_TASKS[options.task].train(options))
     if options.epochs is not None and options.steps is not None:
         raise ValueError(
@@ -55,6 +60,7 @@ def train(options: argparse.Namespace) -> int:
     split = _split(options, log_options.read(options), None)
     from memcom_tf.models import save_model
     from memcom_tf.training import TrainingSettings, train_ranker
+    from memcom_tf.training.workers import joined
 
     settings = TrainingSettings(
         epochs=options.epochs,
@@ -65,8 +71,13 @@ def train(options: argparse.Namespace) -> int:
         loss=options.loss,
     )
     values = split.vocabulary.input_dim * options.width
-    check_writable(options.output, int(4 * values / (options.ratio or 1)) + _OVERHEAD)
-    with _checkpoint_of(options) as checkpoint, training_lines.shown():
+    if options.writes:
+        check_writable(options.output, int(4 * values / (options.ratio or 1)) + _OVERHEAD)
+    with (
+        nullcontext() if worker is None else joined(worker, say),
+        _checkpoint_of(options) as checkpoint,
+        training_lines.shown(),
+    ):
         trained = train_ranker(
             split,
             width=options.width,
@@ -76,6 +87,9 @@ def train(options: argparse.Namespace) -> int:
             verbose=2,
             report=say,
         )
+    if worker is not None and not options.writes:
+        say(f"worker {worker.index + 1} of {worker.count}: done; worker 1 writes the model")
+        return DONE
     _save_or_rescue(options.output, lambda path: save_model(trained.model, path), checkpoint)
     best = trained.record["best"]
     tell(
@@ -90,6 +104,8 @@ def train(options: argparse.Namespace) -> int:
 
 def compress(options: argparse.Namespace) -> int:
     """Compresses a trained ranker, converts it and proves the file."""
+    require_alone("Compression")
+    options.writes = True
     check_output(options.output, options.force, ".tflite")
     if options.save_model is not None:
         check_output(options.save_model, options.force, ".keras")
@@ -147,7 +163,13 @@ def compress(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _checkpoint_of(options: argparse.Namespace) -> Iterator[Path]:
-    """The folder beside the output that a run which is stopped leaves, if there is work in it."""
+    """The folder beside the output that a run which is stopped leaves, if there is work in it.
+
+    Of several workers one has it.
+    """
+    if not options.writes:
+        yield _place_of_checkpoints(options)
+        return
     folder = _opened_checkpoint(options)
     try:
         yield folder
@@ -159,9 +181,14 @@ def _checkpoint_of(options: argparse.Namespace) -> Iterator[Path]:
         raise
 
 
+def _place_of_checkpoints(options: argparse.Namespace) -> Path:
+    output: Path = options.output
+    return output.with_name(f"{output.name}.checkpoint")
+
+
 def _opened_checkpoint(options: argparse.Namespace) -> Path:
     """The folder of checkpoints, empty unless resumed."""
-    folder: Path = options.output.with_name(f"{options.output.name}.checkpoint")
+    folder = _place_of_checkpoints(options)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise NotADirectoryError(
             message("The place of checkpoints must be a folder.", "Move it.", path=str(folder))

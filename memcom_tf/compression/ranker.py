@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from memcom_tf.cluster import require_alone
 from memcom_tf.compression.behaviour import LEAST_OF_FIRST_LIST
 from memcom_tf.compression.candidates import Candidate
 from memcom_tf.compression.file_size import graph_bytes, graph_overhead
@@ -92,6 +93,7 @@ def compress_ranker(
         ImportError: If what clusters (`memcom_tf[order]`) or converts (`memcom_tf[convert]`) is
             not installed.
     """
+    require_alone("Compression")
     budget = TimeBudget(max_minutes)
     split, limit, original_bytes = _checked(model, interactions, max_bytes, ratio)
     work = Trials(model, split, settings, report, checkpoints, budget)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from memcom_tf.errors import invalid, message
 from memcom_tf.kernels import build
+from memcom_tf.kernels.placement import obstacle, of_this_replica
 
 MODES = ("auto", "native", "reference")
 MODE_VARIABLE = "MEMCOM_TF_OPS"
@@ -56,7 +57,8 @@ def use(mode: str, *, in_inference: bool = False) -> Iterator[None]:
     """Chooses the implementation of the lookups within a `with`, over `MEMCOM_TF_OPS`.
 
     A `tf.function` is made of what was chosen when it was traced, and stays so; `compile` a Keras
-    model anew to have it traced anew.
+    model anew to have it traced anew. The choice is that of a thread: under a strategy of
+    `tf.distribute`, which computes in threads of its own, `MEMCOM_TF_OPS` chooses.
 
     Args:
         mode: "auto": the fused ops, or plain ones, after a warning, where the fused ops cannot be
@@ -183,7 +185,7 @@ def uses_native(variables: Iterable[Any], *, training: Any = None) -> bool:
     Returns:
         True in training, that is if `training` is true or a `tf.GradientTape` records, or
         wherever `use(..., in_inference=True)` asks for it. False for a SavedModel that is being
-        written, under XLA, and for variables that are distributed or not on the CPU.
+        written, under XLA, and for variables that are not on this machine's CPU.
 
     Raises:
         RuntimeError: In the mode "native" where there is no library.
@@ -215,13 +217,13 @@ def uses_native(variables: Iterable[Any], *, training: Any = None) -> bool:
         if isinstance(held, tf.Tensor):
             # It stands for the variable while Keras infers shapes.
             return False
-        if obstacle := _obstacle(held, internals.plain_variables):
+        if found := obstacle(of_this_replica(held), internals.plain_variables):
+            what, advice = found
             warn_once(
                 "variable",
-                "memcom_tf runs plain TensorFlow ops, as its C++ ops need tables that are plain "
-                f"variables on this machine's CPU, and {variable.name!r} {obstacle}. Create the "
-                "layer under tf.device('CPU') and outside of a tf.distribute strategy, or set "
-                f"{MODE_VARIABLE}=reference if this is what you want.",
+                "memcom_tf runs plain TensorFlow ops, as its C++ ops need tables of 32 or 16 bits "
+                f"that are variables on this machine's CPU, and {variable.name!r} {what}. "
+                f"{advice}, or set {MODE_VARIABLE}=reference if this is what you want.",
             )
             return False
     return library() is not None
@@ -319,14 +321,3 @@ def _internals() -> _Internals:
         get_default_graph,
         (ResourceVariable, UninitializedVariable),
     )
-
-
-def _obstacle(variable: Any, plain_variables: tuple[Any, ...]) -> str:
-    if not isinstance(variable, plain_variables):
-        return f"is of type {type(variable).__name__}"
-    if variable.dtype.name not in ("float32", "bfloat16", "float16"):
-        return f"is {variable.dtype.name}"
-    device: str = variable.device
-    if device and not (device.startswith("/job:localhost/") and "/device:CPU:" in device):
-        return f"is on {device}"
-    return ""

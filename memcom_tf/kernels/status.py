@@ -27,6 +27,10 @@ class Status:
     keras: str
     python: str
     machine: str
+    gpus: str
+    """The GPUs that TensorFlow sees."""
+    runs: str
+    """Which ops run where."""
 
 
 def status_of_ops() -> Status:
@@ -78,7 +82,25 @@ def status_of_ops() -> Status:
         keras=f"{keras.__name__} {keras.__version__}",
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
+        **_devices(implementation),
     )
+
+
+def _devices(implementation: str) -> dict[str, str]:
+    """The GPUs that there are, and which ops run where."""
+    import tensorflow as tf
+
+    gpus = [device.name.partition(":")[2] for device in tf.config.list_physical_devices("GPU")]
+    fused = "fused C++ ops" if implementation == "native" else "plain TensorFlow ops"
+    runs = f"training on the CPU: {fused}; inference and export: plain TensorFlow ops"
+    if gpus:
+        runs = (
+            "training of tables on a GPU: plain TensorFlow ops, the check of ids on the CPU; of "
+            f"layers made under tf.device('CPU'): {fused}; inference and export: plain ones"
+        )
+    built = tf.test.is_built_with_gpu_support()
+    seen = ", ".join(gpus) or f"none{'' if built else ', as this TensorFlow is built without'}"
+    return {"gpus": seen, "runs": runs}
 
 
 def _version_of(compiler: list[str]) -> str:

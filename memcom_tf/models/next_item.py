@@ -256,7 +256,8 @@ class NextItemRanker(CatalogueRanker):
         last = tf.reduce_sum(known, axis=1, keepdims=True) - 1.0
         age = last - tf.range(self.history_length, dtype=tf.float32)
         logits = tf.cast(_RECENCY_RATE * tf.convert_to_tensor(self._recency), tf.float32)
-        weights = tf.gather(tf.exp(logits), tf.nn.relu(tf.cast(age, tf.int32)))
+        # A GPU has no kernel of this for integers.
+        weights = tf.gather(tf.exp(logits), tf.cast(tf.nn.relu(age), tf.int32))
         return weights * known, tf.cast(age == 0.0, tf.float32) * known
 
     def call(self, inputs: Any, training: bool = False) -> Any:

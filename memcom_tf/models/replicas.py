@@ -28,3 +28,21 @@ def mean_over_replicas(values: Any) -> Any:
     """This replica's part of the mean of values over all replicas."""
     count = over_replicas(tf.cast(tf.size(values), values.dtype))
     return tf.math.divide_no_nan(tf.reduce_sum(values), count)
+
+
+def first_of_replica(count: Any) -> Any:
+    """Where the rows of this replica begin among those of all replicas, which come one by one.
+
+    Args:
+        count: Rows of this replica, an int32 scalar.
+
+    Returns:
+        An int32 scalar, 0 without a strategy.
+    """
+    context = tf.distribute.get_replica_context()
+    if num_replicas() == 1 or context is None:
+        return 0
+    place = tf.range(num_replicas()) == context.replica_id_in_sync_group
+    counts = over_replicas(tf.where(place, tf.cast(count, tf.float32), 0.0))
+    before = tf.range(num_replicas()) < context.replica_id_in_sync_group
+    return tf.cast(tf.reduce_sum(tf.where(before, counts, 0.0)), tf.int32)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import tensorflow as tf
 
 from memcom_tf.errors import invalid, message
@@ -20,7 +23,10 @@ class ReferenceOps(Version, arrays="tensorflow"):
     """`memcom_tf.ops.interface.Ops` over TensorFlow tensors and variables."""
 
     def gather(self, table: TableValue, rows: Array) -> Array:
-        found = tf.gather(table, rows)
+        if isinstance(table, tf.__internal__.distribute.ShardedVariable):
+            found = tf.nn.embedding_lookup(table, rows)  # reads rows where they are, and no more
+        else:
+            found = tf.gather(table, rows)
         return tf.cast(found, tf.int32) if found.dtype in (tf.uint8, tf.int16) else found
 
     def column(self, table: TableValue, index: int) -> Array:
@@ -100,8 +106,9 @@ def check_ids(ids: Array, input_dim: int) -> tuple[Array, Array]:
     Raises:
         tf.errors.InvalidArgumentError: Eagerly and in graphs, when an id is out of range.
     """
-    outside = (ids < 0) | (ids >= tf.cast(input_dim, ids.dtype))
-    any_outside = tf.reduce_any(outside)
+    with _host():
+        outside = (ids < 0) | (ids >= tf.cast(input_dim, ids.dtype))
+        any_outside = tf.reduce_any(outside)
     must = f"Ids must be in [0, {input_dim}), the vocabulary."
     if tf.executing_eagerly():
         if any_outside:
@@ -110,13 +117,23 @@ def check_ids(ids: Array, input_dim: int) -> tuple[Array, Array]:
                 None, None, message(must, "Map items to ids with memcom_tf.Vocabulary.", id=first)
             )
         return ids, any_outside
-    first = tf.argmax(tf.cast(tf.reshape(outside, [-1]), tf.int32), output_type=tf.int32)
-    # The slice keeps the message computable when there are no ids at all.
-    offending = tf.reshape(ids, [-1])[first : first + 1]
-    check = tf.debugging.Assert(tf.logical_not(any_outside), [f"{must} Received: id =", offending])
+    with _host():
+        first = tf.argmax(tf.cast(tf.reshape(outside, [-1]), tf.float32), output_type=tf.int32)
+        # The slice keeps the message computable when there are no ids at all.
+        offending = tf.reshape(ids, [-1])[first : first + 1]
+        message_parts = [f"{must} Received: id =", offending]
+        check = tf.debugging.Assert(tf.logical_not(any_outside), message_parts)
     with tf.control_dependencies([check]):
         ids = tf.identity(ids, name=f"{CHECKED_IDS}{input_dim}")
     return ids, any_outside
+
+
+def _host() -> AbstractContextManager[Any]:
+    """Where there is a GPU, ops of the CPU: ids come from there, and assertions run there.
+
+    A step that asked a GPU whether to go on would wait for it.
+    """
+    return tf.device("CPU:0") if tf.config.list_physical_devices("GPU") else nullcontext()
 
 
 def poison(values: Array, any_outside: Array) -> Array:

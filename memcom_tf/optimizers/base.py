@@ -12,6 +12,7 @@ import tensorflow as tf
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.errors import invalid
 from memcom_tf.kernels import selection
+from memcom_tf.kernels.placement import of_this_replica
 from memcom_tf.ops.interface import Array
 from memcom_tf.optimizers.gradients import scalar, sum_duplicates, wide, with_values
 from memcom_tf.optimizers.hooks import Keras3Hooks, Pairs, TfKerasHooks, as_tf_variable
@@ -54,8 +55,9 @@ class SparseOptimizer(_Hooks):
       the result is sparse.
     - `gradient_accumulation_steps` (Keras 3) accumulates in whole tables, which makes the
       gradient dense. `use_ema`, and constraints of variables, cost a pass over the table.
-    - `loss_scale_factor`, learning-rate schedules, `LossScaleOptimizer` and strategies of
-      `tf.distribute` work.
+    - `loss_scale_factor`, learning-rate schedules and `LossScaleOptimizer` work.
+    - Under a strategy of `tf.distribute` gradients are summed over the replicas, sparse ones as
+      unique rows, before they are clipped: a step is that of one process on the whole batch.
 
     Half-precision variables are updated in float32, and their slots are float32: moments and
     accumulators change by less than a half-precision number can hold.
@@ -161,7 +163,8 @@ class SparseOptimizer(_Hooks):
         if isinstance(gradient, tf.IndexedSlices) and _uses_native(variable, slots):
             from memcom_tf.kernels import native
 
-            native.sparse_update(self.rule.__name__, variable, slots, gradient, hyper)
+            table, *states = map(of_this_replica, (variable, *slots))
+            native.sparse_update(self.rule.__name__, table, states, gradient, hyper)
         else:
             update(self.rule, variable, slots, gradient, hyper)
 

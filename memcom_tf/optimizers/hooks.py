@@ -10,6 +10,7 @@ import tensorflow as tf
 from memcom_tf._keras import keras
 from memcom_tf.ops.interface import Array
 from memcom_tf.optimizers.gradients import DivisibleSlices, clip
+from memcom_tf.optimizers.replicas import in_unique_rows, summed_over_replicas
 
 Pairs = Sequence[tuple[Array | None, Any]]
 """(gradient, `tf.Variable`) of a step; the gradient is None where nothing is left to do."""
@@ -48,6 +49,7 @@ class Keras3Hooks(Hooks):
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> Any:
         """Applies gradients: Keras' `apply`, for sparse ones with a `loss_scale_factor` too."""
+        grads = summed_over_replicas(grads)
         if self.loss_scale_factor is not None:
             grads = [
                 DivisibleSlices(gradient.values, gradient.indices, gradient.dense_shape)
@@ -56,6 +58,9 @@ class Keras3Hooks(Hooks):
                 for gradient in grads
             ]
         return super().apply(grads, trainable_variables)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Pairs) -> Pairs:
+        return grads_and_vars  # `apply` did it, before it clipped
 
     def _backend_update_step(
         self, grads: Sequence[Array], trainable_variables: Sequence[Any], learning_rate: Any
@@ -91,6 +96,13 @@ class TfKerasHooks(Hooks):
     def _deduplicate_sparse_grad(self, grads: Sequence[Array]) -> Sequence[Array]:
         # The update does it, and gradients that compute their values when read stay unread.
         return grads
+
+    def aggregate_gradients(self, grads_and_vars: Pairs) -> Any:
+        """Sums gradients over the replicas; tf_keras calls this before it clips."""
+        pairs = list(grads_and_vars)
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            pairs = [(in_unique_rows(gradient), variable) for gradient, variable in pairs]
+        return super().aggregate_gradients(pairs)
 
     def _distributed_apply_gradients_fn(
         self, distribution: Any, grads_and_vars: Pairs, **kwargs: Any

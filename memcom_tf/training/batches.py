@@ -71,6 +71,18 @@ class TrainingBatches:
             else:
                 yield self._sets.cut(rows, self._rng)
 
+    def of_worker(self, index: int, count: int) -> TrainingBatches:
+        """What one of several workers reads.
+
+        Args:
+            index: The worker.
+            count: How many there are.
+
+        Returns:
+            These batches themselves, of which it is to take its rows.
+        """
+        return self
+
     def skip(self, epochs: int) -> None:
         """Leaves out the next epochs, as a training that goes on has seen them."""
         for _ in range(epochs):

@@ -48,8 +48,7 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike[str], training: Mapping[str, Any]) -> None:
         self.path = Path(path)
-        text = json.dumps(training, sort_keys=True, default=str)
-        self._training = hashlib.sha256(text.encode()).hexdigest()
+        self._training = fingerprint_of(training)
 
     def save(self, state: TrainingState) -> None:
         """Writes the state over the one before. Where that fails, a warning says so."""
@@ -87,12 +86,24 @@ class Checkpoint:
         """The state, or None where there is no file.
 
         Raises:
+            ValueError: As `parsed`.
+        """
+        content = self.read()
+        return self.parsed(content) if content else None
+
+    def read(self) -> bytes:
+        """The bytes of the file; none where there is no file."""
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def parsed(self, content: bytes) -> TrainingState:
+        """The state in the bytes of a file.
+
+        Raises:
             ValueError: If the file is no checkpoint, or that of another training.
         """
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return None
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 described = json.loads(file["state.json"].tobytes())
@@ -119,6 +130,12 @@ class Checkpoint:
                 path=str(self.path),
             )
         return state
+
+
+def fingerprint_of(training: Mapping[str, Any]) -> str:
+    """A hash of what tells a training from others, as JSON takes it."""
+    text = json.dumps(training, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def fingerprint(arrays: Sequence[Any]) -> str:

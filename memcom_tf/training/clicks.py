@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from memcom_tf.cluster import require_alone
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.clicks import click_metrics
 from memcom_tf.evaluation.rows import RowSplit
@@ -178,6 +179,7 @@ def train_clicks(
     Returns:
         "log_loss": on validation by epochs trained; "best": the smallest; "epochs": when it was.
     """
+    require_alone("Training of a click model by `train_clicks`")
     settings = settings or ClickSettings()
     with seeded(settings.seed):
         return _train(model, split, settings, teacher, report)

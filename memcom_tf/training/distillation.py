@@ -12,7 +12,7 @@ from memcom_tf.errors import invalid
 from memcom_tf.layers.codebooks.codebook import CodebookEmbedding
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.losses import RankingLoss
-from memcom_tf.models.replicas import mean_over_replicas, num_replicas
+from memcom_tf.models.replicas import first_of_replica, mean_over_replicas, num_replicas
 
 _WITHOUT_HISTORY = 64
 
@@ -148,6 +148,7 @@ def _some_without_history(inputs: Any) -> Any:
     history = inputs.get("history") if isinstance(inputs, Mapping) else inputs
     if history is None:
         return inputs
-    keeps = tf.range(tf.shape(history)[0]) % _WITHOUT_HISTORY > 0
+    rows = tf.shape(history)[0]
+    keeps = (first_of_replica(rows) + tf.range(rows)) % _WITHOUT_HISTORY > 0
     history = history * tf.cast(keeps, history.dtype)[:, None]
     return {**inputs, "history": history} if isinstance(inputs, Mapping) else history

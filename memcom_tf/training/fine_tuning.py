@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
+from memcom_tf.cluster import require_alone
 from memcom_tf.errors import invalid
 from memcom_tf.models.replicas import mean_over_replicas, num_replicas, over_replicas
 from memcom_tf.optimizers import LazyAdam
@@ -78,6 +79,7 @@ def fine_tune(
         >>> min(losses.values()) <= losses[0]
         True
     """
+    require_alone("Training by `fine_tune`")
     check_positive(epochs=epochs, batch_size=batch_size)
     if not 0 <= distillation <= 1:
         raise invalid("`distillation` must be in [0, 1].", distillation=distillation)

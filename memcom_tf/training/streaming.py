@@ -61,6 +61,33 @@ class StreamedBatches(TrainingBatches):
 
     def __init__(self, split: PreparedSplit, *, batch_size: int = 256, seed: int = 0) -> None:
         super().__init__(split, batch_size=batch_size, seed=seed)
+        self._seed = seed
+        self._shards = np.arange(split.num_shards)
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return max(1, int(self._sizes.sum()) // self.batch_size)
+
+    def of_worker(self, index: int, count: int) -> TrainingBatches:
+        """What one of several workers reads: shards of its own, where there are so many.
+
+        Its batches are then its part of the batches of all. What is read at once is not shared:
+        each worker reads all of it, and takes its rows of every batch.
+        """
+        own = self._shards[index::count]
+        sizes = self.split.examples_of_shard
+        every = [sizes[self._shards[number::count]].sum() for number in range(count)]
+        if sizes.sum() <= EXAMPLES_AT_ONCE or min(every) < self.batch_size:
+            return self
+        size = (index + 1) * self.batch_size // count - index * self.batch_size // count
+        part = StreamedBatches(self.split, batch_size=size, seed=self._seed)
+        part._shards = own
+        part._rng = np.random.default_rng([self._seed, index])
+        return part
+
+    @property
+    def _sizes(self) -> npt.NDArray[np.int64]:
+        return self.split.examples_of_shard[self._shards]
 
     def epoch(self) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
         """As `TrainingBatches.epoch`."""
@@ -93,12 +120,12 @@ class StreamedBatches(TrainingBatches):
 
     def _groups(self) -> list[npt.NDArray[np.int64]]:
         """The shards in a new order, by what is read together; those come in their own order."""
-        sizes = self.split.examples_of_shard
+        sizes = self._sizes
         if sizes.sum() <= EXAMPLES_AT_ONCE:
-            return [np.arange(len(sizes))]
+            return [self._shards]
         order = self._rng.permutation(len(sizes))
         group = np.cumsum(sizes[order]) // EXAMPLES_AT_ONCE
-        return [np.sort(order[group == number]) for number in np.unique(group)]
+        return [self._shards[np.sort(order[group == number])] for number in np.unique(group)]
 
     def _read(self, shards: npt.NDArray[np.int64]) -> Sequences:
         return joined([self.split.sequences(shard) for shard in shards.tolist()])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from memcom_tf.cluster import require_alone
 from memcom_tf.errors import invalid
 from memcom_tf.features import Features, hashed_ngrams
 from memcom_tf.layers import CompressedEmbedding
@@ -115,6 +116,7 @@ def distill_text_vectors(
         >>> bool(tea[0] > tea[1]), bool(milk[0] < milk[1])
         (True, True)
     """
+    require_alone("Distillation of text vectors")
     settings = settings or TextVectorSettings()
     known = ["" if text is None else str(text) for text in texts]
     vectors = _checked_table(table, len(known))

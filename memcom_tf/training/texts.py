@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from memcom_tf.cluster import require_alone
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.documents import DocumentSplit, class_metrics, class_numbers
 from memcom_tf.features import fit_text
@@ -197,6 +198,7 @@ def train_texts(
         "accuracy" and "log_loss": on validation by epochs trained; "best": the smallest log loss;
         "epochs": when it was.
     """
+    require_alone("Training of a text classifier by `train_texts`")
     settings = settings or TextSettings()
     with seeded(settings.seed):
         return _train(model, split, settings, teacher, report)

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.data import PreparedSplit
-from memcom_tf.errors import message
-from memcom_tf.evaluation import Examples, Split, evaluate_ranking
+from memcom_tf.errors import invalid
+from memcom_tf.evaluation import Examples, Split
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.seeding import seeded
-from memcom_tf.training.checkpoint import Checkpoint, TrainingState, fingerprint
+from memcom_tf.training.batches import TrainingBatches
+from memcom_tf.training.best_epoch import BestEpoch
+from memcom_tf.training.checkpoint import Checkpoint, fingerprint, fingerprint_of
 from memcom_tf.training.distillation import DistilledRanker
+from memcom_tf.training.loop import fit_together
 from memcom_tf.training.progress import TrainingProgress, forecast
-from memcom_tf.training.settings import EVALUATIONS, TrainingSettings
+from memcom_tf.training.settings import EVALUATIONS, Schedule, TrainingSettings
 from memcom_tf.training.streaming import batches_of
 from memcom_tf.training.validation import num_users, scores_at_once, validation_of
+from memcom_tf.training.workers import Workers, current_workers
 
 SCALARS = ("multiplier", "bias", "scale", "recency", "gate", "steps")
 """Variables that do not decay, by a part of their names: what is not a row of vectors."""
@@ -53,6 +54,10 @@ def train(
     Source of the weights between: Wortsman et al., Robust fine-tuning of zero-shot models,
     arXiv:2109.01903.
 
+    Within the scope of a `tf.distribute.MultiWorkerMirroredStrategy` all its workers make each step
+    together, and each ends with the same weights. The chief judges them, and reads and writes the
+    checkpoint.
+
     Args:
         model: The ranker, new or trained, with the vocabulary of the split.
         split: The interactions, split by `leave_last_out` or `hold_out`, or opened by
@@ -74,7 +79,9 @@ def train(
 
     Raises:
         ValueError: If there is no validation example, ids do not fit, or the checkpoint is that of
-            another training.
+            another training; if `TF_CONFIG` names several workers, and this is not within the
+            scope of their strategy; if workers were given different data or settings.
+        ConnectionError: If another worker is gone.
 
     Example:
         >>> from memcom_tf.datasets import Interactions
@@ -102,6 +109,7 @@ def _train(
     verbose: int,
     report: Callable[[str], object] | None,
 ) -> dict[str, Any]:
+    workers = current_workers()
     batches = batches_of(split, batch_size=settings.batch_size, seed=settings.seed)
     schedule = settings.schedule_of(batches)
     epochs = schedule.epochs
@@ -117,13 +125,16 @@ def _train(
     examples = validation_of(split, settings)
     # Between tables of which rows have moved there is nothing.
     ways = () if teacher is None or adapted_layers(model) else _WAYS
-    best = _BestWeights(model, examples, settings, epochs, every, ways)
+    best = BestEpoch(model, examples, settings, epochs, every, ways, workers)
     done = 0
-    if checkpoint is not None and epochs:
+    if epochs and (checkpoint is not None or workers is not None):
         model.build_once()
-        file = Checkpoint(checkpoint, _identity(model, split, settings, epochs, teacher))
-        done = best.keep_in(file, optimizer, trained.trainable_variables)
-        batches.skip(min(done, epochs) * schedule.steps // len(batches))
+        identity = _identity(model, split, settings, epochs, teacher)
+        if workers is not None:
+            _check_together(workers, model, batches, identity)
+        optimizer.build(trained.trainable_variables)
+        if checkpoint is not None:
+            done = best.keep_in(Checkpoint(checkpoint, identity), optimizer)
     callbacks = with_adaptation(model, [best])
     if report is not None:
         report(forecast(model, split, batches, scores_at_once(model)).line())
@@ -131,18 +142,76 @@ def _train(
             report(f"validation: {len(examples):,} of {num_users(split):,} users")
         callbacks.append(TrainingProgress(schedule.num_steps, batches.batch_size, report))
     if done < epochs:
+        _fit(trained, batches, schedule, workers, done, callbacks, verbose)
+    elif not epochs:  # of which tf_keras knows nothing
+        best.on_train_begin()
+    return {"epoch": best.epoch, "ndcg": best.values, "best": best.ndcg, "way": best.way}
+
+
+def _fit(
+    trained: DistilledRanker,
+    batches: TrainingBatches,
+    schedule: Schedule,
+    workers: Workers | None,
+    done: int,
+    callbacks: list[Any],
+    verbose: int,
+) -> None:
+    """Trains after the epochs that are done."""
+    own = batches if workers is None else batches.of_worker(workers.index, workers.count)
+    steps = done * schedule.steps
+    own.skip(steps // len(own))
+    data = own.dataset(steps % len(own))
+    if workers is None:
         trained.fit(
-            batches.dataset(done * schedule.steps % len(batches)),
+            data,
             initial_epoch=done,
-            epochs=epochs,
+            epochs=schedule.epochs,
             steps_per_epoch=schedule.steps,
             callbacks=callbacks,
             shuffle=False,  # the data set does it
             verbose=verbose,
         )
-    elif not epochs:  # of which tf_keras knows nothing
-        best.on_train_begin()
-    return {"epoch": best.epoch, "ndcg": best.values, "best": best.ndcg, "way": best.way}
+        return
+    fit_together(
+        trained,
+        data,
+        workers,
+        of_whole=own is batches,
+        initial_epoch=done,
+        epochs=schedule.epochs,
+        steps=schedule.steps,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+
+
+def _check_together(
+    workers: Workers,
+    model: CatalogueRanker,
+    batches: TrainingBatches,
+    identity: dict[str, Any],
+) -> None:
+    """Requires what training by several workers needs.
+
+    Raises:
+        ValueError: If it is not so.
+    """
+    workers.require_mirrored(model)
+    if batches.batch_size < workers.strategy.num_replicas_in_sync:
+        raise invalid(
+            "A batch must have a row for every replica.",
+            "Train with larger batches or more data, or with fewer workers.",
+            batch_size=batches.batch_size,
+            replicas=workers.strategy.num_replicas_in_sync,
+        )
+    if layers := adapted_layers(model):
+        raise invalid(
+            "Tables that change between steps must be trained by one process.",
+            "Unset TF_CONFIG, or take another method.",
+            method=type(layers[0]).__name__,
+        )
+    workers.require_same(fingerprint_of(identity))
 
 
 def _identity(
@@ -171,137 +240,3 @@ def _identity(
 
 def _arrays(part: Examples) -> list[npt.NDArray[Any]]:
     return [part.history, part.target, *part.context.values()]
-
-
-class _BestWeights(keras.callbacks.Callback):
-    """Keeps the best weights on validation, those before training among them."""
-
-    def __init__(
-        self,
-        ranker: CatalogueRanker,
-        examples: Examples,
-        settings: TrainingSettings,
-        epochs: int,
-        every: int,
-        ways: Sequence[float] = (),
-    ) -> None:
-        super().__init__()
-        self.epochs, self.every, self.ways = epochs, every, ways
-        self.ranker, self.examples, self.settings = ranker, examples, settings
-        self.values: dict[int, float] = {}
-        self.ndcg, self.epoch, self.way = -1.0, 0, 1.0
-        self._start: list[np.ndarray] = []
-        self._weights: list[np.ndarray] = []
-        self._checkpoint: Checkpoint | None = None
-        self._state: list[Any] = []
-
-    def keep_in(self, checkpoint: Checkpoint, optimizer: Any, trained: Sequence[Any]) -> int:
-        """Writes checkpoints from now on, and takes up the training where the last one was.
-
-        Args:
-            checkpoint: The file.
-            optimizer: The optimizer, whose state is kept too.
-            trained: The variables that it trains.
-
-        Returns:
-            Epochs that are done.
-        """
-        optimizer.build(trained)
-        self._checkpoint = checkpoint
-        self._state = [*self.ranker.variables, *optimizer.variables]
-        state = checkpoint.load()
-        if state is None:
-            return 0
-        for variable, value in zip(self._state, state.arrays["state"], strict=True):
-            variable.assign(value)
-        self._start, self._weights = state.arrays["start"], state.arrays["best"]
-        self.values = {int(epoch): ndcg for epoch, ndcg in state.record["values"].items()}
-        self.ndcg, self.epoch, self.way = (state.record[name] for name in ("ndcg", "epoch", "way"))
-        if state.finished:
-            self.ranker.set_weights(self._weights)
-            return self.epochs
-        return state.epoch
-
-    def _save(self, epoch: int, finished: bool = False) -> None:
-        if self._checkpoint is None:
-            return
-        record = {"values": self.values, "ndcg": self.ndcg, "epoch": self.epoch, "way": self.way}
-        arrays = {
-            "state": [tf.convert_to_tensor(variable).numpy() for variable in self._state],
-            "start": self._start,
-            "best": self._weights,
-        }
-        self._checkpoint.save(TrainingState(epoch, finished, record, arrays))
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Evaluates what came; Keras calls this."""
-        if self.values:
-            return  # of a training that goes on
-        self.ranker.build_once()
-        self._start = self._current()
-        self._evaluate(0)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Evaluates every few epochs; Keras calls this."""
-        done = epoch + 1
-        if done % self.every and done != self.epochs:
-            return
-        if not self._is_finite():
-            warnings.warn(
-                message(
-                    "Training must not diverge.",
-                    f"Lower the learning rate; the weights of epoch {self.epoch} are kept.",
-                    epoch=done,
-                    learning_rate=self.settings.learning_rate,
-                ),
-                RuntimeWarning,
-                stacklevel=2,
-            )
-            self.model.stop_training = True
-            return
-        self._evaluate(done)
-        if logs is not None:
-            logs[f"val_ndcg@{self.settings.k}"] = self.values[done]
-        evaluations = [number for number in self.values if number > self.epoch]
-        if len(evaluations) >= self.settings.patience:
-            self.model.stop_training = True
-        self._save(done)
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Tries weights between, and puts the best back; Keras calls this."""
-        if self.ways and self._is_finite():
-            end, last = self._current(), max(self.values)
-            for way in self.ways:
-                self.ranker.set_weights(_between(self._start, end, way))
-                self._keep_if_best(self._ndcg(), last, way)
-        self.ranker.set_weights(self._weights)
-        self._save(self.epochs, finished=True)
-
-    def _evaluate(self, epoch: int) -> None:
-        self.values[epoch] = self._ndcg()
-        self._keep_if_best(self.values[epoch], epoch, 1.0)
-
-    def _keep_if_best(self, ndcg: float, epoch: int, way: float) -> None:
-        if ndcg > self.ndcg:
-            self.ndcg, self.epoch, self.way = ndcg, epoch, way
-            self._weights = self._current()
-
-    def _ndcg(self) -> float:
-        k = self.settings.k
-        size = scores_at_once(self.ranker)
-        score = self.ranker.predict_on_batch
-        return evaluate_ranking(score, self.examples, k=k, batch_size=size)[f"ndcg@{k}"]
-
-    def _current(self) -> list[np.ndarray]:
-        return [np.array(weight) for weight in self.ranker.get_weights()]
-
-    def _is_finite(self) -> bool:
-        return all(np.isfinite(weight).all() for weight in self._current())
-
-
-def _between(start: list[np.ndarray], end: list[np.ndarray], way: float) -> list[np.ndarray]:
-    """Weights on the straight line from some to others; codes are the same in both."""
-    return [
-        (a + way * (b - a)).astype(a.dtype) if a.dtype.kind == "f" else b
-        for a, b in zip(start, end, strict=True)
-    ]

@@ -49,6 +49,26 @@ def test_one_shard_gives_the_batches_of_the_arrays(log):
         np.testing.assert_array_equal(rows(found.epoch()), rows(wanted.epoch()))
 
 
+def test_workers_share_the_shards_that_are_not_read_at_once(log, monkeypatch):
+    _, one, many = log
+    whole = StreamedBatches(many, batch_size=25, seed=3)
+    assert whole.of_worker(1, 2) is whole  # all is read at once
+    monkeypatch.setattr(streaming, "EXAMPLES_AT_ONCE", 300)
+    assert StreamedBatches(one, batch_size=25).of_worker(1, 2).split is one
+    parts = [whole.of_worker(index, 2) for index in range(2)]
+    assert [part.batch_size for part in parts] == [12, 13]
+    shards = [set(part._shards.tolist()) for part in parts]
+    assert shards[0] | shards[1] == set(range(many.num_shards)) and not shards[0] & shards[1]
+    for part, own in zip(parts, shards, strict=True):
+        examples = many.examples_of_shard[sorted(own)].sum()
+        found = rows(part.epoch())
+        assert len(found) == len(part) * part.batch_size > examples - part.batch_size
+        # One that goes on is where one in one go would be.
+        skipped = whole.of_worker(parts.index(part), 2)
+        skipped.skip(1)
+        np.testing.assert_array_equal(rows(skipped.epoch()), rows(part.epoch()))
+
+
 @pytest.mark.parametrize("at_once", [1, 300, 2**22])
 def test_every_example_comes_once_in_an_epoch_in_an_order_of_the_seed(log, at_once, monkeypatch):
     monkeypatch.setattr(streaming, "EXAMPLES_AT_ONCE", at_once)

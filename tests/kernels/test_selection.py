@@ -14,6 +14,7 @@ from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
 from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.kernels import build, selection, use
+from memcom_tf.kernels.placement import of_this_replica
 from memcom_tf.kernels.selection import uses_native
 
 
@@ -337,8 +338,17 @@ def refused(variable) -> str:
 
 def test_distributed_variables():
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
-        variable = tf.Variable(1.0, name="mirrored")
-    assert "'mirrored:0' is of type MirroredVariable" in refused(variable)
+        mirrored = tf.Variable(1.0, name="mirrored")
+        local = tf.Variable(
+            1.0,
+            name="local",
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.SUM,
+        )
+    assert uses_native([mirrored], training=True)
+    assert of_this_replica(mirrored) is mirrored.values[0]
+    told = refused(local)
+    assert "'local:0' is of type SyncOnReadVariable. Create the layer without a strat" in told
     with tf.distribute.OneDeviceStrategy("CPU:0").scope():
         assert uses_native([tf.Variable(1.0)], training=True)
 
@@ -346,9 +356,8 @@ def test_distributed_variables():
 def test_models_that_are_distributed():
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         model, told = marked_model()
-    with pytest.warns(RuntimeWarning, match="is of type MirroredVariable"):
-        fit(model)
-    assert True not in told
+    fit(model)
+    assert True in told
 
 
 def test_sharded_and_aggregating_variables(table):
@@ -366,14 +375,15 @@ def test_sharded_and_aggregating_variables(table):
 @pytest.mark.parametrize("device", ["localhost/replica:0/task:0/device:GPU:0", "ps/device:CPU:0"])
 def test_variables_elsewhere(table, monkeypatch, device):
     monkeypatch.setattr(ResourceVariable, "device", property(lambda _: f"/job:{device}"))
-    assert f"'table:0' is on /job:{device}" in refused(table)
+    told = refused(table)
+    assert f"'table:0' is on /job:{device}. " in told
+    assert ("tf.device('CPU')" in told) == ("GPU" in device)
 
 
 def test_one_table_elsewhere_is_enough(table):
-    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
-        mirrored = tf.Variable(1.0)
-    with pytest.warns(RuntimeWarning, match="Mirrored"):
-        assert not uses_native([table, mirrored], training=True)
+    wide = tf.Variable(1.0, dtype=tf.float64)
+    with pytest.warns(RuntimeWarning, match="is float64. Give the layer the dtype float32, or"):
+        assert not uses_native([table, wide], training=True)
 
 
 @pytest.mark.skipif(not is_keras_3, reason="of Keras 3")

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = (
     *("layers", "methods", "training", "rankers", "any_model", "compress", "large_logs"),
+    "workers",
     *("clicks", "texts", "phone", "results", "contribute", "limits"),
 )
 """Of the manual, in the order in which they are read: code goes on from page to page."""

@@ -13,6 +13,7 @@ import tensorflow as tf
 from memcom_tf._keras import keras
 from memcom_tf.errors import invalid, message
 from memcom_tf.kernels import selection
+from memcom_tf.kernels.placement import of_this_replica
 from memcom_tf.kernels.program import Program, program_of
 from memcom_tf.layers.contract.drop_in import DropInLayer
 from memcom_tf.layers.contract.renaming import taking_renamed
@@ -254,7 +255,7 @@ class CompressedEmbedding(DropInLayer):
         if program is not None:
             from memcom_tf.kernels import native
 
-            tables = self._tf_variables()
+            tables = {name: of_this_replica(table) for name, table in self._tf_variables().items()}
             vectors = native.look_up(program, tables, ids, weights, combiner, self.mask_zero)
             return tf.cast(vectors, self.compute_dtype)
         ragged = isinstance(ids, tf.RaggedTensor)

@@ -92,7 +92,7 @@ class TableLayer(Method, keras.layers.Layer):
         if not self.built:
             self.build(None)
         values = {
-            table.name: table.checked(np.asarray(self._variables_by_name[table.name]))
+            table.name: table.checked(_values(self._variables_by_name[table.name]))
             for table in self.tables()
         }
         return {
@@ -286,5 +286,14 @@ class TableLayer(Method, keras.layers.Layer):
         return 4 * self.input_dim * self.output_dim / sum(shipped)
 
 
+def _values(variable: Any) -> np.ndarray:
+    # A sharded variable is a tensor to TensorFlow, and an object to NumPy.
+    sharded = not hasattr(variable, "__array__")
+    return np.asarray(tf.convert_to_tensor(variable) if sharded else variable)
+
+
 def _tf_variable(variable: Any) -> Any:
-    return variable if isinstance(variable, tf.Variable) else variable.value
+    """The variable of TensorFlow; a sharded one, of parameter servers, is none of its class."""
+    if isinstance(variable, tf.Variable) or not hasattr(variable, "value"):
+        return variable
+    return variable.value
