@@ -7,7 +7,7 @@ A ranker of the recipe is trained by each loss, with a full table for both sides
 compressed to a file that is so many times smaller than its float32 file, and MEmCom of the same
 ratio is trained from scratch. In the setting of MEmCom's paper a ranker has a table for each side,
 and that of the histories alone becomes MEmCom, or what `compress` would take, after the one of full
-tables; or histories read the output's table, and a linear layer of their mean is all that is their
+tables; or histories read the output's table, and the projection of the query is all that is their
 own. nDCG is of the lists of the files, of every test user. Resumable: what is in OUT is not run
 again, and models are kept in --work. Writes results/pairwise_DATA, as .jsonl and .md.
 """
@@ -45,9 +45,8 @@ LOSSES = "softmax", "ranknet"
 TWO_TABLES, INPUT_ALONE = "full, two tables", "MEmCom for the input alone"
 BEST_INPUT = "the best method for the input alone"
 OF_TWO_TABLES = INPUT_ALONE, BEST_INPUT
-ONE_TABLE = "the output's table for the input"
-LINEAR = "the output's table and a linear layer for the input"
-KINDS = "full", "MEmCom from scratch", "compress", TWO_TABLES, *OF_TWO_TABLES, LINEAR
+ONE_TABLE = "the output's table for the input, projected"
+KINDS = "full", "MEmCom from scratch", "compress", TWO_TABLES, *OF_TWO_TABLES
 _K, _WIDTH = 10, 64
 _RESAMPLES = 2000
 _QUICK_STEPS, _QUICK_USERS = 200, 500
@@ -106,11 +105,6 @@ class Case:
             if kind == BEST_INPUT:
                 return with_best_input(teacher, self.split, self.ratio, settings)
             return with_compressed_input(teacher, self.split, self.ratio, settings)[:2]
-        if kind == LINEAR:
-            with seeded(seed):
-                linear = new_ranker(self.split, hidden_units=(_WIDTH,), activation="linear")
-            train(linear, self.split, self.settings(loss, seed))
-            return linear, self.split
         if kind == "compress":
             full = self.full(loss, seed)
             found = compress_ranker(full, self.split, ratio=self.ratio, settings=settings)
@@ -127,7 +121,7 @@ class Case:
         ranks = ranks_of(CompressedModelFile(path), split)
         np.save(self.ranks_path(kind, loss, seed), ranks)
         gains = gains_of(ranks)
-        of_two = kind in (TWO_TABLES, *OF_TWO_TABLES, LINEAR)
+        of_two = kind in (TWO_TABLES, *OF_TWO_TABLES)
         original = self.two_tables(loss, seed) if of_two else self.full(loss, seed)
         row = {
             "kind": kind,
@@ -160,7 +154,7 @@ class Case:
 
 def compared_with(kind: str, loss: str) -> tuple[str, str] | None:
     """Kind and loss of the runs that others are compared with; None of the first of all."""
-    if kind in (*OF_TWO_TABLES, ONE_TABLE, LINEAR):
+    if kind in (*OF_TWO_TABLES, ONE_TABLE):
         return TWO_TABLES, loss
     if kind != "full":
         return "full", loss
@@ -227,9 +221,9 @@ def report(rows: list[Row], name: str, ratio: float) -> str:
         "items are ranked, those of the history left out, by the exported file alone. Times "
         "smaller than the float32 file of the full tables, without vocabularies. Differences: of "
         "a full table by pairs from the softmax, of the input alone, and of an input that reads "
-        "the output's table, by itself or through a linear layer, from full tables for both "
-        "sides, of others from the full table of their loss, the same seed and users; the "
-        "interval resamples users, "
+        "the output's table, so that the projection of the query is all that it has of its own, "
+        "from full tables for both sides, of others from the full table of their loss, the same "
+        "seed and users; the interval resamples users, "
         "the widest of the seeds. Seeds "
         f"{', '.join(map(str, seeds))}: mean ± standard deviation.\n\n{table(head, lines, 2)}"
     )
@@ -279,7 +273,7 @@ def cases(
             for loss in LOSSES:
                 # What the others are compared with is run in any case.
                 needed = kind == "full" or (
-                    kind == TWO_TABLES and not {*OF_TWO_TABLES, LINEAR}.isdisjoint(kinds)
+                    kind == TWO_TABLES and not set(OF_TWO_TABLES).isdisjoint(kinds)
                 )
                 if (kind in kinds or needed) and (loss in losses or kind == "full"):
                     yield kind, loss, seed

@@ -50,7 +50,9 @@ def new_ranker(
     """A ranker of the recipe, not trained.
 
     One table serves the history and the scores. Popularity is in a vector added to the query
-    rather than in biases of the items, which cost bytes and made no difference.
+    rather than in biases of the items, which cost bytes and made no difference. Where the order of
+    a history counts, a learned projection of the query tells what follows an item from what comes
+    before it.
 
     Args:
         split: The interactions.
@@ -69,6 +71,7 @@ def new_ranker(
         "dropout": 0.5,
         "item_bias": False,
         "query_bias": True,
+        "query_projection": split.ordered,
         "recency": split.ordered,
         "num_negatives": NUM_NEGATIVES if input_dim >= LARGE_CATALOGUE else None,
         "vocabulary": split.vocabulary,

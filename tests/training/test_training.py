@@ -146,7 +146,8 @@ def test_weights_between_start_and_end_are_candidates_after_a_teacher(
         seen.append([np.array(weight) for weight in student.get_weights()])
         return {f"ndcg@{k}": next(found)}
 
-    monkeypatch.setattr(import_module("memcom_tf.training.train"), "evaluate_ranking", evaluate)
+    judging = import_module("memcom_tf.training.best_epoch")
+    monkeypatch.setattr(judging, "evaluate_ranking", evaluate)
     settings = replace(QUICK, epochs=1, evaluate_every=1)
     record = train(student, sequences, settings, teacher=teacher if has_teacher else None)
     assert record["ndcg"] == {0: 0.3, 1: 0.2}
