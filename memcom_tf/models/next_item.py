@@ -149,11 +149,6 @@ class NextItemRanker(CatalogueRanker):
         self._drop = keras.layers.Dropout(dropout, **policy)
         self._drop_items = keras.layers.Dropout(item_dropout, **policy)
         width = item_embedding.output_dim
-        self._projection = None
-        if query_projection:
-            self._projection = keras.layers.Dense(
-                width, use_bias=False, kernel_initializer="zeros", **policy
-            )
         self._tower = [keras.layers.Dense(n, activation, **policy) for n in self.hidden_units]
         if self._tower:
             last = keras.layers.Dense(width, kernel_initializer="zeros", **policy)
@@ -163,6 +158,12 @@ class NextItemRanker(CatalogueRanker):
             storage = {"embeddings": item_bias_storage} if item_bias_storage else None
             self._item_bias = FullEmbedding(
                 item_embedding.input_dim, 1, "zeros", name="item_bias", storage=storage, **policy
+            )
+        # A table, so that files hold it in integers as they do others.
+        self._projection = None
+        if query_projection:
+            self._projection = FullEmbedding(
+                width, width, "zeros", name="query_projection", **policy
             )
 
     @property
@@ -207,7 +208,7 @@ class NextItemRanker(CatalogueRanker):
                 embedding.build(None)
         width = self.item_embedding.output_dim
         if self._projection is not None:
-            self._projection.build((None, width))
+            self._projection.build(None)
         for dense in self._tower:
             dense.build((None, width))
             width = dense.units
@@ -244,7 +245,7 @@ class NextItemRanker(CatalogueRanker):
         if self.query_bias:
             query = query + tf.cast(tf.convert_to_tensor(self._query_bias), dtype)
         if self._projection is not None:
-            query = query + self._projection(query)
+            query = query + tf.linalg.matmul(query, self._projection(tf.range(query.shape[-1])))
         hidden = query
         for dense in self._tower:
             hidden = dense(hidden)

@@ -51,7 +51,7 @@ HISTORY = np.array([[3, 7, 0, 0], [59, 1, 59, 2], [5, 0, 0, 0], [0, 0, 0, 0]], n
 def test_scores_are_those_of_the_formula():
     output = HashedEmbedding(ITEMS, WIDTH, num_buckets=9)
     model = ranker(hidden_units=(6,), query_projection=True, output_embedding=output)
-    projection = np.asarray(model._projection.kernel)
+    projection = np.asarray(model._projection(np.arange(WIDTH)))
     recency = np.exp(5.0 * np.asarray(model._recency))
     gate, scale = np.asarray(model._last_item_gate), np.asarray(model._scale)
     items = np.asarray(model.item_embedding(np.arange(ITEMS)))
