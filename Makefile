@@ -41,9 +41,10 @@ lint: $(INSTALLED)
 	@cp -r converters build/house/memcom_tf
 	cd build/house && $(abspath $(BIN))/lint-imports --no-logo --no-cache $(abspath pyproject.toml)
 
-# The manual as a site, in build/site. What a page would load from elsewhere stops it, as a dead link does.
+# The manual as a site, in build/site. What a page would load from elsewhere stops it, as a dead link does;
+# with `--quiet` MkDocs counts no warnings, and nothing would.
 docs: $(INSTALLED)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 FIND_COMPILER := $(BIN)/python -c "from memcom_tf.kernels.build import find_compiler; print(*find_compiler())"
 # How many random cases `make test` takes; none said, the test takes all that it knows.

@@ -86,6 +86,14 @@ def test_code_that_a_page_links_to_has_a_page():
     assert source.rstrip() in pages.as_page("examples/query_towers.py")
 
 
+def test_make_test_builds_the_site_and_stops_at_warnings():
+    command = ["make", "--dry-run", "--no-print-directory", "test"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    line = next(line for line in run.stdout.splitlines() if "mkdocs build" in line)
+    assert "--strict" in line
+    assert "--quiet" not in line
+
+
 def built(tmp_path, text):
     """A site of one page, with the theme, the styles and the search of ours."""
     (tmp_path / "docs").mkdir()
