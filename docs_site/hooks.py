@@ -37,8 +37,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Lets links lead to pages of the site, and commands be shown as such."""
     if page.is_homepage:
         page.meta["hide"] = ["navigation"]  # which names this page alone
+    elif "\n## " not in markdown and "\n::: " not in markdown:
+        page.meta["hide"] = ["toc"]  # which would be empty, beside a wide table
     # As `console`, lines without a prompt are shown as output.
     markdown = markdown.replace("```console\n", "```sh\n")
+    markdown = pages.with_links_to_layers(markdown)
     for path, place in _places.items():
         if place == page.file.src_uri:
             return pages.with_links_of_the_site(markdown, path, _places)

@@ -27,6 +27,7 @@ _BY_PATTERN = {
 }
 # Code comes first: what looks like a link in it is none.
 _LINK = re.compile(r"```.*?```|`[^`\n]+`|\]\((?P<target>[^)\s]+)\)", re.DOTALL)
+_LAYER = re.compile(r"^\| (`(\w+Embedding)`) \|", re.MULTILINE)
 _LANGUAGES = {".py": "python", ".json": "json"}
 
 
@@ -70,6 +71,11 @@ def with_links_of_the_site(text: str, path: str, pages: dict[str, str]) -> str:
         return f"]({posixpath.relpath(target, folder or '.')}{''.join(anchor)})"
 
     return _LINK.sub(rewritten, text)
+
+
+def with_links_to_layers(text: str) -> str:
+    """The text, where the layer of each row of a table leads to its reference."""
+    return _LAYER.sub(r"| [\1][memcom_tf.layers.\2] |", text)
 
 
 def _path_of(page: str, target: str | None) -> str:

@@ -79,6 +79,12 @@ def test_links_lead_to_pages_of_the_site():
     assert moved == page.replace("../../docs/results.md#how", "../results.md#how")
 
 
+def test_layers_of_a_table_lead_to_their_reference():
+    table = "| layer | is |\n|---|---|\n| `FullEmbedding` | a `HashedEmbedding` |\n"
+    link = "[`FullEmbedding`][memcom_tf.layers.FullEmbedding]"
+    assert pages.with_links_to_layers(table) == table.replace("`FullEmbedding`", link)
+
+
 def test_code_that_a_page_links_to_has_a_page():
     shown = pages.linked(pages.published())
     assert shown["examples/query_towers.py"] == "files/examples/query_towers.py.md"
