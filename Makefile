@@ -12,14 +12,14 @@ PYTEST := $(BIN)/python -m pytest -q
 # A process that dies ends the run: with a new one in its place pytest-xdist may wait forever.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: demo test test-long lint test-cc test-cc-found test-cc-thread build-ops build-ops-found test-keras3 test-tf-keras bench bench-quality bench-click lock audit clean
+.PHONY: demo test test-long lint docs test-cc test-cc-found test-cc-thread build-ops build-ops-found test-keras3 test-tf-keras bench bench-quality bench-click lock audit clean
 
 demo: $(INSTALLED)
 	$(BIN)/python examples/movielens_demo.py --output build/demo
 
 # What needs one core each goes side by side; then the tests, which take all.
 test: $(INSTALLED)
-	$(MAKE) --no-print-directory -j 2 test-cc build-ops lint
+	$(MAKE) --no-print-directory -j 2 test-cc build-ops lint docs
 	$(MAKE) --no-print-directory test-keras3
 	$(MAKE) --no-print-directory test-tf-keras
 
@@ -40,6 +40,11 @@ lint: $(INSTALLED)
 	@rm -rf build/house && mkdir -p build/house && cp -r memcom_tf build/house && rm -rf build/house/memcom_tf/converters
 	@cp -r converters build/house/memcom_tf
 	cd build/house && $(abspath $(BIN))/lint-imports --no-logo --no-cache $(abspath pyproject.toml)
+
+# The manual as a site, in build/site. What a page would load from elsewhere stops it, as a dead link does;
+# with `--quiet` MkDocs counts no warnings, and nothing would.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 FIND_COMPILER := $(BIN)/python -c "from memcom_tf.kernels.build import find_compiler; print(*find_compiler())"
 # How many random cases `make test` takes; none said, the test takes all that it knows.

@@ -1,0 +1,1 @@
+"""The manual as a site: its pages are files of the repository, taken from where they are."""
