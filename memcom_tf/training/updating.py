@@ -218,7 +218,10 @@ def _quality(
     model: CatalogueRanker, renewal: Renewal, items: LoggedItems, least: float, seed: int
 ) -> tuple[OrderQuality | None, str]:
     """The quality of the order, where it counts, and what is to be said of it."""
-    if all(layer.sharing is None for layer in model.item_tables) or renewal.sharing.num_rows == 1:
+    if (
+        all(layer.sharing is None for layer in model.item_tables)
+        or renewal.sharing.num_buckets == 1
+    ):
         return None, "items do not share rows"
     if not least:
         return None, "the order was not measured"

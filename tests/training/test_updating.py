@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from memcom_tf import FullEmbedding, MEmComEmbedding, Vocabulary
+from memcom_tf._keras import keras
 from memcom_tf.converters import convert
 from memcom_tf.datasets import Interactions, Log
 from memcom_tf.evaluation import evaluate_ranking, leave_last_out
 from memcom_tf.layers import DoubleHashedEmbedding, ResidualQuantizedEmbedding
-from memcom_tf.models import NextItemRanker
+from memcom_tf.models import NextItemRanker, RetrievalModel
 from memcom_tf.ordering import measured_order
 from memcom_tf.tables import RowSharing
 from memcom_tf.training import TrainingSettings, new_ranker, train, update_ranker
@@ -334,3 +335,27 @@ def test_ids_of_a_vocabulary_without_a_reserve_are_made_in_whole_rounds(ranker):
         model.vocabulary.input_dim,
         model.vocabulary.input_dim + TOPICS,
     )
+
+
+def test_a_table_in_order_of_frequency_gets_an_order_by_similarity():
+    model = trained_on(OLD_LOG, memcom)
+    assert model.vocabulary.order == "frequency"
+    updated = update_ranker(model, LATER_LOG, settings=STILL, forget=True)
+    assert updated.record["refreshed"] and updated.record["order"]["kept"] < 0.5
+    assert updated.model.vocabulary.sharing == SHARING
+    again = update_ranker(updated.model, LATER_LOG, settings=STILL, forget=True)
+    assert not again.record["refreshed"] and again.record["order"]["kept"] > 0.9
+
+
+def test_a_retrieval_model_with_its_own_query_is_updated():
+    split = leave_last_out(OLD_LOG, history_length=LENGTH)
+    items = FullEmbedding(split.vocabulary.input_dim, WIDTH)
+    history = keras.Input([LENGTH], dtype="int32", name="history")
+    pooled = keras.layers.GlobalAveragePooling1D()(items(history))
+    query = keras.Model(history, keras.layers.Dense(WIDTH)(pooled))
+    model = RetrievalModel(query, items, vocabulary=split.vocabulary)
+    updated = update_ranker(model, LATER_LOG, settings=STILL)
+    after, ids = updated.model.vocabulary, np.arange(1, LENGTH + 1)[None]
+    assert set(after) == {*ITEMS, *NEW}
+    old, found = np.asarray(model(ids)), np.asarray(updated.model(ids))
+    np.testing.assert_allclose(found[:, : old.shape[1]], old, rtol=1e-5)
