@@ -33,8 +33,8 @@ from memcom_tf.vocabulary import Details, Vocabulary
 
 LEARNING_RATE = 1e-3
 """A quarter of the rate from scratch. Adam starts without memory, so that its first steps move
-every number that they touch by about the rate, however small the gradient: at the whole rate they
-would undo what more data has taught, and a tenth of the steps would not mend it."""
+every number that they touch by about the rate, however small the gradient. A tenth of the steps
+should move weights that are good already by less than steps that begin at random."""
 SHARE_OF_STEPS = 0.1
 """Of the steps of a training from scratch on the same log."""
 LEAST_QUALITY = 0.5
