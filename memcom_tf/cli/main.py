@@ -1,4 +1,4 @@
-"""The command `memcom`: train, compress, convert, verify, inspect, compare, rank and others.
+"""The command `memcom`: train, update, compress, convert, verify, inspect, rank and others.
 
 Exit codes: 0 done, 1 verification or building failed, 2 usage or bad input, 130 stopped by Ctrl-C.
 """
@@ -19,6 +19,7 @@ from typing import Any, cast, get_args
 import memcom_tf
 from memcom_tf.cli import (
     any_order,
+    checkpoints,
     click_commands,
     commands,
     compare_command,
@@ -32,6 +33,7 @@ from memcom_tf.cli import (
     ranker_commands,
     task_options,
     try_command,
+    update_command,
 )
 from memcom_tf.converters.quantization.weights import Profile
 from memcom_tf.errors import at_command_line, message
@@ -42,7 +44,6 @@ _BAD_INPUT = 2
 _STOPPED = 130  # as shells say it of a process that Ctrl-C ended
 _OF_LIBRARIES = re.compile(r"[\\/](tensorflow|keras|tf_keras|numpy|absl)[\\/]")
 _OF_GRAPH = re.compile(r"\AGraph execution error:.*^  File [^\n]*$", re.DOTALL | re.MULTILINE)
-_LOSSES = ("softmax", "ranknet", "bpr", "listnet")  # as of memcom_tf.models, which needs TensorFlow
 
 _EXTRAS = {"rich": "rank", "tensorflow": "tensorflow"}
 """What brings a library that a command lacks."""
@@ -168,17 +169,17 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         help="train compressed tables, so many times smaller, instead of full ones",
     )
-    train.add_argument(
-        "--loss",
-        choices=_LOSSES,
-        default="softmax",
-        help="what a ranker learns targets by: softmax (the default) over the catalogue, ranknet "
-        "or bpr by pairs of items; listnet is the softmax here",
-    )
+    task_options.add_loss(train)
     log_options.add_details(train)
     task_options.add_training(train)
-    _add_resume(train)
+    checkpoints.add_resume(train)
     train.set_defaults(run=ranker_commands.train)
+
+    update = subparsers.add_parser(
+        "update", help="bring a trained ranker up to date by a later log: new items, new steps"
+    )
+    update_command.add_options(update)
+    update.set_defaults(run=update_command.update)
 
     compress = subparsers.add_parser(
         "compress", help="compress what `train` trained to a .tflite file of a wanted size"
@@ -212,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     task_options.add_columns(compress)
     compress.add_argument("--save-model", type=Path, metavar="MODEL.keras", help="save that too")
     model_options.add_loading(compress)
-    _add_resume(compress)
+    checkpoints.add_resume(compress)
     compress.set_defaults(run=ranker_commands.compress)
 
     convert = subparsers.add_parser(
@@ -321,7 +322,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = subparsers.add_parser("doctor", help="show which ops training runs on, and why")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(run=ops_commands.doctor)
-    for name in ("try", "train", "compress", "convert", "verify", "rank"):
+    for name in ("try", "train", "update", "compress", "convert", "verify", "rank"):
         subparsers.choices[name].add_argument("--json", action="store_true", help="print JSON")
     for command in subparsers.choices.values():
         command.add_argument(
@@ -338,14 +339,6 @@ def _flags(command: argparse.ArgumentParser) -> dict[str, str]:
         for action in command._actions
         if action.option_strings and action.const is not False  # --no-time is no name of a time
     }
-
-
-def _add_resume(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on from OUTPUT.checkpoint, which a run that was killed has left",
-    )
 
 
 if __name__ == "__main__":

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ from memcom_tf.cli import (
     text_commands,
     training_lines,
 )
+from memcom_tf.cli.checkpoints import checkpoint_of, save_or_rescue
 from memcom_tf.cli.commands import DONE, check_output, finish, next_is, say, tell
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cli.origins import origin_of_command
@@ -75,7 +72,7 @@ def train(options: argparse.Namespace) -> int:
         check_writable(options.output, int(4 * values / (options.ratio or 1)) + _OVERHEAD)
     with (
         nullcontext() if worker is None else joined(worker, say),
-        _checkpoint_of(options) as checkpoint,
+        checkpoint_of(options) as checkpoint,
         training_lines.shown(),
     ):
         trained = train_ranker(
@@ -90,7 +87,7 @@ def train(options: argparse.Namespace) -> int:
     if worker is not None and not options.writes:
         say(f"worker {worker.index + 1} of {worker.count}: done; worker 1 writes the model")
         return DONE
-    _save_or_rescue(options.output, lambda path: save_model(trained.model, path), checkpoint)
+    save_or_rescue(options.output, lambda path: save_model(trained.model, path), checkpoint)
     best = trained.record["best"]
     tell(
         options,
@@ -130,7 +127,7 @@ def compress(options: argparse.Namespace) -> int:
     if options.max_bytes is not None:
         check_writable(options.output, options.max_bytes)
     split = _split(options, log, model)
-    with _checkpoint_of(options) as checkpoints:
+    with checkpoint_of(options) as checkpoints:
         compression = compress_ranker(
             model,
             split,
@@ -148,10 +145,10 @@ def compress(options: argparse.Namespace) -> int:
     # Before anything is shown: what cannot be shown must not be lost.
     if conversion.verification.passed:
         if options.save_model is not None:
-            _save_or_rescue(
+            save_or_rescue(
                 options.save_model, lambda path: save_model(compression.model, path), None
             )
-        _save_or_rescue(
+        save_or_rescue(
             options.output,
             lambda path: conversion.save(path, overwrite=options.force),
             checkpoints,
@@ -161,93 +158,8 @@ def compress(options: argparse.Namespace) -> int:
     return finish(options, conversion, compression)
 
 
-@contextmanager
-def _checkpoint_of(options: argparse.Namespace) -> Iterator[Path]:
-    """The folder beside the output that a run which is stopped leaves, if there is work in it.
-
-    Of several workers one has it.
-    """
-    if not options.writes:
-        yield _place_of_checkpoints(options)
-        return
-    folder = _opened_checkpoint(options)
-    try:
-        yield folder
-    except BaseException:
-        if any(folder.iterdir()):
-            say(f"what was done is in {folder}: the same command with --resume goes on")
-        else:
-            folder.rmdir()
-        raise
-
-
-def _place_of_checkpoints(options: argparse.Namespace) -> Path:
-    output: Path = options.output
-    return output.with_name(f"{output.name}.checkpoint")
-
-
-def _opened_checkpoint(options: argparse.Namespace) -> Path:
-    """The folder of checkpoints, empty unless resumed."""
-    folder = _place_of_checkpoints(options)
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise NotADirectoryError(
-            message("The place of checkpoints must be a folder.", "Move it.", path=str(folder))
-        )
-    if options.resume:
-        found = f"going on from {folder}" if folder.is_dir() else f"{folder} is not there"
-        print(f"memcom: {found}{'' if folder.is_dir() else ', starting anew'}", file=sys.stderr)
-    elif folder.is_dir():
-        shutil.rmtree(folder)
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-def _save_or_rescue(output: Path, save: Callable[[Path], object], checkpoints: Path | None) -> None:
-    """Saves a file, or saves it elsewhere and says where: hours of training may be in it.
-
-    The checkpoints go once the file is safe, also to make room for it.
-    """
-    try:
-        save(output)
-    except OSError as error:
-        folder = Path(tempfile.mkdtemp(prefix="memcom-"))
-        try:
-            save(folder / output.name)
-        except OSError as second:
-            shutil.rmtree(folder, ignore_errors=True)
-            action = f"Make room{', and go on with --resume' if checkpoints else ''}."
-            raise OSError(
-                message(
-                    "The output must be written.",
-                    action,
-                    path=str(output),
-                    error=str(error),
-                    error_of_temporary_folder=str(second),
-                )
-            ) from error
-        _remove(checkpoints)
-        try:
-            save(output)
-        except OSError:
-            raise OSError(
-                message(
-                    "The output must be written.",
-                    f"It was saved as {folder / output.name}: make room, and move it.",
-                    path=str(output),
-                    error=str(error),
-                )
-            ) from error
-        shutil.rmtree(folder, ignore_errors=True)
-    _remove(checkpoints)
-
-
 def _as_file(model: Path) -> Path:
     return model.with_suffix(".tflite")
-
-
-def _remove(checkpoints: Path | None) -> None:
-    if checkpoints is not None:
-        shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 def parse_minutes(text: str) -> float:

@@ -10,6 +10,8 @@ from memcom_tf.errors import message
 
 TASKS = "next-item", "click", "text"
 
+_LOSSES = "softmax", "ranknet", "bpr", "listnet"  # as of memcom_tf.models, which needs TensorFlow
+
 _RANKERS, _CLICKS, _TEXTS = ((name,) for name in TASKS)
 _LABELLED = "click", "text"
 
@@ -68,6 +70,17 @@ def add_task(parser: argparse.ArgumentParser) -> None:
         default=TASKS[0],
         help="next-item (the default) ranks what a user takes next; click predicts a label of 0 "
         "or 1 from fields; text predicts the class of a text",
+    )
+
+
+def add_loss(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that says what a ranker is trained by."""
+    parser.add_argument(
+        "--loss",
+        choices=_LOSSES,
+        default="softmax",
+        help="what a ranker learns targets by: softmax (the default) over the catalogue, ranknet "
+        "or bpr by pairs of items; listnet is the softmax here",
     )
 
 

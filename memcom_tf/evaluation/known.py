@@ -71,7 +71,7 @@ def ids_of(items: Labels, vocabulary: Vocabulary, new_items: OutOfVocabulary | N
             vocabulary=vocabulary,
         )
     kind = type(next(iter(vocabulary)))
-    values = [_of_kind(value, kind) for value in items.values.tolist()]
+    values = [of_kind(value, kind) for value in items.values.tolist()]
     known = np.array([value in vocabulary for value in values], np.bool_)
     counts = items.counts()
     new = ~known & (counts > 0)
@@ -137,8 +137,8 @@ def counted_vocabulary(
     )
 
 
-def _of_kind(value: Any, kind: type) -> Any:
-    """The value as the vocabulary's kind, or as it is where its text would change."""
+def of_kind(value: Any, kind: type) -> Any:
+    """A value as the vocabulary's kind, or as it is where its text would change."""
     if isinstance(value, kind):
         return value
     if kind is str:

@@ -21,8 +21,9 @@ def extended_layer(layer: Any, before: Vocabulary, after: Vocabulary) -> Any:
     """Carries a layer over to a vocabulary with later items; what it looks up for others stays.
 
     What the tables hold for a new id alone (MEmCom's multiplier, a full table's row) starts as
-    the mean over the items of its bucket: its vector then is their mean vector. Training, which
-    needs the new items in the interactions, goes on from there.
+    the mean over the items of its bucket: its vector then is their mean vector. An item that takes
+    an id with a row of its own starts as the mean over all items. Training, which needs the new
+    items in the interactions, goes on from there.
 
     Args:
         layer: A `CompressedEmbedding`, trained.
@@ -48,12 +49,15 @@ def extended_layer(layer: Any, before: Vocabulary, after: Vocabulary) -> Any:
     grown = layer.grown(after.input_dim)
     new = np.setdiff1d(_item_ids(after), _item_ids(before))
     if len(new):
-        tables = grown.table_values()
+        tables, old = grown.table_values(), _item_ids(before)
         for name, values in tables.items():
             if len(values) == after.input_dim:
-                tables[name] = _with_bucket_means(
-                    values, _item_ids(before), new, after.sharing or _ALL
-                )
+                tables[name] = _with_bucket_means(values, old, new, after.sharing or _ALL)
+            elif layer.sharing is not None and len(values) == layer.sharing.num_rows:
+                # What the row of an item that is gone was trained to, is not the new one's.
+                own = new[new < layer.sharing.num_dedicated]
+                values[own] = values[layer.sharing.rows_of(old)].mean(axis=0)
+                tables[name] = values
         grown.assign_tables(tables)
     return grown
 

@@ -136,8 +136,8 @@ def similarity_order(
             first_id=int(first_id),
             reserve=int(reserve),
             share_in_nearest=float((clusters == nearest[:, 0]).mean()),
-            mean_similarity=_mean_similarity(x, found, num_buckets),
-            mean_similarity_by_chance=_mean_similarity(x, chance, num_buckets),
+            mean_similarity=mean_similarity(x, found, num_buckets),
+            mean_similarity_by_chance=mean_similarity(x, chance, num_buckets),
         )
 
 
@@ -162,7 +162,8 @@ def _number(
     return numbers
 
 
-def _mean_similarity(x: Floats, buckets: Integers, num_buckets: int) -> float:
+def mean_similarity(x: Floats, buckets: Integers, num_buckets: int) -> float:
+    """Mean cosine between unit vectors and the means of their buckets."""
     in_order = np.argsort(buckets, kind="stable")
     found, start = np.unique(buckets[in_order], return_index=True)
     means = np.zeros((num_buckets, x.shape[1]), np.float32)

@@ -20,6 +20,7 @@ from memcom_tf.training.texts import (
     train_texts,
 )
 from memcom_tf.training.train import train
+from memcom_tf.training.updating import UpdatedRanker, update_ranker
 
 __all__ = [
     "AdaptTables",
@@ -32,6 +33,7 @@ __all__ = [
     "TrainedTextClassifier",
     "TrainingBatches",
     "TrainingSettings",
+    "UpdatedRanker",
     "distill_text_vectors",
     "fine_tune",
     "new_ranker",
@@ -41,4 +43,5 @@ __all__ = [
     "train_ranker",
     "train_text_classifier",
     "train_texts",
+    "update_ranker",
 ]

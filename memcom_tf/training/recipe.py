@@ -159,15 +159,8 @@ def by_similarity(split: Split, sharing: RowSharing, width: int = 64) -> Split:
         width: Numbers by which items are compared.
     """
     vocabulary = split.vocabulary
-    user: npt.NDArray[Any]
-    ids: npt.NDArray[Any]
-    if isinstance(split, PreparedSplit):
-        _, user, ids = split.train_pairs()
-    else:
-        user, ids = split.train_interactions.user, vocabulary.ids(split.train_interactions.item)
-    item = ids - vocabulary.first_id
-    known = item >= 0
-    vectors = interaction_vectors(user[known], item[known], len(vocabulary), width)
+    user, ids = training_pairs(split)
+    vectors = interaction_vectors(user, ids - vocabulary.first_id, len(vocabulary), width)
     order = similarity_order(
         vectors,
         sharing.num_buckets,
@@ -176,3 +169,22 @@ def by_similarity(split: Split, sharing: RowSharing, width: int = 64) -> Split:
         first_id=vocabulary.first_id,
     )
     return split.renumbered(vocabulary.reordered(order))
+
+
+def training_pairs(split: Split) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Users and the ids of their items `[n]`, of the interactions for training.
+
+    Those with the id that unknown items share are left out.
+
+    Args:
+        split: The interactions.
+    """
+    vocabulary = split.vocabulary
+    user: npt.NDArray[Any]
+    ids: npt.NDArray[Any]
+    if isinstance(split, PreparedSplit):
+        _, user, ids = split.train_pairs()
+    else:
+        user, ids = split.train_interactions.user, vocabulary.ids(split.train_interactions.item)
+    known = ids >= vocabulary.first_id
+    return user[known], ids[known]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from memcom_tf._keras import keras
+from memcom_tf.cli import checkpoints
 from memcom_tf.cli import main as cli
-from memcom_tf.cli import ranker_commands
 from memcom_tf.evaluation import leave_last_out
 from memcom_tf.training import TrainingSettings, new_ranker, train, train_ranker
 from memcom_tf.training.batches import TrainingBatches
@@ -172,8 +172,8 @@ def test_what_was_learned_is_kept_elsewhere(tmp_path, monkeypatch):
     home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
     for folder in (home, elsewhere, home / "n.keras.checkpoint"):
         folder.mkdir()
-    monkeypatch.setattr(ranker_commands.tempfile, "tempdir", str(elsewhere))
-    save = ranker_commands._save_or_rescue
+    monkeypatch.setattr(checkpoints.tempfile, "tempdir", str(elsewhere))
+    save = checkpoints.save_or_rescue
     with pytest.raises(OSError, match=r"n\.keras.*No space.*saved as .*elsewhere.*move it"):
         save(home / "n.keras", failing(9, home), None)
     (saved,) = elsewhere.rglob("n.keras")
@@ -193,5 +193,5 @@ def test_where_nothing_can_be_written_the_checkpoint_stays(tmp_path, monkeypatch
         raise OSError(28, "No space left on device", str(path))
 
     with pytest.raises(OSError, match=r"n\.keras.*go on with --resume"):
-        ranker_commands._save_or_rescue(tmp_path / "n.keras", save, checkpoint)
+        checkpoints.save_or_rescue(tmp_path / "n.keras", save, checkpoint)
     assert checkpoint.is_dir()

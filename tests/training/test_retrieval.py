@@ -451,7 +451,8 @@ def test_the_command_line_ranks_without_reading_the_whole_vocabulary(
 
 
 def test_the_command_line_ranks_with_fields(converted, capsys, tmp_path):
-    from memcom_tf.cli.main import _LOSSES, main
+    from memcom_tf.cli.main import main
+    from memcom_tf.cli.task_options import _LOSSES
     from memcom_tf.models.losses import LOSSES
 
     assert _LOSSES == LOSSES
