@@ -105,6 +105,7 @@ class Case:
         from benchmarks.export.__main__ import google
 
         model = self.trained(seed)
+        model(self.split.test.history[:1])  # Keras exports no model that was never called
         with tempfile.TemporaryDirectory() as folder:
             path = google(model, Path(folder))
             runner = Interpreter(model_path=str(path), num_threads=1).get_signature_runner(
