@@ -111,10 +111,11 @@ class Case:
             runner = Interpreter(model_path=str(path), num_threads=1).get_signature_runner(
                 "serving_default"
             )
-            (name,) = runner.get_input_details()
+            ((name, details),) = runner.get_input_details().items()
 
             def scores(histories: Any) -> Any:
-                found = (runner(**{name: row[None]}) for row in histories.astype(np.int32))
+                rows = histories.astype(details["dtype"])
+                found = (runner(**{name: row[None]}) for row in rows)
                 return np.concatenate([next(iter(output.values())) for output in found])
 
             metrics = evaluate_ranking(scores, self.split.test, k=K, batch_size=_ROWS_AT_A_TIME)
