@@ -167,8 +167,12 @@ def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half(folder, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    lines = [process.stderr.readline() for _ in range(3)]
-    assert "memory: about" in lines[1] and "on validation" in lines[2], lines
+    lines = [process.stderr.readline() for _ in range(2)]
+    assert "memory: about" in lines[1], lines
+    # On a machine that is busy an epoch takes longer than the first word of what is left.
+    while "on validation" not in lines[-1]:
+        lines.append(process.stderr.readline())
+        assert " left" in lines[-1] or "on validation" in lines[-1], lines
     process.send_signal(signal.SIGINT)
     out, rest = process.communicate(timeout=60)
     assert process.returncode == 130
