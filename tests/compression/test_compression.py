@@ -379,7 +379,7 @@ def test_the_command_line_trains_compresses_and_ranks(tmp_path, log, capsys):
     small = tmp_path / "small.keras"
     assert main([*compress_it, "--max-bytes", "17kB", "--save-model", str(small)]) == 0
     out = capsys.readouterr().out
-    assert "chosen" in out and "lost of" in out
+    assert "chosen" in out and ("lost of" in out or "more than the original's" in out)
     assert file.exists() and small.exists()
     origin = CompressedModelFile(file).description.origin
     assert (origin.model, origin.command) == ("ranker.keras", "compress")
