@@ -146,6 +146,19 @@ def _print_json(document: Any) -> None:
     print(json.dumps(document, indent=1, default=plain))
 
 
+def require_one_length(options: argparse.Namespace) -> None:
+    """Requires that one option at most says how long to train."""
+    if options.epochs is not None and options.steps is not None:
+        raise ValueError(
+            message(
+                "Either --epochs or --steps must say how long to train.",
+                "Leave one of them out.",
+                epochs=options.epochs,
+                steps=options.steps,
+            )
+        )
+
+
 def tell(options: argparse.Namespace, line: str, **values: object) -> None:
     """Prints a result: a line, or its values with `--json`."""
     if options.json:

@@ -16,7 +16,15 @@ from memcom_tf.cli import (
     training_lines,
 )
 from memcom_tf.cli.checkpoints import checkpoint_of, save_or_rescue
-from memcom_tf.cli.commands import DONE, check_output, finish, next_is, say, tell
+from memcom_tf.cli.commands import (
+    DONE,
+    check_output,
+    finish,
+    next_is,
+    require_one_length,
+    say,
+    tell,
+)
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cli.origins import origin_of_command
 from memcom_tf.cli.task_options import check_options_of_task
@@ -44,15 +52,7 @@ def train(options: argparse.Namespace) -> int:
     if options.task in _OTHER_TASKS:
         require_alone(f"Training with --task {options.task}")
         return int(_OTHER_TASKS[options.task].train(options))
-    if options.epochs is not None and options.steps is not None:
-        raise ValueError(
-            message(
-                "Either --epochs or --steps must say how long to train.",
-                "Leave one of them out.",
-                epochs=options.epochs,
-                steps=options.steps,
-            )
-        )
+    require_one_length(options)
     options.width = WIDTH if options.width is None else options.width
     split = _split(options, log_options.read(options), None)
     from memcom_tf.models import save_model

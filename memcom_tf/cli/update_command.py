@@ -14,7 +14,7 @@ from memcom_tf.cli import (
     task_options,
     training_lines,
 )
-from memcom_tf.cli.commands import DONE, check_output, next_is, say, tell
+from memcom_tf.cli.commands import DONE, check_output, next_is, require_one_length, say, tell
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cluster import require_alone
 from memcom_tf.errors import message
@@ -109,15 +109,7 @@ def update(options: argparse.Namespace) -> int:
 
 def _check_numbers(options: argparse.Namespace) -> None:
     """Requires, before TensorFlow is loaded, what says how to train."""
-    if options.epochs is not None and options.steps is not None:
-        raise ValueError(
-            message(
-                "Either --epochs or --steps must say how long to train.",
-                "Leave one of them out.",
-                epochs=options.epochs,
-                steps=options.steps,
-            )
-        )
+    require_one_length(options)
     if options.steps is not None and options.steps < 1:
         raise ValueError(message("`steps` must be positive.", "", steps=options.steps))
     if options.least_quality is not None and not 0 <= options.least_quality <= 1:
