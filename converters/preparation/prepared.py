@@ -261,7 +261,9 @@ def _checked(model: Any) -> list[Any]:
                 type=type(model).__name__,
             )
         )
-    embeddings = find_embeddings(model)
+    # What a file describes first is a ranker's catalogue, wherever the model has its table.
+    items = getattr(model, "item_embedding", None)
+    embeddings = sorted(find_embeddings(model), key=lambda embedding: embedding is not items)
     if not model.built or not all(embedding.built for embedding in embeddings):
         raise invalid(
             "The model must be built.",
