@@ -17,18 +17,25 @@ LIMIT = 480.0
 
 def tf_configs(count: int = 2) -> list[str]:
     """A `TF_CONFIG` for each worker, at free ports."""
-    sockets = [socket.socket() for _ in range(count)]
+    return list(cluster_of(worker=count).values())
+
+
+def cluster_of(**counts: int) -> dict[tuple[str, int], str]:
+    """A `TF_CONFIG` for each process of a cluster, by job and index, at free ports."""
+    tasks = [(job, index) for job, count in counts.items() for index in range(count)]
+    sockets = [socket.socket() for _ in tasks]
     try:
         for found in sockets:
             found.bind(("127.0.0.1", 0))
-        places = [f"127.0.0.1:{found.getsockname()[1]}" for found in sockets]
+        ports = iter([found.getsockname()[1] for found in sockets])
     finally:
         for found in sockets:
             found.close()
-    return [
-        json.dumps({"cluster": {"worker": places}, "task": {"type": "worker", "index": index}})
-        for index in range(count)
-    ]
+    jobs = {job: [f"127.0.0.1:{next(ports)}" for _ in range(n)] for job, n in counts.items()}
+    return {
+        (job, index): json.dumps({"cluster": jobs, "task": {"type": job, "index": index}})
+        for job, index in tasks
+    }
 
 
 def begin(
