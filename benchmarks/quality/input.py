@@ -17,7 +17,7 @@ from memcom_tf.models import NextItemRanker
 from memcom_tf.models.rebuilding import rebuilt_ranker
 from memcom_tf.ordering import similarity_order
 from memcom_tf.training import TrainingSettings, train
-from memcom_tf.training.validation import subsample
+from memcom_tf.training.validation import validation_of
 from memcom_tf.vocabulary import Vocabulary
 
 INPUT_RATIO = 16
@@ -58,7 +58,7 @@ def with_compressed_input(
     rows = MEmComEmbedding.for_ratio(split.vocabulary.input_dim, width, ratio).num_buckets
 
     def ndcg(start: tuple[NextItemRanker, NextItemRanker, Split]) -> float:
-        examples = subsample(start[2].validation, settings)
+        examples = validation_of(start[2], settings)
         found = evaluate_ranking(start[0].predict_on_batch, examples, k=settings.k)
         return float(found[f"ndcg@{settings.k}"])
 

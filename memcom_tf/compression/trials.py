@@ -22,17 +22,18 @@ from memcom_tf.compression.result import Trial
 from memcom_tf.compression.search import largest_file
 from memcom_tf.compression.students import check_renumbered, queries_of, uncompressed, vectors_of
 from memcom_tf.compression.time_budget import TimeBudget
-from memcom_tf.evaluation import Split, evaluate_ranking
+from memcom_tf.evaluation import Split
 from memcom_tf.layers import CompressedEmbedding
 from memcom_tf.layers.codebooks.codebook import CodebookEmbedding
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
+from memcom_tf.models.ranks import evaluate_ranker
 from memcom_tf.models.rebuilding import copy_of, ranker_with, rebuilt_ranker
 from memcom_tf.ordering import similarity_order
 from memcom_tf.tables import RowSharing
 from memcom_tf.training import TrainingSettings, train
 from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
 from memcom_tf.training.streaming import batches_of
-from memcom_tf.training.validation import scores_at_once, validation_of
+from memcom_tf.training.validation import most_users, num_users, validation_of
 from memcom_tf.vocabulary import Vocabulary
 
 BIASES = {"item_bias": True, "item_bias_storage": "int8_per_table"}
@@ -89,6 +90,9 @@ class Trials:
         spread *= width / np.trace(spread)
         self.metric = _SPREAD_SHARE * spread + (1 - _SPREAD_SHARE) * np.eye(width)
         self._lists: OriginalLists | None = None
+        judges, users = most_users(split, settings), num_users(split)
+        if users > judges:
+            report(f"validation: {judges:,} of {users:,} users")
         self.ndcg_of_teacher = self._ndcg(model, split)
         self.overhead = 0
         self.epochs = settings.epochs_of(batches_of(split, batch_size=settings.batch_size))
@@ -269,9 +273,8 @@ class Trials:
         examples = validation_of(split, self.settings)
         with ExitStack() as rounded:
             # Not compiled: a ranker is evaluated once.
-            evaluated, size = self._evaluated(ranker, rounded), scores_at_once(ranker)
-            found: dict[str, Any] = evaluate_ranking(evaluated, examples, k=k, batch_size=size)
-        return float(found[f"ndcg@{k}"])
+            evaluated = self._evaluated(ranker, rounded)
+            return evaluate_ranker(evaluated, examples, k=k, score=evaluated)[f"ndcg@{k}"]
 
     def _evaluated(self, ranker: CatalogueRanker, rounded: ExitStack) -> CatalogueRanker:
         """The ranker as it is evaluated: what is slow to look up is looked up once."""

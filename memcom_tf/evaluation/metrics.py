@@ -60,16 +60,9 @@ def ranks_from_scores(
         )
     check_defined(scores)
     size = scores.shape[1]
-    if reserved < 1:
-        raise invalid("`reserved` must be positive: id 0 is padding.", "", reserved=reserved)
+    no_items = check_targets(target, history, size, reserved, free_ids)
     present = _present(target)
     columns = target.reshape(present.shape)
-    no_items = np.unique(np.asarray(free_ids, np.int64))
-    _in_range("target", target[present.reshape(target.shape)], reserved, size)
-    _in_range("history", history, 0, size)
-    _in_range("free_ids", no_items, 0, size)
-    _targets_are_candidates(columns, present, history, no_items)
-    no_items = np.union1d(no_items, np.arange(reserved))
     left_out = _distinct(history, no_items)
     ranks = np.zeros(columns.shape)
     for row, here in enumerate(present):
@@ -83,6 +76,36 @@ def ranks_from_scores(
             ahead = size - np.searchsorted(np.sort(known), of_targets)
         ranks[row, here] = ahead - (others >= of_targets[:, None]).sum(axis=1)
     return ranks.reshape(target.shape)
+
+
+def check_targets(
+    target: npt.NDArray[Any],
+    history: npt.NDArray[Any],
+    size: int,
+    reserved: int,
+    free_ids: npt.ArrayLike,
+) -> npt.NDArray[np.int64]:
+    """Requires that targets can be ranked; returns the ids that are no items, in rising order.
+
+    Args:
+        target: As of `ranks_from_scores`.
+        history: Likewise.
+        size: The number of ids.
+        reserved: As of `ranks_from_scores`.
+        free_ids: Likewise.
+
+    Raises:
+        ValueError: As `ranks_from_scores`.
+    """
+    if reserved < 1:
+        raise invalid("`reserved` must be positive: id 0 is padding.", "", reserved=reserved)
+    present = _present(target)
+    no_items = np.unique(np.asarray(free_ids, np.int64))
+    _in_range("target", target[present.reshape(target.shape)], reserved, size)
+    _in_range("history", history, 0, size)
+    _in_range("free_ids", no_items, 0, size)
+    _targets_are_candidates(target.reshape(present.shape), present, history, no_items)
+    return np.union1d(no_items, np.arange(reserved))
 
 
 def ranks_from_lists(ranked_ids: npt.ArrayLike, target: npt.ArrayLike) -> npt.NDArray[np.float64]:

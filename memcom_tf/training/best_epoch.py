@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.errors import message
-from memcom_tf.evaluation import Examples, evaluate_ranking
+from memcom_tf.evaluation import Examples
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
+from memcom_tf.models.ranks import evaluate_ranker
 from memcom_tf.training.checkpoint import Checkpoint, TrainingState
 from memcom_tf.training.settings import TrainingSettings
-from memcom_tf.training.validation import scores_at_once
 from memcom_tf.training.workers import Workers
 
 
@@ -160,12 +160,8 @@ class BestEpoch(keras.callbacks.Callback):
         return float(self.workers.decided_by_chief(lambda: self._evaluated(self._score)))
 
     def _evaluated(self, score: Callable[[Any], Any]) -> float:
-        k, size = self.settings.k, scores_at_once(self.ranker)
-
-        def scores(inputs: Any) -> np.ndarray:
-            return np.asarray(score(inputs))
-
-        return float(evaluate_ranking(scores, self.examples, k=k, batch_size=size)[f"ndcg@{k}"])
+        k = self.settings.k
+        return evaluate_ranker(self.ranker, self.examples, k=k, score=score)[f"ndcg@{k}"]
 
     def _current(self) -> list[np.ndarray]:
         return [np.array(weight) for weight in self.ranker.get_weights()]

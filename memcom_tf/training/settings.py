@@ -31,7 +31,8 @@ class TrainingSettings:
         batch_size: Examples in a step.
         patience: Evaluations without improvement after which training ends.
         evaluate_every: Epochs between evaluations; None evaluates five times.
-        validation_users: Users of the validation that choose the epoch, at most.
+        validation_users: Users of the validation that choose the epoch, at most; of more than
+            100,000 items as many as make 10 billion scores, or 10,000.
         distillation: Share of the teacher in the loss, where there is one.
         loss: What targets are learned by, as of `memcom_tf.models.RankingLoss`.
         k: Length of the ranked list that nDCG judges.

@@ -14,6 +14,7 @@ from memcom_tf.data import PreparedSplit
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation import Examples, Split
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
+from memcom_tf.models.ranks import scores_at_once
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.seeding import seeded
@@ -25,7 +26,7 @@ from memcom_tf.training.loop import fit_together
 from memcom_tf.training.progress import TrainingProgress, forecast
 from memcom_tf.training.settings import EVALUATIONS, Schedule, TrainingSettings
 from memcom_tf.training.streaming import batches_of
-from memcom_tf.training.validation import num_users, scores_at_once, validation_of
+from memcom_tf.training.validation import most_users, num_users, validation_of
 from memcom_tf.training.workers import Workers, current_workers
 
 SCALARS = ("multiplier", "bias", "scale", "recency", "gate", "steps")
@@ -138,7 +139,7 @@ def _train(
     callbacks = with_adaptation(model, [best])
     if report is not None:
         report(forecast(model, split, batches, scores_at_once(model)).line())
-        if num_users(split) > settings.validation_users:
+        if num_users(split) > most_users(split, settings):
             report(f"validation: {len(examples):,} of {num_users(split):,} users")
         callbacks.append(TrainingProgress(schedule.num_steps, batches.batch_size, report))
     if done < epochs:

@@ -11,9 +11,10 @@ from memcom_tf.cluster import require_alone
 from memcom_tf.data import PreparedSplit, open_dataset
 from memcom_tf.datasets import Interactions, Log
 from memcom_tf.errors import argument, invalid, message
-from memcom_tf.evaluation import Split, evaluate_ranking, split_log
+from memcom_tf.evaluation import Split, split_log
 from memcom_tf.models.carry_over import extended_ranker, refreshed_ranker
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
+from memcom_tf.models.ranks import evaluate_ranker
 from memcom_tf.models.rebuilding import copy_of, rebuilt_ranker
 from memcom_tf.seeding import seeded
 from memcom_tf.training.renewal import (
@@ -28,7 +29,7 @@ from memcom_tf.training.renewal import (
 from memcom_tf.training.settings import TrainingSettings
 from memcom_tf.training.streaming import batches_of
 from memcom_tf.training.train import train
-from memcom_tf.training.validation import scores_at_once, validation_of
+from memcom_tf.training.validation import validation_of
 from memcom_tf.vocabulary import Details, Vocabulary
 
 LEARNING_RATE = 1e-3
@@ -268,9 +269,8 @@ def _refreshed(model: CatalogueRanker, vocabulary: Vocabulary) -> CatalogueRanke
 
 
 def _ndcg(model: CatalogueRanker, split: Split, settings: TrainingSettings) -> float:
-    examples, size = validation_of(split, settings), scores_at_once(model)
-    found = evaluate_ranking(model.predict_on_batch, examples, k=settings.k, batch_size=size)
-    return float(found[f"ndcg@{settings.k}"])
+    found = evaluate_ranker(model, validation_of(split, settings), k=settings.k)
+    return found[f"ndcg@{settings.k}"]
 
 
 def _with_steps(settings: TrainingSettings, split: Split) -> TrainingSettings:

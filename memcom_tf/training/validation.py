@@ -7,21 +7,30 @@ import numpy as np
 from memcom_tf.data import PreparedSplit
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation import Examples, Split
-from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.training.settings import TrainingSettings
 
-_MOST_SCORES = 2**26
-"""Scores that are held at once where a catalogue is ranked for validation."""
+
+_MOST_SCORES = 10**10
+"""Scores of a validation, about: a user more has one for each item."""
+_LEAST_USERS = 10_000
+"""Users that judge the largest catalogue, where `validation_users` has as many."""
+
+
+def most_users(split: Split, settings: TrainingSettings) -> int:
+    """How many users a validation has at most: fewer of a large catalogue."""
+    affordable = max(_LEAST_USERS, _MOST_SCORES // split.vocabulary.input_dim)
+    return min(settings.validation_users, affordable)
 
 
 def validation_of(split: Split, settings: TrainingSettings) -> Examples:
-    """The validation examples that choose: all, or as many as `settings` say.
+    """The validation examples that choose: all, or as many as `most_users` says.
 
     Of a prepared data set with more users those of its first shards.
     """
-    if isinstance(split, PreparedSplit) and num_users(split) > settings.validation_users:
-        return subsample(split.sample("validation", settings.validation_users), settings)
-    return subsample(split.validation, settings)
+    most = most_users(split, settings)
+    if isinstance(split, PreparedSplit) and num_users(split) > most:
+        return subsample(split.sample("validation", most), most)
+    return subsample(split.validation, most)
 
 
 def num_users(split: Split) -> int:
@@ -31,17 +40,10 @@ def num_users(split: Split) -> int:
     return len(split.validation)
 
 
-def scores_at_once(model: CatalogueRanker) -> int:
-    """Histories whose scores of all items are held at once: fewer of a large catalogue."""
-    items = model.item_embedding.input_dim
-    return int(np.clip(_MOST_SCORES // items, 1, 512))
-
-
-def subsample(examples: Examples, settings: TrainingSettings) -> Examples:
-    """The validation examples that choose: all, or as many as `settings` say, at random."""
+def subsample(examples: Examples, most: int) -> Examples:
+    """Validation examples: all, or so many, drawn at random."""
     if not len(examples):
         raise invalid("There must be validation examples.", "Split more interactions.", examples=0)
-    if len(examples) <= settings.validation_users:
+    if len(examples) <= most:
         return examples
-    rng = np.random.default_rng(0)
-    return examples[rng.permutation(len(examples))[: settings.validation_users]]
+    return examples[np.random.default_rng(0).permutation(len(examples))[:most]]

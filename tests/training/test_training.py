@@ -142,12 +142,12 @@ def test_weights_between_start_and_end_are_candidates_after_a_teacher(
     found = iter([0.3, 0.2, 0.1, 0.5, 0.4])  # start, end, and three ways
     seen = []
 
-    def evaluate(score, examples, k, batch_size):
+    def evaluate(ranker, examples, *, k, score):
         seen.append([np.array(weight) for weight in student.get_weights()])
         return {f"ndcg@{k}": next(found)}
 
     judging = import_module("memcom_tf.training.best_epoch")
-    monkeypatch.setattr(judging, "evaluate_ranking", evaluate)
+    monkeypatch.setattr(judging, "evaluate_ranker", evaluate)
     settings = replace(QUICK, epochs=1, evaluate_every=1)
     record = train(student, sequences, settings, teacher=teacher if has_teacher else None)
     assert record["ndcg"] == {0: 0.3, 1: 0.2}
