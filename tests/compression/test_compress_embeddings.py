@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.compression import compress_embeddings
-from memcom_tf.converters import convert
+from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
+from memcom_tf.models import NextItemRanker, RetrievalModel
+from memcom_tf.vocabulary import Vocabulary
 
 ITEMS, WIDTH = 3000, 16
 
@@ -192,3 +194,29 @@ def test_a_model_without_embeddings_or_without_config_is_refused():
         compress_embeddings(model, ratio=2, inputs=BATCHES[subclassed])
     with pytest.raises(ValueError, match="inputs of a subclassed model must be given"):
         compress_embeddings(subclassed(), ratio=2)
+
+
+def test_the_catalogue_of_a_ranker_is_described_first(tmp_path):
+    """Wherever the model has its table: another layer takes its place among attributes."""
+    vocabulary = Vocabulary(range(ITEMS - 1))
+    ranker = NextItemRanker(
+        FullEmbedding(ITEMS, WIDTH),
+        history_length=5,
+        item_bias=False,
+        query_projection=True,
+        vocabulary=vocabulary,
+    )
+    ranker.build_once()
+    smaller = compress_embeddings(ranker, ratio=8).model
+    assert smaller.item_embedding is not ranker.item_embedding
+    path = tmp_path / "smaller.tflite"
+    convert(smaller, k=10).save(path)
+    assert CompressedModelFile(path).description.num_ids == ITEMS
+    kind = keras.Input((1,), dtype="int32", name="kind")
+    query = keras.layers.Flatten()(FullEmbedding(40, WIDTH)(kind))
+    model = RetrievalModel(
+        keras.Model(kind, query), FullEmbedding(ITEMS, WIDTH), vocabulary=vocabulary
+    )
+    model.build_once()
+    convert(model, k=10).save(path, overwrite=True)
+    assert CompressedModelFile(path).description.num_ids == ITEMS
