@@ -29,7 +29,7 @@ from memcom_tf.datasets import Interactions
 from memcom_tf.evaluation import Examples, Split, leave_last_out, rank_examples
 from memcom_tf.models import NextItemRanker
 from memcom_tf.training import TrainingSettings, train_ranker, update_ranker
-from memcom_tf.training.updating import LEARNING_RATE, SHARE_OF_STEPS
+from memcom_tf.training.updating import share_of_steps
 from memcom_tf.vocabulary.items import left_aligned
 
 NEVER, UPDATED, ANEW = "left as it is", "`update_ranker`", "trained anew"
@@ -106,12 +106,11 @@ class Case:
 
     def updated(self, model: NextItemRanker, evening: int) -> tuple[Any, dict[str, Any]]:
         """The ranker of the evening before, brought up to date."""
-        settings = TrainingSettings(
-            steps=max(1, round(SHARE_OF_STEPS * self.steps)),
-            learning_rate=LEARNING_RATE,
-            seed=self.seed,
-        )
-        found = update_ranker(model, self.clicks.log(evening), settings=settings, forget=True)
+        log = self.clicks.log(evening)
+        new = float((~np.isin(log.item, list(model.vocabulary))).mean())
+        steps = max(1, round(share_of_steps(new) * self.steps))
+        settings = TrainingSettings(steps=steps, seed=self.seed)
+        found = update_ranker(model, log, settings=settings, forget=True)
         return found.model, found.record
 
     def gains(self, model: NextItemRanker, day: int) -> dict[str, float]:
@@ -200,8 +199,9 @@ def report(rows: list[Row], facts: dict[str, Any]) -> str:
         f"{_WINDOW} days; the next day tests it: {facts['most']:,} clicks after the first of their "
         "session, drawn at random, the clicks before in it are the history. All articles with an "
         "id are ranked, and an article without one gains nothing. Days 4 and later; the first of "
-        f"them is the same for all. Anew: {facts['steps']:,} steps of the recipe; an update: a "
-        "tenth of them, with `forget`, so that articles that are gone leave their ids to new ones. "
+        f"them is the same for all. Anew: {facts['steps']:,} steps of the recipe; an update: the "
+        "part of them that is its default, by what is new, with `forget`, so that articles that "
+        "are gone leave their ids to new ones. "
         f"Means over days and seeds ({seeds}); CPU seconds with the split of the log. The size is "
         "that of the whole file.\n\n"
         f"{table((*head, *sizes), lines, 2)}\n## nDCG@{_K} by day\n\n"
@@ -218,7 +218,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a .npz file of clicks")
     parser.add_argument("--json", type=Path, help="default: results/updates_DATA.jsonl")
-    parser.add_argument("--ratios", type=float, nargs="+", default=[1, 16], help="1 is a full table")
+    parser.add_argument(
+        "--ratios", type=float, nargs="+", default=[1, 16], help="1 is a full table"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--quick", action="store_true", help="few clicks of five days, few steps")
     options = parser.parse_args()

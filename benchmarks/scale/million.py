@@ -53,9 +53,7 @@ def stages(steps: int) -> dict[str, Stage]:
             ("train", "data", "-o", "memcom.keras", "--ratio", "16", *trained),
             "memcom.keras",
         ),
-        "convert": Stage(
-            "convert", ("convert", "full.keras", "-o", "full.tflite"), "full.tflite"
-        ),
+        "convert": Stage("convert", ("convert", "full.keras", "-o", "full.tflite"), "full.tflite"),
         "convert_memcom": Stage(
             "convert, of --ratio 16",
             ("convert", "memcom.keras", "-o", "memcom.tflite"),
@@ -145,8 +143,7 @@ def report(document: Result) -> str:
         f"`python -m benchmarks.scale.million`. {document['settings']['rows']:,} interactions of "
         f"string ids, drawn at random: a user has 100, an item 10, some far more. Each command in "
         f"a process of its own, once, on {' or '.join(map(str, cores))} cores. Memory is what was "
-        "resident at most, mapped files included.\n\n"
-        + measure.table(head, rows)
+        "resident at most, mapped files included.\n\n" + measure.table(head, rows)
     )
 
 

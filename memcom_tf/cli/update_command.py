@@ -19,7 +19,7 @@ from memcom_tf.cli.loading import load_model
 from memcom_tf.cluster import require_alone
 from memcom_tf.errors import message
 
-_DEFAULT = "a tenth of those from scratch"
+_DEFAULT = "a tenth of those from scratch, more where much is new"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -61,13 +61,12 @@ def update(options: argparse.Namespace) -> int:
     model = load_model(options)
     from memcom_tf.models import save_model
     from memcom_tf.training import TrainingSettings, update_ranker
-    from memcom_tf.training.updating import LEARNING_RATE, LEAST_QUALITY, vocabulary_of_ranker
+    from memcom_tf.training.updating import LEAST_QUALITY, vocabulary_of_ranker
 
     vocabulary_of_ranker(model)
     settings = TrainingSettings(
         epochs=options.epochs,
         steps=options.steps,
-        learning_rate=LEARNING_RATE,
         batch_size=options.batch_size,
         seed=options.seed,
         k=options.k,

@@ -119,7 +119,7 @@ class BestEpoch(keras.callbacks.Callback):
                     "Training must not diverge.",
                     f"Lower the learning rate; the weights of epoch {self.epoch} are kept.",
                     epoch=done,
-                    learning_rate=self.settings.learning_rate,
+                    learning_rate=self.settings.first_learning_rate,
                 ),
                 RuntimeWarning,
                 stacklevel=2,

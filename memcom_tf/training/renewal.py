@@ -63,6 +63,10 @@ class LoggedItems:
                 vocabulary=list(vocabulary)[:_SHOWN],
             )
 
+    def share_of(self, items: Iterable[Any]) -> float:
+        """The share of the interactions for training that some items have."""
+        return sum(self.counts[item] for item in items) / max(1, sum(self.counts.values()))
+
     @cached_property
     def vectors(self) -> dict[Any, Vectors]:
         """A vector for each item with interactions for training."""

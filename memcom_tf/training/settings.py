@@ -17,6 +17,10 @@ _STEPS = {"sequences": 10_000, "sets": 20_000}
 """Sets are cut anew every epoch, and are learned for longer before they are learned by heart."""
 
 
+LEARNING_RATE = 4e-3
+"""Where training starts from nothing."""
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """How to train.
@@ -26,7 +30,8 @@ class TrainingSettings:
             as many as make `steps`, at most 250.
         steps: Steps of training, where `epochs` does not say; None takes 10,000, of sets 20,000,
             and at least 4 epochs where these are no more than four times as many steps.
-        learning_rate: The first learning rate of `LazyAdam`.
+        learning_rate: The first learning rate of `LazyAdam`; None takes 0.004, and an update what
+            `memcom_tf.training.update_ranker` says.
         weight_decay: Decoupled decay of tables of vectors, times the learning rate.
         batch_size: Examples in a step.
         patience: Evaluations without improvement after which training ends.
@@ -44,7 +49,7 @@ class TrainingSettings:
 
     epochs: int | None = None
     steps: int | None = None
-    learning_rate: float = 4e-3
+    learning_rate: float | None = None
     weight_decay: float = 0.5
     batch_size: int = 256
     patience: int = 10
@@ -66,12 +71,17 @@ class TrainingSettings:
         )
         if self.epochs is not None and self.epochs < 0:
             raise invalid("`epochs` must be 0 or more, or None.", epochs=self.epochs)
-        if not self.learning_rate > 0 or not self.weight_decay >= 0:
+        if not self.first_learning_rate > 0 or not self.weight_decay >= 0:
             raise invalid(
                 "`learning_rate` must be positive, and `weight_decay` 0 or more.",
                 learning_rate=self.learning_rate,
                 weight_decay=self.weight_decay,
             )
+
+    @property
+    def first_learning_rate(self) -> float:
+        """The learning rate that training starts with."""
+        return LEARNING_RATE if self.learning_rate is None else self.learning_rate
 
     def steps_of(self, split: Split) -> int:
         """Steps of training on such interactions, where `epochs` does not say."""

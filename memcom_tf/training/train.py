@@ -117,7 +117,7 @@ def _train(
     every = settings.evaluate_every or max(1, epochs // EVALUATIONS)
     trained = DistilledRanker(model, teacher, settings.distillation, loss=settings.loss)
     rate = keras.optimizers.schedules.PolynomialDecay(
-        settings.learning_rate, max(1, schedule.num_steps), 0.0
+        settings.first_learning_rate, max(1, schedule.num_steps), 0.0
     )
     optimizer = LazyAdam(rate, weight_decay=settings.weight_decay or None)
     if settings.weight_decay:

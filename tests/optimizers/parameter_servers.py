@@ -31,7 +31,9 @@ def trained() -> Any:
     model = keras.Model(ids, keras.layers.Dense(1, kernel_initializer="ones")(layer(ids)))
     # Shards draw other numbers than a whole table.
     rng = np.random.default_rng(1)
-    layer.assign_tables({name: rng.normal(size=v.shape) for name, v in layer.table_values().items()})
+    layer.assign_tables(
+        {name: rng.normal(size=v.shape) for name, v in layer.table_values().items()}
+    )
     model.compile(LazyAdam(0.05), "mse")
     model.fit(batches().repeat(), epochs=1, steps_per_epoch=STEPS, verbose=0)
     return model

@@ -215,14 +215,22 @@ def test_the_rate_and_the_steps_are_a_part_of_those_from_scratch(ranker, monkeyp
         return {"ndcg": {0: 0.0}, "best": 0.0}
 
     monkeypatch.setattr(module, "train", noted)
+    update_ranker(ranker, OLD_LOG)
     update_ranker(ranker, LATER_LOG)
-    update_ranker(ranker, LATER_LOG, settings=TrainingSettings(epochs=3))
-    whole = TrainingSettings().schedule_of(
-        module.batches_of(leave_last_out(LATER_LOG, history_length=LENGTH), batch_size=256)
-    )
-    assert seen[0].learning_rate < TrainingSettings().learning_rate
-    assert seen[0].steps == round(whole.num_steps / 10)
-    assert (seen[1].epochs, seen[1].steps) == (3, None)
+    update_ranker(ranker, LATER_LOG, settings=TrainingSettings(epochs=3, learning_rate=0.02))
+    split = leave_last_out(LATER_LOG, history_length=LENGTH)
+    whole = TrainingSettings().schedule_of(module.batches_of(split, batch_size=256)).num_steps
+    assert seen[0].learning_rate == 1e-3
+    assert seen[0].steps == pytest.approx(whole / 10, abs=1)
+    # The more is new, the more is learned from scratch.
+    trained = split.vocabulary.counts
+    new = trained[split.vocabulary.ids(list(NEW)) - split.vocabulary.first_id].sum()
+    share = 4 * new / trained.sum()
+    assert 0.1 < share < 1
+    assert seen[1].steps == pytest.approx(share * whole, rel=0.05)
+    assert seen[1].learning_rate == pytest.approx(1e-3 + (share - 0.1) / 0.9 * 3e-3, rel=0.05)
+    assert (seen[2].epochs, seen[2].steps, seen[2].learning_rate) == (3, None, 0.02)
+    assert module.share_of_steps(0.0) == 0.1 and module.share_of_steps(0.5) == 1.0
 
 
 def test_the_file_keeps_its_size_where_nothing_grew(ranker):
