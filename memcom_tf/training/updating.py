@@ -40,9 +40,9 @@ begin at random."""
 LEAST_STEPS = 0.1
 """The steps where no item is new, of those of a training from scratch on the same log."""
 _STEPS_OF_NEW = 4.0
-"""Steps that interactions with new items add, in their share of all. Rows of new items begin near
-nothing that was trained. Of news, where an eighth of three days' clicks went to articles of the last
-day, half of the steps came near a training from scratch, and a tenth did not."""
+"""Steps for what is new, in its share of the log: rows of new items have learned nothing yet. Of
+news, where an eighth of the clicks of three days went to articles of the last one, half of the
+steps came near a training from scratch, and a tenth did not."""
 LEAST_QUALITY = 0.5
 """Part of what a fresh order gains over chance below which the order is refreshed."""
 

@@ -9,7 +9,6 @@ from memcom_tf.errors import invalid
 from memcom_tf.evaluation import Examples, Split
 from memcom_tf.training.settings import TrainingSettings
 
-
 _MOST_SCORES = 10**10
 """Scores of a validation, about: a user more has one for each item."""
 _LEAST_USERS = 10_000
