@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from memcom_tf.cli import log_options
 from memcom_tf.cli.commands import DONE, say
 from memcom_tf.cli.ranker_commands import parse_bytes
 
@@ -32,14 +33,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{column}", metavar="COLUMN", help=f"column of the {column}s, as of `train`"
         )
-    time = parser.add_mutually_exclusive_group()
-    time.add_argument("--time", help="column of times, as of `train`")
-    time.add_argument(
-        "--no-time",
-        dest="time",
-        action="store_const",
-        const=False,
-        help="the order of the rows counts as time, whatever columns there are",
+    log_options.add_column(
+        parser,
+        "time",
+        "column of times, as of `train`",
+        "the order of the rows counts as time, whatever columns there are",
+    )
+    log_options.add_column(
+        parser,
+        "test",
+        "column of 0 and 1: what is held out, as of `train`",
+        "no column says what is held out, whatever columns there are",
     )
     parser.add_argument(
         "--min-count",
@@ -83,6 +87,7 @@ def prepare(options: argparse.Namespace) -> int:
         user=options.user,
         item=options.item,
         time=options.time,
+        test=log_options.column_of_test(options),
         min_count=options.min_count,
         max_size=options.max_size,
         out_of_vocabulary=options.out_of_vocabulary,

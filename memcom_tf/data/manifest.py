@@ -13,7 +13,8 @@ from memcom_tf.files import write_atomically
 MANIFEST = "manifest.json"
 VOCABULARY = "vocabulary.parquet"
 FORMAT = "memcom_tf.data"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Since 2 a log may say what is held out."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class Shard:
         sha256: The hash of its bytes.
         users: Its users.
         interactions: Those of them for training that have an id.
-        examples: Training examples: interactions of a user but the first, with an id of their own.
+        examples: Training examples: interactions of a user but the first, with an id of their own;
+            where the log says what is held out, users with at least two interactions.
+        longest: The most interactions for training that a user has.
     """
 
     file: str
@@ -33,6 +36,7 @@ class Shard:
     users: int
     interactions: int
     examples: int
+    longest: int = 0
 
 
 @dataclass(frozen=True)

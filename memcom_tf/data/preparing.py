@@ -19,11 +19,13 @@ from filelock import FileLock, Timeout
 
 from memcom_tf._version import __version__
 from memcom_tf.cache import cache_root
+from memcom_tf.data.columns import Asked
 from memcom_tf.data.engine import Counts, Engine, EngineName, Report
 from memcom_tf.data.inputs import Frame, LogFiles, Source, opened_log, sha256_of
 from memcom_tf.data.manifest import FORMAT_VERSION, VOCABULARY, Manifest, is_dataset
 from memcom_tf.data.memory import free_memory
-from memcom_tf.data.prepared_split import PreparedSplit, open_dataset
+from memcom_tf.data.opening import SEQUENCES, SETS, open_dataset
+from memcom_tf.data.prepared_split import PreparedSplit
 from memcom_tf.data.writing import training_counts, write_numbers, write_shards
 from memcom_tf.datasets.logs import TimeColumn
 from memcom_tf.errors import argument, invalid, message
@@ -37,14 +39,11 @@ _KEY = "key.json"
 
 
 @dataclass(frozen=True)
-class _Settings:
-    user: str | None
-    item: str | None
-    time: TimeColumn
-    min_count: int
-    max_size: int | None
-    out_of_vocabulary: OutOfVocabulary
-    interactions_of_shard: int
+class _Settings(Asked):
+    min_count: int = 0
+    max_size: int | None = None
+    out_of_vocabulary: OutOfVocabulary = "error"
+    interactions_of_shard: int = 2**21
 
     def __post_init__(self) -> None:
         if self.min_count < 0:
@@ -83,6 +82,7 @@ def prepare(
     user: str | None = None,
     item: str | None = None,
     time: TimeColumn = None,
+    test: str | None = "test",
     min_count: int = 0,
     max_size: int | None = None,
     out_of_vocabulary: OutOfVocabulary | None = None,
@@ -94,7 +94,8 @@ def prepare(
     r"""Writes a log as a data set that training reads without holding it in memory.
 
     The items get their ids, and the interactions are split, as `leave_last_out` does: of a user
-    with at least 3 interactions the last is for test, the one before for validation. The folder
+    with at least 3 interactions the last is for test, the one before for validation. Where the log
+    has a column `test`, it says what is held out, as of `hold_out`. The folder
     `output` then has the users with their sequences (Parquet), the vocabulary (Parquet) and
     `manifest.json`: settings, statistics, and hashes of what was read and written. It appears once
     it is complete. A run that was stopped has left a hidden folder beside it, from which the same
@@ -109,6 +110,8 @@ def prepare(
         user: The column of users, as `memcom_tf.datasets.load_interactions` finds it.
         item: The column of items, likewise.
         time: The column of times, as `memcom_tf.datasets.load_interactions` takes it.
+        test: The column of 0 and 1 that says what is held out; "test" is read if the log has it,
+            None reads none.
         min_count: Items that occur less often in training get no id.
         max_size: How many items get an id at most, the most frequent; None gives all one.
         out_of_vocabulary: What becomes of interactions with items without an id: "drop" leaves
@@ -143,7 +146,7 @@ def prepare(
     if out_of_vocabulary is None:
         out_of_vocabulary = "drop" if min_count > 1 or max_size else "error"
     settings = _Settings(
-        user, item, time, min_count, max_size, out_of_vocabulary, interactions_per_shard
+        user, item, time, test, min_count, max_size, out_of_vocabulary, interactions_per_shard
     )
     target = Path(os.path.abspath(output))
     _check_output(target, overwrite)
@@ -151,7 +154,6 @@ def prepare(
     work = target.with_name(f".{target.name}.partial")
     try:
         with lock.acquire(timeout=0), opened_log(sources, target.parent) as files:
-            _check_protocol(files)
             try:
                 _prepare(files, target, work, engine, settings, memory, say)
             except (ValueError, ImportError):
@@ -190,7 +192,10 @@ def _prepare(
             f"{len(counts.items):,} items, {clock.monotonic() - start:.1f} s"
         )
         write_numbers(engine, counts, work, say)
-        trained, holding_out = training_counts(work, len(counts.users_of_shard), len(counts.items))
+        sets = engine.says_what_is_held_out
+        trained, held_out = training_counts(
+            work, len(counts.users_of_shard), len(counts.items), with_parts=sets
+        )
         ids, first_id = _write_vocabulary(out, counts, trained, settings)
         shards = write_shards(engine, ids, first_id, counts, work, out, say)
     finally:
@@ -198,7 +203,7 @@ def _prepare(
     size = int((ids >= first_id).sum())
     statistics = {
         "users": counts.num_users,
-        "users_with_held_out_items": holding_out,
+        **held_out,
         "items": len(counts.items),
         "interactions": counts.num_interactions,
         "training_interactions_with_an_id": sum(shard.interactions for shard in shards),
@@ -211,7 +216,7 @@ def _prepare(
         "out_of_vocabulary": settings.out_of_vocabulary,
     }
     made_by = {"memcom_tf": __version__, "engine": engine_name, "pyarrow": version("pyarrow")}
-    recorded = {"protocol": "leave_last_out", **asdict(settings)}
+    recorded = {"protocol": SETS if sets else SEQUENCES, **asdict(settings)}
     Manifest(recorded, inputs, statistics, vocabulary, shards, made_by).save(out)
     _publish(out, target)
     shutil.rmtree(work, ignore_errors=True)
@@ -229,7 +234,6 @@ def _engine(
     memory: int | None,
     say: Report,
 ) -> Engine:
-    columns = settings.user, settings.item, settings.time
     limit = _default_memory() if memory is None else memory
     if limit < _LEAST_MEMORY:
         raise invalid(
@@ -239,11 +243,11 @@ def _engine(
     if name == "spark":
         from memcom_tf.data.spark_engine import SparkEngine
 
-        return SparkEngine(files, *columns, folder=work, memory_bytes=limit, report=say)
+        return SparkEngine(files, settings, folder=work, memory_bytes=limit, report=say)
     from memcom_tf.data.duckdb_engine import DuckDBEngine
 
     return DuckDBEngine(
-        files, *columns, folder=work, memory_bytes=limit, threads=threads or 1, report=say
+        files, settings, folder=work, memory_bytes=limit, threads=threads or 1, report=say
     )
 
 
@@ -306,21 +310,6 @@ def _check_output(target: Path, overwrite: bool) -> None:
     if not target.parent.is_dir():
         raise FileNotFoundError(
             message("The folder of the output must exist.", "", path=str(target.parent))
-        )
-
-
-def _check_protocol(files: LogFiles) -> None:
-    names = files.names
-    if files.format == "parquet":
-        from memcom_tf.datasets.files.opening import open_columns
-
-        names = open_columns(files.paths[0]).names
-    if "test" in names:
-        raise invalid(
-            "A log that is prepared must not say in a column `test` what is held out: the last "
-            "items of each user are.",
-            "Train on the file as it is, or leave the column out.",
-            path=str(files.paths[0]),
         )
 
 

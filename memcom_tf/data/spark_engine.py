@@ -11,27 +11,35 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 import numpy as np
-import numpy.typing as npt
 
 from memcom_tf.data.columns import (
     EXACT_IN_FLOAT,
     INTEGER_LABEL,
     TIME_PATTERNS,
+    Asked,
     ColumnKind,
     LogColumns,
     TimeKind,
     choose_columns,
+    flag_sql,
     label_sql,
     time_kind,
     time_sql,
     unfit_time,
 )
 from memcom_tf.data.dialects import SparkDialect
-from memcom_tf.data.engine import Counts, EngineName, Report, check_labels, num_shards
+from memcom_tf.data.engine import (
+    Counts,
+    EngineName,
+    Ordered,
+    Report,
+    check_flags,
+    check_labels,
+    num_shards,
+)
 from memcom_tf.data.heartbeat import Heartbeat
 from memcom_tf.data.inputs import LogFiles
 from memcom_tf.data.spark_session import place_of, spark_session
-from memcom_tf.datasets.logs import TimeColumn
 from memcom_tf.errors import invalid
 from memcom_tf.files import write_atomically
 
@@ -47,6 +55,7 @@ _KINDS: dict[str, ColumnKind] = {
     "smallint": "integer",
     "int": "integer",
     "bigint": "integer",
+    "boolean": "flag",
 }
 _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
@@ -67,9 +76,7 @@ class SparkEngine:
 
     Args:
         files: The files.
-        user: The column of users.
-        item: The column of items.
-        time: The column of times, as `load_interactions` takes it.
+        asked: The columns that are asked for.
         folder: Where the ordered sequences are kept.
         memory_bytes: What a session that is begun here may take of memory.
         report: Called with lines on what is done.
@@ -84,9 +91,7 @@ class SparkEngine:
     def __init__(
         self,
         files: LogFiles,
-        user: str | None,
-        item: str | None,
-        time: TimeColumn,
+        asked: Asked,
         *,
         folder: Path,
         memory_bytes: int,
@@ -109,9 +114,14 @@ class SparkEngine:
         with self._said():
             frame = self._read()
             kinds = {name: _kind(type_) for name, type_ in frame.dtypes}
-            self._columns = choose_columns(frame.columns, user, item, time)
+            self._columns = choose_columns(frame.columns, asked)
             report(self._columns.reading())
             self._time_kind = self._open_log(frame, self._columns, kinds)
+
+    @property
+    def says_what_is_held_out(self) -> bool:
+        """As `Engine.says_what_is_held_out`."""
+        return self._columns.test is not None
 
     def close(self) -> None:
         """As `Engine.close`; a session that was begun here ends."""
@@ -138,18 +148,19 @@ class SparkEngine:
         users = np.array(found["users_of_shard"], np.int64)
         return Counts(items, users, found["interactions"], str(items.type), found["user_type"])
 
-    def ordered(self, first_shard: int) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    def ordered(self, first_shard: int) -> Iterator[Ordered]:
         """As `Engine.ordered`."""
         found = json.loads((self._folder / _COUNTED).read_text())
         begin = sum(found["users_of_shard"][:first_shard])
+        names = ["codes", *(["rows", "held_out"] if self.says_what_is_held_out else [])]
         for shard in range(first_shard, len(found["users_of_shard"])):
             if not found["users_of_shard"][shard]:
                 continue
-            codes = _column(self._shard(shard), "codes")
-            lengths = np.diff(codes.offsets.to_numpy())
-            yield (
+            lists = [_column(self._shard(shard), name) for name in names]
+            lengths = np.diff(lists[0].offsets.to_numpy())
+            yield Ordered(
                 np.repeat(np.arange(begin, begin + len(lengths)), lengths),
-                codes.flatten().to_numpy(),
+                *(column.flatten().to_numpy(zero_copy_only=False) for column in lists),
             )
             begin += len(lengths)
 
@@ -190,10 +201,15 @@ class SparkEngine:
         of_lines = self._files.format != "parquet"
         # Within a block of a file rows are numbered as they come.
         line = "_metadata.file_block_start" if of_lines else "_metadata.row_index"
+        flag = "FALSE"
+        if columns.test is not None:
+            flag = flag_sql(dialect, columns.test, kinds[columns.test])
         frame.selectExpr(
             f"{label_sql(dialect, columns.user, kinds[columns.user])} AS user",
             f"{label_sql(dialect, columns.item, kinds[columns.item])} AS item",
             f"{dialect.quoted(columns.time) if columns.time else '0'} AS written",
+            f"{dialect.quoted(columns.test) if columns.test else '0'} AS flag",
+            f"{flag} AS held_out",
             "_metadata.file_path AS path",
             f"{line} AS line",
             "monotonically_increasing_id() AS place",
@@ -202,8 +218,8 @@ class SparkEngine:
         kind = kinds[columns.time] if columns.time else "integer"
         found = self._written(columns) if text else None
         self._session.sql(
-            f"SELECT user, item, written, {time_sql(dialect, 'written', kind, found)} AS time, "
-            "file, line, place FROM memcom_rows JOIN memcom_paths USING (path)"
+            f"SELECT *, {time_sql(dialect, 'written', kind, found)} AS time "
+            "FROM memcom_rows JOIN memcom_paths USING (path)"
         ).createOrReplaceTempView("memcom_log")
         return found
 
@@ -233,6 +249,7 @@ class SparkEngine:
 
     def _count(self, interactions_of_shard: int) -> dict[str, Any]:
         interactions = self._check_times()
+        self._check_flags()
         shards = num_shards(interactions, interactions_of_shard)
         labels = {label: self._label(label) for label in ("user", "item")}
         items = self._session.sql(
@@ -244,11 +261,20 @@ class SparkEngine:
         self._session.read.parquet(self._uri("items")).createOrReplaceTempView("memcom_items")
         digits = "substring(md5(CAST(CAST(l.user AS STRING) AS BINARY)), 1, 8)"
         label = labels["user"].replace("name", "l.user")
+        order, kept, source = (
+            "l.time, l.file, l.line, l.place, i.code",
+            {"codes": "code"},
+            "memcom_log",
+        )
+        if self.says_what_is_held_out:
+            order, source = "l.row, i.code, l.held_out", self._numbered()
+            kept |= {"rows": "row", "held_out": "held_out"}
+        lists = (f"transform(sorted, x -> x.{of}) AS {name}" for name, of in kept.items())
         ordered = self._session.sql(
+            f"SELECT shard, user, {', '.join(lists)} FROM ("
             f"SELECT CAST(CAST(conv({digits}, 16, 10) AS BIGINT) % {shards} AS INT) AS shard, "
-            f"{label} AS user, transform(array_sort(collect_list("
-            "struct(l.time, l.file, l.line, l.place, i.code))), x -> x.code) AS codes "
-            "FROM memcom_log l JOIN memcom_items i ON l.item = i.name GROUP BY l.user"
+            f"{label} AS user, array_sort(collect_list(struct({order}))) AS sorted "
+            f"FROM {source} l JOIN memcom_items i ON l.item = i.name GROUP BY l.user)"
         )
         by_shard = ordered.repartition(shards, "shard").sortWithinPartitions("shard", "user")
         by_shard.write.partitionBy("shard").parquet(self._uri("sequences"))
@@ -258,6 +284,25 @@ class SparkEngine:
                 users[shard] = len(_column(self._shard(shard), "user"))
         user_type = "int64" if ordered.schema["user"].dataType.typeName() == "long" else "string"
         return {"interactions": interactions, "users_of_shard": users, "user_type": user_type}
+
+    def _numbered(self) -> str:
+        """The log with the number of each row, from 0, as `row`."""
+        of_lines = self._files.format != "parquet"
+        block, at = ("line", "place") if of_lines else ("0", "line")
+        found = self._session.sql(
+            f"SELECT file, {block} AS block, min({at}) AS first, count(*) AS n FROM memcom_log "
+            "GROUP BY 1, 2"
+        )
+        before, starts = 0, []
+        for file, start, first, rows in sorted(map(tuple, found.collect())):
+            starts.append((file, start, before - first))
+            before += rows
+        schema = "file INT, block BIGINT, before BIGINT"
+        self._session.createDataFrame(starts, schema).createOrReplaceTempView("memcom_blocks")
+        return (
+            f"(SELECT l.*, b.before + l.{at} AS row FROM memcom_log l JOIN memcom_blocks b "
+            f"ON l.file = b.file AND {'l.line' if of_lines else '0'} = b.block)"
+        )
 
     def _uri(self, name: str) -> str:
         return f"file://{(self._folder / name).resolve()}"
@@ -276,6 +321,17 @@ class SparkEngine:
             if fit < rows:
                 raise unfit_time(name, how_many=rows - fit)
         return int(rows)
+
+    def _check_flags(self) -> None:
+        name = self._columns.test
+        if name is None:
+            return
+        text = "CAST(flag AS STRING)"
+        found = self._values(
+            f"SELECT count_if(flag IS NULL OR {text} = ''), "
+            f"min({text}) FILTER (WHERE held_out IS NULL), count_if(NOT held_out) FROM memcom_rows"
+        )
+        check_flags(name, *found)
 
     def _label(self, label: Literal["user", "item"]) -> str:
         """The label of a `name`, once users or items are checked."""
