@@ -9,9 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from memcom_tf.data.columns import (
-    EXACT_IN_FLOAT,
     INTEGER_LABEL,
-    TIME_PATTERNS,
     Asked,
     ColumnKind,
     LogColumns,
@@ -19,11 +17,10 @@ from memcom_tf.data.columns import (
     choose_columns,
     flag_sql,
     label_sql,
-    time_kind,
     time_sql,
-    unfit_time,
 )
 from memcom_tf.data.duckdb_files import DuckDBFile
+from memcom_tf.data.duckdb_times import check_times, written_kind
 from memcom_tf.data.engine import (
     Counts,
     EngineName,
@@ -152,7 +149,7 @@ class DuckDBEngine:
             )
         written = None
         if text:
-            written = self._written(columns)
+            written = written_kind(self._duckdb, str(columns.time), "log_rows")
         kind = kinds[columns.time] if columns.time else "integer"
         value = time_sql(dialect, "written", kind, written)
         self._duckdb.run(
@@ -160,36 +157,13 @@ class DuckDBEngine:
         )
         return written
 
-    def _written(self, columns: LogColumns) -> TimeKind:
-        fits = ", ".join(
-            f"count(*) FILTER ({self._dialect.matches('trim(written)', pattern)})"
-            for pattern in TIME_PATTERNS.values()
-        )
-        rows, missing, *found = self._duckdb.values(
-            "SELECT count(*), count(*) FILTER (written IS NULL OR trim(written) = ''), "
-            f"{fits} FROM log_rows"
-        )
-        assert columns.time is not None
-        check_labels(columns.time, missing, 0, None)
-        return time_kind(dict(zip(TIME_PATTERNS, found, strict=True)), rows, columns.time)
-
     def _check_times(self) -> None:
         name = self._columns.time
         (rows,) = self._duckdb.values("SELECT count(*) FROM log_rows")
         if not rows:
             raise invalid("There must be interactions.", "The log has no rows.", rows=0)
-        if name is None:
-            return
-        exact = ""
-        if self._time_kind == "fraction":
-            exact = f" OR abs(time) >= {EXACT_IN_FLOAT}"
-        missing, unfit = self._duckdb.values(
-            "SELECT count(*) FILTER (written IS NULL), "
-            f"count(*) FILTER (time IS NULL OR NOT isfinite(time::DOUBLE){exact}) FROM log"
-        )
-        check_labels(name, missing, 0, None)
-        if unfit:
-            raise unfit_time(name, how_many=unfit)
+        if name is not None:
+            check_times(self._duckdb, name, self._time_kind, "log")
 
     def _check_flags(self) -> None:
         name = self._columns.test

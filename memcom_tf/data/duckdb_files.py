@@ -74,6 +74,15 @@ class DuckDBFile:
         with self.said():
             self._connection.execute(statement)
 
+    def give(self, name: str, table: Any) -> None:
+        """Makes a table of one of Arrow."""
+        with self.said():
+            self._connection.register("memcom_given", table)
+            self._connection.execute(
+                f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM memcom_given"
+            )
+            self._connection.unregister("memcom_given")
+
     def rows(self, statement: str) -> list[Any]:
         """All rows of a statement."""
         with self.said():
@@ -113,8 +122,9 @@ class DuckDBFile:
             return f"read_parquet({paths}, hive_partitioning = false)"
         types = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(files.names)))
         packed = {"": "none", ".gz": "gzip", ".zst": "zstd"}[files.packed]
+        header = "true" if files.header else "false"
         return (
-            f"read_csv({paths}, columns = {{{types}}}, auto_detect = false, header = true, "
+            f"read_csv({paths}, columns = {{{types}}}, auto_detect = false, header = {header}, "
             f"delim = {text(files.delimiter)}, quote = '\"', escape = '\"', "
             f"compression = '{packed}', strict_mode = true, max_line_size = {_LONGEST_LINE}, "
             "hive_partitioning = false)"

@@ -6,19 +6,20 @@ import glob
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-from memcom_tf.datasets.files.columns import listed
+from memcom_tf.datasets.files.columns import ColumnFile, listed
 from memcom_tf.datasets.files.opening import open_columns
 from memcom_tf.datasets.files.streams import opened
 from memcom_tf.errors import invalid, message
 
 Source: TypeAlias = str | os.PathLike[str]
 Format: TypeAlias = Literal["csv", "tsv", "parquet"]
+NamesIn: TypeAlias = Callable[[ColumnFile], tuple[str, ...] | None]
 
 
 @runtime_checkable
@@ -47,6 +48,7 @@ class LogFiles:
         format: What they are.
         names: The columns that all of them have; of a Parquet file empty, as an engine reads them.
         packed: Whether they are lines that are compressed: "", ".gz" or ".zst".
+        header: Whether the first line of a file of lines names the columns.
         source: What they are called in the manifest; None calls them by their paths.
     """
 
@@ -54,6 +56,7 @@ class LogFiles:
     format: Format
     names: tuple[str, ...] = ()
     packed: str = ""
+    header: bool = True
     source: str | None = None
 
     @property
@@ -79,18 +82,21 @@ class LogFiles:
 
 
 @contextmanager
-def opened_log(sources: Source | Iterable[Source] | Frame, beside: Path) -> Iterator[LogFiles]:
+def opened_log(
+    sources: Source | Iterable[Source] | Frame, beside: Path, names_in: NamesIn | None = None
+) -> Iterator[LogFiles]:
     """The files of a log; a frame is written to one that is there meanwhile.
 
     Args:
         sources: Files, folders or patterns, as of `find_files`, or a frame.
         beside: The folder in which a frame is written.
+        names_in: As of `find_files`.
 
     Yields:
         The files.
     """
     if not isinstance(sources, Frame):
-        yield find_files(sources)
+        yield find_files(sources, names_in)
         return
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -104,7 +110,7 @@ def opened_log(sources: Source | Iterable[Source] | Frame, beside: Path) -> Iter
         yield LogFiles((path,), "parquet", source="frame")
 
 
-def find_files(sources: Source | Iterable[Source]) -> LogFiles:
+def find_files(sources: Source | Iterable[Source], names_in: NamesIn | None = None) -> LogFiles:
     r"""Finds the files of a log.
 
     Args:
@@ -112,6 +118,8 @@ def find_files(sources: Source | Iterable[Source]) -> LogFiles:
             such as "day=*/part-*.parquet"; or several of them. Names that begin with "." or "_"
             are left out, as Spark and Hive do. The files of a folder or of a pattern are in the
             order of their paths.
+        names_in: Gives the columns of a file of lines, opened, whose first line does not name
+            them, else None.
 
     Returns:
         The files, of one format.
@@ -136,7 +144,7 @@ def find_files(sources: Source | Iterable[Source]) -> LogFiles:
     twice = sorted({str(path) for path in paths if paths.count(path) > 1})
     if twice:
         raise invalid("Every file must come once.", "Leave the others out.", twice=twice[:3])
-    return _of_one_format(paths)
+    return _of_one_format(paths, names_in)
 
 
 def _files_of(source: str) -> list[Path]:
@@ -177,7 +185,7 @@ def _suffix(path: Path) -> str:
     return next((end for end in _SUFFIXES if name.endswith(end)), "")
 
 
-def _of_one_format(paths: list[Path]) -> LogFiles:
+def _of_one_format(paths: list[Path], names_in: NamesIn | None) -> LogFiles:
     suffixes = {_suffix(path): path for path in paths}
     if "" in suffixes:
         raise invalid(
@@ -195,6 +203,10 @@ def _of_one_format(paths: list[Path]) -> LogFiles:
     (suffix,) = list(suffixes)[:1]
     if _SUFFIXES[suffix] == "parquet":
         return LogFiles(tuple(paths), "parquet")
+    packed = "." + suffix.rpartition(".")[2] if suffix.count(".") > 1 else ""
+    given = None if names_in is None else names_in(open_columns(paths[0]))
+    if given is not None:
+        return LogFiles(tuple(paths), _SUFFIXES[suffix], given, packed, header=False)
     names = [_names_of(path) for path in paths]
     for path, found in zip(paths, names, strict=True):
         if found != names[0]:
@@ -204,7 +216,6 @@ def _of_one_format(paths: list[Path]) -> LogFiles:
                 columns=listed(found),
                 path=str(path),
             )
-    packed = "." + suffix.rpartition(".")[2] if suffix.count(".") > 1 else ""
     return LogFiles(tuple(paths), _SUFFIXES[suffix], names[0], packed)
 
 

@@ -14,7 +14,9 @@ MANIFEST = "manifest.json"
 VOCABULARY = "vocabulary.parquet"
 FORMAT = "memcom_tf.data"
 FORMAT_VERSION = 2
-"""Since 2 a log may say what is held out."""
+"""Since 2 a log may say what is held out, and there are rows of fields."""
+SEQUENCES, SETS, ROWS = "leave_last_out", "hold_out", "split_rows"
+"""What a manifest calls the protocols, as they are called in `memcom_tf.evaluation`."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,23 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class RowShard:
+    """A file of rows of fields.
+
+    Attributes:
+        file: Its name in the folder.
+        sha256: The hash of its bytes.
+        part: "train", "validation" or "test".
+        rows: How many rows it has.
+    """
+
+    file: str
+    sha256: str
+    part: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What the file `manifest.json` says.
 
@@ -47,17 +66,24 @@ class Manifest:
         settings: The settings of the preparation.
         inputs: Path, bytes and SHA-256 of the files of the log.
         statistics: Users, items and interactions, among others.
-        vocabulary: Name, SHA-256, policy and size of the vocabulary.
+        vocabulary: Name, SHA-256, policy and size of the vocabulary, or of those of fields.
         shards: The shards.
         made_by: Versions of what wrote it.
+        features: The fields of rows, as of `Features.to_config`; None of a log.
     """
 
     settings: dict[str, Any]
     inputs: list[dict[str, Any]]
     statistics: dict[str, Any]
     vocabulary: dict[str, Any]
-    shards: list[Shard]
+    shards: list[Any]
     made_by: dict[str, str] = field(default_factory=dict)
+    features: dict[str, Any] | None = None
+
+    @property
+    def task(self) -> str:
+        """What models are trained on it, as the command line calls it."""
+        return "next-item" if self.features is None else "click"
 
     def save(self, folder: Path) -> None:
         """Writes it into a folder."""
@@ -70,12 +96,16 @@ def is_dataset(path: Path) -> bool:
     return (path / MANIFEST).is_file()
 
 
-def load_manifest(folder: Path) -> Manifest:
+def load_manifest(folder: Path, task: str | None = None) -> Manifest:
     """Reads the manifest of a prepared data set, and requires its files.
+
+    Args:
+        folder: The folder.
+        task: "next-item" or "click", which it must be for; None takes any.
 
     Raises:
         FileNotFoundError: If there is none, or a file that it names is missing.
-        ValueError: If it is damaged, or of a later version.
+        ValueError: If it is damaged, of a later version, or for another task.
     """
     if not is_dataset(folder):
         raise FileNotFoundError(
@@ -91,7 +121,8 @@ def load_manifest(folder: Path) -> Manifest:
         if format_ != FORMAT or not isinstance(version, int):
             raise ValueError(f"format={format_!r}")
         if version <= FORMAT_VERSION:
-            content["shards"] = [Shard(**shard) for shard in content["shards"]]
+            kind = Shard if content.get("features") is None else RowShard
+            content["shards"] = [kind(**shard) for shard in content["shards"]]
             manifest = Manifest(**content)
             names = [manifest.vocabulary["file"], *(shard.file for shard in manifest.shards)]
             if any(Path(name).name != name for name in names):
@@ -118,5 +149,12 @@ def load_manifest(folder: Path) -> Manifest:
                 missing=missing[:3],
                 path=str(folder),
             )
+        )
+    if task not in (None, manifest.task):
+        raise invalid(
+            f"The data set must be one for --task {task}.",
+            f"This one was prepared for --task {manifest.task}: open it with "
+            f"{'open_rows' if task == 'next-item' else 'open_dataset'}.",
+            path=str(folder),
         )
     return manifest

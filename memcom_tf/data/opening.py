@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from memcom_tf.data.manifest import load_manifest
+from memcom_tf.data.manifest import SETS, load_manifest
 from memcom_tf.data.prepared_sets import PreparedSets
 from memcom_tf.data.prepared_split import PreparedSplit
 from memcom_tf.evaluation.known import check_history_length, check_new_items
 from memcom_tf.vocabulary import OutOfVocabulary, Vocabulary
-
-SEQUENCES, SETS = "leave_last_out", "hold_out"
-"""What a manifest calls the protocols."""
 
 
 def open_dataset(
@@ -52,7 +49,7 @@ def open_dataset(
     """
     check_history_length(history_length)
     check_new_items(vocabulary, new_items)
-    manifest = load_manifest(Path(path))
+    manifest = load_manifest(Path(path), "next-item")
     sets = manifest.settings.get("protocol") == SETS
     data = (PreparedSets if sets else PreparedSplit)(Path(path), manifest, history_length)
     return data if vocabulary is None else data.with_ids_of(vocabulary, new_items)

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
 import time as clock
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from memcom_tf._version import __version__
-from memcom_tf.cache import cache_root
 from memcom_tf.data.columns import Asked
 from memcom_tf.data.engine import Counts, Engine, EngineName, Report
+from memcom_tf.data.folders import begin, memory_limit, num_threads, publish, writing
 from memcom_tf.data.inputs import Frame, LogFiles, Source, opened_log, sha256_of
-from memcom_tf.data.manifest import FORMAT_VERSION, VOCABULARY, Manifest, is_dataset
-from memcom_tf.data.memory import free_memory
-from memcom_tf.data.opening import SEQUENCES, SETS, open_dataset
+from memcom_tf.data.manifest import SEQUENCES, SETS, VOCABULARY, Manifest
+from memcom_tf.data.opening import open_dataset
 from memcom_tf.data.prepared_split import PreparedSplit
 from memcom_tf.data.writing import training_counts, write_numbers, write_shards
 from memcom_tf.datasets.logs import TimeColumn
-from memcom_tf.errors import argument, invalid, message
-from memcom_tf.files import check_writable, write_atomically
+from memcom_tf.errors import argument, invalid
 from memcom_tf.vocabulary import OutOfVocabulary
 from memcom_tf.vocabulary.parts import one_of
-
-_MOST_MEMORY = 3 * 2**30
-_LEAST_MEMORY = 2**28
-_KEY = "key.json"
 
 
 @dataclass(frozen=True)
@@ -148,24 +137,10 @@ def prepare(
     settings = _Settings(
         user, item, time, test, min_count, max_size, out_of_vocabulary, interactions_per_shard
     )
-    target = Path(os.path.abspath(output))
-    _check_output(target, overwrite)
-    lock = FileLock(_lock_of(target))
-    work = target.with_name(f".{target.name}.partial")
-    try:
-        with lock.acquire(timeout=0), opened_log(sources, target.parent) as files:
-            try:
-                _prepare(files, target, work, engine, settings, memory, say)
-            except (ValueError, ImportError):
-                shutil.rmtree(work, ignore_errors=True)  # The next run would end the same.
-                raise
-    except Timeout as error:
-        raise invalid(
-            "A data set must be written by one process.",
-            "Wait for the other, or choose another output.",
-            path=str(target),
-        ) from error
-    return open_dataset(target)
+    with writing(output, overwrite) as (target, work):
+        with opened_log(sources, target.parent) as files:
+            _prepare(files, target, work, engine, settings, memory, say)
+        return open_dataset(target)
 
 
 def _prepare(
@@ -178,12 +153,7 @@ def _prepare(
     say: Report,
 ) -> None:
     start = clock.monotonic()
-    say(f"{len(files.paths):,} files, {files.num_bytes / 1e6:,.1f} MB; hashing them")
-    inputs = files.described()
-    _open_work(work, inputs, settings, engine_name, say)
-    check_writable(target, files.num_bytes)
-    out = work / target.name
-    out.mkdir(exist_ok=True)
+    inputs, out = begin(files, target, work, {"engine": engine_name, **asdict(settings)}, say)
     engine = _engine(files, engine_name, settings, work, memory, say)
     try:
         counts = engine.count(settings.interactions_of_shard)
@@ -218,8 +188,7 @@ def _prepare(
     made_by = {"memcom_tf": __version__, "engine": engine_name, "pyarrow": version("pyarrow")}
     recorded = {"protocol": SETS if sets else SEQUENCES, **asdict(settings)}
     Manifest(recorded, inputs, statistics, vocabulary, shards, made_by).save(out)
-    _publish(out, target)
-    shutil.rmtree(work, ignore_errors=True)
+    publish(out, target)
     say(
         f"{target.name}: {size:,} items with an id, {statistics['training_examples']:,} training "
         f"examples in {len(shards):,} shards, {clock.monotonic() - start:.1f} s"
@@ -234,12 +203,7 @@ def _engine(
     memory: int | None,
     say: Report,
 ) -> Engine:
-    limit = _default_memory() if memory is None else memory
-    if limit < _LEAST_MEMORY:
-        raise invalid(
-            f"{argument('memory')} must be at least {_LEAST_MEMORY:,} bytes.", "", memory=limit
-        )
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    limit = memory_limit(memory)
     if name == "spark":
         from memcom_tf.data.spark_engine import SparkEngine
 
@@ -247,14 +211,8 @@ def _engine(
     from memcom_tf.data.duckdb_engine import DuckDBEngine
 
     return DuckDBEngine(
-        files, settings, folder=work, memory_bytes=limit, threads=threads or 1, report=say
+        files, settings, folder=work, memory_bytes=limit, threads=num_threads(), report=say
     )
-
-
-def _default_memory() -> int:
-    """Half of the memory that is free, within limits."""
-    free = free_memory()
-    return _MOST_MEMORY if free is None else max(_LEAST_MEMORY, min(free // 2, _MOST_MEMORY))
 
 
 def _write_vocabulary(
@@ -280,59 +238,3 @@ def _write_vocabulary(
     table = pa.table({"item": counts.items.take(pa.array(chosen)), "count": trained[chosen]})
     pq.write_table(table, out / VOCABULARY, compression="zstd")
     return ids, first_id
-
-
-def _lock_of(target: Path) -> Path:
-    """A file in the cache that a process of this machine holds while it writes a data set."""
-    folder = cache_root() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{hashlib.sha256(str(target).encode()).hexdigest()[:32]}.lock"
-
-
-def _check_output(target: Path, overwrite: bool) -> None:
-    if target.exists() and not is_dataset(target):
-        raise FileExistsError(
-            message(
-                "The output must not exist, or be a prepared data set.",
-                "Choose another.",
-                path=str(target),
-            )
-        )
-    if target.exists() and not overwrite:
-        way = argument("overwrite", "True")
-        raise FileExistsError(
-            message(
-                "The output must not exist.",
-                "Replace it with --force." if way.startswith("`--") else f"Replace it with {way}.",
-                path=str(target),
-            )
-        )
-    if not target.parent.is_dir():
-        raise FileNotFoundError(
-            message("The folder of the output must exist.", "", path=str(target.parent))
-        )
-
-
-def _open_work(
-    work: Path, inputs: list[dict[str, Any]], settings: _Settings, engine: str, say: Report
-) -> None:
-    """Keeps what a stopped run of the same log and settings has left, or begins a new folder."""
-    content = [FORMAT_VERSION, __version__, engine, inputs, asdict(settings)]
-    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    noted = work / _KEY
-    if noted.is_file() and noted.read_text() == key:
-        say(f"going on from {work}")
-        return
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    write_atomically(noted, key.encode())
-
-
-def _publish(out: Path, target: Path) -> None:
-    """Puts the finished folder in its place; an earlier one is removed after that."""
-    earlier = target.with_name(f".{target.name}.earlier")
-    shutil.rmtree(earlier, ignore_errors=True)
-    if target.exists():
-        os.replace(target, earlier)
-    os.replace(out, target)
-    shutil.rmtree(earlier, ignore_errors=True)

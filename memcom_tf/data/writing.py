@@ -28,14 +28,14 @@ from memcom_tf.data.sequences import (
 )
 from memcom_tf.files import write_atomically
 
-_SHARDS = "shards.json"
+SHARDS = "shards.json"
 
 
 class Finished:
     """The files of a folder that are finished, with their hashes; kept beside them."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / _SHARDS
+        self._path = folder / SHARDS
         self._folder = folder
         try:
             self._found: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
@@ -217,5 +217,5 @@ def write_shards(
             if number > 1:
                 report(f"wrote {shard + 1} of {number} shards")
         shards.append(Shard(name, **noted))
-    (out / _SHARDS).unlink(missing_ok=True)
+    (out / SHARDS).unlink(missing_ok=True)
     return shards
