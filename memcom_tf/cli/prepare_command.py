@@ -27,8 +27,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="LOG",
         help="interactions, or rows with --task click: files (.csv, .tsv, .txt, also .gz or .zst, "
-        "or .parquet), folders of files, or "
-        "patterns such as 'day=*/*.parquet'",
+        "or .parquet), folders of files, or patterns such as 'day=*/*.parquet'; also URLs "
+        "such as s3://bucket/log, or the folder of a Delta table",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DATASET", help="the folder to write"

@@ -64,7 +64,7 @@ class DuckDBEngine:
         report: Report,
     ) -> None:
         self._files, self._report = files, report
-        self._duckdb = DuckDBFile(folder, memory_bytes, threads, report)
+        self._duckdb = DuckDBFile(files, folder, memory_bytes, threads, report)
         self._dialect = self._duckdb.dialect
         try:
             kinds = self._duckdb.kinds(files)
@@ -126,9 +126,8 @@ class DuckDBEngine:
         return self._duckdb.column(f"SELECT label FROM users WHERE shard = {shard} ORDER BY code")
 
     def _open_log(self, columns: LogColumns, kinds: dict[str, ColumnKind]) -> TimeKind | None:
-        """Names the log, or reads files of lines into a table of the engine's own."""
+        """Names the log, or reads it into a table of the engine's own."""
         dialect = self._dialect
-        of_lines = self._files.format != "parquet"
         text = columns.time is not None and kinds[columns.time] == "text"
         flag = "FALSE"
         if columns.test is not None:
@@ -141,7 +140,7 @@ class DuckDBEngine:
             f"{flag} AS held_out",
             "row",
         ]
-        what = "TABLE" if of_lines else "TEMP VIEW"
+        what = "TABLE" if self._files.read_once else "TEMP VIEW"
         source = self._duckdb.named(self._files, columns.wanted)
         with Heartbeat(self._report, f"reading {len(self._files.paths):,} files"):
             self._duckdb.run(

@@ -35,6 +35,7 @@ class DuckDBFile:
     """Statements to DuckDB, whose errors are this package's.
 
     Args:
+        files: The files that it shall read.
         folder: Where its file is, and what does not fit into memory goes.
         memory_bytes: What DuckDB may take of memory.
         threads: How many threads it runs.
@@ -44,7 +45,9 @@ class DuckDBFile:
         ImportError: If DuckDB is not installed.
     """
 
-    def __init__(self, folder: Path, memory_bytes: int, threads: int, report: Report) -> None:
+    def __init__(
+        self, files: LogFiles, folder: Path, memory_bytes: int, threads: int, report: Report
+    ) -> None:
         duckdb = _duckdb()
         self._error = duckdb.Error
         self.dialect = DuckDBDialect()
@@ -60,6 +63,8 @@ class DuckDBFile:
                 "autoinstall_known_extensions": False,
             },
         )
+        for system in files.systems:
+            self._connection.register_filesystem(system)
         report(
             f"DuckDB {duckdb.__version__}, threads: {threads}, memory: at most "
             f"{memory_bytes / 1e9:.1f} GB, what does not fit goes to {spill}"

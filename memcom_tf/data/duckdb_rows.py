@@ -66,7 +66,7 @@ class DuckDBRows:
         return f"{time}, row"
 
     def _open(self) -> None:
-        """Names the rows, or reads files of lines into a table of DuckDB's own."""
+        """Names the rows, or reads them into a table of DuckDB's own."""
         duckdb, columns, kinds = self.duckdb, self._columns, self._kinds
         dialect = duckdb.dialect
         assert columns.label is not None
@@ -91,7 +91,7 @@ class DuckDBRows:
         ]
         wanted = dict.fromkeys([*columns.fields, columns.label, columns.test, columns.time])
         source = duckdb.named(self._files, [name for name in wanted if name])
-        what = "TEMP VIEW" if self._files.format == "parquet" else "TABLE"
+        what = "TABLE" if self._files.read_once else "TEMP VIEW"
         with Heartbeat(self._report, f"reading {len(self._files.paths):,} files"):
             duckdb.run(
                 f"CREATE {what} IF NOT EXISTS read_rows AS SELECT {', '.join(parts)} "

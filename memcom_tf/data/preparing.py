@@ -16,7 +16,7 @@ from memcom_tf._version import __version__
 from memcom_tf.data.columns import Asked
 from memcom_tf.data.engine import Counts, Engine, EngineName, Report
 from memcom_tf.data.folders import begin, memory_limit, num_threads, publish, writing
-from memcom_tf.data.inputs import Frame, LogFiles, Source, opened_log, sha256_of
+from memcom_tf.data.inputs import LogFiles, Source, Table, opened_log, sha256_of
 from memcom_tf.data.manifest import SEQUENCES, SETS, VOCABULARY, Manifest
 from memcom_tf.data.opening import open_dataset
 from memcom_tf.data.prepared_split import PreparedSplit
@@ -64,7 +64,7 @@ class _Settings(Asked):
 
 
 def prepare(
-    sources: Source | Iterable[Source] | Frame,
+    sources: Source | Iterable[Source] | Table,
     output: str | os.PathLike[str],
     *,
     engine: EngineName = "duckdb",
@@ -92,8 +92,10 @@ def prepare(
 
     Args:
         sources: Files, folders of files, or patterns such as "day=*/*.parquet"; .csv, .tsv, .txt
-            (also .gz, .zst) or .parquet. Or a table of pandas, Polars, Arrow or DuckDB, of which
-            each row is an interaction.
+            (also .gz, .zst) or .parquet. They may be URLs of object stores, such as
+            "s3://bucket/log". Or the folder of a Delta table; or a table of pandas, Polars, Arrow
+            or DuckDB, a `pyarrow.dataset.Dataset` or a `pyarrow.RecordBatchReader`, of which each
+            row is an interaction.
         output: The folder to write.
         engine: What counts and orders: "duckdb" here, or "spark".
         user: The column of users, as `memcom_tf.datasets.load_interactions` finds it.

@@ -15,7 +15,7 @@ from memcom_tf.data.duckdb_files import DuckDBFile
 from memcom_tf.data.duckdb_rows import DuckDBRows
 from memcom_tf.data.engine import EngineName, Report, num_shards
 from memcom_tf.data.folders import begin, memory_limit, num_threads, publish, writing
-from memcom_tf.data.inputs import Frame, LogFiles, Source, opened_log
+from memcom_tf.data.inputs import LogFiles, Source, Table, opened_log
 from memcom_tf.data.manifest import ROWS, Manifest, RowShard
 from memcom_tf.data.prepared_rows import PreparedRows, open_rows
 from memcom_tf.data.row_fields import fit_categories
@@ -56,7 +56,7 @@ class _Settings:
 
 
 def prepare_rows(
-    sources: Source | Iterable[Source] | Frame,
+    sources: Source | Iterable[Source] | Table,
     output: str | os.PathLike[str],
     columns: Columns | None = None,
     *,
@@ -150,7 +150,7 @@ def _prepare(
         **settings.cut._asdict(),
     }
     inputs, out = begin(files, target, work, recorded, say)
-    duckdb = DuckDBFile(work, memory_limit(memory), num_threads(), say)
+    duckdb = DuckDBFile(files, work, memory_limit(memory), num_threads(), say)
     try:
         rows = DuckDBRows(files, layout, duckdb, say)
         count = rows.check()
