@@ -112,6 +112,14 @@ def _scored(options: argparse.Namespace, file: Any) -> tuple[Any, Any]:
     Of a prepared data set they are those of the rows for test, shard by shard.
     """
     if prepared_data.is_prepared(options.rows):
+        if options.label is not None:
+            raise ValueError(
+                message(
+                    "`label` must be left out with a prepared data set.",
+                    "Its rows have the labels that were named when it was prepared.",
+                    label=options.label,
+                )
+            )
         import numpy as np
 
         from memcom_tf.data import open_rows

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal, TypeAlias, TypeGuard
 
 from memcom_tf.data.remote import RemoteFile, is_url, remote_files
-from memcom_tf.data.tables import Frame, Scanned, delta_table, is_delta, reader_of
+from memcom_tf.data.tables import DELTA_LOG, Frame, Scanned, delta_table, is_delta, reader_of
 from memcom_tf.datasets.files.columns import ColumnFile, listed
 from memcom_tf.datasets.files.opening import open_columns
 from memcom_tf.datasets.files.streams import opened
@@ -31,6 +31,8 @@ _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
 }
 _PATTERN = frozenset("*?[")
+_ICEBERG = ".metadata.json"
+"""How the names of files end that say what an Iceberg table holds."""
 FilePath: TypeAlias = Path | RemoteFile
 _BLOCK_BYTES = 2**22
 
@@ -228,7 +230,20 @@ def _files_of(source: str) -> Sequence[FilePath]:
 
 
 def _is_part(within: PurePath) -> bool:
-    """Whether a file of a folder, by its path within, is one of a log."""
+    """Whether a file of a folder, by its path within, is one of a log.
+
+    Raises:
+        ValueError: If it is one of a table, whose folder has files of earlier versions, too.
+    """
+    if DELTA_LOG in within.parts or within.name.endswith(_ICEBERG):
+        raise invalid(
+            "A folder of a log must not have a table in it, of which some files do not count.",
+            "Prepare the folder of the Delta table itself."
+            if DELTA_LOG in within.parts
+            else "Pass `table.scan().to_arrow_batch_reader()` of pyiceberg to "
+            "`memcom_tf.data.prepare` in Python.",
+            found=str(within),
+        )
     hidden = any(part.startswith((".", "_")) for part in within.parts)
     return not hidden and bool(_suffix(within))
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from memcom_tf.errors import invalid, message
+from memcom_tf.errors import in_python, invalid, message
 from memcom_tf.files import write_atomically
 
 MANIFEST = "manifest.json"
@@ -17,6 +17,7 @@ FORMAT_VERSION = 2
 """Since 2 a log may say what is held out, and there are rows of fields."""
 SEQUENCES, SETS, ROWS = "leave_last_out", "hold_out", "split_rows"
 """What a manifest calls the protocols, as they are called in `memcom_tf.evaluation`."""
+_OPENED_BY = {"next-item": "open_dataset", "click": "open_rows"}
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,8 @@ def load_manifest(folder: Path, task: str | None = None) -> Manifest:
     if task not in (None, manifest.task):
         raise invalid(
             f"The data set must be one for --task {task}.",
-            f"This one was prepared for --task {manifest.task}: open it with "
-            f"{'open_rows' if task == 'next-item' else 'open_dataset'}.",
+            f"This one was prepared for --task {manifest.task}."
+            + in_python(f" Open it with {_OPENED_BY[manifest.task]}."),
             path=str(folder),
         )
     return manifest

@@ -103,6 +103,7 @@ def remote_files(url: str, is_part: Callable[[PurePosixPath], bool]) -> list[Rem
     """
     system, key = file_system(url)
     scheme = url.partition("://")[0]
+    of_folder = False
     with answering(url):
         if _PATTERN.search(key):
             found = system.glob(key, detail=True)
@@ -110,8 +111,10 @@ def remote_files(url: str, is_part: Callable[[PurePosixPath], bool]) -> list[Rem
         elif system.isfile(key):
             keys = [key]
         else:
-            within = ((name, name.removeprefix(key).strip("/")) for name in system.find(key))
-            keys = [name for name, rest in within if is_part(PurePosixPath(rest))]
+            keys, of_folder = system.find(key), True
+    if of_folder:
+        within = {name: PurePosixPath(name.removeprefix(key).strip("/")) for name in keys}
+        keys = [name for name, path in within.items() if is_part(path)]
     return [RemoteFile(f"{scheme}://{name.lstrip('/')}", system, name) for name in sorted(keys)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,8 @@ def write_rows(
         f"{part}-{shard:05}-of-{shards:05}.parquet" for part in PARTS for shard in range(shards)
     ]
     finished = Finished(out)
-    first = 0
-    while first < len(names) and finished.get(names[first]):
-        first += 1
+    noted = list(takewhile(bool, map(finished.get, names)))
+    first = len(noted)
     if first:
         report(f"{first} of {len(names)} files are written already")
     if first < len(names):
@@ -59,15 +58,13 @@ def write_rows(
         batches = encoded(rows, categorical, shards, first)
         for number, tables in _by_file(batches, first, len(names)):
             written = _write(out / names[number], tables, schema)
-            finished.add(names[number], rows=written)
+            noted.append(finished.add(names[number], rows=written))
             if shards > 1:
                 report(f"wrote {number + 1} of {len(names)} files")
-    found = []
-    for number, name in enumerate(names):
-        noted = finished.get(name)
-        assert noted is not None
-        found.append(RowShard(name, part=PARTS[number // shards], **noted))
-    return found
+    return [
+        RowShard(name, part=PARTS[number // shards], **(figures or {}))
+        for number, (name, figures) in enumerate(zip(names, noted, strict=True))
+    ]
 
 
 def _schema(rows: DuckDBRows, categorical: list[Categorical], label: str) -> Any:

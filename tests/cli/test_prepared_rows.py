@@ -98,6 +98,7 @@ REFUSED = {
               "by the engine duckdb"),
     "no columns": ("prepare rows.csv --task click -o x", "which columns are what"),
     "no label": ("prepare rows.csv --task click -o x --numeric age", "column of labels must be"),
+    "a label to score": ("score model.tflite data --label click", "`--label` must be left out"),
     "users": ("prepare rows.csv --task click -o x --user site", "`--user` must be left out"),
     "a size": ("prepare rows.csv --task click -o x --max-size 3", "`--max-size` must be left out"),
     "a label of a log": ("prepare rows.csv -o x --label click", "`--label` must be left out"),

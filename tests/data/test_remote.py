@@ -139,3 +139,18 @@ def test_what_is_missing_for_a_delta_table_is_named(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match='pip install "memcom_tf\\[delta\\]"'):
         prepare(tmp_path / "delta", tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("name", ["table/_delta_log/0.json", "table/metadata/v1.metadata.json"])
+@pytest.mark.parametrize("remote", [False, True])
+def test_files_of_a_table_are_not_read_as_they_lie(tmp_path, request, name, remote):
+    write_csv(tmp_path / "log.csv", *rows_of(50))
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text("{}")
+    source = tmp_path
+    if remote:
+        store, source = request.getfixturevalue("store"), "memory://bucket"
+        for path in filter(lambda path: path.is_file(), tmp_path.rglob("*")):
+            store.pipe(f"/bucket/{path.relative_to(tmp_path)}", path.read_bytes())
+    with pytest.raises(ValueError, match="must not have a table in it"):
+        prepare(source, tmp_path / "data")
