@@ -19,7 +19,7 @@ from memcom_tf.data.columns import (
     label_sql,
     time_sql,
 )
-from memcom_tf.data.duckdb_files import DuckDBFile
+from memcom_tf.data.duckdb_files import ROW, DuckDBFile
 from memcom_tf.data.duckdb_times import check_times, written_kind
 from memcom_tf.data.engine import (
     Counts,
@@ -138,7 +138,7 @@ class DuckDBEngine:
             f"{dialect.quoted(columns.time) if columns.time else '0'} AS written",
             f"{dialect.quoted(columns.test) if columns.test else '0'} AS flag",
             f"{flag} AS held_out",
-            "row",
+            f"{ROW} AS row",
         ]
         what = "TABLE" if self._files.read_once else "TEMP VIEW"
         source = self._duckdb.named(self._files, columns.wanted)

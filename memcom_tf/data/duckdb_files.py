@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,14 @@ from memcom_tf.data.columns import ColumnKind
 from memcom_tf.data.dialects import DuckDBDialect
 from memcom_tf.data.engine import Report
 from memcom_tf.data.inputs import LogFiles
+from memcom_tf.datasets.files.columns import shown
+from memcom_tf.datasets.files.opening import open_columns
 from memcom_tf.errors import invalid, message
 
 BATCH_ROWS = 2**20
+ROW = "memcom_row"
+"""What the number of a row is called, which no column is."""
+_OF_PARQUET = "file_index", "file_row_number"
 _LONGEST_LINE = 8 * 2**20
 _OURS = "BinderException", "CatalogException", "InternalException", "ParserException"
 """Errors that no file can cause."""
@@ -143,13 +148,21 @@ class DuckDBFile:
         return {name: _kind(type_) for name, type_, *_ in rows}
 
     def named(self, files: LogFiles, names: list[str]) -> str:
-        """Some columns of the files under their names, with the number of each row as `row`."""
+        """Some columns of the files under their names, with the number of each row as `ROW`.
+
+        Raises:
+            ValueError: If DuckDB would take one for another.
+        """
+        of_lines = files.format != "parquet"
+        of_file = names if of_lines else open_columns(files.paths[0]).names
+        _check_names(names, of_file)
         quoted, source = self.dialect.quoted, self.source(files)
-        if files.format == "parquet":
-            row = f"file_row_number + {self._rows_before(source)}[file_index::BIGINT + 1]"
-            return f"SELECT {', '.join(map(quoted, names))}, ({row})::BIGINT AS row FROM {source}"
-        columns = [f"c{files.names.index(name)} AS {quoted(name)}" for name in names]
-        return f"SELECT {', '.join(columns)}, row_number() OVER () - 1 AS row FROM {source}"
+        if of_lines:
+            columns = [f"c{files.names.index(name)} AS {quoted(name)}" for name in names]
+            return f"SELECT {', '.join(columns)}, row_number() OVER () - 1 AS {ROW} FROM {source}"
+        _check_virtual(of_file)
+        row = f"file_row_number + {self._rows_before(source)}[file_index::BIGINT + 1]"
+        return f"SELECT {', '.join(map(quoted, names))}, ({row})::BIGINT AS {ROW} FROM {source}"
 
     def _rows_before(self, source: str) -> str:
         """A list of how many rows are in the files before each."""
@@ -188,6 +201,32 @@ class DuckDBFile:
                 "Mend the file, or write the ids as strings.",
                 error=reason,
             ) from error
+
+
+def _check_names(names: Sequence[str], of_file: Sequence[str]) -> None:
+    """Requires that DuckDB, to which capitals make no difference, finds columns by their names."""
+    first: dict[str, str] = {}
+    for name in of_file:
+        first.setdefault(name.casefold(), name)
+    others = [name for name in names if first[name.casefold()] != name]
+    if others:
+        raise invalid(
+            "Columns that are read must differ from those before by more than capitals.",
+            "Rename them.",
+            columns=[shown(name) for name in others],
+        )
+
+
+def _check_virtual(of_file: Sequence[str]) -> None:
+    """Requires that a Parquet file has no columns that hide those of DuckDB."""
+    ours = [name for name in of_file if name.casefold() in _OF_PARQUET]
+    if ours:
+        raise invalid(
+            f"A Parquet file must not have columns called {' or '.join(_OF_PARQUET)}, which "
+            "DuckDB adds.",
+            "Rename them.",
+            columns=ours,
+        )
 
 
 def _kind(type_: str) -> ColumnKind:

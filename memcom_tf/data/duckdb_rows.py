@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.data.columns import ColumnKind, flag_sql, time_sql
-from memcom_tf.data.duckdb_files import DuckDBFile
+from memcom_tf.data.duckdb_files import ROW, DuckDBFile
 from memcom_tf.data.duckdb_times import check_times, written_kind
 from memcom_tf.data.engine import Report, check_labels
 from memcom_tf.data.heartbeat import Heartbeat
@@ -70,6 +70,8 @@ class DuckDBRows:
         duckdb, columns, kinds = self.duckdb, self._columns, self._kinds
         dialect = duckdb.dialect
         assert columns.label is not None
+        wanted = dict.fromkeys([*columns.fields, columns.label, columns.test, columns.time])
+        source = duckdb.named(self._files, [name for name in wanted if name])
         flags = {"label": columns.label, "held_out": columns.test}
         parts = [
             *(
@@ -87,10 +89,8 @@ class DuckDBRows:
             ),
             f"{dialect.quoted(columns.time) if columns.time else '0'} AS written",
             f"{self._unfit_category()} AS unfit",
-            "row",
+            f"{ROW} AS row",
         ]
-        wanted = dict.fromkeys([*columns.fields, columns.label, columns.test, columns.time])
-        source = duckdb.named(self._files, [name for name in wanted if name])
         what = "TABLE" if self._files.read_once else "TEMP VIEW"
         with Heartbeat(self._report, f"reading {len(self._files.paths):,} files"):
             duckdb.run(

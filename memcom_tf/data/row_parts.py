@@ -68,18 +68,30 @@ def permuted(rows: int, seed: int, validation: int, test: int, is_test: Any, fol
     for first in range(0, rows, _BLOCK):
         order[first : first + _BLOCK] = np.arange(first, min(rows, first + _BLOCK))
     np.random.default_rng(seed).shuffle(order)
-    rest = order
     if is_test is None:
         rest, last = order[: rows - test], np.array(order[rows - test :])
+        middle = np.array(rest[len(rest) - validation :])
     else:
         flags = is_test.to_numpy(zero_copy_only=False)
-        rest, last = order[~flags[order]], np.flatnonzero(flags)
-    middle = np.array(rest[len(rest) - validation :])
+        middle, last = _last(order, ~flags, validation), np.flatnonzero(flags)
     part = np.repeat(np.array([1, 2], np.int8), [len(middle), len(last)])
     found = pa.table({"row": np.concatenate([middle, last]), "part": part})
-    del order, rest
     path.unlink()
     return found
+
+
+def _last(
+    order: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_], count: int
+) -> npt.NDArray[np.int64]:
+    """The last of the chosen rows in an order, which is not read as a whole."""
+    found: list[npt.NDArray[np.int64]] = []
+    for stop in range(len(order), 0, -_BLOCK):
+        block = order[max(0, stop - _BLOCK) : stop]
+        found.insert(0, block[chosen[block]])
+        if sum(map(len, found)) >= count:
+            break
+    whole = np.concatenate(found)
+    return whole[len(whole) - count :]
 
 
 def check_parts(sizes: dict[int, tuple[int, int]]) -> None:

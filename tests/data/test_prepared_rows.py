@@ -332,3 +332,13 @@ def test_a_frame_is_rows(tmp_path):
     found = prepare_rows(of, tmp_path / "data", columns)
     split = split_rows(load_rows(path, columns))
     assert_same(found, split, fit_features(split.train))
+
+
+def test_a_column_is_not_taken_for_one_of_other_capitals(tmp_path):
+    of = table(300)
+    path = written(tmp_path, "rows.parquet", of.append_column("Site", of["genres"]))
+    with pytest.raises(ValueError, match="by more than capitals"):
+        prepare_rows(path, tmp_path / "data", Columns("click", ["Site"]))
+    split = split_rows(load_rows(path, Columns("click", ["site"])))
+    found = prepare_rows(path, tmp_path / "data", Columns("click", ["site"]))
+    assert_same(found, split, fit_features(split.train))
