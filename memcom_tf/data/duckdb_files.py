@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -166,14 +167,9 @@ class DuckDBFile:
 
     def _rows_before(self, source: str) -> str:
         """A list of how many rows are in the files before each."""
-        found = self.rows(
-            f"SELECT file_index, count(*) FROM {source} GROUP BY file_index ORDER BY file_index"
-        )
-        sizes = dict(found)
-        before = [
-            sum(sizes[at] for at in sizes if at < file) for file in range(max(sizes, default=0) + 1)
-        ]
-        return f"[{', '.join(map(str, before))}]"
+        sizes = dict(self.rows(f"SELECT file_index, count(*) FROM {source} GROUP BY file_index"))
+        of_files = (sizes.get(file, 0) for file in range(max(sizes, default=0)))
+        return f"[{', '.join(map(str, accumulate(of_files, initial=0)))}]"
 
     @contextmanager
     def said(self) -> Iterator[None]:

@@ -16,7 +16,8 @@ from memcom_tf.evaluation.examples import Split
 from memcom_tf.training.batches import Sets, TrainingBatches
 
 EXAMPLES_AT_ONCE = 2**22
-"""Examples of shards that are in memory together, and are shuffled with each other."""
+"""Examples of shards that are in memory together, and are shuffled with each other; of sets, whose
+examples are users, interactions."""
 
 _BATCHES_AT_ONCE = 16
 """Batches whose histories are cut together, which takes less time than one by one."""
@@ -78,7 +79,7 @@ class StreamedBatches(TrainingBatches):
         own = self._shards[index::count]
         sizes = self.split.examples_of_shard
         every = [sizes[self._shards[number::count]].sum() for number in range(count)]
-        if sizes.sum() <= EXAMPLES_AT_ONCE or min(every) < self.batch_size:
+        if self._held.sum() <= EXAMPLES_AT_ONCE or min(every) < self.batch_size:
             return self
         size = (index + 1) * self.batch_size // count - index * self.batch_size // count
         part = StreamedBatches(self.split, batch_size=size, seed=self._seed)
@@ -92,6 +93,13 @@ class StreamedBatches(TrainingBatches):
 
     def _sets_of(self, split: Split) -> Sets | None:
         return None  # those of some shards are, in `epoch`
+
+    @property
+    def _held(self) -> npt.NDArray[np.int64]:
+        """What a shard takes in memory: its examples, or of sets its interactions."""
+        if self.split.ordered:
+            return self.split.examples_of_shard
+        return np.array([shard.interactions for shard in self.split.manifest.shards], np.int64)
 
     def epoch(self) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
         """As `TrainingBatches.epoch`."""
@@ -130,7 +138,7 @@ class StreamedBatches(TrainingBatches):
 
     def _groups(self) -> list[npt.NDArray[np.int64]]:
         """The shards in a new order, by what is read together; those come in their own order."""
-        sizes = self._sizes
+        sizes = self._held[self._shards]
         if sizes.sum() <= EXAMPLES_AT_ONCE:
             return [self._shards]
         order = self._rng.permutation(len(sizes))
