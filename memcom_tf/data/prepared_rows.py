@@ -16,6 +16,7 @@ from memcom_tf.data.prepared_split import check_hash
 from memcom_tf.data.row_blocks import RowBlock, joined
 from memcom_tf.features import Features
 from memcom_tf.vocabulary import Vocabulary
+from memcom_tf.vocabulary.parts import CountedOrder
 
 
 def open_rows(path: str | os.PathLike[str]) -> PreparedRows:
@@ -80,11 +81,11 @@ class PreparedRows:
         vocabularies = {}
         for name, size in noted["sizes"].items():
             part = table.slice(begin, size)
+            values, counts = part["value"].to_pylist(), part["count"].to_pylist()
+            # A field without values has one that none occurs as, as of `fit_features`.
+            order: CountedOrder = "frequency" if any(counts) else "given"
             vocabularies[name] = Vocabulary(
-                part["value"].to_pylist(),
-                counts=part["count"].to_pylist(),
-                order="frequency",
-                out_of_vocabulary="share",
+                values, counts=counts, order=order, out_of_vocabulary="share"
             )
             begin += size
         found = Features.from_config(self.manifest.features or {})

@@ -342,3 +342,22 @@ def test_a_column_is_not_taken_for_one_of_other_capitals(tmp_path):
     split = split_rows(load_rows(path, Columns("click", ["site"])))
     found = prepare_rows(path, tmp_path / "data", Columns("click", ["site"]))
     assert_same(found, split, fit_features(split.train))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (["site"], []),
+        ([], ["money"]),
+        (["nothing", "blanks"], ["nowhere"], {"blanks": "|"}),
+    ],
+)
+def test_fields_of_one_kind_and_fields_that_are_missing(tmp_path, fields):
+    of = table(300).append_column("nothing", pa.array([""] * 300))
+    of = of.append_column("blanks", pa.array(["| |"] * 300))
+    of = of.append_column("nowhere", pa.array([None] * 300, pa.float64()))
+    path = written(tmp_path, "rows.parquet", of)
+    columns = Columns("click", *fields)
+    split = split_rows(load_rows(path, columns))
+    found = prepare_rows(path, tmp_path / "data", columns)
+    assert_same(found, split, fit_features(split.train))
