@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from memcom_tf.cli import labelled_models, text_commands
+from memcom_tf.cli import labelled_models, prepared_data, text_commands
 from memcom_tf.cli.commands import DONE, next_is, require_file, say, tell
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable, write_atomically
@@ -18,17 +18,7 @@ _OVERHEAD = 400_000
 
 def train(options: argparse.Namespace) -> int:
     """Trains a click model on rows of fields and saves it."""
-    rows = _rows(options)
-    from memcom_tf.evaluation import split_rows
-
-    split = split_rows(rows, seed=options.seed)
-    held_out = "the latest" if split.by_time else "some at random"
-    if rows.is_test is not None:
-        held_out = "those held out"
-    say(
-        f"{len(split.train):,} rows to train on, {len(split.validation):,} for validation, "
-        f"{len(split.test):,} for test, {held_out}"
-    )
+    split = _split(options)
     from dataclasses import replace
 
     from memcom_tf.models import ClickModel, save_model
@@ -59,10 +49,7 @@ def train(options: argparse.Namespace) -> int:
 
 def compress(options: argparse.Namespace) -> int:
     """Compresses a trained click model, converts it and proves the file."""
-    rows = _rows(options)
-    from memcom_tf.evaluation import split_rows
-
-    split = split_rows(rows, seed=options.seed)
+    split = _split(options)
     from memcom_tf.compression import CLICK_SETTINGS, compress_clicks
     from memcom_tf.models import ClickModel
 
@@ -73,7 +60,8 @@ def compress(options: argparse.Namespace) -> int:
 def score(options: argparse.Namespace) -> int:
     """Writes the probabilities of rows, or the classes of texts, by a .tflite file alone."""
     require_file(options.file)
-    require_file(options.rows)
+    if not prepared_data.is_prepared(options.rows):
+        require_file(options.rows)
     if options.output is not None and options.output.exists() and not options.force:
         raise FileExistsError(
             message(
@@ -81,10 +69,8 @@ def score(options: argparse.Namespace) -> int:
             )
         )
     from memcom_tf.converters.runtime import CompressedModelFile
-    from memcom_tf.datasets.row_files import load_rows_of
 
     file = CompressedModelFile(options.file)
-    fields = file.fields
     if file.classes is not None:
         return text_commands.score(options, file)
     if file.description.output_dim is not None:
@@ -104,18 +90,11 @@ def score(options: argparse.Namespace) -> int:
                 text=options.text,
             )
         )
-    rows = load_rows_of(
-        options.rows,
-        {of.name: of.separator for of in fields.categorical},
-        [of.name for of in fields.numeric],
-        label=options.label,
-        report=say,
-    )
-    probabilities = file.predict(rows)
-    if rows.label is not None:
+    probabilities, labels = _scored(options, file)
+    if labels is not None:
         from memcom_tf.evaluation import click_metrics
 
-        metrics = click_metrics(probabilities, rows.label)
+        metrics = click_metrics(probabilities, labels)
         say(", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
     numbers = [f"{value:.6g}" for value in probabilities.tolist()]
     text = f"[{', '.join(numbers)}]\n" if options.json else "\n".join(["probability", *numbers, ""])
@@ -127,8 +106,70 @@ def score(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _rows(options: argparse.Namespace) -> Any:
-    from memcom_tf.datasets import Columns, load_rows
+def _scored(options: argparse.Namespace, file: Any) -> tuple[Any, Any]:
+    """The probabilities of rows, and their labels where there are any.
+
+    Of a prepared data set they are those of the rows for test, shard by shard.
+    """
+    if prepared_data.is_prepared(options.rows):
+        if options.label is not None:
+            raise ValueError(
+                message(
+                    "`label` must be left out with a prepared data set.",
+                    "Its rows have the labels that were named when it was prepared.",
+                    label=options.label,
+                )
+            )
+        import numpy as np
+
+        from memcom_tf.data import open_rows
+
+        test = open_rows(options.rows).test
+        say(f"{len(test):,} rows for test")
+        found = [(file.predict(block), block.labels) for block in test.blocks()]
+        probabilities, labels = map(np.concatenate, zip(*found, strict=True))
+        return probabilities, labels
+    from memcom_tf.datasets.row_files import load_rows_of
+
+    rows = load_rows_of(
+        options.rows,
+        {of.name: of.separator for of in file.fields.categorical},
+        [of.name for of in file.fields.numeric],
+        label=options.label,
+        report=say,
+    )
+    return file.predict(rows), rows.label
+
+
+def _split(options: argparse.Namespace) -> Any:
+    """The rows of a command in three parts: a data set, or a file that is split here."""
+    if prepared_data.is_prepared(options.interactions):
+        from memcom_tf.data import open_rows
+
+        split: Any = open_rows(options.interactions)
+        held_out = "the latest" if split.by_time else "some at random"
+        if split.manifest.settings["columns"]["test"] is not None:
+            held_out = "those held out"
+    else:
+        from memcom_tf.datasets import load_rows
+        from memcom_tf.evaluation import split_rows
+
+        columns = columns_of(options)
+        rows = load_rows(options.interactions, columns, format=options.format, report=say)
+        split = split_rows(rows, seed=options.seed)
+        held_out = "the latest" if split.by_time else "some at random"
+        if rows.is_test is not None:
+            held_out = "those held out"
+    say(
+        f"{len(split.train):,} rows to train on, {len(split.validation):,} for validation, "
+        f"{len(split.test):,} for test, {held_out}"
+    )
+    return split
+
+
+def columns_of(options: argparse.Namespace) -> Any:
+    """The columns that the options name; None where a public format is to be known by its looks."""
+    from memcom_tf.datasets import Columns
 
     columns = None
     named = options.label, options.categorical, options.numeric
@@ -160,7 +201,7 @@ def _rows(options: argparse.Namespace) -> Any:
                 "Name it with --label, or as `label` in the file of --columns.",
             )
         )
-    return load_rows(options.interactions, columns, format=options.format, report=say)
+    return columns
 
 
 def _field_and_mark(word: str) -> tuple[str, str]:

@@ -26,14 +26,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             metavar="COLUMN",
             help=f"column of the {column}s (one that is called {column}, {usual} or the like)",
         )
-    _add_column(
+    add_column(
         parser,
         "time",
         "column of times: numbers, dates or date-times (one that is called time, timestamp, date "
         "or the like; else the order of the rows counts)",
         "the order of the rows counts as time, whatever columns there are",
     )
-    _add_column(
+    add_column(
         parser,
         "test",
         "column of 0 and 1: what is held out (of interactions one that is called test)",
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_details(parser: argparse.ArgumentParser) -> None:
     """Adds what is known of the items beside their ids."""
-    _add_column(
+    add_column(
         parser,
         "title",
         "column of titles, by which `memcom rank` finds and shows items (one that is called title)",
@@ -68,7 +68,7 @@ def add_details(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_column(parser: argparse.ArgumentParser, name: str, which: str, none: str) -> None:
+def add_column(parser: argparse.ArgumentParser, name: str, which: str, none: str) -> None:
     """An option that names a column, and one that says that there is none."""
     either = parser.add_mutually_exclusive_group()
     either.add_argument(f"--{name}", metavar="COLUMN", help=which)
@@ -90,12 +90,18 @@ def read(options: argparse.Namespace) -> Any:
         user=options.user,
         item=options.item,
         time=options.time,
-        test={None: "test", False: None}.get(options.test, options.test),
+        test=column_of_test(options),
         title=False if compresses else options.title,
         details=None if compresses else _details(options.details or ()),
         items=None if compresses else options.items,
         report=say,
     )
+
+
+def column_of_test(options: argparse.Namespace) -> str | None:
+    """The column of what is held out: that of --test, none with --no-test, else `test` if any."""
+    found: str | None = {None: "test", False: None}.get(options.test, options.test)
+    return found
 
 
 def _details(words: Any) -> dict[str, str]:

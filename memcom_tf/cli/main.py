@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     prepare = subparsers.add_parser(
-        "prepare", help="count, order and split a log of any size: a data set for `train`"
+        "prepare", help="count and split a log, or rows, of any size: a data set for `train`"
     )
     prepare_command.add_options(prepare)
     prepare.set_defaults(run=prepare_command.prepare)
@@ -295,7 +295,12 @@ def _parser() -> argparse.ArgumentParser:
         "score", help="predict clicks of rows, or classes of texts, with a .tflite file alone"
     )
     score.add_argument("file", type=Path, metavar="MODEL.tflite")
-    score.add_argument("rows", type=Path, metavar="ROWS", help="a file of rows, as `train` takes")
+    score.add_argument(
+        "rows",
+        type=Path,
+        metavar="ROWS",
+        help="a file of rows, as `train` takes, or what `prepare` wrote: its rows for test",
+    )
     score.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="default: print them")
     score.add_argument("--label", metavar="COLUMN", help="labels, to print metrics as well")
     score.add_argument(

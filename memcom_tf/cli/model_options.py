@@ -33,7 +33,7 @@ def add_examples(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE.npz",
         help="arrays `history` [n, L] and `target` [n] of ids, or what `prepare` wrote, of which "
-        "10,000 users at most are tested: compares a ranker's metrics",
+        "10,000 users or rows at most are tested: compares the metrics of a ranker or click model",
     )
 
 

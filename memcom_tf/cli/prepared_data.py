@@ -10,8 +10,11 @@ from typing import Any
 from memcom_tf.errors import message
 
 _MOST_EXAMPLES = 10_000
-_COLUMNS = "user", "item", "time", "test", "title", "details", "items"
-"""Options that say what is in a file."""
+_COLUMNS = (
+    *("user", "item", "time", "test", "title", "details", "items"),
+    *("label", "categorical", "numeric", "several", "columns", "format", "min_count"),
+)
+"""Options that say what is in a file, and what of it gets an id."""
 
 
 def require_data(options: argparse.Namespace) -> None:
@@ -34,11 +37,14 @@ def require_data(options: argparse.Namespace) -> None:
         if not path.is_file():
             raise FileNotFoundError(message("The file must exist.", "", path=str(path)))
         return
-    if options.task != "next-item":
+    from memcom_tf.data.manifest import load_manifest
+
+    task = load_manifest(path).task
+    if options.task != task:
         raise ValueError(
             message(
-                f"The data of --task {options.task} must be a file.",
-                "`memcom prepare` is for --task next-item.",
+                f"The data of --task {options.task} must be a file, or a data set for it.",
+                f"This one was prepared for --task {task}.",
                 path=str(path),
             )
         )
@@ -52,7 +58,7 @@ def require_data(options: argparse.Namespace) -> None:
         raise ValueError(
             message(
                 "Options that say what is in a file must be left out with a prepared data set.",
-                "Its columns were chosen by `memcom prepare`.",
+                "Its columns were chosen, and its values counted, by `memcom prepare`.",
                 **given,
             )
         )
@@ -86,18 +92,21 @@ def open_split(options: argparse.Namespace, model: Any, report: Callable[[str], 
 
 
 def examples_for_test(path: Path, model: Any, report: Callable[[str], object]) -> Any:
-    """Examples for test of a data set, under the ids of a ranker; says of how many users they are.
+    """Examples for test of a data set, under the ids of a model; says how many they are.
 
     Args:
         path: The folder.
-        model: A ranker with its vocabulary.
+        model: A ranker with its vocabulary; of a data set of rows a click model.
         report: Called with the line.
 
     Raises:
         ValueError: If the model has no vocabulary, or does not know an item.
     """
     from memcom_tf.data import open_dataset
+    from memcom_tf.data.manifest import load_manifest
 
+    if load_manifest(path).task == "click":
+        return _rows_for_test(path, model, report)
     vocabulary = getattr(model, "vocabulary", None)
     length = getattr(model, "history_length", None)
     if vocabulary is None or length is None:
@@ -113,3 +122,22 @@ def examples_for_test(path: Path, model: Any, report: Callable[[str], object]) -
     users = split.manifest.statistics["users_with_held_out_items"]
     report(f"examples: {len(examples):,} of {users:,} users for test")
     return examples
+
+
+def _rows_for_test(path: Path, model: Any, report: Callable[[str], object]) -> Any:
+    """Rows for test under the ids of a click model, and their labels."""
+    from memcom_tf.data import open_rows
+
+    features = getattr(model, "features", None)
+    if features is None:
+        raise ValueError(
+            message(
+                "A model that is tested on a prepared data set of rows must be a click model.",
+                "Train one with `memcom train --task click`.",
+                path=str(path),
+            )
+        )
+    test = open_rows(path).test
+    rows = test.first(_MOST_EXAMPLES)[:_MOST_EXAMPLES]
+    report(f"examples: {len(rows):,} of {len(test):,} rows for test")
+    return features.encode(rows), rows.labels

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from memcom_tf.errors import message
 
 TASKS = "next-item", "click", "text"
+
+_WHAT_FOR = {
+    "next-item": "next-item (the default) ranks what a user takes next",
+    "click": "click predicts a label of 0 or 1 from fields",
+    "text": "text predicts the class of a text",
+}
 
 _LOSSES = "softmax", "ranknet", "bpr", "listnet"  # as of memcom_tf.models, which needs TensorFlow
 
@@ -29,7 +36,7 @@ _OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "batch_size": (256, _RANKERS),
     "label": (None, _LABELLED),
     "method": (None, _LABELLED),
-    "min_count": (2, _LABELLED),
+    "min_count": (None, _LABELLED),
     "teacher": (None, _LABELLED),
     "categorical": (None, _CLICKS),
     "numeric": (None, _CLICKS),
@@ -44,13 +51,24 @@ _OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
 """Options that not all tasks take: what they are where they are left out, and whose they are."""
 
 
-def check_options_of_task(options: argparse.Namespace) -> None:
+def check_options_of_task(
+    options: argparse.Namespace, also: Mapping[str, tuple[Any, tuple[str, ...]]] | None = None
+) -> None:
     """Requires that no option is given that the task does not look at.
+
+    Args:
+        options: Those of a command.
+        also: Further options of the command that are of some tasks, as in `_OPTIONS`; every task
+            of the command then takes a minimum count.
 
     Raises:
         ValueError: Naming the first.
     """
-    for name, (default, tasks) in _OPTIONS.items():
+    checked = dict(_OPTIONS)
+    if also is not None:
+        checked.pop("min_count")
+        checked.update(also)
+    for name, (default, tasks) in checked.items():
         given = getattr(options, name, default)
         if given != default and options.task not in tasks:
             raise ValueError(
@@ -62,14 +80,13 @@ def check_options_of_task(options: argparse.Namespace) -> None:
             )
 
 
-def add_task(parser: argparse.ArgumentParser) -> None:
+def add_task(parser: argparse.ArgumentParser, tasks: Sequence[str] = TASKS) -> None:
     """Adds the option that says what a model is for."""
     parser.add_argument(
         "--task",
-        choices=TASKS,
-        default=TASKS[0],
-        help="next-item (the default) ranks what a user takes next; click predicts a label of 0 "
-        "or 1 from fields; text predicts the class of a text",
+        choices=tasks,
+        default=tasks[0],
+        help="; ".join(_WHAT_FOR[name] for name in tasks),
     )
 
 
@@ -130,7 +147,9 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         "from as well as the labels",
     )
     models.add_argument(
-        "--min-count", type=int, default=2, help="rarer values share an id with unknown ones (2)"
+        "--min-count",
+        type=int,
+        help="rarer values share an id with unknown ones (2; that of a prepared data set)",
     )
     models.add_argument(
         "--interaction",

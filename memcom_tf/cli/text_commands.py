@@ -36,7 +36,7 @@ def train(options: argparse.Namespace) -> int:
         ratio=options.ratio,
         method=options.method,
         order=options.order,
-        min_count=options.min_count,
+        min_count=2 if options.min_count is None else options.min_count,
         max_words=options.max_words,
         teacher=labelled_models.teacher_of(options, TextClassifier, "text classifier"),
         settings=settings,

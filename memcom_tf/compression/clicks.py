@@ -21,8 +21,8 @@ from memcom_tf.compression.click_options import (
 )
 from memcom_tf.compression.search import largest_file
 from memcom_tf.compression.time_budget import ENDED_EARLY, TimeBudget
+from memcom_tf.data.prepared_rows import PreparedRows, StoredRows
 from memcom_tf.errors import invalid
-from memcom_tf.evaluation.rows import RowSplit
 from memcom_tf.features import Features
 from memcom_tf.layers import (
     CompressedEmbedding,
@@ -32,7 +32,8 @@ from memcom_tf.layers import (
 from memcom_tf.models.click import ClickModel
 from memcom_tf.models.click_tables import layer_name
 from memcom_tf.seeding import seeded
-from memcom_tf.training.clicks import ClickSettings, predictions, train_clicks
+from memcom_tf.training.click_rows import ROWS_AT_ONCE, SplitRows, judged, predictions
+from memcom_tf.training.clicks import ClickSettings, train_clicks
 
 CLICK_SETTINGS = ClickSettings(patience=12, distillation=1.0)
 """Of the training after compression: labels add noise to what the original predicts."""
@@ -94,7 +95,7 @@ class ClickCompression:
 
 def compress_clicks(
     model: ClickModel,
-    split: RowSplit,
+    split: SplitRows,
     *,
     ratio: float | None = None,
     max_bytes: int | None = None,
@@ -121,7 +122,8 @@ def compress_clicks(
 
     Args:
         model: The model; it is not changed.
-        split: The rows that it was trained on. Those for test are not looked at.
+        split: The rows that it was trained on, also as a data set opened by
+            `memcom_tf.data.open_rows`. Those for test are not looked at.
         ratio: How many times smaller than the model's float32 file.
         max_bytes: Bytes of the file without vocabularies, at most, instead.
         min_rows: Tables of fewer rows stay in the table of all fields, at 8 bits.
@@ -160,12 +162,13 @@ def compress_clicks(
             if of_method is not None:
                 taught = min(settings.distillation, kind.taught)
                 students.append((of_method, replace(settings, distillation=taught)))
-    validation = model.features.encode(split.validation)
-    original = _log_loss(model, validation, split)
-    soft = predictions(model, model.features.encode(split.train))
+    original = _log_loss(model, judged(split.validation))
+    teacher: Any = model  # of a data set it predicts the shards that are read
+    if not isinstance(split, PreparedRows):
+        teacher = predictions(model, model.features.encode(split.train))
     sizes, found = model.features.tables, []
     for student, how in budget.trained(students):
-        record = train_clicks(student.model, split, how, teacher=soft, report=report)
+        record = train_clicks(student.model, split, how, teacher=teacher, report=report)
         losses = original, record["log_loss"][0.0], record["best"]
         choices = [
             TableChoice(name, sizes[name], option, next_larger(options[name], option))
@@ -192,11 +195,10 @@ class _Fitting(NamedTuple):
 class _Work:
     """A model, its large tables, and rows to measure on."""
 
-    def __init__(self, model: ClickModel, split: RowSplit, min_rows: int, seed: int) -> None:
+    def __init__(self, model: ClickModel, split: SplitRows, min_rows: int, seed: int) -> None:
         self.model, self.features = model, model.features
         rng = np.random.default_rng(seed)
-        rows = rng.permutation(len(split.train))[:_SAMPLES]
-        self.samples = self.features.encode(split.train[np.sort(rows)])
+        self.samples = self.features.encode(_drawn(split.train, _SAMPLES, rng))
         self.names = [
             name
             for name, size in self.features.tables.items()
@@ -204,8 +206,7 @@ class _Work:
         ]
         self.rest = 0
         self._layers: dict[tuple[str, str], CompressedEmbedding] = {}
-        rows = rng.permutation(len(split.validation))[:_MEASURED_ON]
-        held_out = self.features.encode(split.validation[np.sort(rows)])
+        held_out = self.features.encode(_drawn(split.validation, _MEASURED_ON, rng))
         self._measured = Measured(model, held_out)
 
     def _table(self, name: str) -> np.ndarray:
@@ -342,8 +343,15 @@ def _counts(features: Features, table: str) -> np.ndarray:
     return np.concatenate([[counts.max(), counts.max()], counts])
 
 
-def _log_loss(model: ClickModel, inputs: dict[str, np.ndarray], split: RowSplit) -> float:
+def _drawn(part: Any, count: int, rng: np.random.Generator) -> Any:
+    """Some rows of a part, in their order; of a data set those of its first shards."""
+    if isinstance(part, StoredRows):
+        part = part.first(ROWS_AT_ONCE)
+    return part[np.sort(rng.permutation(len(part))[:count])]
+
+
+def _log_loss(model: ClickModel, part: Any) -> float:
     metrics: dict[str, float] = model.task.metrics(
-        predictions(model, inputs), split.validation.labels
+        predictions(model, model.features.encode(part)), part.labels
     )
     return metrics["log loss"]

@@ -8,11 +8,12 @@ from typing import Literal, Protocol, TypeAlias
 
 from memcom_tf.datasets.column_names import required_column, usual_column
 from memcom_tf.datasets.files.columns import listed, shown
+from memcom_tf.datasets.files.values import unfit
 from memcom_tf.datasets.logs import TimeColumn
 from memcom_tf.errors import argument, invalid
 
 ColumnKind: TypeAlias = Literal[
-    "text", "integer", "fraction", "date", "instant", "nanoseconds", "bytes", "other"
+    "text", "integer", "fraction", "flag", "date", "instant", "nanoseconds", "bytes", "other"
 ]
 """Types of columns, as far as they are told apart."""
 TimeKind: TypeAlias = Literal["integer", "fraction", "local", "zoned"]
@@ -31,6 +32,8 @@ EXACT_IN_FLOAT = 2**53
 """From here on integers are not exact as numbers with fractions."""
 INTEGER_LABEL = r"^(0|-?[1-9][0-9]{0,18})$"
 """How Python writes an integer: labels of text that all are so are integers."""
+_FLAGS = {"TRUE": "^(1|1[.]0|true)$", "FALSE": "^(0|0[.]0|false)$"}
+"""How flags are written, in small letters."""
 
 
 class Dialect(Protocol):
@@ -56,6 +59,23 @@ class Dialect(Protocol):
 
 
 @dataclass(frozen=True)
+class Asked:
+    """The columns of a log that are asked for.
+
+    Attributes:
+        user: The column of users; None finds one by its name.
+        item: The column of items, likewise.
+        time: The column of times, likewise; False takes the order of the rows.
+        test: The column of what is held out; "test" is read if the log has it, None reads none.
+    """
+
+    user: str | None = None
+    item: str | None = None
+    time: TimeColumn = None
+    test: str | None = "test"
+
+
+@dataclass(frozen=True)
 class LogColumns:
     """The columns of a log that are read.
 
@@ -63,55 +83,72 @@ class LogColumns:
         user: The column of users.
         item: The column of items.
         time: The column of times; None where the order of the rows counts.
+        test: The column that says what is held out; None where the last items of users are.
     """
 
     user: str
     item: str
     time: str | None
+    test: str | None = None
+
+    @property
+    def wanted(self) -> list[str]:
+        """All of them."""
+        return [self.user, self.item, *filter(None, (self.time, self.test))]
+
+    @property
+    def ordered(self) -> bool:
+        """Whether times order the interactions of a user, which those of sets do not."""
+        return self.time is not None and self.test is None
 
     def reading(self) -> str:
         """A line that says which columns are read as what."""
         columns = [f"users from `{shown(self.user)}`", f"items from `{shown(self.item)}`"]
-        if self.time is None:
-            return f"reading {', '.join(columns)}; the order of the rows counts as time"
-        return f"reading {', '.join(columns)}, time from `{shown(self.time)}`"
+        if self.time is not None:
+            columns.append(f"time from `{shown(self.time)}`")
+        if self.test is not None:
+            columns.append(f"what is held out from `{shown(self.test)}`")
+        order = "" if self.time or self.test else "; the order of the rows counts as time"
+        return f"reading {', '.join(columns)}{order}"
 
 
-def choose_columns(
-    names: Sequence[str], user: str | None, item: str | None, time: TimeColumn
-) -> LogColumns:
-    """Chooses the columns of a log, as `memcom_tf.datasets.load_interactions` does.
+def choose_columns(names: Sequence[str], asked: Asked) -> LogColumns:
+    """Chooses the columns of a log, as `memcom_tf.datasets.load_log` does.
 
     Args:
         names: The columns that the log has.
-        user: The column of users; None finds one by its name.
-        item: The column of items, likewise.
-        time: The column of times, likewise; False takes the order of the rows.
+        asked: Those that are asked for.
 
     Raises:
         ValueError: If a column is missing, is there twice, or is asked for as two things, or if
             several may be the time.
 
     Example:
-        >>> choose_columns(["userId", "item", "timestamp"], None, None, None)
-        LogColumns(user='userId', item='item', time='timestamp')
+        >>> choose_columns(["userId", "item", "timestamp"], Asked())
+        LogColumns(user='userId', item='item', time='timestamp', test=None)
     """
-    user, item = required_column(names, "user", user), required_column(names, "item", item)
-    if time is None:
-        time = usual_column(names, "time", (user, item)) or False
-    wanted = [user, item, *([time] if time else [])]
+    user = required_column(names, "user", asked.user)
+    item = required_column(names, "item", asked.item)
+    test = None if asked.test == "test" and "test" not in names else asked.test
+    time = asked.time
+    if time is None and test is None:
+        time = usual_column(names, "time", (user, item))
+    found = LogColumns(user, item, time or None, test)
+    wanted = found.wanted
     missing = [name for name in wanted if name not in names]
     if missing:
         raise invalid(
             "The log must have the columns asked for.",
             f"It has {listed(tuple(names))}: name those with {argument('user')}, "
-            f"{argument('item')} and {argument('time')}.",
+            f"{argument('item')} and {argument('time')}, and what is held out with "
+            f"{argument('test')}.",
             missing=[shown(name) for name in missing],
         )
     if len(set(wanted)) < len(wanted):
         raise invalid(
             "A column must be read as one thing.",
-            f"Name another with {argument('user')}, {argument('item')} or {argument('time')}.",
+            f"Name another with {argument('user')}, {argument('item')}, {argument('time')} or "
+            f"{argument('test')}.",
             columns=[shown(name) for name in wanted],
         )
     twice = [name for name in wanted if list(names).count(name) > 1]
@@ -121,7 +158,7 @@ def choose_columns(
             "Give each column a name of its own.",
             twice=[shown(name) for name in twice],
         )
-    return LogColumns(user, item, time or None)
+    return found
 
 
 def label_sql(dialect: Dialect, name: str, kind: ColumnKind) -> str:
@@ -134,6 +171,20 @@ def label_sql(dialect: Dialect, name: str, kind: ColumnKind) -> str:
     if kind == "integer":
         return f"CAST({value} AS BIGINT)"
     raise unfit_label(name, kind)
+
+
+def flag_sql(dialect: Dialect, name: str, kind: ColumnKind) -> str:
+    """The value of a column of 0 and 1 as a boolean; NULL where it is neither."""
+    value = dialect.quoted(name)
+    if kind == "flag":
+        return value
+    if kind in ("integer", "fraction"):
+        return f"CASE WHEN {value} = 1 THEN TRUE WHEN {value} = 0 THEN FALSE END"
+    if kind != "text":
+        raise unfit("flag", {"column": name}, type=kind)
+    text = f"lower(trim({value}))"
+    cases = (f"WHEN {dialect.matches(text, like)} THEN {flag}" for flag, like in _FLAGS.items())
+    return f"CASE {' '.join(cases)} END"
 
 
 def unfit_label(name: str, kind: str) -> ValueError:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.datasets.files.columns import shown
+from memcom_tf.datasets.files.values import missing_value, unfit
 from memcom_tf.errors import invalid
 
 EngineName: TypeAlias = Literal["duckdb", "spark"]
@@ -41,6 +42,22 @@ class Counts:
         return int(self.users_of_shard.sum())
 
 
+class Ordered(NamedTuple):
+    """Some of the interactions of a log, ordered.
+
+    Attributes:
+        user: [n] numbers of users, rising.
+        item: [n] numbers of their items, in time order.
+        row: [n] places in the log, from 0; None where the log does not say what is held out.
+        held_out: [n] whether the log says that an interaction is held out, likewise.
+    """
+
+    user: npt.NDArray[Any]
+    item: npt.NDArray[Any]
+    row: npt.NDArray[np.int64] | None = None
+    held_out: npt.NDArray[np.bool_] | None = None
+
+
 class Engine(Protocol):
     """An engine, which has read a log.
 
@@ -50,6 +67,10 @@ class Engine(Protocol):
     """
 
     name: EngineName
+
+    @property
+    def says_what_is_held_out(self) -> bool:
+        """Whether a column of the log does, and times do not order it."""
 
     def count(self, interactions_of_shard: int) -> Counts:
         """Counts items and users, and numbers them; what was counted before is kept.
@@ -61,8 +82,8 @@ class Engine(Protocol):
             ValueError: If a value is missing, or not what its column holds.
         """
 
-    def ordered(self, first_shard: int) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
-        """Numbers of users, rising, and of their items in time order, some rows at a time.
+    def ordered(self, first_shard: int) -> Iterator[Ordered]:
+        """The interactions by user, in time order or that of the log, some at a time.
 
         Args:
             first_shard: Where to begin.
@@ -95,6 +116,31 @@ def check_labels(column: str, rows_without: int, rows_with_marks: int, example: 
             column=shown(column),
             value=shown(example),
             how_many=rows_with_marks,
+        )
+
+
+def check_flags(column: str, missing: int, unfit_one: str | None, training: int) -> None:
+    """Requires that flags of what is held out are 0 or 1, and not all 1.
+
+    Args:
+        column: The column.
+        missing: How many values are missing.
+        unfit_one: A value that is neither, if there is one.
+        training: How many interactions are not held out.
+
+    Raises:
+        ValueError: If it is not so.
+    """
+    where = {"column": column}
+    if missing:
+        raise missing_value(where, missing)
+    if unfit_one is not None:
+        raise unfit("flag", where, value=shown(unfit_one))
+    if not training:
+        raise invalid(
+            "Some interactions must be for training.",
+            "Write 0 where an interaction is not held out.",
+            column=shown(column),
         )
 
 

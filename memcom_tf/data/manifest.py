@@ -7,13 +7,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from memcom_tf.errors import invalid, message
+from memcom_tf.errors import in_python, invalid, message
 from memcom_tf.files import write_atomically
 
 MANIFEST = "manifest.json"
 VOCABULARY = "vocabulary.parquet"
 FORMAT = "memcom_tf.data"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Since 2 a log may say what is held out, and there are rows of fields."""
+SEQUENCES, SETS, ROWS = "leave_last_out", "hold_out", "split_rows"
+"""What a manifest calls the protocols, as they are called in `memcom_tf.evaluation`."""
+_OPENED_BY = {"next-item": "open_dataset", "click": "open_rows"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,9 @@ class Shard:
         sha256: The hash of its bytes.
         users: Its users.
         interactions: Those of them for training that have an id.
-        examples: Training examples: interactions of a user but the first, with an id of their own.
+        examples: Training examples: interactions of a user but the first, with an id of their own;
+            where the log says what is held out, users with at least two interactions.
+        longest: The most interactions for training that a user has.
     """
 
     file: str
@@ -33,6 +39,24 @@ class Shard:
     users: int
     interactions: int
     examples: int
+    longest: int = 0
+
+
+@dataclass(frozen=True)
+class RowShard:
+    """A file of rows of fields.
+
+    Attributes:
+        file: Its name in the folder.
+        sha256: The hash of its bytes.
+        part: "train", "validation" or "test".
+        rows: How many rows it has.
+    """
+
+    file: str
+    sha256: str
+    part: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -43,17 +67,24 @@ class Manifest:
         settings: The settings of the preparation.
         inputs: Path, bytes and SHA-256 of the files of the log.
         statistics: Users, items and interactions, among others.
-        vocabulary: Name, SHA-256, policy and size of the vocabulary.
+        vocabulary: Name, SHA-256, policy and size of the vocabulary, or of those of fields.
         shards: The shards.
         made_by: Versions of what wrote it.
+        features: The fields of rows, as of `Features.to_config`; None of a log.
     """
 
     settings: dict[str, Any]
     inputs: list[dict[str, Any]]
     statistics: dict[str, Any]
     vocabulary: dict[str, Any]
-    shards: list[Shard]
+    shards: list[Any]
     made_by: dict[str, str] = field(default_factory=dict)
+    features: dict[str, Any] | None = None
+
+    @property
+    def task(self) -> str:
+        """What models are trained on it, as the command line calls it."""
+        return "next-item" if self.features is None else "click"
 
     def save(self, folder: Path) -> None:
         """Writes it into a folder."""
@@ -66,12 +97,16 @@ def is_dataset(path: Path) -> bool:
     return (path / MANIFEST).is_file()
 
 
-def load_manifest(folder: Path) -> Manifest:
+def load_manifest(folder: Path, task: str | None = None) -> Manifest:
     """Reads the manifest of a prepared data set, and requires its files.
+
+    Args:
+        folder: The folder.
+        task: "next-item" or "click", which it must be for; None takes any.
 
     Raises:
         FileNotFoundError: If there is none, or a file that it names is missing.
-        ValueError: If it is damaged, or of a later version.
+        ValueError: If it is damaged, of a later version, or for another task.
     """
     if not is_dataset(folder):
         raise FileNotFoundError(
@@ -87,7 +122,8 @@ def load_manifest(folder: Path) -> Manifest:
         if format_ != FORMAT or not isinstance(version, int):
             raise ValueError(f"format={format_!r}")
         if version <= FORMAT_VERSION:
-            content["shards"] = [Shard(**shard) for shard in content["shards"]]
+            kind = Shard if content.get("features") is None else RowShard
+            content["shards"] = [kind(**shard) for shard in content["shards"]]
             manifest = Manifest(**content)
             names = [manifest.vocabulary["file"], *(shard.file for shard in manifest.shards)]
             if any(Path(name).name != name for name in names):
@@ -114,5 +150,12 @@ def load_manifest(folder: Path) -> Manifest:
                 missing=missing[:3],
                 path=str(folder),
             )
+        )
+    if task not in (None, manifest.task):
+        raise invalid(
+            f"The data set must be one for --task {task}.",
+            f"This one was prepared for --task {manifest.task}."
+            + in_python(f" Open it with {_OPENED_BY[manifest.task]}."),
+            path=str(folder),
         )
     return manifest

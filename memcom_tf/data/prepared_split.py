@@ -1,73 +1,33 @@
-"""A prepared data set, opened: a split that is read from disk as it is needed."""
+"""A prepared log, opened: a split that is read from disk as it is needed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.data.inputs import sha256_of
-from memcom_tf.data.manifest import Manifest, load_manifest
+from memcom_tf.data.manifest import Manifest
 from memcom_tf.data.sequences import Sequences, read_sequences
 from memcom_tf.data.stored_examples import StoredExamples
-from memcom_tf.data.writing import example_places
 from memcom_tf.datasets.interactions import Interactions
 from memcom_tf.datasets.labels import Labels
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.examples import Examples, Split
-from memcom_tf.evaluation.known import check_history_length, check_new_items, ids_of
+from memcom_tf.evaluation.known import ids_of
 from memcom_tf.vocabulary import PADDING_ID, OutOfVocabulary, Vocabulary
-from memcom_tf.vocabulary.items import left_aligned
+from memcom_tf.vocabulary.items import IdArray, left_aligned
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Part = Literal["validation", "test"]
-
-
-def open_dataset(
-    path: str | os.PathLike[str],
-    *,
-    history_length: int = 50,
-    vocabulary: Vocabulary | None = None,
-    new_items: OutOfVocabulary | None = None,
-) -> PreparedSplit:
-    r"""Opens what `prepare` wrote. Only the manifest is read at once.
-
-    Args:
-        path: The folder.
-        history_length: L, the number of columns of the histories.
-        vocabulary: A vocabulary to use in place of the data set's, as that of a trained model.
-        new_items: What becomes of items that this vocabulary does not know, as in
-            `leave_last_out`.
-
-    Returns:
-        The split.
-
-    Raises:
-        ImportError: If pyarrow is not installed.
-        FileNotFoundError: If there is no data set, or a file of it is missing.
-        ValueError: If the manifest is damaged, an argument is out of range, or the vocabulary does
-            not know an item.
-
-    Example:
-        >>> import tempfile
-        >>> from memcom_tf.data import prepare
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     _ = (Path(folder) / "log.csv").write_text("user,item\n1,7\n1,8\n1,9\n1,7\n")
-        ...     _ = prepare(Path(folder) / "log.csv", Path(folder) / "data")
-        ...     data = open_dataset(Path(folder) / "data", history_length=2)
-        ...     len(data.train), data.validation.history.tolist()
-        (1, [[1, 2]])
-    """
-    check_history_length(history_length)
-    check_new_items(vocabulary, new_items)
-    data = PreparedSplit(Path(path), load_manifest(Path(path)), history_length)
-    return data if vocabulary is None else data._with_ids_of(vocabulary, new_items)
 
 
 class PreparedSplit(Split):
@@ -99,12 +59,13 @@ class PreparedSplit(Split):
             "_history_length": history_length,
             "_given": vocabulary,
             "_ids": ids,
-            "ordered": True,
+            "ordered": self._ordered,
             "num_new_items": new[0],
             "num_new_interactions": new[1],
         }
         self.__dict__.update(state)
 
+    _ordered = True
     folder: Path
     manifest: Manifest
     _history_length: int
@@ -127,7 +88,7 @@ class PreparedSplit(Split):
 
         noted = self.manifest.vocabulary
         path = self.folder / noted["file"]
-        _check_hash(path, noted["sha256"])
+        check_hash(path, noted["sha256"])
         table = pq.read_table(path)
         return Vocabulary(
             table["item"].to_pylist(),
@@ -157,7 +118,7 @@ class PreparedSplit(Split):
         noted = self.manifest.shards[shard]
         path = self.folder / noted.file
         if noted.file not in self._checked:
-            _check_hash(path, noted.sha256)
+            check_hash(path, noted.sha256)
             self._checked.add(noted.file)
         found = read_sequences(path)
         return found if self._ids is None else found.renumbered(self._ids)
@@ -182,8 +143,25 @@ class PreparedSplit(Split):
         return bool((self._ids[first:] < self.vocabulary.first_id).any())
 
     def places(self, sequences: Sequences) -> npt.NDArray[np.int64]:
-        """Where in the ids of a shard the targets of training are."""
-        return example_places(sequences.ids, sequences.offsets, self.vocabulary.first_id)
+        """What the training examples of a shard are, as of `Sequences.places`."""
+        return sequences.places(self.vocabulary.first_id)
+
+    def cut(
+        self, sequences: Sequences, places: npt.NDArray[np.int64]
+    ) -> tuple[IdArray, IdArray, npt.NDArray[np.int64]]:
+        """Some training examples of a shard.
+
+        Args:
+            sequences: The shard.
+            places: [b] of those that `places` returned.
+
+        Returns:
+            [b, L] histories, padded with zeros, [b] targets, and [b] the places of the users.
+        """
+        user = np.searchsorted(sequences.offsets, places, side="right") - 1
+        start = sequences.offsets[user]
+        history = left_aligned(sequences.ids, start, places, self.history_length)
+        return history, sequences.ids[places], user
 
     @cached_property
     def train(self) -> Examples:
@@ -221,7 +199,7 @@ class PreparedSplit(Split):
             if sum(map(len, found)) >= size:
                 break
             found.append(self._examples(self.sequences(shard), part))
-        whole = _joined(found)
+        whole = self._joined(found)
         if len(whole) <= size:
             return whole
         rows = np.random.default_rng(0).permutation(len(whole))[:size]
@@ -229,7 +207,7 @@ class PreparedSplit(Split):
 
     def _held_out(self, part: Part) -> Examples:
         shards = map(self.sequences, range(self.num_shards))
-        whole = _joined([self._examples(sequences, part) for sequences in shards])
+        whole = self._joined([self._examples(sequences, part) for sequences in shards])
         order = np.argsort(whole.user, kind="stable")
         return whole[order]
 
@@ -249,8 +227,17 @@ class PreparedSplit(Split):
             history[known, np.minimum(size[known], length - 1)] = before[known]
         usable = (history != target[rows, None]).all(axis=1)
         rows, history = rows[usable], history[usable]
-        users = _as_numpy(sequences.users.take(_arrow(rows)))
+        users = users_at(sequences, rows)
         return Examples(history, target[rows], users, vocabulary.first_id, vocabulary.free_ids)
+
+    def _joined(self, parts: list[Examples]) -> Examples:
+        """The examples of several shards."""
+        return replace(
+            parts[0],
+            history=np.concatenate([part.history for part in parts]),
+            target=np.concatenate([part.target for part in parts]),
+            user=np.concatenate([part.user for part in parts]),
+        )
 
     @cached_property
     def train_interactions(self) -> Interactions:
@@ -270,23 +257,27 @@ class PreparedSplit(Split):
         users, user, ids, done = [], [], [], 0
         for shard in range(self.num_shards):
             found = self.sequences(shard)
-            users.append(_as_numpy(found.users))
+            users.append(as_numpy(found.users))
             user.append(np.repeat(np.arange(done, done + len(found)), np.diff(found.offsets)))
             ids.append(found.ids)
             done += len(found)
         return np.concatenate(users), np.concatenate(user), np.concatenate(ids)
 
-    def renumbered(self, vocabulary: Vocabulary) -> PreparedSplit:
+    def renumbered(self, vocabulary: Vocabulary) -> Self:
         """As `Split.renumbered`."""
         ids = self.vocabulary.ids_in(vocabulary)
         if self._ids is not None:
             ids = ids[self._ids]
         new = self.num_new_items, self.num_new_interactions
-        return PreparedSplit(self.folder, self.manifest, self.history_length, vocabulary, ids, new)
+        return type(self)(self.folder, self.manifest, self.history_length, vocabulary, ids, new)
 
-    def _with_ids_of(
-        self, vocabulary: Vocabulary, new_items: OutOfVocabulary | None
-    ) -> PreparedSplit:
+    def with_ids_of(self, vocabulary: Vocabulary, new_items: OutOfVocabulary | None) -> Self:
+        """The same under the ids of another vocabulary, which may not know all items.
+
+        Args:
+            vocabulary: The vocabulary.
+            new_items: As of `memcom_tf.evaluation.leave_last_out`.
+        """
         own = self._own_vocabulary
         items = list(own)
         found = ids_of(Labels.encode(items, "item"), vocabulary, new_items)
@@ -298,7 +289,7 @@ class PreparedSplit(Split):
         lost = ids[own.first_id :] < vocabulary.first_id
         counts = np.zeros(len(own), np.int64) if own.counts is None else own.counts
         new = int(lost.sum()), int(counts[lost].sum())
-        return PreparedSplit(self.folder, self.manifest, self.history_length, vocabulary, ids, new)
+        return type(self)(self.folder, self.manifest, self.history_length, vocabulary, ids, new)
 
     def __repr__(self) -> str:
         found = self.manifest.statistics
@@ -308,27 +299,24 @@ class PreparedSplit(Split):
         )
 
 
-def _joined(parts: list[Examples]) -> Examples:
-    return replace(
-        parts[0],
-        history=np.concatenate([part.history for part in parts]),
-        target=np.concatenate([part.target for part in parts]),
-        user=np.concatenate([part.user for part in parts]),
-    )
-
-
-def _as_numpy(users: Any) -> npt.NDArray[Any]:
+def as_numpy(users: Any) -> npt.NDArray[Any]:
     """Users as today's splits have them: int64, or objects where they are strings."""
     return np.asarray(users.to_numpy(zero_copy_only=False))
 
 
-def _arrow(rows: npt.NDArray[np.int64]) -> Any:
+def users_at(sequences: Sequences, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Some users of a shard, by their places."""
     import pyarrow as pa
 
-    return pa.array(rows)
+    return as_numpy(sequences.users.take(pa.array(rows)))
 
 
-def _check_hash(path: Path, sha256: str) -> None:
+def check_hash(path: Path, sha256: str) -> None:
+    """Requires that a file of a data set is what its manifest says.
+
+    Raises:
+        ValueError: If it is not.
+    """
     found = sha256_of(path)
     if found != sha256:
         raise invalid(

@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
 import time as clock
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from memcom_tf._version import __version__
-from memcom_tf.cache import cache_root
+from memcom_tf.data.columns import Asked
 from memcom_tf.data.engine import Counts, Engine, EngineName, Report
-from memcom_tf.data.inputs import Frame, LogFiles, Source, opened_log, sha256_of
-from memcom_tf.data.manifest import FORMAT_VERSION, VOCABULARY, Manifest, is_dataset
-from memcom_tf.data.memory import free_memory
-from memcom_tf.data.prepared_split import PreparedSplit, open_dataset
+from memcom_tf.data.folders import begin, memory_limit, num_threads, publish, writing
+from memcom_tf.data.inputs import LogFiles, Source, Table, opened_log, sha256_of
+from memcom_tf.data.manifest import SEQUENCES, SETS, VOCABULARY, Manifest
+from memcom_tf.data.opening import open_dataset
+from memcom_tf.data.prepared_split import PreparedSplit
 from memcom_tf.data.writing import training_counts, write_numbers, write_shards
 from memcom_tf.datasets.logs import TimeColumn
-from memcom_tf.errors import argument, invalid, message
-from memcom_tf.files import check_writable, write_atomically
+from memcom_tf.errors import argument, invalid
 from memcom_tf.vocabulary import OutOfVocabulary
 from memcom_tf.vocabulary.parts import one_of
 
-_MOST_MEMORY = 3 * 2**30
-_LEAST_MEMORY = 2**28
-_KEY = "key.json"
-
 
 @dataclass(frozen=True)
-class _Settings:
-    user: str | None
-    item: str | None
-    time: TimeColumn
-    min_count: int
-    max_size: int | None
-    out_of_vocabulary: OutOfVocabulary
-    interactions_of_shard: int
+class _Settings(Asked):
+    min_count: int = 0
+    max_size: int | None = None
+    out_of_vocabulary: OutOfVocabulary = "error"
+    interactions_of_shard: int = 2**21
 
     def __post_init__(self) -> None:
         if self.min_count < 0:
@@ -76,13 +64,14 @@ class _Settings:
 
 
 def prepare(
-    sources: Source | Iterable[Source] | Frame,
+    sources: Source | Iterable[Source] | Table,
     output: str | os.PathLike[str],
     *,
     engine: EngineName = "duckdb",
     user: str | None = None,
     item: str | None = None,
     time: TimeColumn = None,
+    test: str | None = "test",
     min_count: int = 0,
     max_size: int | None = None,
     out_of_vocabulary: OutOfVocabulary | None = None,
@@ -94,7 +83,8 @@ def prepare(
     r"""Writes a log as a data set that training reads without holding it in memory.
 
     The items get their ids, and the interactions are split, as `leave_last_out` does: of a user
-    with at least 3 interactions the last is for test, the one before for validation. The folder
+    with at least 3 interactions the last is for test, the one before for validation. Where the log
+    has a column `test`, it says what is held out, as of `hold_out`. The folder
     `output` then has the users with their sequences (Parquet), the vocabulary (Parquet) and
     `manifest.json`: settings, statistics, and hashes of what was read and written. It appears once
     it is complete. A run that was stopped has left a hidden folder beside it, from which the same
@@ -102,13 +92,17 @@ def prepare(
 
     Args:
         sources: Files, folders of files, or patterns such as "day=*/*.parquet"; .csv, .tsv, .txt
-            (also .gz, .zst) or .parquet. Or a table of pandas, Polars, Arrow or DuckDB, of which
-            each row is an interaction.
+            (also .gz, .zst) or .parquet. They may be URLs of object stores, such as
+            "s3://bucket/log". Or the folder of a Delta table; or a table of pandas, Polars, Arrow
+            or DuckDB, a `pyarrow.dataset.Dataset` or a `pyarrow.RecordBatchReader`, of which each
+            row is an interaction.
         output: The folder to write.
         engine: What counts and orders: "duckdb" here, or "spark".
         user: The column of users, as `memcom_tf.datasets.load_interactions` finds it.
         item: The column of items, likewise.
         time: The column of times, as `memcom_tf.datasets.load_interactions` takes it.
+        test: The column of 0 and 1 that says what is held out; "test" is read if the log has it,
+            None reads none.
         min_count: Items that occur less often in training get no id.
         max_size: How many items get an id at most, the most frequent; None gives all one.
         out_of_vocabulary: What becomes of interactions with items without an id: "drop" leaves
@@ -143,27 +137,12 @@ def prepare(
     if out_of_vocabulary is None:
         out_of_vocabulary = "drop" if min_count > 1 or max_size else "error"
     settings = _Settings(
-        user, item, time, min_count, max_size, out_of_vocabulary, interactions_per_shard
+        user, item, time, test, min_count, max_size, out_of_vocabulary, interactions_per_shard
     )
-    target = Path(os.path.abspath(output))
-    _check_output(target, overwrite)
-    lock = FileLock(_lock_of(target))
-    work = target.with_name(f".{target.name}.partial")
-    try:
-        with lock.acquire(timeout=0), opened_log(sources, target.parent) as files:
-            _check_protocol(files)
-            try:
-                _prepare(files, target, work, engine, settings, memory, say)
-            except (ValueError, ImportError):
-                shutil.rmtree(work, ignore_errors=True)  # The next run would end the same.
-                raise
-    except Timeout as error:
-        raise invalid(
-            "A data set must be written by one process.",
-            "Wait for the other, or choose another output.",
-            path=str(target),
-        ) from error
-    return open_dataset(target)
+    with writing(output, overwrite) as (target, work):
+        with opened_log(sources, target.parent) as files:
+            _prepare(files, target, work, engine, settings, memory, say)
+        return open_dataset(target)
 
 
 def _prepare(
@@ -176,12 +155,7 @@ def _prepare(
     say: Report,
 ) -> None:
     start = clock.monotonic()
-    say(f"{len(files.paths):,} files, {files.num_bytes / 1e6:,.1f} MB; hashing them")
-    inputs = files.described()
-    _open_work(work, inputs, settings, engine_name, say)
-    check_writable(target, files.num_bytes)
-    out = work / target.name
-    out.mkdir(exist_ok=True)
+    inputs, out = begin(files, target, work, {"engine": engine_name, **asdict(settings)}, say)
     engine = _engine(files, engine_name, settings, work, memory, say)
     try:
         counts = engine.count(settings.interactions_of_shard)
@@ -190,7 +164,10 @@ def _prepare(
             f"{len(counts.items):,} items, {clock.monotonic() - start:.1f} s"
         )
         write_numbers(engine, counts, work, say)
-        trained, holding_out = training_counts(work, len(counts.users_of_shard), len(counts.items))
+        sets = engine.says_what_is_held_out
+        trained, held_out = training_counts(
+            work, len(counts.users_of_shard), len(counts.items), with_parts=sets
+        )
         ids, first_id = _write_vocabulary(out, counts, trained, settings)
         shards = write_shards(engine, ids, first_id, counts, work, out, say)
     finally:
@@ -198,7 +175,7 @@ def _prepare(
     size = int((ids >= first_id).sum())
     statistics = {
         "users": counts.num_users,
-        "users_with_held_out_items": holding_out,
+        **held_out,
         "items": len(counts.items),
         "interactions": counts.num_interactions,
         "training_interactions_with_an_id": sum(shard.interactions for shard in shards),
@@ -211,10 +188,9 @@ def _prepare(
         "out_of_vocabulary": settings.out_of_vocabulary,
     }
     made_by = {"memcom_tf": __version__, "engine": engine_name, "pyarrow": version("pyarrow")}
-    recorded = {"protocol": "leave_last_out", **asdict(settings)}
+    recorded = {"protocol": SETS if sets else SEQUENCES, **asdict(settings)}
     Manifest(recorded, inputs, statistics, vocabulary, shards, made_by).save(out)
-    _publish(out, target)
-    shutil.rmtree(work, ignore_errors=True)
+    publish(out, target)
     say(
         f"{target.name}: {size:,} items with an id, {statistics['training_examples']:,} training "
         f"examples in {len(shards):,} shards, {clock.monotonic() - start:.1f} s"
@@ -229,28 +205,16 @@ def _engine(
     memory: int | None,
     say: Report,
 ) -> Engine:
-    columns = settings.user, settings.item, settings.time
-    limit = _default_memory() if memory is None else memory
-    if limit < _LEAST_MEMORY:
-        raise invalid(
-            f"{argument('memory')} must be at least {_LEAST_MEMORY:,} bytes.", "", memory=limit
-        )
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    limit = memory_limit(memory)
     if name == "spark":
         from memcom_tf.data.spark_engine import SparkEngine
 
-        return SparkEngine(files, *columns, folder=work, memory_bytes=limit, report=say)
+        return SparkEngine(files, settings, folder=work, memory_bytes=limit, report=say)
     from memcom_tf.data.duckdb_engine import DuckDBEngine
 
     return DuckDBEngine(
-        files, *columns, folder=work, memory_bytes=limit, threads=threads or 1, report=say
+        files, settings, folder=work, memory_bytes=limit, threads=num_threads(), report=say
     )
-
-
-def _default_memory() -> int:
-    """Half of the memory that is free, within limits."""
-    free = free_memory()
-    return _MOST_MEMORY if free is None else max(_LEAST_MEMORY, min(free // 2, _MOST_MEMORY))
 
 
 def _write_vocabulary(
@@ -276,74 +240,3 @@ def _write_vocabulary(
     table = pa.table({"item": counts.items.take(pa.array(chosen)), "count": trained[chosen]})
     pq.write_table(table, out / VOCABULARY, compression="zstd")
     return ids, first_id
-
-
-def _lock_of(target: Path) -> Path:
-    """A file in the cache that a process of this machine holds while it writes a data set."""
-    folder = cache_root() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{hashlib.sha256(str(target).encode()).hexdigest()[:32]}.lock"
-
-
-def _check_output(target: Path, overwrite: bool) -> None:
-    if target.exists() and not is_dataset(target):
-        raise FileExistsError(
-            message(
-                "The output must not exist, or be a prepared data set.",
-                "Choose another.",
-                path=str(target),
-            )
-        )
-    if target.exists() and not overwrite:
-        way = argument("overwrite", "True")
-        raise FileExistsError(
-            message(
-                "The output must not exist.",
-                "Replace it with --force." if way.startswith("`--") else f"Replace it with {way}.",
-                path=str(target),
-            )
-        )
-    if not target.parent.is_dir():
-        raise FileNotFoundError(
-            message("The folder of the output must exist.", "", path=str(target.parent))
-        )
-
-
-def _check_protocol(files: LogFiles) -> None:
-    names = files.names
-    if files.format == "parquet":
-        from memcom_tf.datasets.files.opening import open_columns
-
-        names = open_columns(files.paths[0]).names
-    if "test" in names:
-        raise invalid(
-            "A log that is prepared must not say in a column `test` what is held out: the last "
-            "items of each user are.",
-            "Train on the file as it is, or leave the column out.",
-            path=str(files.paths[0]),
-        )
-
-
-def _open_work(
-    work: Path, inputs: list[dict[str, Any]], settings: _Settings, engine: str, say: Report
-) -> None:
-    """Keeps what a stopped run of the same log and settings has left, or begins a new folder."""
-    content = [FORMAT_VERSION, __version__, engine, inputs, asdict(settings)]
-    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    noted = work / _KEY
-    if noted.is_file() and noted.read_text() == key:
-        say(f"going on from {work}")
-        return
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    write_atomically(noted, key.encode())
-
-
-def _publish(out: Path, target: Path) -> None:
-    """Puts the finished folder in its place; an earlier one is removed after that."""
-    earlier = target.with_name(f".{target.name}.earlier")
-    shutil.rmtree(earlier, ignore_errors=True)
-    if target.exists():
-        os.replace(target, earlier)
-    os.replace(out, target)
-    shutil.rmtree(earlier, ignore_errors=True)

@@ -5,56 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import unquote
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from memcom_tf.data.columns import (
-    EXACT_IN_FLOAT,
-    INTEGER_LABEL,
-    TIME_PATTERNS,
-    ColumnKind,
-    LogColumns,
-    TimeKind,
-    choose_columns,
-    label_sql,
-    time_kind,
-    time_sql,
-    unfit_time,
-)
-from memcom_tf.data.dialects import SparkDialect
-from memcom_tf.data.engine import Counts, EngineName, Report, check_labels, num_shards
+from memcom_tf.data.columns import Asked
+from memcom_tf.data.engine import Counts, EngineName, Ordered, Report, num_shards
 from memcom_tf.data.heartbeat import Heartbeat
 from memcom_tf.data.inputs import LogFiles
-from memcom_tf.data.spark_session import place_of, spark_session
-from memcom_tf.datasets.logs import TimeColumn
+from memcom_tf.data.spark_log import SparkLog
+from memcom_tf.data.spark_session import place_of
 from memcom_tf.errors import invalid
 from memcom_tf.files import write_atomically
 
-_KINDS: dict[str, ColumnKind] = {
-    "string": "text",
-    "binary": "bytes",
-    "date": "date",
-    "timestamp": "instant",
-    "timestamp_ntz": "instant",
-    "float": "fraction",
-    "double": "fraction",
-    "tinyint": "integer",
-    "smallint": "integer",
-    "int": "integer",
-    "bigint": "integer",
-}
-_SETTINGS = {
-    "spark.sql.session.timeZone": "UTC",
-    # Nanoseconds, which Spark has no type for, as the integers that they are.
-    "spark.sql.legacy.parquet.nanosAsLong": "true",
-    # Every field of a line is looked at, so that a line of too few is refused.
-    "spark.sql.csv.parser.columnPruning.enabled": "false",
-}
 _COUNTED = "counted.json"
 
 
@@ -67,9 +31,7 @@ class SparkEngine:
 
     Args:
         files: The files.
-        user: The column of users.
-        item: The column of items.
-        time: The column of times, as `load_interactions` takes it.
+        asked: The columns that are asked for.
         folder: Where the ordered sequences are kept.
         memory_bytes: What a session that is begun here may take of memory.
         report: Called with lines on what is done.
@@ -84,9 +46,7 @@ class SparkEngine:
     def __init__(
         self,
         files: LogFiles,
-        user: str | None,
-        item: str | None,
-        time: TimeColumn,
+        asked: Asked,
         *,
         folder: Path,
         memory_bytes: int,
@@ -99,30 +59,20 @@ class SparkEngine:
                 "Unpack them, compress them with gzip, or use the engine duckdb.",
                 path=str(files.paths[0]),
             )
-        self._files, self._report, self._dialect = files, report, SparkDialect()
-        self._folder = folder / "spark"
-        self._session, self._error, self._is_ours = spark_session(memory_bytes)
-        self._previous = {name: self._session.conf.get(name, None) for name in _SETTINGS}
-        for name, value in _SETTINGS.items():
-            self._session.conf.set(name, value)
+        self._report, self._folder = report, folder / "spark"
+        self._log = SparkLog(files, memory_bytes)
+        self._session = self._log.session
         report(f"Spark {self._session.version}, {place_of(self._session)}, keeps {self._folder}")
-        with self._said():
-            frame = self._read()
-            kinds = {name: _kind(type_) for name, type_ in frame.dtypes}
-            self._columns = choose_columns(frame.columns, user, item, time)
-            report(self._columns.reading())
-            self._time_kind = self._open_log(frame, self._columns, kinds)
+        self._log.open(asked, report)
+
+    @property
+    def says_what_is_held_out(self) -> bool:
+        """As `Engine.says_what_is_held_out`."""
+        return self._log.columns.test is not None
 
     def close(self) -> None:
         """As `Engine.close`; a session that was begun here ends."""
-        if self._is_ours:
-            self._session.stop()
-            return
-        for name, value in self._previous.items():
-            if value is None:
-                self._session.conf.unset(name)
-            else:
-                self._session.conf.set(name, value)
+        self._log.close()
 
     def count(self, interactions_of_shard: int) -> Counts:
         """As `Engine.count`."""
@@ -130,7 +80,7 @@ class SparkEngine:
         if not noted.is_file():
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir()
-            with self._said(), Heartbeat(self._report, "counting and ordering"):
+            with self._log.said(), Heartbeat(self._report, "counting and ordering"):
                 found = self._count(interactions_of_shard)
             write_atomically(noted, json.dumps(found).encode())
         found = json.loads(noted.read_text())
@@ -138,18 +88,19 @@ class SparkEngine:
         users = np.array(found["users_of_shard"], np.int64)
         return Counts(items, users, found["interactions"], str(items.type), found["user_type"])
 
-    def ordered(self, first_shard: int) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    def ordered(self, first_shard: int) -> Iterator[Ordered]:
         """As `Engine.ordered`."""
         found = json.loads((self._folder / _COUNTED).read_text())
         begin = sum(found["users_of_shard"][:first_shard])
+        names = ["codes", *(["rows", "held_out"] if self.says_what_is_held_out else [])]
         for shard in range(first_shard, len(found["users_of_shard"])):
             if not found["users_of_shard"][shard]:
                 continue
-            codes = _column(self._shard(shard), "codes")
-            lengths = np.diff(codes.offsets.to_numpy())
-            yield (
+            lists = [_column(self._shard(shard), name) for name in names]
+            lengths = np.diff(lists[0].offsets.to_numpy())
+            yield Ordered(
                 np.repeat(np.arange(begin, begin + len(lengths)), lengths),
-                codes.flatten().to_numpy(),
+                *(column.flatten().to_numpy(zero_copy_only=False) for column in lists),
             )
             begin += len(lengths)
 
@@ -165,76 +116,10 @@ class SparkEngine:
     def _shard(self, shard: int) -> Path:
         return self._folder / "sequences" / f"shard={shard}"
 
-    def _read(self) -> Any:
-        paths = [f"file://{path.resolve()}" for path in self._files.paths]
-        reader = self._session.read
-        if self._files.format == "parquet":
-            return reader.parquet(*paths)
-        names = ", ".join(f"{self._dialect.quoted(name)} STRING" for name in self._files.names)
-        return reader.csv(
-            paths,
-            schema=names,
-            header=True,
-            sep=self._files.delimiter,
-            quote='"',
-            escape='"',
-            mode="FAILFAST",
-        )
-
-    def _open_log(
-        self, frame: Any, columns: LogColumns, kinds: dict[str, ColumnKind]
-    ) -> TimeKind | None:
-        """Names the log, with what tells the order of its rows."""
-        dialect = self._dialect
-        self._name_files(frame)
-        of_lines = self._files.format != "parquet"
-        # Within a block of a file rows are numbered as they come.
-        line = "_metadata.file_block_start" if of_lines else "_metadata.row_index"
-        frame.selectExpr(
-            f"{label_sql(dialect, columns.user, kinds[columns.user])} AS user",
-            f"{label_sql(dialect, columns.item, kinds[columns.item])} AS item",
-            f"{dialect.quoted(columns.time) if columns.time else '0'} AS written",
-            "_metadata.file_path AS path",
-            f"{line} AS line",
-            "monotonically_increasing_id() AS place",
-        ).createOrReplaceTempView("memcom_rows")
-        text = columns.time is not None and kinds[columns.time] == "text"
-        kind = kinds[columns.time] if columns.time else "integer"
-        found = self._written(columns) if text else None
-        self._session.sql(
-            f"SELECT user, item, written, {time_sql(dialect, 'written', kind, found)} AS time, "
-            "file, line, place FROM memcom_rows JOIN memcom_paths USING (path)"
-        ).createOrReplaceTempView("memcom_log")
-        return found
-
-    def _name_files(self, frame: Any) -> None:
-        """Numbers the files in their order, by the names that Spark gives them."""
-        place = {str(path.resolve()): number for number, path in enumerate(self._files.paths)}
-        found = frame.selectExpr("_metadata.file_path AS path").distinct()
-        rows = [
-            (path, place[unquote(path.removeprefix("file:")).replace("//", "/")])
-            for (path,) in found.collect()
-        ]
-        schema = "path STRING, file INT"
-        self._session.createDataFrame(rows, schema).createOrReplaceTempView("memcom_paths")
-
-    def _written(self, columns: LogColumns) -> TimeKind:
-        fits = ", ".join(
-            f"count_if({self._dialect.matches('trim(written)', pattern)})"
-            for pattern in TIME_PATTERNS.values()
-        )
-        rows, missing, *found = self._values(
-            f"SELECT count(*), count_if(written IS NULL OR trim(written) = ''), {fits} "
-            "FROM memcom_rows"
-        )
-        assert columns.time is not None
-        check_labels(columns.time, missing, 0, None)
-        return time_kind(dict(zip(TIME_PATTERNS, found, strict=True)), rows, columns.time)
-
     def _count(self, interactions_of_shard: int) -> dict[str, Any]:
-        interactions = self._check_times()
+        interactions = self._log.check()
         shards = num_shards(interactions, interactions_of_shard)
-        labels = {label: self._label(label) for label in ("user", "item")}
+        labels = {label: self._log.label(label) for label in ("user", "item")}
         items = self._session.sql(
             f"SELECT name, {labels['item']} AS label, "
             f"CAST(row_number() OVER (ORDER BY {labels['item']}) - 1 AS INT) AS code "
@@ -244,11 +129,20 @@ class SparkEngine:
         self._session.read.parquet(self._uri("items")).createOrReplaceTempView("memcom_items")
         digits = "substring(md5(CAST(CAST(l.user AS STRING) AS BINARY)), 1, 8)"
         label = labels["user"].replace("name", "l.user")
+        order, kept, source = (
+            "l.time, l.file, l.line, l.place, i.code",
+            {"codes": "code"},
+            "memcom_log",
+        )
+        if self.says_what_is_held_out:
+            order, source = "l.row, i.code, l.held_out", self._log.numbered()
+            kept |= {"rows": "row", "held_out": "held_out"}
+        lists = (f"transform(sorted, x -> x.{of}) AS {name}" for name, of in kept.items())
         ordered = self._session.sql(
+            f"SELECT shard, user, {', '.join(lists)} FROM ("
             f"SELECT CAST(CAST(conv({digits}, 16, 10) AS BIGINT) % {shards} AS INT) AS shard, "
-            f"{label} AS user, transform(array_sort(collect_list("
-            "struct(l.time, l.file, l.line, l.place, i.code))), x -> x.code) AS codes "
-            "FROM memcom_log l JOIN memcom_items i ON l.item = i.name GROUP BY l.user"
+            f"{label} AS user, array_sort(collect_list(struct({order}))) AS sorted "
+            f"FROM {source} l JOIN memcom_items i ON l.item = i.name GROUP BY l.user)"
         )
         by_shard = ordered.repartition(shards, "shard").sortWithinPartitions("shard", "user")
         by_shard.write.partitionBy("shard").parquet(self._uri("sequences"))
@@ -261,77 +155,6 @@ class SparkEngine:
 
     def _uri(self, name: str) -> str:
         return f"file://{(self._folder / name).resolve()}"
-
-    def _check_times(self) -> int:
-        name = self._columns.time
-        limit = f"{EXACT_IN_FLOAT}" if self._time_kind == "fraction" else "double('Infinity')"
-        rows, missing, fit = self._values(
-            "SELECT count(*), count_if(written IS NULL), "
-            f"count_if(abs(CAST(time AS DOUBLE)) < {limit}) FROM memcom_log"
-        )
-        if not rows:
-            raise invalid("There must be interactions.", "The log has no rows.", rows=0)
-        if name is not None:
-            check_labels(name, missing, 0, None)
-            if fit < rows:
-                raise unfit_time(name, how_many=rows - fit)
-        return int(rows)
-
-    def _label(self, label: Literal["user", "item"]) -> str:
-        """The label of a `name`, once users or items are checked."""
-        self._session.sql(
-            f"SELECT {label} AS name, count(*) AS n FROM memcom_log GROUP BY {label}"
-        ).createOrReplaceTempView("memcom_found")
-        text = "CAST(name AS STRING)"
-        marks = " OR ".join(f"contains({text}, char({mark}))" for mark in (10, 13))
-        marks += rf" OR {text} RLIKE '[\\x00]'"
-        missing, marked, example, others = self._values(
-            f"SELECT coalesce(sum(n) FILTER (WHERE name IS NULL OR {text} = ''), 0), "
-            f"coalesce(sum(n) FILTER (WHERE {marks}), 0), min({text}) FILTER (WHERE {marks}), "
-            f"count_if(NOT {text} RLIKE '{INTEGER_LABEL}' OR TRY_CAST({text} AS BIGINT) IS NULL) "
-            "FROM memcom_found"
-        )
-        column = getattr(self._columns, label)
-        check_labels(column, missing, marked, example)
-        of_lines = self._files.format != "parquet"
-        if of_lines:
-            self._check_utf8(text, column)
-        return "CAST(name AS BIGINT)" if of_lines and not others else "name"
-
-    def _check_utf8(self, text: str, column: str) -> None:
-        """Refuses letters that Spark has put in the place of bytes that are not UTF-8."""
-        (replaced,) = self._values(f"SELECT count_if(contains({text}, '\ufffd')) FROM memcom_found")
-        if replaced:
-            raise invalid(
-                "The file must be text in UTF-8.",
-                "Convert it, for example with iconv -f latin1 -t utf-8.",
-                column=column,
-                ids=replaced,
-            )
-
-    def _values(self, statement: str) -> Any:
-        with self._said():
-            (row,) = self._session.sql(statement).collect()
-            return row
-
-    @contextmanager
-    def _said(self) -> Iterator[None]:
-        """Errors of Spark as this package's."""
-        try:
-            yield
-        except self._error as error:
-            reason = " ".join(str(error).partition("JVM stacktrace")[0].split())[:500]
-            raise invalid(
-                "The log must be readable by Spark, every line with as many fields as the first.",
-                "Mend the file.",
-                error=reason,
-            ) from error
-
-
-def _kind(type_: str) -> ColumnKind:
-    if type_.startswith("decimal"):
-        return "integer" if type_.endswith(",0)") else "fraction"
-    return _KINDS.get(type_, "other")
 
 
 def _column(folder: Path, name: str) -> Any:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from memcom_tf.data.sequences import Sequences
 from memcom_tf.evaluation.examples import Examples
 from memcom_tf.vocabulary import Vocabulary
-from memcom_tf.vocabulary.items import IdArray, left_aligned
+from memcom_tf.vocabulary.items import IdArray
 
 
 class Shards(Protocol):
@@ -22,10 +22,6 @@ class Shards(Protocol):
         """The items and their ids."""
 
     @property
-    def history_length(self) -> int:
-        """L, the number of columns of the histories."""
-
-    @property
     def examples_of_shard(self) -> npt.NDArray[np.int64]:
         """How many training examples each shard has."""
 
@@ -33,7 +29,12 @@ class Shards(Protocol):
         """Reads a shard."""
 
     def places(self, sequences: Sequences) -> npt.NDArray[np.int64]:
-        """Where in the ids of a shard the targets of training are."""
+        """What the training examples of a shard are, as of `Sequences.places`."""
+
+    def cut(
+        self, sequences: Sequences, places: npt.NDArray[np.int64]
+    ) -> tuple[IdArray, IdArray, npt.NDArray[np.int64]]:
+        """Histories, targets and the places of the users of some training examples of a shard."""
 
 
 class StoredExamples(Examples):
@@ -66,15 +67,16 @@ class StoredExamples(Examples):
         wanted = np.arange(len(self))[rows]
         split = self._split
         starts = np.concatenate([[0], np.cumsum(split.examples_of_shard)])
-        history = np.zeros((len(wanted), split.history_length), np.int32)
-        target = np.zeros(len(wanted), np.int32)
         user: npt.NDArray[Any] = np.empty(len(wanted), object)
+        history, target, _ = split.cut(split.sequences(0), np.empty(0, np.int64))
+        history, target = (
+            np.zeros((len(wanted), *part.shape[1:]), np.int32) for part in (history, target)
+        )
         for shard in np.unique(np.searchsorted(starts, wanted, side="right") - 1).tolist():
             of_shard = np.flatnonzero((wanted >= starts[shard]) & (wanted < starts[shard + 1]))
             sequences = split.sequences(shard)
             places = split.places(sequences)[wanted[of_shard] - starts[shard]]
-            history[of_shard], target[of_shard] = cut(sequences, places, split.history_length)
-            who = np.searchsorted(sequences.offsets, places, side="right") - 1
+            history[of_shard], target[of_shard], who = split.cut(sequences, places)
             user[of_shard] = np.asarray(sequences.users.to_numpy(zero_copy_only=False))[who]
         if len(user) and isinstance(user[0], int | np.integer):
             user = user.astype(np.int64)
@@ -98,21 +100,3 @@ class StoredExamples(Examples):
     def user(self) -> npt.NDArray[Any]:
         """[n] the user of every example."""
         return self._all.user
-
-
-def cut(
-    sequences: Sequences, places: npt.NDArray[np.int64], length: int
-) -> tuple[IdArray, IdArray]:
-    """Histories and targets at places in the ids of a shard.
-
-    Args:
-        sequences: The sequences.
-        places: [b] where the targets are.
-        length: L, the number of columns.
-
-    Returns:
-        [b, L] what came before, padded with zeros, and [b] the targets.
-    """
-    user = np.searchsorted(sequences.offsets, places, side="right") - 1
-    start = sequences.offsets[user]
-    return left_aligned(sequences.ids, start, places, length), sequences.ids[places]

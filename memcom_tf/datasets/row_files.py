@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -27,6 +27,8 @@ CRITEO = (
 """The columns of Criteo's `train.txt`, which has no line of names."""
 _AVAZU = ("hour", "C1", "banner_pos", "site_id", "app_id", "device_id")
 """Columns by which Avazu's files are known."""
+HOUR_OF_DAY = "hour_of_day"
+"""A category of Avazu's rows: the last two digits of `hour`."""
 _HASH = re.compile("[0-9a-f]{8}")
 
 
@@ -68,13 +70,41 @@ def load_rows(
         reading labels from `click`, 1 categorical and 1 numeric field
         <Rows: 2 of 1 categorical and 1 numeric fields, 50.0% labelled 1>
     """
+    layout = layout_of(open_columns(path), columns, format)
+    rows = _read(open_columns(path, layout.names), layout.columns, report)
+    return _with_hour_of_day(rows) if layout.format == "avazu" else _in_order(rows, layout.format)
+
+
+class Layout(NamedTuple):
+    """How a file holds rows.
+
+    Attributes:
+        columns: Which columns are what.
+        format: The public format that it has; None of others.
+        names: The columns of a file of lines whose first line does not name them, else None.
+    """
+
+    columns: Columns
+    format: RowFormat | None
+    names: tuple[str, ...] | None
+
+
+def layout_of(file: ColumnFile, columns: Columns | None, format: RowFormat | None) -> Layout:
+    """How a file holds rows, by what is said of it or by how it looks.
+
+    Args:
+        file: The file.
+        columns: As of `load_rows`.
+        format: As of `load_rows`.
+
+    Raises:
+        ValueError: If it must be said which columns are what, or there is no such format.
+    """
     if format not in (None, "criteo", "avazu"):
         raise invalid("`format` must be one of ('criteo', 'avazu').", format=format)
-    file = open_columns(path)
     if columns is None and format is None:
         format = _looks_like(file)
-    if format == "criteo":
-        file = open_columns(path, _names(file))
+    names = _names(file) if format == "criteo" else None
     if columns is None:
         if format is None:
             raise invalid(
@@ -84,9 +114,8 @@ def load_rows(
                 + for_reader(" of `Columns`.", ", or in a TOML file with `--columns`."),
                 path=str(file.path),
             )
-        columns = _columns_of(file, format)
-    rows = _read(file, columns, report)
-    return _with_hour_of_day(rows) if format == "avazu" else _in_order(rows, format)
+        columns = _columns_of(names or file.names, format)
+    return Layout(columns, format, names)
 
 
 def load_rows_of(
@@ -154,24 +183,15 @@ def _names(file: ColumnFile) -> tuple[str, ...]:
     return CRITEO[1:] if len(file.names) == len(CRITEO) - 1 else CRITEO
 
 
-def _columns_of(file: ColumnFile, format: RowFormat) -> Columns:
+def _columns_of(names: Sequence[str], format: RowFormat) -> Columns:
     if format == "criteo":
-        label = "label" if "label" in file.names else None
-        return Columns(label, CRITEO[14:], CRITEO[1:14])
-    others = [name for name in file.names if name not in ("id", "click", "hour")]
-    return Columns("click" if "click" in file.names else None, others, time="hour")
+        return Columns("label" if "label" in names else None, CRITEO[14:], CRITEO[1:14])
+    others = [name for name in names if name not in ("id", "click", "hour")]
+    return Columns("click" if "click" in names else None, others, time="hour")
 
 
 def _read(file: ColumnFile, columns: Columns, report: Report | None) -> Rows:
-    wanted = dict.fromkeys((*columns.fields, *filter(None, (columns.label, columns.test))))
-    check_columns(file, [*wanted, *filter(None, [columns.time])])
-    if not columns.fields:
-        raise invalid(
-            "There must be fields to read.",
-            f"The file has {listed(file.names)}: name them with {argument('categorical')} and "
-            f"{argument('numeric')}.",
-            path=str(file.path),
-        )
+    check_fields(file, columns)
     kinds: dict[str, Kind] = dict.fromkeys(columns.categorical, "category")
     kinds |= dict.fromkeys(columns.texts, "text")
     kinds |= dict.fromkeys(columns.numeric, "number")
@@ -181,7 +201,7 @@ def _read(file: ColumnFile, columns: Columns, report: Report | None) -> Rows:
     if time_apart is not None:
         kinds[time_apart] = "time"
     if report is not None:
-        report(_reading(columns))
+        report(reading(columns))
     found: dict[str, Any] = file.read(kinds)
     time = found.pop(time_apart, None) if time_apart else None
     if columns.time is not None and time is None:
@@ -194,6 +214,23 @@ def _read(file: ColumnFile, columns: Columns, report: Report | None) -> Rows:
         time,
         found[columns.test] if columns.test else None,
     )
+
+
+def check_fields(file: ColumnFile, columns: Columns) -> None:
+    """Requires that there are fields, and that a file has all columns.
+
+    Raises:
+        ValueError: If it is not so.
+    """
+    wanted = dict.fromkeys((*columns.fields, *filter(None, (columns.label, columns.test))))
+    check_columns(file, [*wanted, *filter(None, [columns.time])])
+    if not columns.fields:
+        raise invalid(
+            "There must be fields to read.",
+            f"The file has {listed(file.names)}: name them with {argument('categorical')} and "
+            f"{argument('numeric')}.",
+            path=str(file.path),
+        )
 
 
 def check_columns(file: ColumnFile, wanted: Sequence[str]) -> None:
@@ -220,7 +257,8 @@ def check_columns(file: ColumnFile, wanted: Sequence[str]) -> None:
         )
 
 
-def _reading(columns: Columns) -> str:
+def reading(columns: Columns) -> str:
+    """A line that says which columns are read as what."""
     label = f"labels from `{shown(columns.label)}`, " if columns.label else ""
     time = f", time from `{shown(columns.time)}`" if columns.time else ""
     test = f", what is held out from `{shown(columns.test)}`" if columns.test else ""
@@ -235,7 +273,7 @@ def _with_hour_of_day(rows: Rows) -> Rows:
     """Avazu's hours are YYMMDDHH."""
     assert rows.time is not None
     hours = Labels.encode([str(hour) for hour in (rows.time % 100).tolist()], "hour")
-    return replace(rows, categorical={**rows.categorical, "hour_of_day": hours})
+    return replace(rows, categorical={**rows.categorical, HOUR_OF_DAY: hours})
 
 
 def _in_order(rows: Rows, format: RowFormat | None) -> Rows:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.errors import invalid
+from memcom_tf.features.encoded import EncodedRows
 from memcom_tf.features.tokens import NGRAMS, WORDS, fnv1a, ngrams_of, words_of
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import PADDING_ID, SHARED_ID, Dictionary, Vocabulary
@@ -242,8 +243,8 @@ class Features:
 
         Args:
             columns: `memcom_tf.datasets.Rows`, or the columns by name: strings, integers or None
-                of categories, numbers or None. A field that is not among them is missing in every
-                row; other columns are left out.
+                of categories, numbers or None; or rows of a prepared data set. A field that is not
+                among them is missing in every row; other columns are left out.
 
         Returns:
             "ids" `[n, slots]` int32 where there are categories, "numbers" `[n, numeric fields]`
@@ -252,6 +253,8 @@ class Features:
         Raises:
             ValueError: If columns differ in length, or a number is none.
         """
+        if isinstance(columns, EncodedRows):
+            return columns.inputs_of(self)
         found = _columns(columns)
         rows = {name: len(column) for name, column in found.items() if name in self.names}
         if len(set(rows.values())) != 1:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from memcom_tf.features.fields import Categorical, Features, Numeric
 from memcom_tf.tables import check_positive
 from memcom_tf.vocabulary import Vocabulary
 
-_NUM_BINS = 20
-_MOST_VALUES = 20
+NUM_BINS = 20
+MOST_VALUES = 20
 _SKEWED = 2.0
 """From this skewness on a field of numbers is seen as logarithms."""
 
@@ -24,8 +25,8 @@ def fit_features(
     *,
     min_count: int = 2,
     max_size: int | None = None,
-    num_bins: int = _NUM_BINS,
-    max_values: int = _MOST_VALUES,
+    num_bins: int = NUM_BINS,
+    max_values: int = MOST_VALUES,
     shared: Mapping[str, Sequence[str]] | None = None,
 ) -> Features:
     """The fields of rows, as training sees them.
@@ -70,7 +71,7 @@ def fit_features(
         found, lengths[name] = _counts(column, rows.several.get(name))
         counts.setdefault(table_of.get(name, name), Counter()).update(found)
     vocabularies = {
-        table: _vocabulary(found, min_count, max_size) for table, found in counts.items()
+        table: field_vocabulary(found, min_count, max_size) for table, found in counts.items()
     }
     categorical = []
     for name in rows.categorical:
@@ -101,7 +102,16 @@ def _counts(column: Any, separator: str | None) -> tuple[Counter[str], int]:
     return found, longest
 
 
-def _vocabulary(counts: Counter[str], min_count: int, max_size: int | None) -> Vocabulary:
+def field_vocabulary(
+    counts: Mapping[str, int], min_count: int, max_size: int | None = None
+) -> Vocabulary:
+    """The vocabulary of a field, of how often its values occur in training.
+
+    Args:
+        counts: How often each value occurs.
+        min_count: As of `fit_features`.
+        max_size: As of `fit_features`.
+    """
     if not counts:  # of a field that is missing in every row
         return Vocabulary(["?"], counts=[0], out_of_vocabulary="share")
     if max(counts.values()) < min_count:
@@ -115,14 +125,71 @@ def _numeric(name: str, column: np.ndarray, num_bins: int) -> Numeric:
     values = column[~np.isnan(column)].astype(np.float64)
     if not len(values):
         return Numeric(name)
-    shares = np.linspace(0, 1, num_bins)[1:-1] if num_bins > 2 else np.empty(0)
+    boundaries = np.quantile(values, quantiles(num_bins), method="nearest")
+    return numeric_field(name, boundaries, lambda: iter([values]))
+
+
+def quantiles(num_bins: int) -> np.ndarray:
+    """The quantiles at which numbers are cut into so many categories at most, their ends apart."""
+    return np.linspace(0, 1, num_bins)[1:-1] if num_bins > 2 else np.empty(0)
+
+
+def numeric_field(
+    name: str, boundaries: np.ndarray, blocks: Callable[[], Iterator[np.ndarray]]
+) -> Numeric:
+    """A field of numbers, whose values come in blocks.
+
+    Args:
+        name: Its name.
+        boundaries: The values at its quantiles.
+        blocks: Gives all values in float64, without missing ones; it is called once or twice.
+
+    Example:
+        >>> numeric_field("age", np.array([3.0]), lambda: iter([np.array([1.0, 3.0, 5.0])])).mean
+        3.0
+    """
+    found = _Moments.of_blocks(blocks())
+    log = bool(found.skewness > _SKEWED)
+    seen = found
+    if log:
+        logarithms = (np.sign(values) * np.log1p(np.abs(values)) for values in blocks())
+        seen = _Moments.of_blocks(logarithms)
     # In float32, as the model compares.
-    boundaries = np.unique(np.quantile(values, shares, method="nearest").astype(np.float32))
-    deviation = values.std()
-    centred = values - values.mean()
-    skewness = abs((centred**3).mean()) / deviation**3 if deviation else 0.0
-    log = bool(skewness > _SKEWED)
-    seen = np.sign(values) * np.log1p(np.abs(values)) if log else values
-    return Numeric(
-        name, tuple(boundaries.tolist()), log, float(seen.mean()), float(seen.std()) or 1.0
-    )
+    edges = np.unique(boundaries.astype(np.float32)).tolist()
+    return Numeric(name, tuple(edges), log, float(seen.mean), float(seen.variance**0.5) or 1.0)
+
+
+class _Moments(NamedTuple):
+    """Of values: how many, their mean, and the mean square and cube of what they differ from it."""
+
+    size: int
+    mean: float
+    variance: float
+    cube: float
+
+    @classmethod
+    def of_blocks(cls, blocks: Iterator[np.ndarray]) -> _Moments:
+        return reduce(cls.joined, map(cls.of, blocks))
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> _Moments:
+        mean = values.mean()
+        return cls(len(values), mean, values.var(), ((values - mean) ** 3).mean())
+
+    def joined(self, other: _Moments) -> _Moments:
+        """Of both together, by the formulas of Chan et al. and Pebay."""
+        size = self.size + other.size
+        share, apart = other.size / size, other.mean - self.mean
+        rest = 1 - share
+        variance = rest * self.variance + share * other.variance + rest * share * apart**2
+        cube = (
+            rest * self.cube
+            + share * other.cube
+            + rest * share * (rest - share) * apart**3
+            + 3 * rest * share * apart * (other.variance - self.variance)
+        )
+        return _Moments(size, self.mean + share * apart, variance, cube)
+
+    @property
+    def skewness(self) -> float:
+        return abs(self.cube) / self.variance**1.5 if self.variance else 0.0

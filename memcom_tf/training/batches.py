@@ -13,7 +13,7 @@ import tensorflow as tf
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.examples import Split
 from memcom_tf.tables import check_positive
-from memcom_tf.vocabulary.items import factorize, left_aligned
+from memcom_tf.vocabulary.items import IdArray, factorize, left_aligned
 
 _TARGET_SHARE = 0.2
 _MOST_TARGETS = 20
@@ -54,7 +54,17 @@ class TrainingBatches:
         self.split = split
         self.batch_size = min(batch_size, len(split.train))
         self._rng = np.random.default_rng(seed)
-        self._sets = None if split.ordered or split.train.context else _Sets(split)
+        self._sets = None if split.ordered or split.train.context else self._sets_of(split)
+
+    def _sets_of(self, split: Split) -> Sets | None:
+        """What of sets is cut; None where they are read as training goes on."""
+        log = split.train_interactions
+        _, user = factorize(log.user.tolist())
+        ids = split.vocabulary.ids(log.item)
+        size = np.bincount(user)
+        offsets = np.concatenate([[0], np.cumsum(size)])
+        in_order = ids[np.argsort(user, kind="stable")]
+        return Sets(in_order, offsets, split.train.history.shape[1], int(size.max()))
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -107,20 +117,26 @@ class TrainingBatches:
         return tf.data.Dataset.from_generator(batches, output_signature=spec).prefetch(2)
 
 
-class _Sets:
-    """The items of each training user, to be cut at random."""
+class Sets:
+    """The items of some users, to be cut at random; users with one item are left out.
 
-    def __init__(self, split: Split) -> None:
-        log = split.train_interactions
-        _, user = factorize(log.user.tolist())
-        ids = split.vocabulary.ids(log.item)
-        order = np.argsort(user, kind="stable")
-        size = np.bincount(user)
-        self.length = split.train.history.shape[1]
-        self.ids = ids[order]
-        self.size = size[size > 1]
-        self.start = (np.cumsum(size) - size)[size > 1]
-        self.most_targets = int(min(_MOST_TARGETS, max(1, _TARGET_SHARE * self.size.max())))
+    Args:
+        ids: [m] one user's after the other's.
+        offsets: [n + 1] where in `ids` those of a user begin and end.
+        length: L, the number of columns of the histories.
+        longest: The most items that a user has, also of users that are not among these.
+    """
+
+    def __init__(
+        self, ids: IdArray, offsets: npt.NDArray[np.int64], length: int, longest: int
+    ) -> None:
+        size = np.diff(offsets)
+        self.ids, self.length = ids, length
+        self.size, self.start = size[size > 1], offsets[:-1][size > 1]
+        self.most_targets = int(min(_MOST_TARGETS, max(1, _TARGET_SHARE * longest)))
+
+    def __len__(self) -> int:
+        return len(self.size)
 
     def cut(
         self, users: npt.NDArray[np.int64], rng: np.random.Generator

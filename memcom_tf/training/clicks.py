@@ -9,19 +9,24 @@ from typing import Any
 import numpy as np
 
 from memcom_tf.cluster import require_alone
-from memcom_tf.errors import invalid
+from memcom_tf.data.prepared_rows import PreparedRows
+from memcom_tf.errors import argument, invalid
 from memcom_tf.evaluation.clicks import click_metrics
-from memcom_tf.evaluation.rows import RowSplit
-from memcom_tf.features import fit_features
+from memcom_tf.features import Features, fit_features
 from memcom_tf.models.click import ClickModel
 from memcom_tf.models.click_tables import MIN_ROWS, compressed_tables
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.seeding import seeded
 from memcom_tf.tables import check_positive
 from memcom_tf.training.best_weights import BestWeights
-
-Inputs = dict[str, np.ndarray]
-_PREDICTED_AT_A_TIME = 8192
+from memcom_tf.training.click_rows import (
+    SplitRows,
+    Teaching,
+    TrainingRows,
+    judged,
+    names_of,
+    predictions,
+)
 
 
 @dataclass(frozen=True)
@@ -85,14 +90,14 @@ class TrainedClickModel:
 
 
 def train_click_model(
-    split: RowSplit,
+    split: SplitRows,
     *,
     width: int = 16,
     interaction: str = "deepfm",
     method: str | None = None,
     ratio: float | None = None,
     min_rows: int = MIN_ROWS,
-    min_count: int = 2,
+    min_count: int | None = None,
     teacher: ClickModel | None = None,
     settings: ClickSettings | None = None,
     report: Callable[[str], object] = lambda line: None,
@@ -100,14 +105,15 @@ def train_click_model(
     """Trains a click model of the recipe, with full tables or with compressed ones.
 
     Args:
-        split: The rows; fields are fitted on those for training alone.
+        split: The rows; fields are fitted on those for training alone. A data set opened by
+            `memcom_tf.data.open_rows` has its fields already, and is read shard by shard.
         width: Width of the vectors.
         interaction: As of `ClickModel`.
         method: The method of large tables, where `ratio` is given; None takes
             QuotientRemainderEmbedding.
         ratio: How many times smaller than full ones large tables are; None trains full ones.
         min_rows: Tables of fewer rows are full in any case.
-        min_count: As of `memcom_tf.features.fit_features`.
+        min_count: As of `memcom_tf.features.fit_features`, 2 if None; not of a data set.
         teacher: A trained model of these rows: a part of the target is what it predicts. A model
             of compressed tables is often as good as a full one where that is its teacher.
         settings: How to train; None takes the defaults.
@@ -131,7 +137,7 @@ def train_click_model(
     """
     settings = settings or ClickSettings()
     with seeded(settings.seed):
-        features = fit_features(split.train, min_count=min_count)
+        features = _features_of(split, min_count)
         tables = None
         if ratio is not None or method is not None:
             tables = compressed_tables(
@@ -142,27 +148,45 @@ def train_click_model(
                 min_rows=min_rows,
             )
         model = ClickModel(features, width=width, interaction=interaction, tables=tables)
-    taught = None
     if teacher is not None:
-        missing = set(teacher.features.names) - {*split.train.categorical, *split.train.numeric}
+        missing = set(teacher.features.names) - set(names_of(split.train))
         if missing:
             raise invalid(
                 "The rows must have all fields of `teacher`.",
                 "Take one that was trained on the same columns.",
                 missing=sorted(missing),
             )
-        taught = predictions(teacher, teacher.features.encode(split.train))
-    record = train_clicks(model, split, settings, teacher=taught, report=report)
-    found = predictions(model, features.encode(split.test))
-    return TrainedClickModel(model, record, click_metrics(found, split.test.labels))
+    record = train_clicks(model, split, settings, teacher=teacher, report=report)
+    test = judged(split.test)
+    _say_how_many(test, split.test, "test", report)
+    found = predictions(model, features.encode(test))
+    return TrainedClickModel(model, record, click_metrics(found, test.labels))
+
+
+def _features_of(split: SplitRows, min_count: int | None) -> Features:
+    """The fields: those of a data set, or fitted on the rows for training."""
+    if not isinstance(split, PreparedRows):
+        return fit_features(split.train, min_count=2 if min_count is None else min_count)
+    if min_count is not None:
+        raise invalid(
+            f"{argument('min_count')} must be left out with a prepared data set.",
+            "Its values were counted when it was prepared.",
+            min_count=min_count,
+        )
+    return split.features
+
+
+def _say_how_many(looked_at: Any, part: Any, name: str, report: Callable[[str], object]) -> None:
+    if len(looked_at) < len(part):
+        report(f"{name}: {len(looked_at):,} of {len(part):,} rows")
 
 
 def train_clicks(
     model: ClickModel,
-    split: RowSplit,
+    split: SplitRows,
     settings: ClickSettings | None = None,
     *,
-    teacher: np.ndarray | None = None,
+    teacher: np.ndarray | ClickModel | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
     """Trains a click model, and leaves it with its best weights by log loss on validation.
@@ -171,13 +195,18 @@ def train_clicks(
 
     Args:
         model: The model; the weights that it comes with are a candidate where it is built.
-        split: The rows; those for test are not looked at.
+        split: The rows, or a data set opened by `memcom_tf.data.open_rows`; those for test are not
+            looked at.
         settings: How to train; None takes the defaults.
-        teacher: What another model predicts for the rows of training: it is a part of the target.
+        teacher: Another model, or what it predicts for the rows of training: it is a part of the
+            target. Of a data set it must be the model.
         report: Called with a line for every evaluation.
 
     Returns:
         "log_loss": on validation by epochs trained; "best": the smallest; "epochs": when it was.
+
+    Raises:
+        ValueError: If predictions for the rows of a data set are passed.
     """
     require_alone("Training of a click model by `train_clicks`")
     settings = settings or ClickSettings()
@@ -187,45 +216,34 @@ def train_clicks(
 
 def _train(
     model: ClickModel,
-    split: RowSplit,
+    split: SplitRows,
     settings: ClickSettings,
-    teacher: np.ndarray | None,
+    teacher: np.ndarray | ClickModel | None,
     report: Callable[[str], object],
 ) -> dict[str, Any]:
-    train, validation = (model.features.encode(part) for part in (split.train, split.validation))
-    labels = split.train.labels.astype(np.float32)
-    if teacher is not None:
-        labels += np.float32(settings.distillation) * (teacher - labels)
+    if isinstance(split, PreparedRows) and isinstance(teacher, np.ndarray):
+        raise invalid("`teacher` must be a model where rows are read shard by shard.")
+    held_out = judged(split.validation)
+    _say_how_many(held_out, split.validation, "validation", report)
+    rows = TrainingRows(split.train, model.features, Teaching(teacher, settings.distillation))
+    validation, known = model.features.encode(held_out), held_out.labels
     model.compile(
         LazyAdam(settings.learning_rate, weight_decay=settings.weight_decay or None),
         "binary_crossentropy",
     )
-    known = split.validation.labels
     best = BestWeights(model, lambda: click_metrics(predictions(model, validation), known), report)
     if model.built:
         best.evaluate(0.0)
     model.build_once()
     rng = np.random.default_rng(settings.seed)
     for epoch in range(settings.epochs):
-        parts = np.array_split(rng.permutation(len(labels)), settings.evaluations)
-        for number, rows in enumerate(parts, start=1):
-            model.fit(
-                {name: values[rows] for name, values in train.items()},
-                labels[rows],
-                batch_size=settings.batch_size,
-                shuffle=False,
-                verbose=0,
-            )
-            best.evaluate(epoch + number / settings.evaluations)
+        done = 0
+        for inputs, targets, part_ends in rows.pieces(rng, settings.evaluations):
+            model.fit(inputs, targets, batch_size=settings.batch_size, shuffle=False, verbose=0)
+            if not part_ends:
+                continue
+            done += 1
+            best.evaluate(epoch + done / settings.evaluations)
             if best.waited >= settings.patience:
-                break
-        else:
-            continue
-        break
+                return best.restore()
     return best.restore()
-
-
-def predictions(model: ClickModel, inputs: Inputs) -> np.ndarray:
-    """Probabilities `[n]` of encoded rows."""
-    found: np.ndarray = model.predict(inputs, batch_size=_PREDICTED_AT_A_TIME, verbose=0)
-    return found.reshape(-1)

@@ -76,7 +76,10 @@ def forecast(
     weights = 4 * sum(table.rows * table.width for table in model.item_embedding.tables())
     if isinstance(split, PreparedSplit):
         # Of two groups of shards: one that is trained on, and one that is read.
-        rows = min(len(split.train), 2 * EXAMPLES_AT_ONCE)
+        held = len(split.train)
+        if not split.ordered:
+            held = split.manifest.statistics["training_interactions_with_an_id"]
+        rows = min(held, 2 * EXAMPLES_AT_ONCE)
         examples = _BYTES_A_STREAMED_EXAMPLE * rows
     else:
         parts = (split.train, split.validation, split.test)

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from memcom_tf.data import PreparedSplit
+from memcom_tf.data.prepared_sets import PreparedSets
 from memcom_tf.data.sequences import Sequences, joined
-from memcom_tf.data.stored_examples import cut
 from memcom_tf.evaluation.examples import Split
-from memcom_tf.training.batches import TrainingBatches
+from memcom_tf.training.batches import Sets, TrainingBatches
 
 EXAMPLES_AT_ONCE = 2**22
-"""Examples of shards that are in memory together, and are shuffled with each other."""
+"""Examples of shards that are in memory together, and are shuffled with each other; of sets, whose
+examples are users, interactions."""
 
 _BATCHES_AT_ONCE = 16
 """Batches whose histories are cut together, which takes less time than one by one."""
@@ -36,7 +37,8 @@ class StreamedBatches(TrainingBatches):
     examples are read together, while those before are trained on, and their examples are shuffled
     with each other; histories are cut and padded for a batch at a time. Memory does not grow with
     the number of rows. The order follows from the seed; where one reading takes all shards, as of
-    a small log in one shard, it is that of the arrays.
+    a small log in one shard, it is that of the arrays. Of a log that says what is held out an
+    example is a user, whose items are cut anew in every epoch.
 
     Args:
         split: The data set, opened.
@@ -77,7 +79,7 @@ class StreamedBatches(TrainingBatches):
         own = self._shards[index::count]
         sizes = self.split.examples_of_shard
         every = [sizes[self._shards[number::count]].sum() for number in range(count)]
-        if sizes.sum() <= EXAMPLES_AT_ONCE or min(every) < self.batch_size:
+        if self._held.sum() <= EXAMPLES_AT_ONCE or min(every) < self.batch_size:
             return self
         size = (index + 1) * self.batch_size // count - index * self.batch_size // count
         part = StreamedBatches(self.split, batch_size=size, seed=self._seed)
@@ -89,22 +91,35 @@ class StreamedBatches(TrainingBatches):
     def _sizes(self) -> npt.NDArray[np.int64]:
         return self.split.examples_of_shard[self._shards]
 
+    def _sets_of(self, split: Split) -> Sets | None:
+        return None  # those of some shards are, in `epoch`
+
+    @property
+    def _held(self) -> npt.NDArray[np.int64]:
+        """What a shard takes in memory: its examples, or of sets its interactions."""
+        if self.split.ordered:
+            return self.split.examples_of_shard
+        return np.array([shard.interactions for shard in self.split.manifest.shards], np.int64)
+
     def epoch(self) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
         """As `TrainingBatches.epoch`."""
-        size, length = self.batch_size, self.split.history_length
-        groups = self._groups()
-        block = _BATCHES_AT_ONCE * size
+        size, groups = self.batch_size, self._groups()
+        # What is drawn for a cut is drawn when its batch is due, as from the arrays.
+        block = size * (_BATCHES_AT_ONCE if self.split.ordered else 1)
         left: tuple[Any, ...] | None = None
         with ThreadPoolExecutor(1) as reader:
             coming = reader.submit(self._read, groups[0])
             for following in [*groups[1:], None]:
-                sequences = coming.result()
+                examples = coming.result()
                 if following is not None:
                     coming = reader.submit(self._read, following)
-                places = self.split.places(sequences)
-                order = self._rng.permutation(len(places))
+                order = self._rng.permutation(len(examples))
+                if following is None:
+                    # What is left over at the end of an epoch is not cut: sets draw nothing for it.
+                    left_over = (len(order) + (0 if left is None else len(left[1]))) % size
+                    order = order[: max(0, len(order) - left_over)]
                 for low in range(0, len(order), block):
-                    part: tuple[Any, ...] = cut(sequences, places[order[low : low + block]], length)
+                    part: tuple[Any, ...] = examples.cut(order[low : low + block], self._rng)
                     if left is not None:
                         part = tuple(map(np.concatenate, zip(left, part, strict=True)))
                     whole = len(part[1]) // size * size
@@ -113,19 +128,44 @@ class StreamedBatches(TrainingBatches):
                     left = (part[0][whole:], part[1][whole:]) if whole < len(part[1]) else None
 
     def skip(self, epochs: int) -> None:
-        """As `TrainingBatches.skip`; nothing is read."""
+        """As `TrainingBatches.skip`; nothing is read but sets, whose cuts are drawn."""
+        if not self.split.ordered:
+            super().skip(epochs)
+            return
         for _ in range(epochs):
             for group in self._groups():
                 self._rng.permutation(int(self.split.examples_of_shard[group].sum()))
 
     def _groups(self) -> list[npt.NDArray[np.int64]]:
         """The shards in a new order, by what is read together; those come in their own order."""
-        sizes = self._sizes
+        sizes = self._held[self._shards]
         if sizes.sum() <= EXAMPLES_AT_ONCE:
             return [self._shards]
         order = self._rng.permutation(len(sizes))
         group = np.cumsum(sizes[order]) // EXAMPLES_AT_ONCE
         return [self._shards[np.sort(order[group == number])] for number in np.unique(group)]
 
-    def _read(self, shards: npt.NDArray[np.int64]) -> Sequences:
-        return joined([self.split.sequences(shard) for shard in shards.tolist()])
+    def _read(self, shards: npt.NDArray[np.int64]) -> _Sequences | Sets:
+        split = self.split
+        sequences = joined([split.sequences(shard) for shard in shards.tolist()])
+        if isinstance(split, PreparedSets):
+            return Sets(sequences.ids, sequences.offsets, split.history_length, split.longest)
+        return _Sequences(split, sequences)
+
+
+class _Sequences:
+    """Examples of shards that are read together."""
+
+    def __init__(self, split: PreparedSplit, sequences: Sequences) -> None:
+        self._split, self._sequences = split, sequences
+        self._places = split.places(sequences)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def cut(
+        self, rows: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Histories and targets; nothing is drawn."""
+        history, target, _ = self._split.cut(self._sequences, self._places[rows])
+        return history, target

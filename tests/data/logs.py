@@ -20,8 +20,14 @@ def rows_of(count=1500, users=60, items=40, seed=0, times=200):
     return user, item, rng.integers(0, times, count)
 
 
-def write_csv(path: Path, user, item, time, delimiter=",") -> Path:
-    lines = [("user", "item", "time"), *zip(user, item, time, strict=True)]
+def flags_of(count, seed=1):
+    """What of some interactions is held out: a third of them."""
+    return (np.random.default_rng(seed).random(count) < 0.3).astype(int)
+
+
+def write_csv(path: Path, user, item, time, delimiter=",", **others) -> Path:
+    names = ("user", "item", "time", *others)
+    lines = [names, *zip(user, item, time, *others.values(), strict=True)]
     text = "".join(delimiter.join(map(str, line)) + "\n" for line in lines)
     if path.suffix == ".gz":
         path.write_bytes(gzip.compress(text.encode()))
@@ -32,8 +38,8 @@ def write_csv(path: Path, user, item, time, delimiter=",") -> Path:
     return path
 
 
-def write_parquet(path: Path, user, item, time) -> Path:
-    table = pa.table({"user": list(user), "item": list(item), "time": list(time)})
+def write_parquet(path: Path, user, item, time, **others) -> Path:
+    table = pa.table({"user": list(user), "item": list(item), "time": list(time), **others})
     pq.write_table(table, path, row_group_size=400)
     return path
 
@@ -53,3 +59,5 @@ def assert_same_split(found: Split, wanted: Split, *, in_order: bool = True) -> 
         np.testing.assert_array_equal(one.history[order], two.history, name)
         np.testing.assert_array_equal(one.target[order], two.target, name)
         assert one.history.dtype == two.history.dtype
+        np.testing.assert_array_equal(one.left_out[order], two.left_out, name)
+    assert found.ordered == wanted.ordered

@@ -233,6 +233,27 @@ def test_damage_is_found(tmp_path, damage):
         assert len(found.validation)
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_columns_may_be_called_as_ours_are(tmp_path, ending):
+    user, item, time = rows_of(300)
+    names = {"user": "row", "item": "file", "time": "written"}
+    write = write_csv if ending == "csv" else write_parquet
+    plain = write(tmp_path / f"plain.{ending}", user, item, time)
+    path = tmp_path / f"log.{ending}"
+    if ending == "csv":
+        path.write_text(plain.read_text().replace("user,item,time", ",".join(names.values())))
+    else:
+        pq.write_table(pq.read_table(plain).rename_columns(names), path)
+    found = prepare(path, tmp_path / "data", **names)
+    assert_same_split(found, load_split(plain))
+
+
+def test_columns_that_duckdb_adds_are_refused(tmp_path):
+    path = write_parquet(tmp_path / "log.parquet", *rows_of(50), file_row_number=[1] * 50)
+    with pytest.raises(ValueError, match="must not have columns called"):
+        prepare(path, tmp_path / "data")
+
+
 @pytest.mark.parametrize("kind", ["pandas", "arrow", "duckdb"])
 def test_a_frame_is_a_log(tmp_path, kind):
     path = write_parquet(tmp_path / "log.parquet", *rows_of())
@@ -260,9 +281,17 @@ REFUSED = {
     "two kinds of time": ("user,item,time\n1,2,3\n1,2,2018-02-01\n", {}, "all of one kind"),
     "an inexact time": ("user,item,time\n1,2,1.5\n1,2,9007199254740993\n", {}, "column of times"),
     "no column": ("user,what,time\n1,2,3\n", {}, "One column must be the item"),
+    "capitals": (
+        "user,item,ITEM\n1,2,3\n",
+        {"item": "item", "time": "ITEM"},
+        "by more than capitals",
+    ),
     "two times": ("user,item,time,date\n1,2,3,4\n", {}, "One column must be the time"),
     "a column twice": ("user,item,time\n1,2,3\n", {"time": "item"}, "read as one thing"),
-    "held out": ("user,item,test\n1,2,0\n", {}, "must not say in a column `test`"),
+    "all held out": ("user,item,test\n1,2,1\n", {}, "Some interactions must be for training"),
+    "no flag": ("user,item,test\n1,2,0\n1,3,soon\n", {}, "0 or 1. Received: value='soon'"),
+    "an empty flag": ("user,item,test\n1,2,\n", {}, "missing values. Received: how_many=1"),
+    "no column of flags": ("user,item\n1,2\n", {"test": "held"}, "missing=['held']"),
     "too frequent": ("user,item\n1,2\n", {"min_count": 7}, "must leave at least one item"),
     "no policy": ("user,item\n1,2\n", {"min_count": 2, "out_of_vocabulary": "error"}, "known"),
     "a negative count": ("user,item\n1,2\n", {"min_count": -1}, "`min_count` must be 0 or more"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from memcom_tf.data import prepare
-from tests.data.logs import named, rows_of, write_csv, write_parquet
+from tests.data.logs import flags_of, named, rows_of, write_csv, write_parquet
 
 pytestmark = pytest.mark.long
 pytest.importorskip("duckdb")
@@ -109,6 +110,22 @@ def test_parts_come_in_their_order_where_times_do_not_tell(tmp_path, spark):
     assert_equal(*(prepare(parts, tmp_path / e, engine=e) for e in ("duckdb", "spark")))
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_what_a_log_says_is_held_out_is_split_alike(tmp_path, spark, ending):
+    user, item, time = rows_of()
+    write = write_csv if ending == "csv" else write_parquet
+    # Of files as large as several of Spark's blocks.
+    for number, part in enumerate(np.array_split(np.arange(len(user)), 2)):
+        flags = flags_of(len(part), seed=number)
+        write(tmp_path / f"{number}.{ending}", user[part], item[part], time[part], test=flags)
+    found = [
+        prepare(str(tmp_path / f"*.{ending}"), tmp_path / e, engine=e, interactions_per_shard=400)
+        for e in ("duckdb", "spark")
+    ]
+    assert_equal(*found)
+    assert not found[0].ordered
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -117,6 +134,8 @@ def test_parts_come_in_their_order_where_times_do_not_tell(tmp_path, spark):
         ("user,item,time\n1,2,soon\n", "column of times must hold"),
         ("user,item,time\n1,\xe9,3\n", "must be text in UTF-8"),
         ("user,item,time\n", "There must be interactions"),
+        ("user,item,test\n1,2,0\n1,2,5\n", "0 or 1. Received: value='5'"),
+        ("user,item,test\n1,2,1\n", "Some interactions must be for training"),
     ],
 )
 def test_bad_input_is_refused_by_spark(tmp_path, spark, text, expected):

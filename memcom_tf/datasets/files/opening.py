@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from memcom_tf.datasets.files.columns import ColumnFile, require_pyarrow
 from memcom_tf.errors import invalid, message
@@ -16,12 +17,12 @@ SUFFIXES = (
 )
 
 
-def open_columns(path: str | os.PathLike[str], names: tuple[str, ...] | None = None) -> ColumnFile:
+def open_columns(path: Any, names: tuple[str, ...] | None = None) -> ColumnFile:
     """Opens a file of columns.
 
     Args:
         path: A .csv file, or one of tabs (.tsv, .txt), as it is or compressed (.gz, .zst), a
-            .parquet or an .npz file.
+            .parquet or an .npz file; or what is no path, but is read as one, of an object store.
         names: The columns of a file of lines whose first line does not name them.
 
     Returns:
@@ -42,7 +43,7 @@ def open_columns(path: str | os.PathLike[str], names: tuple[str, ...] | None = N
         >>> file.names, items.array()
         (('user', 'item'), array(['tea', 'milk'], dtype=object))
     """
-    source = Path(path)
+    source = Path(path) if isinstance(path, str | os.PathLike) else path
     name = source.name.lower()
     suffix = next((end for end in SUFFIXES if name.endswith(end)), "")
     if not suffix:

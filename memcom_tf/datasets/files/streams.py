@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,8 +17,13 @@ MOST_UNPACKED = 200
 
 
 @contextmanager
-def opened(path: Path, codec: str | None) -> Iterator[Any]:
-    """A file to read, unpacked where it has a codec: "gzip" or "zstd"."""
+def opened(path: Any, codec: str | None) -> Iterator[Any]:
+    """A file to read, unpacked where it has a codec: "gzip" or "zstd".
+
+    Args:
+        path: A `Path`, or a file of an object store that is opened as one is.
+        codec: The codec; None of a file that is not compressed.
+    """
     with path.open("rb") as file:
         if codec is None:
             yield file
@@ -67,7 +71,7 @@ class Ended:
 class _Bounded:
     """What a compressed file unpacks to, as long as it is not absurdly much."""
 
-    def __init__(self, stream: Any, path: Path) -> None:
+    def __init__(self, stream: Any, path: Any) -> None:
         self._stream = stream
         self._path = path
         self._left = max(_UNPACKED_FREELY, MOST_UNPACKED * path.stat().st_size)
