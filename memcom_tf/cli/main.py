@@ -31,7 +31,9 @@ from memcom_tf.cli import (
     quiet,
     rank_command,
     ranker_commands,
+    sweep_command,
     task_options,
+    training_options,
     try_command,
     update_command,
 )
@@ -158,12 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     task_options.add_task(train)
     log_options.add_options(train)
     train.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.keras")
-    train.add_argument("--width", type=int, help="width of an embedding (64, of click models 16)")
-    train.add_argument("--history-length", type=int, default=50, help="items that it sees (50)")
-    train.add_argument(
-        "--steps", type=int, help="steps of training, where --epochs does not say (10,000)"
-    )
-    train.add_argument("--batch-size", type=int, default=256, help="examples in a step (256)")
+    training_options.add_options(train)
     train.add_argument(
         "--ratio",
         type=float,
@@ -215,6 +212,12 @@ def _parser() -> argparse.ArgumentParser:
     model_options.add_loading(compress)
     checkpoints.add_resume(compress)
     compress.set_defaults(run=ranker_commands.compress)
+
+    sweep = subparsers.add_parser(
+        "sweep", help="train many methods at many sizes on one log: a folder of runs to compare"
+    )
+    sweep_command.add_options(sweep)
+    sweep.set_defaults(run=sweep_command.sweep)
 
     convert = subparsers.add_parser(
         "convert", help="convert a .keras model or a SavedModel to a .tflite file"
@@ -322,7 +325,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = subparsers.add_parser("doctor", help="show which ops training runs on, and why")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(run=ops_commands.doctor)
-    for name in ("try", "train", "update", "compress", "convert", "verify", "rank"):
+    for name in ("try", "train", "update", "compress", "sweep", "convert", "verify", "rank"):
         subparsers.choices[name].add_argument("--json", action="store_true", help="print JSON")
     for command in subparsers.choices.values():
         command.add_argument(
