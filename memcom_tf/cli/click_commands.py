@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from memcom_tf.cli import labelled_models, text_commands
@@ -68,6 +69,19 @@ def compress(options: argparse.Namespace) -> int:
 
     kind = ClickModel, "click model"
     return labelled_models.compress(options, split, kind, CLICK_SETTINGS, compress_clicks)
+
+
+def add_score_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `memcom score`."""
+    parser.add_argument("file", type=Path, metavar="MODEL.tflite")
+    parser.add_argument("rows", type=Path, metavar="ROWS", help="a file of rows, as `train` takes")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="default: print them")
+    parser.add_argument("--label", metavar="COLUMN", help="labels, to print metrics as well")
+    parser.add_argument(
+        "--text", metavar="COLUMN", help="column of texts (that of training), of a text classifier"
+    )
+    parser.add_argument("--json", action="store_true", help="a JSON list instead of CSV")
+    parser.add_argument("--force", action="store_true", help="replace the output if it exists")
 
 
 def score(options: argparse.Namespace) -> int:

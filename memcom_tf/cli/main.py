@@ -23,6 +23,7 @@ from memcom_tf.cli import (
     click_commands,
     commands,
     compare_command,
+    completion,
     import_path,
     log_options,
     model_options,
@@ -138,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=memcom_tf.__version__)
     parser.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE)
+    completion.add_option(parser)
     subparsers = parser.add_subparsers(
         required=True, metavar="COMMAND", parser_class=any_order.AnyOrderParser
     )
@@ -297,15 +299,7 @@ def _parser() -> argparse.ArgumentParser:
     score = subparsers.add_parser(
         "score", help="predict clicks of rows, or classes of texts, with a .tflite file alone"
     )
-    score.add_argument("file", type=Path, metavar="MODEL.tflite")
-    score.add_argument("rows", type=Path, metavar="ROWS", help="a file of rows, as `train` takes")
-    score.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="default: print them")
-    score.add_argument("--label", metavar="COLUMN", help="labels, to print metrics as well")
-    score.add_argument(
-        "--text", metavar="COLUMN", help="column of texts (that of training), of a text classifier"
-    )
-    score.add_argument("--json", action="store_true", help="a JSON list instead of CSV")
-    score.add_argument("--force", action="store_true", help="replace the output if it exists")
+    click_commands.add_score_options(score)
     score.set_defaults(run=click_commands.score)
 
     golden = subparsers.add_parser("golden", help="write what a .tflite file answers, for tests")
