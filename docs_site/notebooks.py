@@ -27,6 +27,7 @@ def as_page(path: Path, *, run: bool) -> dict[str, str | bytes]:
     if run:
         with tempfile.TemporaryDirectory() as folder:
             executed(notebook, Path(folder))
+        _leave_logs_out(notebook)
     resources = {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
     text, resources = MarkdownExporter().from_notebook_node(notebook, resources)
     link = f'<a href="{path.name}" download>Download the notebook</a>, and run it in Jupyter.'
@@ -37,3 +38,10 @@ def executed(notebook: nbformat.NotebookNode, folder: Path) -> None:
     """Runs a notebook from top to bottom, in a folder; an error of a cell is raised."""
     of_folder = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources=of_folder).execute()
+
+
+def _leave_logs_out(notebook: nbformat.NotebookNode) -> None:
+    """Takes what libraries log of the machine out of the outputs."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]

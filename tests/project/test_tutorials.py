@@ -51,7 +51,8 @@ def test_a_page_has_the_text_the_code_and_the_notebook_itself():
 
 
 def test_a_page_that_was_run_has_outputs_and_pictures(tmp_path):
-    code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nprint(6 * 7)"
+    code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nprint(6 * 7)\n"
+    code += "import sys\nprint('a log', file=sys.stderr)"
     cell = nbformat.v4.new_code_cell(code)
     path = tmp_path / "small.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
@@ -59,3 +60,4 @@ def test_a_page_that_was_run_has_outputs_and_pictures(tmp_path):
     (picture,) = (name for name in made if name.endswith(".png"))
     assert picture.startswith("small_files/") and picture in made["small.md"]
     assert "42" in made["small.md"]
+    assert made["small.md"].count("a log") == 1  # in the code
