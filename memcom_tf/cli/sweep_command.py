@@ -91,7 +91,7 @@ def sweep(options: argparse.Namespace) -> int:
         k=options.k,
         loss=options.loss,
     )
-    with training_lines.shown(), _kept(options.output):
+    with training_lines.shown(_trainings(options)), _kept(options.output):
         found = sweep_rankers(
             split,
             options.output,
@@ -114,6 +114,12 @@ def sweep(options: argparse.Namespace) -> int:
     examples = found.folder / EXAMPLES
     next_is(found.folder, f"memcom compare {found.folder} --examples {examples} --html runs.html")
     return FAILED if found.failed else DONE
+
+
+def _trainings(options: argparse.Namespace) -> int:
+    """How many rankers train from the start: `compress` shows its work in other lines."""
+    methods = len(options.methods) - options.methods.count(_COMPRESS)
+    return len(options.seeds) * (1 + methods * len(options.ratios))
 
 
 @contextmanager
