@@ -19,7 +19,7 @@ _OVERHEAD = 400_000
 
 def train(options: argparse.Namespace) -> int:
     """Trains a click model on rows of fields and saves it."""
-    rows = _rows(options)
+    rows = read_rows(options)
     from memcom_tf.evaluation import split_rows
 
     split = split_rows(rows, seed=options.seed)
@@ -60,7 +60,7 @@ def train(options: argparse.Namespace) -> int:
 
 def compress(options: argparse.Namespace) -> int:
     """Compresses a trained click model, converts it and proves the file."""
-    rows = _rows(options)
+    rows = read_rows(options)
     from memcom_tf.evaluation import split_rows
 
     split = split_rows(rows, seed=options.seed)
@@ -141,7 +141,8 @@ def score(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _rows(options: argparse.Namespace) -> Any:
+def read_rows(options: argparse.Namespace) -> Any:
+    """The rows of a command, of the columns that its options name."""
     from memcom_tf.datasets import Columns, load_rows
 
     columns = None

@@ -216,7 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     compress.set_defaults(run=ranker_commands.compress)
 
     sweep = subparsers.add_parser(
-        "sweep", help="train many methods at many sizes on one log: a folder of runs to compare"
+        "sweep", help="train many methods at many sizes on one file: a folder of runs to compare"
     )
     sweep_command.add_options(sweep)
     sweep.set_defaults(run=sweep_command.sweep)

@@ -1,4 +1,4 @@
-"""`memcom sweep`: rankers of many methods and sizes on one log, in a folder of runs."""
+"""`memcom sweep`: models of many methods and sizes on one data set, in a folder of runs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import memcom_tf
 from memcom_tf.cli import (
+    click_commands,
     log_options,
     prepared_data,
     task_options,
@@ -29,12 +31,19 @@ _METHODS = (
         if name.endswith("Embedding") and name != "CompressedEmbedding"
     ),
 )
-_WIDTH = 64
+_CLICK = "click"
 _DEFAULT = "MEmComEmbedding", "QuotientRemainderEmbedding", _COMPRESS
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    parser.add_argument(
+        "--task",
+        choices=task_options.TASKS[:2],
+        default=task_options.TASKS[0],
+        help="next-item (the default) trains rankers on interactions; click trains click models on "
+        "rows of fields",
+    )
     log_options.add_log(parser)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="RUNS", help="the folder of the runs"
@@ -46,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=list(_DEFAULT),
         metavar="METHOD",
         help="layers such as HashedEmbedding, which train from the start, and compress, which "
-        f"compresses the trained full ranker ({', '.join(_DEFAULT)})",
+        f"compresses the trained full model ({', '.join(_DEFAULT)})",
     )
     parser.add_argument(
         "--ratios",
@@ -54,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=[4.0, 16.0],
         metavar="RATIO",
-        help="how many times smaller than the float32 file of the full ranker (4 16)",
+        help="how many times smaller than the float32 file of the full model (4 16)",
     )
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[0], metavar="SEED", help="of each run (0)"
@@ -69,7 +78,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     task_options.add_loss(parser)
     log_options.add_details(parser)
-    parser.set_defaults(task="next-item")
+    task_options.add_columns(parser, texts=False)
+    task_options.add_interaction(parser)
 
 
 def sweep(options: argparse.Namespace) -> int:
@@ -77,29 +87,23 @@ def sweep(options: argparse.Namespace) -> int:
     require_alone("A sweep")
     _check_folder(options.output)
     prepared_data.require_data(options)
+    task_options.check_options_of_task(options)
     require_one_length(options)
-    split = log_options.split(options, log_options.read(options))
+    split = _split(options)
     from memcom_tf.cli.sweep_display import show_sweep
     from memcom_tf.sweeps import EXAMPLES
-    from memcom_tf.sweeps import sweep as sweep_rankers
-    from memcom_tf.training import TrainingSettings
+    from memcom_tf.sweeps import sweep as sweep_models
 
-    settings = TrainingSettings(
-        epochs=options.epochs,
-        steps=options.steps,
-        batch_size=options.batch_size,
-        k=options.k,
-        loss=options.loss,
-    )
     with training_lines.shown(_trainings(options)), _kept(options.output):
-        found = sweep_rankers(
+        found = sweep_models(
             split,
             options.output,
             methods=options.methods,
             ratios=options.ratios,
             seeds=options.seeds,
-            width=_WIDTH if options.width is None else options.width,
-            settings=settings,
+            width=options.width,
+            settings=_settings(options),
+            interaction=options.interaction,
             replace=options.force,
             verbose=2,
             report=say,
@@ -112,12 +116,36 @@ def sweep(options: argparse.Namespace) -> int:
         why = printable(row["error"], LONGEST_MESSAGE)
         say(f"failed: {row['method']} at {row['ratio']:g}x, seed {row['seed']}: {why}")
     examples = found.folder / EXAMPLES
-    next_is(found.folder, f"memcom compare {found.folder} --examples {examples} --html runs.html")
+    judged = f" --examples {examples}" if examples.exists() else ""
+    next_is(found.folder, f"memcom compare {found.folder}{judged} --html runs.html")
     return FAILED if found.failed else DONE
 
 
+def _split(options: argparse.Namespace) -> Any:
+    if options.task == _CLICK:
+        rows = click_commands.read_rows(options)
+        from memcom_tf.evaluation import split_rows
+
+        return split_rows(rows)
+    return log_options.split(options, log_options.read(options))
+
+
+def _settings(options: argparse.Namespace) -> Any:
+    from memcom_tf.training import ClickSettings, TrainingSettings
+
+    if options.task == _CLICK:
+        return ClickSettings() if options.epochs is None else ClickSettings(epochs=options.epochs)
+    return TrainingSettings(
+        epochs=options.epochs,
+        steps=options.steps,
+        batch_size=options.batch_size,
+        k=options.k,
+        loss=options.loss,
+    )
+
+
 def _trainings(options: argparse.Namespace) -> int:
-    """How many rankers train from the start: `compress` shows its work in other lines."""
+    """How many models train from the start: `compress` shows its work in other lines."""
     methods = len(options.methods) - options.methods.count(_COMPRESS)
     return len(options.seeds) * (1 + methods * len(options.ratios))
 

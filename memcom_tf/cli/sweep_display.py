@@ -34,6 +34,4 @@ def show_sweep(sweep: Sweep, console: Console | None = None) -> None:
             f"{100 * row[sweep.metric] / best:.1f} %" if best else "",
         )
     console.print(table)
-    console.print(
-        f"{sweep.metric} of the files on the examples for test, bytes without vocabulary."
-    )
+    console.print(f"{sweep.metric} of the files on the data for test, bytes without vocabulary.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from memcom_tf.compression.candidates import Candidate
 from memcom_tf.compression.file_size import fill_at_random, graph_bytes
@@ -15,37 +17,22 @@ from memcom_tf.converters import CompressedModelFile
 from memcom_tf.data import PreparedSplit
 from memcom_tf.errors import argument, invalid
 from memcom_tf.evaluation import Examples, Split, evaluate_lists
+from memcom_tf.files import replacing
 from memcom_tf.layers import METHODS, CompressedEmbedding, FullEmbedding
 from memcom_tf.layers.contract.shared_rows import SharedRows
 from memcom_tf.models import NextItemRanker
 from memcom_tf.seeding import seeded
+from memcom_tf.sweeps.work import Made, Report
 from memcom_tf.tables import RowSharing
 from memcom_tf.training import TrainingSettings, train
 from memcom_tf.training.checkpoint import fingerprint
 from memcom_tf.training.recipe import TUNED, by_similarity, new_ranker, start
 
+EXAMPLES = "test.npz"
+"""The examples for test, as `memcom compare --examples` takes them."""
 _MOST_EXAMPLES = 10_000
 """Users that a file is tested on, at most."""
 _NAME = "items"  # a number that Keras appends would count in the bytes of a file
-
-Report = Callable[[str], object]
-
-
-@dataclass(frozen=True)
-class Made:
-    """A model that was made.
-
-    Attributes:
-        model: It.
-        split: The data under its ids.
-        chosen: The layer and its size.
-        validation: What it was chosen by, on validation.
-    """
-
-    model: Any
-    split: Split
-    chosen: str
-    validation: float
 
 
 class Rankers:
@@ -90,14 +77,11 @@ class Rankers:
         """A ranker with a full table."""
         return self._trained(self.split, self._whole, seed)
 
-    def of_method(self, name: str, seed: int, limit: int) -> Made:
+    def of_method(self, name: str, seed: int, limit: int, ratio: float) -> Made:
         """A ranker whose table is of a method, trained from the start.
 
         Items that share rows are numbered by the similarity of who took them, and half of the rows
         belong to single items, as `train_ranker` has it.
-
-        Raises:
-            ValueError: If no size of the method is that small.
         """
         sized = self._largest(METHODS[name], limit)
         sharing = getattr(sized.layer(name=_NAME), "sharing", None)
@@ -112,22 +96,24 @@ class Rankers:
         return self._trained(split, sized, seed)
 
     def compressed(self, full: NextItemRanker, seed: int, limit: int) -> Made:
-        """What `compress_ranker` makes of a full ranker.
-
-        Raises:
-            ValueError: If no method is that small.
-        """
+        """What `compress_ranker` makes of a full ranker."""
         settings = replace(self.student, seed=seed)
         found = compress_ranker(
             full, self.split, max_bytes=limit, settings=settings, report=self.report
         )
-        return Made(found.model, found.split, str(found.chosen), found.ndcg)
+        return Made(found.model, found.split, str(found.chosen), found.ndcg, {"k": self.k})
 
-    def metrics(self, path: Path, split: Split) -> dict[str, float]:
+    def metrics(self, path: Path, made: Made) -> dict[str, float]:
         """What a file, by itself, makes of the examples for test."""
         file = CompressedModelFile(path)
-        examples = examples_for_test(split)
+        examples = _examples_for_test(made.split)
         return evaluate_lists(lambda inputs: file.rank(inputs)[0], examples, k=self.k)
+
+    def keep_examples(self, folder: Path) -> None:
+        """Writes the examples for test under the ids of the full ranker."""
+        test = _examples_for_test(self.split)
+        with replacing(folder / EXAMPLES) as beside:
+            np.savez(beside, history=test.history, target=test.target)
 
     @property
     def _whole(self) -> Sized:
@@ -138,7 +124,7 @@ class Rankers:
             model = _new(split, sized)
         settings = replace(self.settings, seed=seed)
         record = train(model, split, settings, verbose=self.verbose, report=self.report)
-        return Made(model, split, str(sized), float(record["best"]))
+        return Made(model, split, str(sized), float(record["best"]), {"k": self.k})
 
     def _largest(self, method: type[CompressedEmbedding], limit: int) -> Sized:
         """The largest table of a method with which the file of the ranker takes so many bytes."""
@@ -168,7 +154,7 @@ def _new(split: Split, sized: Sized) -> NextItemRanker:
     return new_ranker(split, layer, name="ranker")
 
 
-def examples_for_test(split: Split) -> Examples:
+def _examples_for_test(split: Split) -> Examples:
     """The examples for test, or so many of them."""
     if isinstance(split, PreparedSplit):
         return split.sample("test", _MOST_EXAMPLES)

@@ -10,24 +10,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from memcom_tf.cluster import require_alone
 from memcom_tf.converters import convert, origin_of
 from memcom_tf.datasets import Interactions
-from memcom_tf.errors import argument, invalid
-from memcom_tf.evaluation import Split, leave_last_out
-from memcom_tf.files import replacing
+from memcom_tf.errors import argument, invalid, message
+from memcom_tf.evaluation import RowSplit, Split, leave_last_out
 from memcom_tf.layers import METHODS
 from memcom_tf.models import load_model, save_model
-from memcom_tf.sweeps.rankers import Made, Rankers, examples_for_test
+from memcom_tf.sweeps.clicks import Clicks
+from memcom_tf.sweeps.rankers import Rankers
 from memcom_tf.sweeps.runs import FULL, Planned, Row, Runs
-from memcom_tf.training import TrainingSettings
+from memcom_tf.sweeps.work import Made, Work
+from memcom_tf.training import ClickSettings, TrainingSettings
 
+RANKER_WIDTH, CLICK_WIDTH = 64, 16
 COMPRESS = "compress"
 """Beside the methods: the full model of the seed, compressed by `memcom_tf.compress`."""
-EXAMPLES = "test.npz"
-"""The examples for test under the ids of the full model, as `memcom compare --examples` takes."""
 
 
 @dataclass(frozen=True)
@@ -54,37 +52,40 @@ class Sweep:
 
 
 def sweep(
-    interactions: Interactions | Split,
+    data: Interactions | Split | RowSplit,
     folder: str | os.PathLike[str],
     *,
     methods: Sequence[str],
     ratios: Sequence[float],
     seeds: Sequence[int] = (0,),
-    width: int = 64,
-    settings: TrainingSettings | None = None,
+    width: int | None = None,
+    settings: TrainingSettings | ClickSettings | None = None,
+    interaction: str = "deepfm",
     replace: bool = False,
     verbose: int = 0,
     report: Callable[[str], object] = lambda line: None,
 ) -> Sweep:
-    """Trains rankers of many methods and sizes, and keeps what came of each in a folder.
+    """Trains models of many methods and sizes, and keeps what came of each in a folder.
 
-    For each seed there is first a ranker of full tables in float32, which the ratios are of: a run
-    at ratio 16 may take a sixteenth of the bytes of its file. Each ranker is converted, its file is
-    proved, and judged by itself on the examples for test. A run that is in the folder already is
-    not repeated, so that a sweep that was stopped goes on where it was; one that failed is.
+    For each seed there is first a model of full tables in float32, which the ratios are of: a run
+    at ratio 16 may take a sixteenth of the bytes of its file. Each model is converted, its file is
+    proved, and judged by itself on the data for test. A run that is in the folder already is not
+    repeated, so that a sweep that was stopped goes on where it was; one that failed is.
 
     `memcom_tf.compare([folder])` shows the files side by side.
 
     Args:
-        interactions: `Interactions`, which are split by `leave_last_out`, or a split.
+        data: Of rankers `Interactions`, which are split by `leave_last_out`, or a split; of click
+            models what `split_rows` returned.
         folder: Where the runs are kept; its own folder must exist.
         methods: Names of layers, as in `memcom_tf.METHODS`, and "compress", which compresses the
-            full ranker of the seed.
-        ratios: How many times smaller than that of the full ranker a file is to be.
+            full model of the seed.
+        ratios: How many times smaller than that of the full model a file is to be.
         seeds: Seeds of the trainings.
-        width: Width of an embedding.
-        settings: How rankers are trained, but for the seed; None takes the defaults. `epochs` are
-            those of compressed rankers, too.
+        width: Width of an embedding; None takes 64, of click models 16.
+        settings: How models are trained, but for the seed: `TrainingSettings`, or `ClickSettings`;
+            None takes the defaults. `epochs` are those of compressed models, too.
+        interaction: Of click models, as of `memcom_tf.models.ClickModel`.
         replace: Whether runs of other data or settings are deleted from the folder.
         verbose: As of `keras.Model.fit`.
         report: Called with lines on what is done.
@@ -94,7 +95,8 @@ def sweep(
 
     Raises:
         ValueError: If a method is unknown, a ratio is below 1, something is given twice or not at
-            all, the folder has runs of other data or settings, or a full ranker cannot be trained.
+            all, the folder has runs of other data or settings, or a full model cannot be trained.
+        TypeError: If the settings are those of other models.
         OSError: If the folder cannot be written to.
 
     Example:
@@ -114,14 +116,9 @@ def sweep(
     """
     require_alone("A sweep")
     _check(methods, ratios, seeds)
-    split = interactions
-    if isinstance(split, Interactions):
-        split = leave_last_out(split, history_length=50)
-    work = Rankers(split, width, settings or TrainingSettings(), verbose, report)
+    work = _work(data, width, settings, interaction, verbose, report)
     runs = Runs(folder, *work.described, replace=replace)
-    test = examples_for_test(split)
-    with replacing(runs.folder / EXAMPLES) as beside:
-        np.savez(beside, history=test.history, target=test.target)
+    work.keep_examples(runs.folder)
     plans = _plans(methods, ratios, seeds)
     for number, plan in enumerate(plans, start=1):
         if runs.finished(plan):
@@ -132,7 +129,33 @@ def sweep(
     return Sweep(runs.folder, work.metric, tuple(runs.row(plan) for plan in plans))
 
 
-def _run(work: Rankers, runs: Runs, plan: Planned, report: Callable[[str], object]) -> None:
+def _work(
+    data: Interactions | Split | RowSplit,
+    width: int | None,
+    settings: TrainingSettings | ClickSettings | None,
+    interaction: str,
+    verbose: int,
+    report: Callable[[str], object],
+) -> Work:
+    """What makes the models of the data."""
+    wanted = ClickSettings if isinstance(data, RowSplit) else TrainingSettings
+    settings = wanted() if settings is None else settings
+    if isinstance(data, RowSplit) and isinstance(settings, ClickSettings):
+        return Clicks(data, width or CLICK_WIDTH, settings, interaction, report=report)
+    if isinstance(data, RowSplit) or not isinstance(settings, TrainingSettings):
+        raise TypeError(
+            message(
+                f"`settings` must be {wanted.__name__} for such data.",
+                "",
+                settings=type(settings).__name__,
+            )
+        )
+    if isinstance(data, Interactions):
+        data = leave_last_out(data, history_length=50)
+    return Rankers(data, width or RANKER_WIDTH, settings, verbose, report)
+
+
+def _run(work: Work, runs: Runs, plan: Planned, report: Callable[[str], object]) -> None:
     """Makes a run and keeps it, or why it failed; without the full one there are no others."""
     begun = time.monotonic()
     try:
@@ -151,26 +174,26 @@ def _run(work: Rankers, runs: Runs, plan: Planned, report: Callable[[str], objec
     report(f"{plan}: {figures['bytes']:,} bytes, {work.metric} {figures[work.metric]:.4f}")
 
 
-def _made(work: Rankers, runs: Runs, plan: Planned) -> Made:
+def _made(work: Work, runs: Runs, plan: Planned) -> Made:
     if plan.ratio is None:
         return work.full(plan.seed)
     full = Planned(FULL, None, plan.seed)
     limit = int(runs.row(full)["bytes"] / plan.ratio)
     if plan.method != COMPRESS:
-        return work.of_method(plan.method, plan.seed, limit)
+        return work.of_method(plan.method, plan.seed, limit, plan.ratio)
     model = load_model(runs.path(full, ".keras"), compile=False)
     return work.compressed(model, plan.seed, limit)
 
 
-def _figures(runs: Runs, plan: Planned, work: Rankers, made: Made) -> Row:
+def _figures(runs: Runs, plan: Planned, work: Work, made: Made) -> Row:
     """Saves the model and its file, which is proved, and says what the file is worth."""
     model, path = runs.path(plan, ".keras"), runs.path(plan, ".tflite")
     save_model(made.model, model)
     conversion = convert(
         made.model,
-        k=work.k,
         weights="float32" if plan.method == FULL else "int8",
         origin=origin_of(model, "sweep", plan.key),
+        **made.convert,
     )
     assert conversion.verification is not None
     if not conversion.verification.passed:
@@ -186,7 +209,7 @@ def _figures(runs: Runs, plan: Planned, work: Rankers, made: Made) -> Row:
         "bytes": int(conversion.report["graph_bytes"]),
         "file_bytes": int(conversion.report["file_bytes"]),
         "validation": made.validation,
-        **work.metrics(path, made.split),
+        **work.metrics(path, made),
     }
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from memcom_tf.cli import training_lines
@@ -61,6 +62,23 @@ def test_methods_and_compress_are_trained_shown_and_compared(folder, run):
     assert code == 0 and "sweep" in out
 
 
+def test_click_models_of_rows_are_swept_too(folder, run):
+    rng = np.random.default_rng(0)
+    site = rng.integers(0, 1_200, 6_000)
+    clicked = (rng.random(6_000) < np.where(site % 2, 0.9, 0.1)).astype(int)
+    with (folder / "rows.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("click", "site"), *zip(clicked, site, strict=True)])
+    words = "sweep --task click rows.csv --label click --categorical site --epochs 1 -o clicks"
+    code, out, said = run(f"{words} --methods QuotientRemainderEmbedding --ratios 2 --json")
+    found = json.loads(out)
+    full, small = found["runs"]
+    assert code == 0 and found["metric"] == "AUC"
+    assert small["bytes"] <= full["bytes"] / 2
+    assert small["chosen"].startswith("site: QuotientRemainderEmbedding(")
+    assert said[-1] == "memcom: wrote clicks; next: memcom compare clicks --html runs.html"
+    assert run("inspect clicks/ratio2-QuotientRemainderEmbedding-seed0.tflite")[0] == 0
+
+
 def test_a_failure_is_said_and_ends_in_a_failure(run):
     words = f"sweep log.csv -o few --methods HashedEmbedding --ratios 9999 {WORDS} --json"
     code, out, said = run(words)
@@ -98,6 +116,8 @@ REFUSED = {
     "a file": ("log.csv -o log.csv", "`--output` must be a folder"),
     "no place": ("log.csv -o none/x", "that `--output` is to be in must exist"),
     "two lengths": ("log.csv -o x --steps 1 --epochs 1", "Leave one of them"),
+    "an option of clicks": ("log.csv -o x --label click", "`--label` must be left out"),
+    "an option of rankers": ("log.csv -o x --task click --loss bpr", "`--loss` must be left out"),
     "a ratio below 1": ("log.csv -o x --ratios 0", "`--ratios` must be 1 or more"),
 }
 

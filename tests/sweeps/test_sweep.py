@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from memcom_tf.converters import CompressedModelFile
-from memcom_tf.datasets import made_up_dishes
-from memcom_tf.evaluation import leave_last_out
+from memcom_tf.datasets import Rows, made_up_dishes
+from memcom_tf.evaluation import leave_last_out, split_rows
 from memcom_tf.models import load_model
 from memcom_tf.sweeps import Planned, Runs, rankers, sweep, sweeping
-from memcom_tf.training import TrainingSettings
+from memcom_tf.training import ClickSettings, TrainingSettings
 
 SPLIT = leave_last_out(made_up_dishes(num_users=60), history_length=10)
 SETTINGS = TrainingSettings(epochs=1, k=5)
@@ -20,7 +21,7 @@ OF_RATIO_4 = "ratio4-MEmComEmbedding-seed0"
 
 def run(folder, **changed):
     options = {"methods": ["MEmComEmbedding"], "ratios": [4], "width": 16, "settings": SETTINGS}
-    return sweep(SPLIT, folder, **{**options, **changed})
+    return sweep(folder=folder, **{"data": SPLIT, **options, **changed})
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +147,25 @@ def test_a_full_ranker_that_cannot_be_trained_ends_the_sweep(tmp_path):
     none = leave_last_out(made_up_dishes(num_users=5, num_weeks=1), history_length=10)
     with pytest.raises(ValueError, match="example"):
         sweep(none, tmp_path / "runs", methods=["compress"], ratios=[4])
+
+
+def test_settings_of_other_models_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="`settings` must be TrainingSettings for such data"):
+        run(tmp_path / "runs", settings=ClickSettings())
+    rows = Rows.of({"site": np.arange(200) % 7}, label=np.arange(200) % 2)
+    with pytest.raises(TypeError, match="`settings` must be ClickSettings for such data"):
+        sweep(
+            split_rows(rows), tmp_path / "runs", methods=["compress"], ratios=[4], settings=SETTINGS
+        )
+
+
+def test_click_models_without_a_large_table_say_so(tmp_path):
+    rows = Rows.of({"site": np.arange(400) % 7}, label=np.arange(400) % 2)
+    found = sweep(
+        split_rows(rows),
+        tmp_path / "runs",
+        methods=["HashedEmbedding"],
+        ratios=[4],
+        settings=ClickSettings(epochs=1, evaluations=1),
+    )
+    assert found.failed[0]["error"].startswith("There must be a table of 1,000 rows or more")
