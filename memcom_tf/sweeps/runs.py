@@ -183,11 +183,17 @@ def read_manifest(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What is other than before, in a line."""
-    names = sorted({*before, *now})
-    return ", ".join(
-        f"{name} {before.get(name)!r} before, {now.get(name)!r} now"
-        for name in names
+def _changed(before: Any, now: Any, called: str = "") -> str:
+    """What is other than before, in a line.
+
+    Example:
+        >>> _changed({"width": 8, "training": {"k": 5}}, {"width": 8, "training": {"k": 10}})
+        'training k 5 before, 10 now'
+    """
+    if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
+        return f"{called}{before!r} before, {now!r} now"
+    return "; ".join(
+        _changed(before.get(name), now.get(name), f"{called}{name} ")
+        for name in sorted({*before, *now})
         if before.get(name) != now.get(name)
     )
