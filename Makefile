@@ -42,7 +42,8 @@ lint: $(INSTALLED)
 	cd build/house && $(abspath $(BIN))/lint-imports --no-logo --no-cache $(abspath pyproject.toml)
 
 # The manual as a site, in build/site. What a page would load from elsewhere stops it, as a dead link does;
-# with `--quiet` MkDocs counts no warnings, and nothing would.
+# with `--quiet` MkDocs counts no warnings, and nothing would. `make docs RUN_NOTEBOOKS=1` runs the tutorials
+# and shows what they print, in some minutes.
 docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from docs_site import pages, reference
+from docs_site import notebooks, pages, reference
 from docs_site.loads import loads_from_elsewhere
 
 _LOG = logging.getLogger("mkdocs.hooks.docs_site")
@@ -24,7 +25,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     _places.clear()
     _places.update({**published, **shown})
     for path, place in published.items():
-        if not path.startswith("docs/"):
+        if path.endswith(".ipynb"):
+            made_of = notebooks.as_page(pages.ROOT / path, run="RUN_NOTEBOOKS" in os.environ)
+            for name, content in made_of.items():
+                files.append(File.generated(config, f"tutorials/{name}", content=content))
+        elif not path.startswith("docs/"):
             source = str(pages.ROOT / path)
             files.append(File.generated(config, place, abs_src_path=source))
     made = {place: pages.as_page(path) for path, place in shown.items()}

@@ -21,6 +21,7 @@ _BY_NAME = {
 }
 _BY_PATTERN = {
     "docs/*.md": "{name}.md",
+    "docs/tutorials/*.ipynb": "tutorials/{name}.md",
     "memcom_tf/layers/*/README.md": "methods/{folder}.md",
     "benchmarks/results/*.md": "results/{name}.md",
     "benchmarks/results/*.png": "results/{name}.png",

@@ -18,7 +18,8 @@ PACKAGES = (
         f"memcom_tf.{name}"
         for name in (
             *("layers", "models", "training", "compression", "converters", "evaluation"),
-            *("ordering", "data", "datasets", "features", "optimizers", "vocabulary", "tasks"),
+            *("ordering", "sweeps", "data", "datasets", "features", "optimizers"),
+            *("vocabulary", "tasks"),
         )
     ),
 )

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         TruncatedEmbedding,
     )
     from memcom_tf.models import load_model, save_model
+    from memcom_tf.sweeps import sweep
     from memcom_tf.training import fine_tune
     from memcom_tf.vocabulary import Vocabulary
 
@@ -89,6 +90,7 @@ __all__ = [
     "fine_tune",
     "load_model",
     "save_model",
+    "sweep",
 ]
 
 _HOMES = {
@@ -99,6 +101,7 @@ _HOMES = {
     "fine_tune": "memcom_tf.training",
     "load_model": "memcom_tf.models",
     "save_model": "memcom_tf.models",
+    "sweep": "memcom_tf.sweeps",
 }
 _MODULES = ("converters", "datasets", "evaluation", "layers", "models", "ops", "optimizers")
 

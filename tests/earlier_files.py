@@ -19,10 +19,10 @@ from memcom_tf import Vocabulary, __version__
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.layers import METHODS
 from memcom_tf.models import NextItemRanker
-from tests.contract.methods import fill
+from tests.contract.methods import Case
 
 ARCHIVE = Path(__file__).parent / "golden" / f"files-{__version__}.zip"
-INPUT_DIM, OUTPUT_DIM, LENGTH, K = 24, 4, 3, 3
+LENGTH, K = 3, 3
 HISTORIES = [[5], [1, 2, 3], [23, 7]]
 WEIGHTS = {
     "DoubleHashedEmbedding": "int4",
@@ -36,12 +36,10 @@ WEIGHTS = {
 def ranker(name: str) -> NextItemRanker:
     """A ranker of a method, whose tables and biases all hold distinct values."""
     method = METHODS[name]
-    size = {} if method.size_argument is None else {"ratio": 1.1}
-    layer = method.for_ratio(
-        input_dim=INPUT_DIM, output_dim=OUTPUT_DIM, **{"ratio": 1, **size}, **method.variants[0]
-    )
-    vocabulary = Vocabulary([f"item {i}" for i in range(1, INPUT_DIM)])
-    model = NextItemRanker(fill(layer), history_length=LENGTH, vocabulary=vocabulary)
+    ratio = 1 if method.size_argument is None else 2
+    layer = Case(method, method.variants[0]).trained(input_dim=100, ratio=ratio)
+    vocabulary = Vocabulary([f"item {i}" for i in range(1, layer.input_dim)])
+    model = NextItemRanker(layer, history_length=LENGTH, vocabulary=vocabulary)
     model.build((None, LENGTH))
     rng = np.random.default_rng(3)
     for embedding in model.embeddings[1:]:

@@ -15,7 +15,6 @@ from benchmarks.click.case import Case as ClickCase
 from benchmarks.click.case import Settings as ClickCaseSettings
 from benchmarks.click.outcome import Outcome as ClickOutcome
 from benchmarks.click.outcome import measure as measure_clicks
-from benchmarks.methods.sizes import Sized, tables_within
 from benchmarks.quality import data as ranking_data
 from benchmarks.quality.__main__ import parser as quality_parser
 from benchmarks.quality.__main__ import settings_of
@@ -25,6 +24,7 @@ from benchmarks.quality.methods import run as run_ranking
 from memcom_tf._keras import keras
 from memcom_tf.compression import CLICK_SETTINGS, TEXT_SETTINGS
 from memcom_tf.compression.file_size import fill_at_random
+from memcom_tf.compression.sizes import Sized, tables_within
 from memcom_tf.converters import convert
 from memcom_tf.layers import METHODS, CompressedEmbedding
 from memcom_tf.layers.contract.method import Method
@@ -40,6 +40,7 @@ from memcom_tf.training import (
     train_texts,
 )
 from memcom_tf.training.clicks import predictions as click_predictions
+from memcom_tf.training.recipe import TUNED
 from memcom_tf.training.text_tables import counts_of, ordered
 from memcom_tf.training.texts import predictions as text_predictions
 
@@ -48,8 +49,6 @@ SCRATCH, TABLE = "scratch", "table"
 QUICK_ROWS = 3000
 
 Row = dict[str, Any]
-TUNED: dict[str, dict[str, Any]] = {"MEmComEmbedding": {"multiplier_learning_rate": 10.0}}
-"""Arguments that a method trains better with from scratch than by default."""
 
 
 def has_closed_form(method: type[CompressedEmbedding]) -> bool:

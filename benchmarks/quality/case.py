@@ -20,10 +20,8 @@ from memcom_tf.evaluation import Split
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.training import TrainingSettings, new_ranker, train
-from memcom_tf.training.recipe import start
+from memcom_tf.training.recipe import TUNED, start
 
-TUNED: dict[str, dict[str, Any]] = {"MEmComEmbedding": {"multiplier_learning_rate": 10.0}}
-"""Arguments that a method is better with, in training from scratch, than by default."""
 _UNUSED = 0.005
 """Share of the bytes that may stay unused, so that few files are written to find a size."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from benchmarks.quality.case import TUNED, Case
+from benchmarks.quality.case import Case
 from benchmarks.quality.input import INPUT_RATIO, input_after_teacher
 from benchmarks.quality.outcome import Outcome, measure
 from memcom_tf._keras import keras
@@ -24,7 +24,7 @@ from memcom_tf.layers.contract.layer import METHODS
 from memcom_tf.layers.contract.method import Method
 from memcom_tf.tables import RowSharing
 from memcom_tf.training import train
-from memcom_tf.training.recipe import by_similarity
+from memcom_tf.training.recipe import TUNED, by_similarity
 
 FINALISTS = 2
 _OVER = 0.005

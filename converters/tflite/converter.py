@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -65,7 +66,8 @@ def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> Conver
     module.functions = list(concrete.values())
     check_size(tables, module.captured)
     with tempfile.TemporaryDirectory() as directory:
-        tf.saved_model.save(module, directory, signatures=concrete)
+        with _warnings_alone():
+            tf.saved_model.save(module, directory, signatures=concrete)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             directory, signature_keys=list(signatures)
         )
@@ -82,6 +84,18 @@ def convert_signatures(signatures: dict[str, Any], prepared: Prepared) -> Conver
                 prepared.instead_of_what_is_refused,
                 model=prepared.source.name,
             ) from error
+
+
+@contextmanager
+def _warnings_alone() -> Iterator[None]:
+    """In a notebook TensorFlow says where it writes: to a folder of ours, which is gone at once."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

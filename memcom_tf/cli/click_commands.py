@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from memcom_tf.cli import labelled_models, prepared_data, text_commands
@@ -18,7 +19,7 @@ _OVERHEAD = 400_000
 
 def train(options: argparse.Namespace) -> int:
     """Trains a click model on rows of fields and saves it."""
-    split = _split(options)
+    split = split_of(options)
     from dataclasses import replace
 
     from memcom_tf.models import ClickModel, save_model
@@ -49,12 +50,30 @@ def train(options: argparse.Namespace) -> int:
 
 def compress(options: argparse.Namespace) -> int:
     """Compresses a trained click model, converts it and proves the file."""
-    split = _split(options)
+    split = split_of(options)
     from memcom_tf.compression import CLICK_SETTINGS, compress_clicks
     from memcom_tf.models import ClickModel
 
     kind = ClickModel, "click model"
     return labelled_models.compress(options, split, kind, CLICK_SETTINGS, compress_clicks)
+
+
+def add_score_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `memcom score`."""
+    parser.add_argument("file", type=Path, metavar="MODEL.tflite")
+    parser.add_argument(
+        "rows",
+        type=Path,
+        metavar="ROWS",
+        help="a file of rows, as `train` takes, or what `prepare` wrote: its rows for test",
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="default: print them")
+    parser.add_argument("--label", metavar="COLUMN", help="labels, to print metrics as well")
+    parser.add_argument(
+        "--text", metavar="COLUMN", help="column of texts (that of training), of a text classifier"
+    )
+    parser.add_argument("--json", action="store_true", help="a JSON list instead of CSV")
+    parser.add_argument("--force", action="store_true", help="replace the output if it exists")
 
 
 def score(options: argparse.Namespace) -> int:
@@ -141,7 +160,7 @@ def _scored(options: argparse.Namespace, file: Any) -> tuple[Any, Any]:
     return file.predict(rows), rows.label
 
 
-def _split(options: argparse.Namespace) -> Any:
+def split_of(options: argparse.Namespace) -> Any:
     """The rows of a command in three parts: a data set, or a file that is split here."""
     if prepared_data.is_prepared(options.interactions):
         from memcom_tf.data import open_rows

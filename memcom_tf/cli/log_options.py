@@ -13,6 +13,15 @@ from memcom_tf.errors import invalid
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the file of a command, its columns, and how long and from what seed it trains."""
+    add_log(parser)
+    parser.add_argument("--epochs", type=int, help="epochs at most")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-k", type=int, default=10, help="length of the ranked list (10)")
+    parser.add_argument("--force", action="store_true", help="replace the output if it exists")
+
+
+def add_log(parser: argparse.ArgumentParser) -> None:
+    """Adds the file of a command, and its columns."""
     parser.add_argument(
         "interactions",
         type=Path,
@@ -39,10 +48,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "column of 0 and 1: what is held out (of interactions one that is called test)",
         "no column says what is held out, whatever columns there are",
     )
-    parser.add_argument("--epochs", type=int, help="epochs at most")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-k", type=int, default=10, help="length of the ranked list (10)")
-    parser.add_argument("--force", action="store_true", help="replace the output if it exists")
 
 
 def add_details(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +107,23 @@ def column_of_test(options: argparse.Namespace) -> str | None:
     """The column of what is held out: that of --test, none with --no-test, else `test` if any."""
     found: str | None = {None: "test", False: None}.get(options.test, options.test)
     return found
+
+
+def split(options: argparse.Namespace, log: Any, model: Any = None) -> Any:
+    """The split of what was read, or of a prepared data set, under the ids of a model if any."""
+    if log is None:
+        return prepared_data.open_split(options, model, say)
+    from memcom_tf.evaluation import split_log
+
+    if model is None:
+        return split_log(log, history_length=options.history_length, report=say)
+    return split_log(
+        log,
+        history_length=model.history_length,
+        vocabulary=model.vocabulary,
+        new_items=options.new_items,
+        report=say,
+    )
 
 
 def _details(words: Any) -> dict[str, str]:

@@ -23,6 +23,7 @@ from memcom_tf.cli import (
     click_commands,
     commands,
     compare_command,
+    completion,
     import_path,
     log_options,
     model_options,
@@ -31,7 +32,9 @@ from memcom_tf.cli import (
     quiet,
     rank_command,
     ranker_commands,
+    sweep_command,
     task_options,
+    training_options,
     try_command,
     update_command,
 )
@@ -136,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=memcom_tf.__version__)
     parser.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE)
+    completion.add_option(parser)
     subparsers = parser.add_subparsers(
         required=True, metavar="COMMAND", parser_class=any_order.AnyOrderParser
     )
@@ -158,12 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     task_options.add_task(train)
     log_options.add_options(train)
     train.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL.keras")
-    train.add_argument("--width", type=int, help="width of an embedding (64, of click models 16)")
-    train.add_argument("--history-length", type=int, default=50, help="items that it sees (50)")
-    train.add_argument(
-        "--steps", type=int, help="steps of training, where --epochs does not say (10,000)"
-    )
-    train.add_argument("--batch-size", type=int, default=256, help="examples in a step (256)")
+    training_options.add_options(train)
     train.add_argument(
         "--ratio",
         type=float,
@@ -215,6 +214,12 @@ def _parser() -> argparse.ArgumentParser:
     model_options.add_loading(compress)
     checkpoints.add_resume(compress)
     compress.set_defaults(run=ranker_commands.compress)
+
+    sweep = subparsers.add_parser(
+        "sweep", help="train many methods at many sizes on one file: a folder of runs to compare"
+    )
+    sweep_command.add_options(sweep)
+    sweep.set_defaults(run=sweep_command.sweep)
 
     convert = subparsers.add_parser(
         "convert", help="convert a .keras model or a SavedModel to a .tflite file"
@@ -294,20 +299,7 @@ def _parser() -> argparse.ArgumentParser:
     score = subparsers.add_parser(
         "score", help="predict clicks of rows, or classes of texts, with a .tflite file alone"
     )
-    score.add_argument("file", type=Path, metavar="MODEL.tflite")
-    score.add_argument(
-        "rows",
-        type=Path,
-        metavar="ROWS",
-        help="a file of rows, as `train` takes, or what `prepare` wrote: its rows for test",
-    )
-    score.add_argument("-o", "--output", type=Path, metavar="FILE.csv", help="default: print them")
-    score.add_argument("--label", metavar="COLUMN", help="labels, to print metrics as well")
-    score.add_argument(
-        "--text", metavar="COLUMN", help="column of texts (that of training), of a text classifier"
-    )
-    score.add_argument("--json", action="store_true", help="a JSON list instead of CSV")
-    score.add_argument("--force", action="store_true", help="replace the output if it exists")
+    click_commands.add_score_options(score)
     score.set_defaults(run=click_commands.score)
 
     golden = subparsers.add_parser("golden", help="write what a .tflite file answers, for tests")
@@ -327,7 +319,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = subparsers.add_parser("doctor", help="show which ops training runs on, and why")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(run=ops_commands.doctor)
-    for name in ("try", "train", "update", "compress", "convert", "verify", "rank"):
+    for name in ("try", "train", "update", "compress", "sweep", "convert", "verify", "rank"):
         subparsers.choices[name].add_argument("--json", action="store_true", help="print JSON")
     for command in subparsers.choices.values():
         command.add_argument(

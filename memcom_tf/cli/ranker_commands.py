@@ -54,7 +54,7 @@ def train(options: argparse.Namespace) -> int:
         return int(_OTHER_TASKS[options.task].train(options))
     require_one_length(options)
     options.width = WIDTH if options.width is None else options.width
-    split = _split(options, log_options.read(options), None)
+    split = log_options.split(options, log_options.read(options))
     from memcom_tf.models import save_model
     from memcom_tf.training import TrainingSettings, train_ranker
     from memcom_tf.training.workers import joined
@@ -126,7 +126,7 @@ def compress(options: argparse.Namespace) -> int:
         settings = replace(settings, epochs=options.epochs)
     if options.max_bytes is not None:
         check_writable(options.output, options.max_bytes)
-    split = _split(options, log, model)
+    split = log_options.split(options, log, model)
     with checkpoint_of(options) as checkpoints:
         compression = compress_ranker(
             model,
@@ -201,19 +201,3 @@ def parse_bytes(text: str) -> int:
     if not 1 <= value < 2**63:
         raise argparse.ArgumentTypeError(f"must be at least one byte, not {text!r}")
     return int(value)
-
-
-def _split(options: argparse.Namespace, log: Any, model: Any) -> Any:
-    if log is None:
-        return prepared_data.open_split(options, model, say)
-    from memcom_tf.evaluation import split_log
-
-    if model is None:
-        return split_log(log, history_length=options.history_length, report=say)
-    return split_log(
-        log,
-        history_length=model.history_length,
-        vocabulary=model.vocabulary,
-        new_items=options.new_items,
-        report=say,
-    )

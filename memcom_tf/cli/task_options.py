@@ -101,9 +101,10 @@ def add_loss(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_columns(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say which columns of a file are what."""
-    labelled = parser.add_argument_group("click models and text classifiers (--task click, text)")
+def add_columns(parser: argparse.ArgumentParser, *, texts: bool = True) -> None:
+    """Adds the options that say which columns of a file are what, of texts too if asked for."""
+    both = "click models and text classifiers (--task click, text)"
+    labelled = parser.add_argument_group(both if texts else "labels (--task click)")
     labelled.add_argument(
         "--label", metavar="COLUMN", help="column of labels: 0 or 1, or of classes (label)"
     )
@@ -126,12 +127,23 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
         choices=("criteo", "avazu"),
         help="a public format, if the file does not look like it",
     )
-    add_text(parser.add_argument_group("text classifiers (--task text)"))
+    if texts:
+        add_text(parser.add_argument_group("text classifiers (--task text)"))
 
 
 def add_text(parser: Any) -> None:
     """Adds the option that names the column of texts."""
     parser.add_argument("--text", metavar="COLUMN", help="column of texts")
+
+
+def add_interaction(parser: Any) -> None:
+    """Adds the option that says how fields of a click model interact."""
+    parser.add_argument(
+        "--interaction",
+        choices=("deepfm", "dlrm", "dcn", "wide"),
+        default="deepfm",
+        help="of a click model, how fields interact (deepfm)",
+    )
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
@@ -151,12 +163,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="rarer values share an id with unknown ones (2; that of a prepared data set)",
     )
-    models.add_argument(
-        "--interaction",
-        choices=("deepfm", "dlrm", "dcn", "wide"),
-        default="deepfm",
-        help="of a click model, how fields interact (deepfm)",
-    )
+    add_interaction(models)
     models.add_argument(
         "--order",
         choices=("classes", "documents", "frequency"),

@@ -16,12 +16,15 @@ _METRIC = re.compile(r"val_(\S+): (\S+)")
 
 
 @contextmanager
-def shown() -> Iterator[None]:
+def shown(trainings: int = 1) -> Iterator[None]:
     """Shows what Keras prints of epochs on stderr, in our words.
 
     Results go to stdout, and nothing else does.
+
+    Args:
+        trainings: How many there are, one after the other, of which the bar is.
     """
-    epochs = _Epochs()
+    epochs = _Epochs(trainings)
     with redirect_stdout(epochs), progress_bar(None) as epochs.advance:
         yield
 
@@ -29,8 +32,9 @@ def shown() -> Iterator[None]:
 class _Epochs(io.TextIOBase):
     """Reads `Epoch 3/90`, and lines of metrics, off what Keras prints."""
 
-    def __init__(self) -> None:
+    def __init__(self, trainings: int) -> None:
         self.advance: Any = None
+        self._trainings = trainings
         self._rest = ""
         self._epoch = self._epochs = 0
         self._said = ""
@@ -46,10 +50,14 @@ class _Epochs(io.TextIOBase):
 
     def _read(self, line: str) -> None:
         if found := _EPOCH.match(line.strip()):
-            done = self._epoch
-            self._epoch, self._epochs = int(found[1]), int(found[2])
-            part = max(0, self._epoch - 1 - max(0, done - 1)) / self._epochs
-            self.advance(f"epoch {self._epoch} of {self._epochs}{self._said}", part)
+            epoch, epochs = int(found[1]), int(found[2])
+            if epoch <= self._epoch:  # another training, and what the one before had left
+                part = (self._epochs - self._epoch + 1) / self._epochs
+                self._said = ""
+            else:
+                part = (epoch - 1 - max(0, self._epoch - 1)) / epochs
+            self._epoch, self._epochs = epoch, epochs
+            self.advance(f"epoch {epoch} of {epochs}{self._said}", part / self._trainings)
         elif found := _METRIC.search(line):
             self._said = f", {found[1]} {found[2]}"
             if not sys.stderr.isatty():

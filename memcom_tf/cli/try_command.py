@@ -10,11 +10,6 @@ from typing import Any
 from memcom_tf.cli import rank_command
 from memcom_tf.cli.commands import DONE, check_output, say
 
-_MAIN = (
-    *("Lentil", "Tomato", "Mushroom", "Pumpkin", "Spinach", "Potato", "Chickpea", "Aubergine"),
-    *("Salmon", "Chicken", "Cheese", "Apple"),
-)
-_KINDS = ("soup", "curry", "salad", "pie", "stew", "pasta", "dumplings", "gratin")
 _WIDTH = 32
 _HISTORY = ("Tomato soup", "Lentil soup")
 _SHOWN = 5
@@ -37,8 +32,9 @@ def try_out(options: argparse.Namespace) -> int:
     """Writes a file that ranks dishes that we made up, and ranks with it."""
     check_output(options.output, options.force, ".tflite")
     from memcom_tf.converters.conversion import convert
+    from memcom_tf.datasets.made_up import KINDS, MAIN
 
-    say(f"making a ranker of {len(_MAIN) * len(_KINDS)} dishes, without training")
+    say(f"making a ranker of {len(MAIN) * len(KINDS)} dishes, without training")
     conversion = convert(_ranker(), k=10)
     conversion.save(options.output, overwrite=options.force)
     ranked = argparse.Namespace(
@@ -65,19 +61,20 @@ def _ranker() -> Any:
     """A ranker whose vectors are what a dish is made of and what kind of dish it is."""
     import numpy as np
 
+    from memcom_tf.datasets.made_up import KINDS, MAIN
     from memcom_tf.layers import FullEmbedding
     from memcom_tf.models import NextItemRanker
     from memcom_tf.vocabulary import Vocabulary
 
-    dishes = [(main, kind) for main in range(len(_MAIN)) for kind in range(len(_KINDS))]
-    titles = [f"{_MAIN[main]} {_KINDS[kind]}" for main, kind in dishes]
+    dishes = [(main, kind) for main in range(len(MAIN)) for kind in range(len(KINDS))]
+    titles = [f"{MAIN[main]} {KINDS[kind]}" for main, kind in dishes]
     vocabulary = Vocabulary(titles, details={"title": dict(zip(titles, titles, strict=True))})
     rng = np.random.default_rng(0)
     # Directions at right angles: dishes are alike in so far as they share one.
     directions, _ = np.linalg.qr(rng.normal(size=(_WIDTH, _WIDTH)))
     table = np.zeros((vocabulary.input_dim, _WIDTH), np.float32)
     for title, (main, kind) in zip(titles, dishes, strict=True):
-        vector = 2.0 * directions[len(_MAIN) + kind] + directions[main]
+        vector = 2.0 * directions[len(MAIN) + kind] + directions[main]
         table[int(vocabulary.ids(title))] = vector + 0.05 * rng.normal(size=_WIDTH)
     embedding = FullEmbedding(vocabulary.input_dim, _WIDTH, weights=table, name="dishes")
     model = NextItemRanker(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,11 +18,11 @@ def graph_bytes(ranker: CatalogueRanker, weights: Literal["int8", "float32"] = "
     return int(convert(ranker, weights=weights, verify=False).report["graph_bytes"])
 
 
-def fill_at_random(ranker: CatalogueRanker) -> None:
-    """Gives a ranker weights of which the converter can leave none out, as zeros and ones."""
-    ranker.build_once()
+def fill_at_random(model: Any) -> None:
+    """Gives a model of ours weights of which the converter leaves none out, as zeros and ones."""
+    model.build_once()
     rng = np.random.default_rng(0)
-    for weight in ranker.trainable_weights:
+    for weight in model.trainable_weights:
         weight.assign(rng.normal(0.3, 0.1, weight.shape))
 
 

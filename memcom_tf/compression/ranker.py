@@ -54,7 +54,7 @@ def compress_ranker(
     finalists: int = 2,
     checkpoints: str | os.PathLike[str] | None = None,
     max_minutes: float | None = None,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], object] = lambda line: None,
 ) -> Compression:
     """Compresses a trained ranker so that its file fits a number of bytes.
 

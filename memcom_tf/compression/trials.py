@@ -65,7 +65,7 @@ class Trials:
         model: CatalogueRanker,
         split: Split,
         settings: TrainingSettings,
-        report: Callable[[str], None],
+        report: Callable[[str], object],
         checkpoints: str | os.PathLike[str] | None = None,
         budget: TimeBudget | None = None,
     ) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from memcom_tf import Vocabulary
-from memcom_tf.cli import commands, log_options, ranker_commands
+from memcom_tf.cli import commands, log_options
 from memcom_tf.cli import main as cli
 from memcom_tf.cli.main import main
 from tests.datasets.test_hostile_logs import HOSTILE_ARRAYS
@@ -106,7 +106,7 @@ def test_new_items_of_a_later_log(tmp_path, monkeypatch, capsys):
         )
         chosen = options(f"{words} {new_items}")
         with cli.at_command_line():
-            return ranker_commands._split(chosen, log_options.read(chosen), model)
+            return log_options.split(chosen, log_options.read(chosen), model)
 
     assert len(split("--new-items drop", "error").validation) == 3
     assert "memcom: 3 of 18 interactions are left out" in capsys.readouterr().err

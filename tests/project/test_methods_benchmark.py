@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks.methods import __main__ as methods
 from benchmarks.methods import report
-from benchmarks.methods.sizes import table_within, tables_within
 from benchmarks.methods.tasks import METHODS_OF_START, SCRATCH, TABLE
+from memcom_tf.compression.sizes import table_within, tables_within
 from memcom_tf.layers import METHODS
 
 COUNT = 1500

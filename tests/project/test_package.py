@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+
+import memcom_tf
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,3 +99,15 @@ def test_keras_2_is_refused_in_words():
     done = run(code)
     assert "ImportError: memcom_tf must run on Keras 3, or on tf_keras" in done.stderr
     assert "keras='2.15.0', tensorflow='2.15.1'" in done.stderr
+
+
+def test_the_version_is_the_same_everywhere():
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    newest, date = re.search(r"^## (\d\S*) - (\S+)$", changelog, re.MULTILINE).groups()
+    assert changelog.index("## Unreleased") < changelog.index(f"## {newest}")
+    assert memcom_tf.__version__ == newest
+    assert f"\nversion = {newest}\n" in (ROOT / "setup.cfg").read_text()
+    assert f"\nversion: {newest}\ndate-released: {date}\n" in (ROOT / "CITATION.cff").read_text()
+    app = (ROOT / "android_demo" / "gradle" / "libs.versions.toml").read_text()
+    assert f'\nversionName = "{newest}"\n' in app
+    assert (ROOT / "tests" / "golden" / f"files-{newest}.zip").exists()

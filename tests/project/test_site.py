@@ -51,7 +51,8 @@ def test_every_public_name_has_an_entry(package):
 
 def test_every_command_and_option_has_an_entry():
     text = reference.pages()["reference/command_line.md"]
-    commands = next(action for action in _parser()._actions if action.choices).choices
+    actions = (action.choices for action in _parser()._actions)
+    commands = next(choices for choices in actions if isinstance(choices, dict))
     assert re.findall(r"^## memcom (.+)$", text, re.MULTILINE) == list(commands)
     sections = text.split("\n## ")[1:]
     for section, command in zip(sections, commands.values(), strict=True):

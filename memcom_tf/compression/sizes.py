@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from memcom_tf.compression import Candidate
+from memcom_tf.compression.candidates import Candidate
 from memcom_tf.compression.search import largest_file
 from memcom_tf.layers import CompressedEmbedding
 from memcom_tf.layers.contract.sizing import largest_that_fits
@@ -55,7 +55,7 @@ def table_within(
         found = at(size)
         return found.candidate.stored_bytes(rows, found.width) <= max_bytes
 
-    sizes = range(1, width + 1)
+    sizes: Sequence[int] = range(1, width + 1)
     if argument is not None:
         sizes = method.size_range(rows, width, **arguments)
     found = largest_that_fits(sizes, fits)
