@@ -314,7 +314,7 @@ class FileDescription(Described):
 
     @property
     def num_ids(self) -> int:
-        """Ids of a ranker's catalogue, the reserved ones among them: its table is described first."""
+        """Ids of a ranker's catalogue, whose table is described first; reserved ones too."""
         return self.embeddings[0].input_dim
 
     def stored(self, names: Sequence[str]) -> dict[str, Stored]:
