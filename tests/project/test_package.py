@@ -110,4 +110,4 @@ def test_the_version_is_the_same_everywhere():
     assert f"\nversion: {newest}\ndate-released: {date}\n" in (ROOT / "CITATION.cff").read_text()
     app = (ROOT / "android_demo" / "gradle" / "libs.versions.toml").read_text()
     assert f'\nversionName = "{newest}"\n' in app
-    assert (ROOT / "tests" / "golden" / f"files-{newest}.zip").exists()
+    assert (ROOT / "tests" / "golden" / f"files-{newest}.tar.xz").exists()
