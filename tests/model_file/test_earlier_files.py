@@ -26,10 +26,7 @@ def names_in(archive):
 
 
 NAMES = [
-    (archive, name)
-    for archive in ARCHIVES
-    for name in names_in(archive)
-    if name != "answers.json"
+    (archive, name) for archive in ARCHIVES for name in names_in(archive) if name != "answers.json"
 ]
 
 

@@ -213,6 +213,7 @@ def test_the_training_times_are_those_of_the_benchmark():
         "click_ml_tag_200k",
         "classification_newsgroups",
         "text_vectors",
+        "training_fields",
     ],
 )
 def test_rows_are_those_of_the_benchmark(section):
