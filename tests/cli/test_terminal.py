@@ -160,7 +160,7 @@ def test_a_ratio_out_of_reach_names_the_largest(folder, tmp_path, monkeypatch, c
 
 def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half(folder, tmp_path):
     process = subprocess.Popen(
-        command("train", folder / "log.csv", "-o", "m.keras", "--epochs", "200"),
+        command("train", folder / "log.csv", "-o", "m.keras", "--epochs", "2000"),
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.PIPE,
