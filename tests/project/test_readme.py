@@ -214,6 +214,7 @@ def test_the_training_times_are_those_of_the_benchmark():
         "classification_newsgroups",
         "text_vectors",
         "training_fields",
+        "million",
     ],
 )
 def test_rows_are_those_of_the_benchmark(section):
