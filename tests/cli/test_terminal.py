@@ -160,12 +160,14 @@ def test_a_ratio_out_of_reach_names_the_largest(folder, tmp_path, monkeypatch, c
 
 def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half(folder, tmp_path):
     process = subprocess.Popen(
-        command("train", folder / "log.csv", "-o", "m.keras", "--epochs", "2000"),
+        command("train", folder / "log.csv", "-o", "m.keras", "--epochs", "200"),
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # In the background of a shell tests inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     lines = [process.stderr.readline() for _ in range(2)]
     assert "memory: about" in lines[1], lines
@@ -175,7 +177,7 @@ def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half(folder, tmp_path):
         assert " left" in lines[-1] or "on validation" in lines[-1], lines
     process.send_signal(signal.SIGINT)
     out, rest = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, rest
     assert out == ""
     *before, kept, last = rest.splitlines()
     assert last == "memcom: stopped"
