@@ -142,7 +142,7 @@ def report(document: Result) -> str:
         "# A million items, from the log to the list\n\n"
         f"`python -m benchmarks.scale.million`. {document['settings']['rows']:,} interactions of "
         f"string ids, drawn at random: a user has 100, an item 10, some far more. Each command in "
-        f"a process of its own, once, on {' or '.join(map(str, cores))} cores. Memory is what was "
+        f"a process of its own, once; cores: {' or '.join(map(str, cores))}. Memory is what was "
         "resident at most, mapped files included.\n\n" + measure.table(head, rows)
     )
 
