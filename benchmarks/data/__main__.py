@@ -1,12 +1,13 @@
 """What it takes to prepare a log of any size, against the engine alone and other ways.
 
-python -m benchmarks.data                               the published figures: 10 million rows
-python -m benchmarks.data --rows 1_000_000 --json OUT   of fewer
+python -m benchmarks.data                               the published figures: 1, 10 and 100 million
+python -m benchmarks.data --rows 1_000_000 --json OUT   of one size
 python -m benchmarks.data --without loader pandas       leaves some ways out
 
 A seeded log of string ids is written once, in benchmarks/results/work/data. Every way runs in a
 process of its own, once a round. `prepare` counts, orders, splits, writes shards and hashes what it
-reads and writes; DuckDB alone counts the items and writes every user's in order.
+reads and writes; DuckDB alone counts the items and writes every user's in order. Ways that hold all
+rows in memory, and Spark in one process, are left out of more than 10 million.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from benchmarks.common import measure
 WORK = measure.RESULTS / "work" / "data"
 WANTED_RATIO = 1.5
 WANTED_BYTES = 4e9
-_ROWS = 10_000_000
+_ROWS = [1_000_000, 10_000_000, 100_000_000]
+_MOST_IN_MEMORY = 10_000_000
 _QUICK_ROWS = 200_000
 _BATCHES = 4000
 _SEED = 0
@@ -33,6 +35,7 @@ WAYS = {
     "pandas": "pandas",
     "polars": "Polars",
 }
+IN_MEMORY = "spark", "loader", "pandas", "memory"
 SOURCES = {"memory": "arrays in memory", "shards": "shards of a prepared data set"}
 
 
@@ -85,8 +88,43 @@ def figures(rounds: measure.Rounds) -> measure.Result:
 
 def report(document: measure.Result) -> str:
     """The figures in Markdown."""
-    cases = document["cases"]
-    ways = [
+    text = (
+        "# Logs of any size\n\n"
+        "`python -m benchmarks.data`. Rows of string ids, in Parquet. Medians over the rounds "
+        "(smallest-largest), imports included; a process of its own for each figure. What holds "
+        f"all rows in memory, and Spark in one process, has at most {_MOST_IN_MEMORY:,}.\n"
+    )
+    for size in document["sizes"]:
+        text += (
+            f"\n## {size['rows']:,} rows, {size['file_bytes'] / 1e6:,.0f} MB\n\n"
+            f"{ways_table(size['cases'])}"
+        )
+        if "targets" in size:
+            found = size["targets"]["cpu_ratio"]
+            text += (
+                f"\n`prepare` takes {measure.spread(found['found'])} times the CPU seconds of "
+                f"DuckDB alone; wanted: at most {found['wanted']}.\n"
+            )
+    lines = [
+        (label, f"{size['rows']:,}", *batches)
+        for case, label in SOURCES.items()
+        for size in document["sizes"]
+        for batches in batches_of(size["cases"], case)
+    ]
+    if lines:
+        head = "batches from", "rows of the log", "rows a second", "rows a CPU second"
+        text += (
+            "\n## Batches\n\n"
+            f"Batches of 256 histories of 50, without a model, {document['batches']:,} of them; "
+            "the memory has TensorFlow in it.\n\n"
+            + measure.table((*head, "peak memory, GB"), lines)
+        )
+    return text
+
+
+def ways_table(cases: measure.Result) -> str:
+    """What each way to prepare a log took."""
+    lines = [
         (
             label,
             measure.spread(cases[case]["seconds"]),
@@ -96,44 +134,27 @@ def report(document: measure.Result) -> str:
         for case, label in WAYS.items()
         if case in cases
     ]
-    batches = [
-        (
-            label,
-            *(f"{cases[case][name]['median']:,.0f}" for name in _SPEEDS),
-            f"{cases[case]['peak_bytes']['max'] / 1e9:.2f}",
-        )
-        for case, label in SOURCES.items()
-        if case in cases
-    ]
-    text = (
-        "# Logs of any size\n\n"
-        f"`python -m benchmarks.data`. {document['rows']:,} rows of string ids, "
-        f"{document['file_bytes'] / 1e6:,.0f} MB of Parquet. Medians over the rounds "
-        "(smallest-largest), imports included; a "
-        "process of its own for each figure.\n\n"
-        + measure.table(("way", "seconds", "CPU seconds", "peak memory, GB"), ways)
-    )
-    if "targets" in document:
-        found = document["targets"]["cpu_ratio"]
-        text += (
-            f"\n`prepare` takes {measure.spread(found['found'])} times the CPU seconds of DuckDB "
-            f"alone; wanted: at most {found['wanted']}.\n"
-        )
-    if batches:
-        text += (
-            f"\nBatches of 256 histories of 50, without a model, {document['batches']:,} of them; "
-            "the memory has TensorFlow in it.\n\n"
-            + measure.table(
-                ("batches from", "rows a second", "rows a CPU second", "peak memory, GB"), batches
-            )
-        )
-    return text
+    return measure.table(("way", "seconds", "CPU seconds", "peak memory, GB"), lines)
 
 
-def run_all(options: Any, path: str, folder: str) -> measure.Rounds:
-    """Runs every case in every round; batches come last, which the shards are there for."""
-    names = [name for name in (*WAYS, *SOURCES) if name not in options.without]
-    cases = [name for name in names if available(name)]
+def batches_of(cases: measure.Result, case: str) -> list[tuple[str, ...]]:
+    """The speed and memory of batches from a source; nothing where it was left out."""
+    if case not in cases:
+        return []
+    speeds = (f"{cases[case][name]['median']:,.0f}" for name in _SPEEDS)
+    return [(*speeds, f"{cases[case]['peak_bytes']['max'] / 1e9:.2f}")]
+
+
+def cases_of(rows: int, without: list[str]) -> list[str]:
+    """What is run of a log, in order: batches come last, which the shards are there for."""
+    few = rows <= _MOST_IN_MEMORY
+    names = [name for name in (*WAYS, *SOURCES) if name not in without]
+    return [name for name in names if available(name) and (few or name not in IN_MEMORY)]
+
+
+def run_all(options: Any, rows: int, path: str, folder: str) -> measure.Rounds:
+    """Runs every case in every round."""
+    cases = cases_of(rows, options.without)
 
     def run(case: str) -> measure.Result:
         given = arguments_of(case, path, folder, options.batches)
@@ -143,35 +164,42 @@ def run_all(options: Any, path: str, folder: str) -> measure.Rounds:
     for number in range(options.rounds):
         ways = [case for case in cases if case in WAYS]
         for case in [*measure.rotated(ways, number, options.rounds), *cases[len(ways) :]]:
-            print(f"round {number + 1} of {options.rounds}: {case}", flush=True)
+            print(f"{rows:,} rows, round {number + 1} of {options.rounds}: {case}", flush=True)
             rounds[case].append(run(case))
     return rounds
 
 
-def main() -> None:
-    """Measures, prints and writes."""
-    parser = measure.parser(__doc__.splitlines()[0], rounds=3)
-    parser.add_argument("--rows", type=int, default=_ROWS, help=f"rows of the log ({_ROWS:,})")
-    parser.add_argument(
-        "--without", nargs="+", default=[], choices=[*WAYS, *SOURCES], help="ways to leave out"
-    )
-    options = measure.parse(parser)
-    options.batches = 200 if options.quick else _BATCHES
-    rows = _QUICK_ROWS if options.quick else options.rows
-    if rows < 1000:
-        parser.error("--rows must be at least 1000.")
+def measured(options: Any, rows: int) -> measure.Result:
+    """Writes a log of so many rows, if it is not there, and measures every case."""
     folder = WORK / str(rows)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "log.parquet"
     if not path.is_file():
         given = {"task": "write", "path": str(path), "rows": rows, "seed": _SEED}
         measure.run_worker("benchmarks.data.case", given)
-    machine = measure.describe_machine()
-    document = figures(run_all(options, str(path), str(folder / "out")))
-    document |= {"rows": rows, "file_bytes": path.stat().st_size, "batches": options.batches}
-    document["machine"] = machine
-    measure.publish("data", options, document, report(document))
+    found = figures(run_all(options, rows, str(path), str(folder / "out")))
     shutil.rmtree(folder / "out", ignore_errors=True)
+    return {"rows": rows, "file_bytes": path.stat().st_size, **found}
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    parser = measure.parser(__doc__.splitlines()[0], rounds=3)
+    default = " ".join(f"{rows:,}" for rows in _ROWS)
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=_ROWS, help=f"rows of the logs ({default})"
+    )
+    parser.add_argument(
+        "--without", nargs="+", default=[], choices=[*WAYS, *SOURCES], help="ways to leave out"
+    )
+    options = measure.parse(parser)
+    options.batches = 200 if options.quick else _BATCHES
+    sizes = [_QUICK_ROWS] if options.quick else options.rows
+    if min(sizes) < 1000:
+        parser.error("--rows must be at least 1000.")
+    document: measure.Result = {"batches": options.batches, "machine": measure.describe_machine()}
+    document["sizes"] = [measured(options, rows) for rows in sizes]
+    measure.publish("data", options, document, report(document))
 
 
 if __name__ == "__main__":

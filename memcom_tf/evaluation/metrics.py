@@ -63,7 +63,7 @@ def ranks_from_scores(
     no_items = check_targets(target, history, size, reserved, free_ids)
     present = _present(target)
     columns = target.reshape(present.shape)
-    left_out = _distinct(history, no_items)
+    left_out = _distinct(history, no_items, size)
     ranks = np.zeros(columns.shape)
     for row, here in enumerate(present):
         known = scores[row]
@@ -289,9 +289,16 @@ def _targets_are_candidates(
             raise invalid(must, action, example=example, target=int(columns[example, place]))
 
 
-def _distinct(history: npt.NDArray[Any], no_items: npt.NDArray[Any]) -> list[npt.NDArray[np.int64]]:
+def _distinct(
+    history: npt.NDArray[Any], no_items: npt.NDArray[Any], size: int
+) -> list[npt.NDArray[np.int64]]:
     """The ids of each history once, without those that are no items."""
-    return [np.setdiff1d(row, no_items) for row in history]
+    ordered = np.sort(history, axis=1)
+    item = np.ones(size, bool)
+    item[no_items] = False
+    kept = item[ordered]
+    kept[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]
+    return [row[here] for row, here in zip(ordered, kept, strict=True)]
 
 
 def _present(target: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -68,10 +68,18 @@ def test_the_report_has_what_was_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(measure, "run_worker", run)
     without = ["spark", "loader", "pandas", "polars", "memory"]
     options = Namespace(without=without, rounds=2, batches=10)
-    rounds = data.run_all(options, "log", "out")
+    rounds = data.run_all(options, 1000, "log", "out")
     assert {name: len(results) for name, results in rounds.items()} == dict.fromkeys(seconds, 2)
-    document = {**data.figures(rounds), "rows": 1000, "file_bytes": 10**6, "batches": 10}
-    assert document["targets"]["cpu_ratio"]["found"]["median"] == 1.5
+    size = {**data.figures(rounds), "rows": 1000, "file_bytes": 10**6}
+    assert size["targets"]["cpu_ratio"]["found"]["median"] == 1.5
+    document = {"batches": 10, "sizes": [size, {**size, "rows": 2000}]}
     text = data.report(json.loads(json.dumps(document)))
     assert "takes 1.5 times the CPU seconds" in text
-    assert "| shards of a prepared data set | 5,000 | 7,000 | 1.00 |" in text
+    for rows in "1,000", "2,000":
+        assert f"| shards of a prepared data set | {rows} | 5,000 | 7,000 | 1.00 |" in text
+
+
+def test_what_holds_all_rows_is_left_out_of_large_logs(monkeypatch):
+    monkeypatch.setattr(data, "available", lambda name: True)
+    assert data.cases_of(10_000_000, []) == [*data.WAYS, *data.SOURCES]
+    assert data.cases_of(100_000_000, ["polars"]) == ["duckdb", "prepare", "shards"]
