@@ -1,11 +1,13 @@
 """A ranker of news day after day: updated, trained anew, or left as it is.
 
     python -m benchmarks.drift.updates --data clicks.npz
+    python -m benchmarks.drift.updates --data clicks.npz --window 3 --json OUT.jsonl
     python -m benchmarks.drift.updates --data clicks.npz --quick --json OUT.jsonl
 
 FILE is a .npz file with the integer vectors `session`, `item` and `time`, in seconds. Every evening
-a ranker gets the clicks of the last days, and the next day tests it. Resumable: a finished run is a
-line of JSON, and is not repeated. Every run ends by writing the report (.md) beside the JSON.
+a ranker gets the clicks of the day, or of the last days, and the next day tests it. Resumable: a
+finished run is a line of JSON, and is not repeated. Every run ends by writing the report (.md)
+beside the JSON.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from memcom_tf.vocabulary.items import left_aligned
 NEVER, UPDATED, ANEW = "left as it is", "`update_ranker`", "trained anew"
 WAYS = NEVER, UPDATED, ANEW
 _DAY = 24 * 60 * 60
-_WINDOW, _LENGTH, _WIDTH, _K = 3, 10, 64, 10
+_LENGTH, _WIDTH, _K = 10, 64, 10
 _STEPS, _QUICK_STEPS = 2000, 40
 _TESTED, _QUICK_TESTED = 5000, 200
 _DAYS, _QUICK_DAYS = 10, 5
@@ -67,9 +69,9 @@ class Clicks:
         day = (time[kept] - time.min()) // _DAY
         return cls(session[kept], item[kept].astype(np.int64), time[kept], day)
 
-    def log(self, evening: int) -> Interactions:
+    def log(self, evening: int, window: int) -> Interactions:
         """The clicks of the last days."""
-        chosen = (self.day > evening - _WINDOW) & (self.day <= evening)
+        chosen = (self.day > evening - window) & (self.day <= evening)
         return Interactions(self.session[chosen], self.item[chosen], self.time[chosen])
 
     def tested(self, day: int, most: int) -> Iterator[tuple[np.ndarray, int]]:
@@ -93,10 +95,11 @@ class Case:
     seed: int
     steps: int
     most: int
+    window: int
 
     def split(self, evening: int) -> Split:
         """What a ranker is trained on in an evening."""
-        return leave_last_out(self.clicks.log(evening), history_length=_LENGTH)
+        return leave_last_out(self.clicks.log(evening, self.window), history_length=_LENGTH)
 
     def anew(self, evening: int) -> NextItemRanker:
         """A ranker that starts from nothing."""
@@ -106,7 +109,7 @@ class Case:
 
     def updated(self, model: NextItemRanker, evening: int) -> tuple[Any, dict[str, Any]]:
         """The ranker of the evening before, brought up to date."""
-        log = self.clicks.log(evening)
+        log = self.clicks.log(evening, self.window)
         new = float((~np.isin(log.item, list(model.vocabulary))).mean())
         steps = max(1, round(share_of_steps(new) * self.steps))
         settings = TrainingSettings(steps=steps, seed=self.seed)
@@ -143,13 +146,13 @@ def _ids_by_item(model: NextItemRanker) -> dict[int, int]:
 
 def run(case: Case, way: str, days: int) -> Row:
     """One ranker over all evenings, tested on every next day."""
-    evening = _WINDOW - 1
+    evening = case.window - 1
     model: Any = case.anew(evening)
     found = []
     record: dict[str, Any] = {}
     spent = 0.0
-    for day in range(_WINDOW, days):
-        if day > _WINDOW and way != NEVER:
+    for day in range(case.window, days):
+        if day > case.window and way != NEVER:
             begin = time.process_time()
             if way == ANEW:
                 model = case.anew(day - 1)
@@ -160,7 +163,7 @@ def run(case: Case, way: str, days: int) -> Row:
         row = {"day": day, "bytes": size, **case.gains(model, day)}
         changes = {name: record[name] for name in ("new", "gone", "refreshed") if record}
         found.append({**row, **changes})
-    evenings = max(1, days - _WINDOW - 1)
+    evenings = max(1, days - case.window - 1)
     return {"days": found, "cpu_seconds_an_evening": spent / evenings}
 
 
@@ -191,15 +194,16 @@ def report(rows: list[Row], facts: dict[str, Any]) -> str:
         each = [f"{statistics.mean(d['ndcg'] for d in day):.4f}" for day in zip(*days, strict=True)]
         by_day.append((name, way, *each))
     tested = [str(day["day"] + 1) for day in rows[0]["days"]]
+    last = f"the last {facts['window']} days" if facts["window"] > 1 else "the day"
     seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
     machine = ", ".join(f"{key} {value}" for key, value in describe().items())
     return (
-        f"# News day after day: {facts['name']}\n\n"
-        f"`python -m benchmarks.drift.updates`. Every evening a ranker gets the clicks of the last "
-        f"{_WINDOW} days; the next day tests it: {facts['most']:,} clicks after the first of their "
-        "session, drawn at random, the clicks before in it are the history. All articles with an "
-        "id are ranked, and an article without one gains nothing. Days 4 and later; the first of "
-        f"them is the same for all. Anew: {facts['steps']:,} steps of the recipe; an update: the "
+        f"# News day after day: {facts['data']}\n\n"
+        f"`python -m benchmarks.drift.updates`. Every evening a ranker gets the clicks of {last}; "
+        f"the next day tests it: {facts['most']:,} clicks after the first of their session, drawn "
+        "at random, the clicks before in it are the history. All articles with an id are ranked, "
+        "and an article without one gains nothing. The first day that is tested is the same for "
+        f"all. Anew: {facts['steps']:,} steps of the recipe; an update: the "
         "part of them that is its default, by what is new, with `forget`, so that articles that "
         "are gone leave their ids to new ones. "
         f"Means over days and seeds ({seeds}); CPU seconds with the split of the log. The size is "
@@ -221,7 +225,10 @@ def main() -> None:
     parser.add_argument(
         "--ratios", type=float, nargs="+", default=[1, 16], help="1 is a full table"
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--window", type=int, default=1, help="days of clicks that a ranker is trained on (1)"
+    )
     parser.add_argument("--quick", action="store_true", help="few clicks of five days, few steps")
     options = parser.parse_args()
     share, steps, most, days = 1.0, _STEPS, _TESTED, _DAYS
@@ -230,15 +237,18 @@ def main() -> None:
         options.seeds = options.seeds[:1]
     clicks = Clicks.load(options.data, share)
     path = options.json or RESULTS / f"updates_{options.data.stem}.jsonl"
-    kept = Runs(path, {"data": options.data.stem, "steps": steps, "number_of_days": days})
+    facts = {"data": options.data.stem, "steps": steps, "number_of_days": days}
+    facts["window"] = options.window
+    kept = Runs(path, facts)
     for seed, ratio, way in itertools.product(options.seeds, options.ratios, WAYS):
         ratio = None if ratio == 1 else ratio
         key = {"ratio": ratio, "way": way, "seed": seed}
         if not kept.has(key):
-            row = kept.keep({**key, **run(Case(clicks, ratio, seed, steps, most), way, days)})
+            row = kept.keep(
+                {**key, **run(Case(clicks, ratio, seed, steps, most, options.window), way, days)}
+            )
             print(key, f"{_mean([row['days']], 'ndcg'):.4f}", flush=True)
-    facts = {"name": options.data.stem, "steps": steps, "most": most}
-    text = report(kept.rows, facts)
+    text = report(kept.rows, {**facts, "most": most})
     path.with_suffix(".md").write_text(text)
     print(text)
 

@@ -45,6 +45,9 @@ news, where an eighth of the clicks of three days went to articles of the last o
 steps came near a training from scratch, and a tenth did not."""
 LEAST_QUALITY = 0.5
 """Part of what a fresh order gains over chance below which the order is refreshed."""
+MUCH_NEW = 1 / _STEPS_OF_NEW
+"""From this share of new items in the log on training is as long as one from scratch, and the order
+is refreshed too: items that stay have the time to learn again what they lose by it."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,9 @@ def update_ranker(
     Where items share rows, the order is measured by the same vectors. A fresh order is made of
     them, and what it gains over chance in the mean cosine of an item with its bucket is compared
     with what the order so far does. Below `least_quality` the ranker is refreshed: all items get
-    new ids, and its tables are approximated anew. Where rows are not shared, or `least_quality`
-    is 0, ids never move, and nothing is measured.
+    new ids, and its tables are approximated anew. So it is where a quarter of the interactions are
+    with new items. Where rows are not shared, or `least_quality` is 0, ids never move, and nothing
+    is measured.
 
     Training then goes on from the old weights. It keeps the best on validation, those before
     training among them.
@@ -143,8 +147,9 @@ def update_ranker(
         sharing = sharing_of(before, model.item_tables)
         renewal = renewed(before, items, sharing, details=details, forget=forget)
         split = _under(renewal.vocabulary, log, own, model.history_length)
+        new = items.share_of(renewal.new)
         quality, why = _quality(model, renewal, items, least_quality, settings.seed)
-        refreshed = quality is not None and quality.kept < least_quality
+        refreshed = quality is not None and _is_refreshed(quality, least_quality, new)
         ndcg_before, updated = None, None
         if all(_takes(layer, renewal) for layer in model.item_tables):
             updated = _extended(model, renewal)
@@ -158,7 +163,7 @@ def update_ranker(
             why += "; tables that cannot take new ids as they are were approximated"
         if report is not None:
             report(f"{len(renewal.new):,} items are new, {len(renewal.gone):,} gone; {why}")
-        settings = _for_update(settings, split, items.share_of(renewal.new))
+        settings = _for_update(settings, split, new)
     record = train(updated, split, settings, checkpoint=checkpoint, verbose=verbose, report=report)
     changes = {
         "new": len(renewal.new),
@@ -236,11 +241,17 @@ def _quality(
     found = measured(renewal, items, seed)
     if found is None:
         return None, "the order stays: the log has too few items to measure it"
+    new = items.share_of(renewal.new)
+    has = f"the order has {found.kept:.2f} of what a fresh one gains over chance"
+    if found.kept >= least and _is_refreshed(found, least, new):
+        much = f"{100 * new:.0f} % of the interactions are with new items"
+        return found, f"{has}, and was refreshed, since {much}"
     became = "was refreshed" if found.kept < least else "stays"
-    return found, (
-        f"the order has {found.kept:.2f} of what a fresh one gains over chance, and {became}: the "
-        f"bound is {least:g}"
-    )
+    return found, f"{has}, and {became}: the bound is {least:g}"
+
+
+def _is_refreshed(quality: OrderQuality, least: float, share_of_new: float) -> bool:
+    return quality.kept < least or share_of_new >= MUCH_NEW
 
 
 def _numbers(quality: OrderQuality) -> dict[str, float]:

@@ -32,7 +32,8 @@ def test_a_log_has_the_last_days_and_the_next_day_is_tested():
     item = np.array([10, 11, 12, 13, 14, 15, 16])
     day = np.array([0, 0, 2, 2, 2, 3, 3])
     clicks = updates.Clicks(session, item, np.arange(7), day)
-    assert clicks.log(3).item.tolist() == [12, 13, 14, 15, 16]
-    assert clicks.log(2).item.tolist() == [10, 11, 12, 13, 14]
+    assert clicks.log(3, 3).item.tolist() == [12, 13, 14, 15, 16]
+    assert clicks.log(2, 3).item.tolist() == [10, 11, 12, 13, 14]
+    assert clicks.log(2, 1).item.tolist() == [12, 13, 14]
     tested = [(history.tolist(), target) for history, target in clicks.tested(2, 10)]
     assert tested == [([12], 13), ([12, 13], 14)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -143,6 +144,16 @@ def test_the_order_is_refreshed_below_the_bound_and_not_above(ranker):
     assert len(pairs) < 2.5 * TOPICS  # by chance most of TOPICS**2
     assert moved.split.vocabulary == after
     assert moved.record["ndcg_before"] is not None
+
+
+def test_the_order_is_refreshed_where_much_is_new(ranker):
+    """Items of their old company, and as many new ones in the same company."""
+    added = range(1000 * TOPICS, 1000 * TOPICS + len(ITEMS))
+    log = log_of(topics_of([*ITEMS, *added]), seed=3)
+    found = update_ranker(ranker, log, settings=STILL, least_quality=0.01).record
+    assert found["order"]["kept"] > 0.01 and found["refreshed"]
+    assert re.search(r"refreshed, since \d\d % of the interactions are with new", found["why"])
+    assert not update_ranker(ranker, log, settings=STILL, least_quality=0).record["refreshed"]
 
 
 def test_what_is_forgotten_makes_room_and_the_table_keeps_its_size(ranker):
