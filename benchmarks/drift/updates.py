@@ -129,12 +129,13 @@ class Case:
         new = ~(history == targets[:, None]).any(1)
         asked = np.flatnonzero((targets > 0) & new)
         ranks = np.full(len(rows), np.inf)
-        examples = Examples(history[asked], targets[asked], asked)
-        ranks[asked] = rank_examples(model.predict_on_batch, examples)
+        if len(asked):
+            examples = Examples(history[asked], targets[asked], asked)
+            ranks[asked] = rank_examples(model.predict_on_batch, examples)
         gains = np.where(ranks <= _K, 1 / np.log2(1 + ranks), 0.0)
         return {
             "ndcg": float(gains.mean()),
-            "ndcg_known": float(gains[targets > 0].mean()),
+            "ndcg_known": float(gains.sum() / max(1, (targets > 0).sum())),
             "known": float((targets > 0).mean()),
         }
 
