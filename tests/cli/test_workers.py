@@ -112,8 +112,8 @@ def test_one_worker_writes_and_judges_a_model_of_fields(task, tmp_path):
     assert cli.main([*words, "-o", str(tmp_path / "teacher.keras"), "--width", "3"]) == 0
     taught = ["--width", "4", "--ratio", "2", "--teacher", str(tmp_path / "teacher.keras")]
     chief, other = workers.run(["-m", "memcom_tf.cli", *words, "-o", "n.keras", *taught], tmp_path)
-    assert "for test" in chief and "after 1 epochs on validation" in chief
-    assert "worker 2 of 2: done; worker 1 writes the model" in other and "for test" not in other
+    assert "s for test " in chief and "after 1 epochs on validation" in chief
+    assert "worker 2 of 2: done; worker 1 writes the model" in other and "s for test " not in other
     assert "warning" not in (chief + other).lower().replace("warning: all log messages", "")
     assert [path.name for path in (tmp_path / "worker_0").iterdir()] == ["n.keras"]
     assert not [*(tmp_path / "worker_1").iterdir()]
