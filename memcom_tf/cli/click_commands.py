@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from memcom_tf.cli import labelled_models, prepared_data, text_commands
+from memcom_tf.cli.checkpoints import save_or_rescue
 from memcom_tf.cli.commands import DONE, next_is, require_file, say, tell
+from memcom_tf.cli.several_workers import another_writes, training_of
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable, write_atomically
 
@@ -18,7 +20,7 @@ _OVERHEAD = 400_000
 
 
 def train(options: argparse.Namespace) -> int:
-    """Trains a click model on rows of fields and saves it."""
+    """Trains a click model on rows of fields and saves it, if this is the worker that writes."""
     split = split_of(options)
     from dataclasses import replace
 
@@ -28,19 +30,28 @@ def train(options: argparse.Namespace) -> int:
     settings = ClickSettings(seed=options.seed)
     if options.epochs is not None:
         settings = replace(settings, epochs=options.epochs)
-    check_writable(options.output, _OVERHEAD)
-    trained = train_click_model(
-        split,
-        width=options.width or WIDTH,
-        interaction=options.interaction,
-        method=options.method,
-        ratio=options.ratio,
-        min_count=options.min_count,
-        teacher=labelled_models.teacher_of(options, ClickModel, "click model"),
-        settings=settings,
-        report=say,
+    if options.writes:
+        check_writable(options.output, _OVERHEAD)
+    with training_of(options) as checkpoint:
+        trained = train_click_model(
+            split,
+            width=options.width or WIDTH,
+            interaction=options.interaction,
+            method=options.method,
+            ratio=options.ratio,
+            min_count=options.min_count,
+            teacher=labelled_models.teacher_of(options, ClickModel, "click model"),
+            settings=settings,
+            checkpoint=checkpoint / "training.npz",
+            report=say,
+        )
+    if another_writes(options):
+        return DONE
+    save_or_rescue(
+        options.output,
+        lambda path: save_model(trained.model, path, overwrite=options.force),
+        checkpoint,
     )
-    save_model(trained.model, options.output, overwrite=options.force)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in trained.metrics.items())
     said = f"{options.output}: on the rows for test {shown}"
     tell(options, said, output=str(options.output), **trained.metrics)

@@ -12,6 +12,7 @@ from memcom_tf.cli.ranker_commands import parse_bytes
 
 _TASKS = "next-item", "click"
 _OF_THE_TASK: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "min_count": (None, _TASKS),
     **dict.fromkeys(("max_size", "out_of_vocabulary"), (None, _TASKS[:1])),
     "interactions_per_shard": (None, _TASKS[:1]),
     **dict.fromkeys(("seed", "rows_per_shard"), (None, _TASKS[1:])),
@@ -99,9 +100,7 @@ def prepare(options: argparse.Namespace) -> int:
     """Prepares a log or rows, and prints what the data set has."""
     task_options.check_options_of_task(options, _OF_THE_TASK)
     given: dict[str, Any] = {
-        name: getattr(options, name)
-        for name in ("min_count", *_OF_THE_TASK)
-        if getattr(options, name) is not None
+        name: getattr(options, name) for name in _OF_THE_TASK if getattr(options, name) is not None
     }
     common = {
         "engine": options.engine,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,9 @@ from memcom_tf.cli.commands import (
 )
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cli.origins import origin_of_command
-from memcom_tf.cli.task_options import check_options_of_task
-from memcom_tf.cluster import require_alone, this_worker
+from memcom_tf.cli.several_workers import another_writes, find_worker, training_of
+from memcom_tf.cli.task_options import OF_COMPRESS, check_options_of_task
+from memcom_tf.cluster import require_alone
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable
 
@@ -43,21 +43,18 @@ _OTHER_TASKS: dict[str, Any] = {"click": click_commands, "text": text_commands}
 
 def train(options: argparse.Namespace) -> int:
     """Trains a model of the task on a file and saves it, if this is the worker that writes."""
-    worker = this_worker()
-    options.writes = worker is None or worker.is_chief
+    find_worker(options)
     if options.writes:
         check_output(options.output, options.force, ".keras")
     prepared_data.require_data(options)
     check_options_of_task(options)
     if options.task in _OTHER_TASKS:
-        require_alone(f"Training with --task {options.task}")
         return int(_OTHER_TASKS[options.task].train(options))
     require_one_length(options)
     options.width = WIDTH if options.width is None else options.width
     split = log_options.split(options, log_options.read(options))
     from memcom_tf.models import save_model
     from memcom_tf.training import TrainingSettings, train_ranker
-    from memcom_tf.training.workers import joined
 
     settings = TrainingSettings(
         epochs=options.epochs,
@@ -70,11 +67,7 @@ def train(options: argparse.Namespace) -> int:
     values = split.vocabulary.input_dim * options.width
     if options.writes:
         check_writable(options.output, int(4 * values / (options.ratio or 1)) + _OVERHEAD)
-    with (
-        nullcontext() if worker is None else joined(worker, say),
-        checkpoint_of(options) as checkpoint,
-        training_lines.shown(),
-    ):
+    with training_of(options) as checkpoint, training_lines.shown():
         trained = train_ranker(
             split,
             width=options.width,
@@ -84,8 +77,7 @@ def train(options: argparse.Namespace) -> int:
             verbose=2,
             report=say,
         )
-    if worker is not None and not options.writes:
-        say(f"worker {worker.index + 1} of {worker.count}: done; worker 1 writes the model")
+    if another_writes(options):
         return DONE
     save_or_rescue(options.output, lambda path: save_model(trained.model, path), checkpoint)
     best = trained.record["best"]
@@ -107,7 +99,7 @@ def compress(options: argparse.Namespace) -> int:
     if options.save_model is not None:
         check_output(options.save_model, options.force, ".keras")
     prepared_data.require_data(options)
-    check_options_of_task(options)
+    check_options_of_task(options, OF_COMPRESS)
     if options.task in _OTHER_TASKS:
         return int(_OTHER_TASKS[options.task].compress(options))
     log = log_options.read(options)

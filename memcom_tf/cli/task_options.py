@@ -29,7 +29,6 @@ _OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "details": (None, _RANKERS),
     "items": (None, _RANKERS),
     "history_length": (50, _RANKERS),
-    "resume": (False, _RANKERS),
     "new_items": (None, _RANKERS),
     "loss": ("softmax", _RANKERS),
     "steps": (None, _RANKERS),
@@ -50,6 +49,9 @@ _OPTIONS: dict[str, tuple[Any, tuple[str, ...]]] = {
 }
 """Options that not all tasks take: what they are where they are left out, and whose they are."""
 
+OF_COMPRESS = {"resume": (False, _RANKERS)}
+"""Further ones of `memcom compress`."""
+
 
 def check_options_of_task(
     options: argparse.Namespace, also: Mapping[str, tuple[Any, tuple[str, ...]]] | None = None
@@ -58,16 +60,13 @@ def check_options_of_task(
 
     Args:
         options: Those of a command.
-        also: Further options of the command that are of some tasks, as in `_OPTIONS`; every task
-            of the command then takes a minimum count.
+        also: Further options of the command, or options that other tasks take there, as in
+            `_OPTIONS`.
 
     Raises:
         ValueError: Naming the first.
     """
-    checked = dict(_OPTIONS)
-    if also is not None:
-        checked.pop("min_count")
-        checked.update(also)
+    checked = {**_OPTIONS, **(also or {})}
     for name, (default, tasks) in checked.items():
         given = getattr(options, name, default)
         if given != default and options.task not in tasks:

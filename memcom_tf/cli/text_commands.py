@@ -10,7 +10,9 @@ import sys
 from typing import Any
 
 from memcom_tf.cli import labelled_models
+from memcom_tf.cli.checkpoints import save_or_rescue
 from memcom_tf.cli.commands import DONE, next_is, say, tell
+from memcom_tf.cli.several_workers import another_writes, training_of
 from memcom_tf.files import check_writable, write_atomically
 
 WIDTH = 64
@@ -19,7 +21,7 @@ _OVERHEAD = 400_000
 
 
 def train(options: argparse.Namespace) -> int:
-    """Trains a text classifier on documents and saves it."""
+    """Trains a text classifier on documents and saves it, if this is the worker that writes."""
     split = _split(options)
     from dataclasses import replace
 
@@ -29,20 +31,29 @@ def train(options: argparse.Namespace) -> int:
     settings = TextSettings(seed=options.seed)
     if options.epochs is not None:
         settings = replace(settings, epochs=options.epochs)
-    check_writable(options.output, _OVERHEAD)
-    trained = train_text_classifier(
-        split,
-        width=options.width or WIDTH,
-        ratio=options.ratio,
-        method=options.method,
-        order=options.order,
-        min_count=2 if options.min_count is None else options.min_count,
-        max_words=options.max_words,
-        teacher=labelled_models.teacher_of(options, TextClassifier, "text classifier"),
-        settings=settings,
-        report=say,
+    if options.writes:
+        check_writable(options.output, _OVERHEAD)
+    with training_of(options) as checkpoint:
+        trained = train_text_classifier(
+            split,
+            width=options.width or WIDTH,
+            ratio=options.ratio,
+            method=options.method,
+            order=options.order,
+            min_count=2 if options.min_count is None else options.min_count,
+            max_words=options.max_words,
+            teacher=labelled_models.teacher_of(options, TextClassifier, "text classifier"),
+            settings=settings,
+            checkpoint=checkpoint / "training.npz",
+            report=say,
+        )
+    if another_writes(options):
+        return DONE
+    save_or_rescue(
+        options.output,
+        lambda path: save_model(trained.model, path, overwrite=options.force),
+        checkpoint,
     )
-    save_model(trained.model, options.output, overwrite=options.force)
     said = f"{options.output}: on the documents for test {_shown(trained.metrics)}"
     tell(options, said, output=str(options.output), **trained.metrics)
     next_is(options.output, f"memcom compress --task text {options.output} ...")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from memcom_tf.cluster import require_alone
 from memcom_tf.compression.candidates import Candidate
 from memcom_tf.compression.click_options import (
     Measured,
@@ -138,6 +139,7 @@ def compress_clicks(
         ValueError: If not one of `ratio` and `max_bytes` is given, or there is no room for the
             rest of the model.
     """
+    require_alone("Compression")
     if (max_bytes is None) == (ratio is None):
         raise invalid(
             "Either `max_bytes` or `ratio` must be given.", "", max_bytes=max_bytes, ratio=ratio

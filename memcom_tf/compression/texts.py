@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from memcom_tf.cluster import require_alone
 from memcom_tf.compression.candidates import Candidate, Family, families, worth_trying
 from memcom_tf.compression.search import largest_file
 from memcom_tf.compression.time_budget import ENDED_EARLY, TimeBudget
@@ -120,6 +121,7 @@ def compress_texts(
     Raises:
         ValueError: If not one of `ratio` and `max_bytes` is given, or no method is that small.
     """
+    require_alone("Compression")
     if (max_bytes is None) == (ratio is None):
         raise invalid(
             "Either `max_bytes` or `ratio` must be given.", "", max_bytes=max_bytes, ratio=ratio

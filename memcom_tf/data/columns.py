@@ -57,6 +57,35 @@ class Dialect(Protocol):
     def decoded(self, value: str) -> str:
         """Bytes as text."""
 
+    @property
+    def text_type(self) -> str:
+        """What the type of texts is called."""
+
+    def text(self, value: str) -> str:
+        """A text as it is written in a statement."""
+
+    def stripped(self, value: str) -> str:
+        """A text without the blanks around it, as `str.strip` gives it."""
+
+    def cut(self, value: str, separator: str) -> str:
+        """The parts of a text as a list, each without blanks around it, but for empty ones."""
+
+    def unpivoted(self, names: Sequence[str], source: str) -> str:
+        """Statement of `part`, `field` and `text` of every value of columns that is not missing."""
+
+    def unnested(self, lists: str, of: str) -> str:
+        """Statement of `text`, `n`, `place`, from 1, and `value` of all in a column of lists."""
+
+    def in_order(self, value: str, place: str) -> str:
+        """Aggregate: values as a list, in the order of their places."""
+
+    @property
+    def no_ids(self) -> str:
+        """An empty list of integers."""
+
+    def marked(self, value: str) -> str:
+        """Whether a text has a line break or a NUL in it."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -159,6 +188,11 @@ def choose_columns(names: Sequence[str], asked: Asked) -> LogColumns:
             twice=[shown(name) for name in twice],
         )
     return found
+
+
+def is_finite(value: str) -> str:
+    """Whether a number, which is not missing, is neither NaN nor infinite."""
+    return f"abs(CAST({value} AS DOUBLE)) < CAST('Infinity' AS DOUBLE)"
 
 
 def label_sql(dialect: Dialect, name: str, kind: ColumnKind) -> str:

@@ -20,7 +20,6 @@ from memcom_tf.data.columns import (
     time_sql,
 )
 from memcom_tf.data.duckdb_files import ROW, DuckDBFile
-from memcom_tf.data.duckdb_times import check_times, written_kind
 from memcom_tf.data.engine import (
     Counts,
     EngineName,
@@ -32,6 +31,7 @@ from memcom_tf.data.engine import (
 )
 from memcom_tf.data.heartbeat import Heartbeat
 from memcom_tf.data.inputs import LogFiles
+from memcom_tf.data.sql_times import check_times, written_kind
 from memcom_tf.errors import invalid
 
 

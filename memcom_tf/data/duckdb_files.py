@@ -10,7 +10,7 @@ from typing import Any
 
 from memcom_tf.data.columns import ColumnKind
 from memcom_tf.data.dialects import DuckDBDialect
-from memcom_tf.data.engine import Report
+from memcom_tf.data.engine import EngineName, Report
 from memcom_tf.data.inputs import LogFiles
 from memcom_tf.datasets.files.columns import shown
 from memcom_tf.datasets.files.opening import open_columns
@@ -51,6 +51,8 @@ class DuckDBFile:
         ImportError: If DuckDB is not installed.
     """
 
+    name: EngineName = "duckdb"
+
     def __init__(
         self, files: LogFiles, folder: Path, memory_bytes: int, threads: int, report: Report
     ) -> None:
@@ -84,6 +86,10 @@ class DuckDBFile:
         """Runs a statement."""
         with self.said():
             self._connection.execute(statement)
+
+    def keep(self, name: str, statement: str) -> None:
+        """As `Statements.keep`."""
+        self.run(f"CREATE OR REPLACE TABLE {name} AS {statement}")
 
     def give(self, name: str, table: Any) -> None:
         """Makes a table of one of Arrow."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -63,6 +65,13 @@ class PreparedRows:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the data."""
+        hashes = [self.manifest.vocabulary["sha256"], *(s.sha256 for s in self.manifest.shards)]
+        text = json.dumps([hashes, self.manifest.features], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def by_time(self) -> bool:

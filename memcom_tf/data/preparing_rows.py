@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from memcom_tf._version import __version__
-from memcom_tf.data.duckdb_files import DuckDBFile
-from memcom_tf.data.duckdb_rows import DuckDBRows
 from memcom_tf.data.engine import EngineName, Report, num_shards
 from memcom_tf.data.folders import begin, memory_limit, num_threads, publish, writing
 from memcom_tf.data.inputs import LogFiles, Source, Table, opened_log
@@ -27,6 +25,8 @@ from memcom_tf.data.row_writing import (
     write_rows,
     write_vocabularies,
 )
+from memcom_tf.data.sql_rows import SqlRows
+from memcom_tf.data.statements import Statements
 from memcom_tf.data.writing import SHARDS
 from memcom_tf.datasets.files.opening import open_columns
 from memcom_tf.datasets.row_files import Layout, RowFormat, check_fields, layout_of, reading
@@ -83,7 +83,7 @@ def prepare_rows(
         columns: Which columns are what, with a label; None where the format is known, as of
             `memcom_tf.datasets.load_rows`.
         format: "criteo" or "avazu", where the files do not look like it.
-        engine: "duckdb", which alone prepares rows.
+        engine: As of `prepare`.
         min_count: As of `fit_features`.
         seed: Seed of the split, where rows are held out at random.
         rows_per_shard: How many rows the files of a shard have together, about.
@@ -95,7 +95,7 @@ def prepare_rows(
         The data set, opened.
 
     Raises:
-        ImportError: If DuckDB or pyarrow is not installed.
+        ImportError: If the engine or pyarrow is not installed.
         OSError: If a file cannot be read or written, or `output` exists.
         ValueError: As `prepare`, `load_rows` and `split_rows`.
 
@@ -112,16 +112,10 @@ def prepare_rows(
     """
     say = report or (lambda line: None)
     one_of("engine", engine, EngineName)
-    if engine != "duckdb":
-        raise invalid(
-            "Rows of fields must be prepared by the engine duckdb.",
-            f"Leave {argument('engine')} out.",
-            engine=engine,
-        )
     settings = _Settings(columns, format, min_count, rows_per_shard, Cut(seed=seed))
     with writing(output, overwrite) as (target, work):
         with opened_log(sources, target.parent, _names_in(settings)) as files:
-            _prepare(files, target, work, settings, memory, say)
+            _prepare(files, target, work, engine, settings, memory, say)
         return open_rows(target)
 
 
@@ -134,6 +128,7 @@ def _prepare(
     files: LogFiles,
     target: Path,
     work: Path,
+    engine: EngineName,
     settings: _Settings,
     memory: int | None,
     say: Report,
@@ -149,10 +144,10 @@ def _prepare(
         "rows_per_shard": settings.rows_per_shard,
         **settings.cut._asdict(),
     }
-    inputs, out = begin(files, target, work, recorded, say)
-    duckdb = DuckDBFile(files, work, memory_limit(memory), num_threads(), say)
+    inputs, out = begin(files, target, work, {"engine": engine, **recorded}, say)
+    statements = _statements(files, engine, work, memory_limit(memory), say)
     try:
-        rows = DuckDBRows(files, layout, duckdb, say)
+        rows = SqlRows(files, layout, statements, say)
         count = rows.check()
         rows.split(count, settings.cut, work)
         sizes = rows.part_sizes()
@@ -165,7 +160,7 @@ def _prepare(
         written = write_rows(rows, categorical, label, shards, out, say)
         numeric = fit_numbers(rows, out, written)
     finally:
-        duckdb.close()
+        statements.close()
     (out / SHARDS).unlink(missing_ok=True)
     write_vocabularies(out / VOCABULARIES, categorical)
     Manifest(
@@ -174,11 +169,23 @@ def _prepare(
         _statistics(written, sizes, rows.by_time),
         vocabularies_entry(out, categorical),
         written,
-        {"memcom_tf": __version__, "engine": "duckdb", "pyarrow": version("pyarrow")},
+        {"memcom_tf": __version__, "engine": engine, "pyarrow": version("pyarrow")},
         Features(categorical, numeric).to_config(),
     ).save(out)
     publish(out, target)
     say(f"{target.name}: {count:,} rows in {shards:,} shards, {clock.monotonic() - start:.1f} s")
+
+
+def _statements(
+    files: LogFiles, engine: EngineName, work: Path, limit: int, say: Report
+) -> Statements:
+    if engine == "spark":
+        from memcom_tf.data.spark_statements import SparkStatements
+
+        return SparkStatements(files, work, limit, say)
+    from memcom_tf.data.duckdb_files import DuckDBFile
+
+    return DuckDBFile(files, work, limit, num_threads(), say)
 
 
 def _layout(files: LogFiles, settings: _Settings) -> Layout:

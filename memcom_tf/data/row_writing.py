@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from memcom_tf.data.duckdb_rows import DuckDBRows
 from memcom_tf.data.engine import Report
 from memcom_tf.data.inputs import sha256_of
 from memcom_tf.data.manifest import RowShard
 from memcom_tf.data.row_fields import encoded
 from memcom_tf.data.row_parts import PARTS
+from memcom_tf.data.sql_rows import SqlRows
 from memcom_tf.data.writing import Finished
 from memcom_tf.features import Categorical, Numeric
 from memcom_tf.features.fields import FIRST_ID
@@ -25,7 +25,7 @@ VOCABULARIES = "vocabularies.parquet"
 
 
 def write_rows(
-    rows: DuckDBRows,
+    rows: SqlRows,
     categorical: list[Categorical],
     label: str,
     shards: int,
@@ -67,7 +67,7 @@ def write_rows(
     ]
 
 
-def _schema(rows: DuckDBRows, categorical: list[Categorical], label: str) -> Any:
+def _schema(rows: SqlRows, categorical: list[Categorical], label: str) -> Any:
     import pyarrow as pa
 
     ids = pa.int32()
@@ -122,7 +122,7 @@ def _write(path: Path, tables: Iterator[Any], schema: Any) -> int:
     return rows
 
 
-def fit_numbers(rows: DuckDBRows, folder: Path, shards: list[RowShard]) -> list[Numeric]:
+def fit_numbers(rows: SqlRows, folder: Path, shards: list[RowShard]) -> list[Numeric]:
     """The fields of numbers, fitted on the shards for training."""
     import pyarrow.parquet as pq
 

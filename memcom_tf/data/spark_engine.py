@@ -14,9 +14,9 @@ from memcom_tf.data.columns import Asked
 from memcom_tf.data.engine import Counts, EngineName, Ordered, Report, num_shards
 from memcom_tf.data.heartbeat import Heartbeat
 from memcom_tf.data.inputs import LogFiles
+from memcom_tf.data.spark_files import check_packed, numbered, said_by_spark
 from memcom_tf.data.spark_log import SparkLog
 from memcom_tf.data.spark_session import place_of
-from memcom_tf.errors import invalid
 from memcom_tf.files import write_atomically
 
 _COUNTED = "counted.json"
@@ -52,14 +52,8 @@ class SparkEngine:
         memory_bytes: int,
         report: Report,
     ) -> None:
-        if files.packed == ".zst":
-            raise invalid(
-                "Files of lines that Spark reads must not be .zst, for which it needs libraries "
-                "of Hadoop.",
-                "Unpack them, compress them with gzip, or use the engine duckdb.",
-                path=str(files.paths[0]),
-            )
-        self._report, self._folder = report, folder / "spark"
+        check_packed(files)
+        self._files, self._report, self._folder = files, report, folder / "spark"
         self._log = SparkLog(files, memory_bytes)
         self._session = self._log.session
         report(f"Spark {self._session.version}, {place_of(self._session)}, keeps {self._folder}")
@@ -80,7 +74,7 @@ class SparkEngine:
         if not noted.is_file():
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir()
-            with self._log.said(), Heartbeat(self._report, "counting and ordering"):
+            with said_by_spark(self._log.errors), Heartbeat(self._report, "counting and ordering"):
                 found = self._count(interactions_of_shard)
             write_atomically(noted, json.dumps(found).encode())
         found = json.loads(noted.read_text())
@@ -135,7 +129,7 @@ class SparkEngine:
             "memcom_log",
         )
         if self.says_what_is_held_out:
-            order, source = "l.row, i.code, l.held_out", self._log.numbered()
+            order, source = "l.row, i.code, l.held_out", numbered(self._session, self._files)
             kept |= {"rows": "row", "held_out": "held_out"}
         lists = (f"transform(sorted, x -> x.{of}) AS {name}" for name, of in kept.items())
         ordered = self._session.sql(

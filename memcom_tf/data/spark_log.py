@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote
 
 from memcom_tf.data.columns import (
     EXACT_IN_FLOAT,
@@ -26,30 +22,16 @@ from memcom_tf.data.columns import (
 from memcom_tf.data.dialects import SparkDialect
 from memcom_tf.data.engine import Report, check_flags, check_labels
 from memcom_tf.data.inputs import LogFiles
+from memcom_tf.data.spark_files import (
+    SparkSettings,
+    kind_of,
+    name_files,
+    place_of_lines,
+    read_files,
+    said_by_spark,
+)
 from memcom_tf.data.spark_session import spark_session
 from memcom_tf.errors import invalid
-
-_KINDS: dict[str, ColumnKind] = {
-    "string": "text",
-    "binary": "bytes",
-    "date": "date",
-    "timestamp": "instant",
-    "timestamp_ntz": "instant",
-    "float": "fraction",
-    "double": "fraction",
-    "tinyint": "integer",
-    "smallint": "integer",
-    "int": "integer",
-    "bigint": "integer",
-    "boolean": "flag",
-}
-_SETTINGS = {
-    "spark.sql.session.timeZone": "UTC",
-    # Nanoseconds, which Spark has no type for, as the integers that they are.
-    "spark.sql.legacy.parquet.nanosAsLong": "true",
-    # Every field of a line is looked at, so that a line of too few is refused.
-    "spark.sql.csv.parser.columnPruning.enabled": "false",
-}
 
 
 class SparkLog:
@@ -61,6 +43,7 @@ class SparkLog:
 
     Attributes:
         session: The session.
+        errors: What its errors are.
         columns: What `open` found.
     """
 
@@ -68,10 +51,8 @@ class SparkLog:
 
     def __init__(self, files: LogFiles, memory_bytes: int) -> None:
         self._files, self._dialect = files, SparkDialect()
-        self.session, self._error, self._is_ours = spark_session(memory_bytes)
-        self._previous = {name: self.session.conf.get(name, None) for name in _SETTINGS}
-        for name, value in _SETTINGS.items():
-            self.session.conf.set(name, value)
+        self.session, self.errors, is_ours = spark_session(memory_bytes)
+        self._settings = SparkSettings(self.session, is_ours)
 
     def open(self, asked: Asked, report: Report) -> None:
         """Names the log.
@@ -83,23 +64,16 @@ class SparkLog:
         Raises:
             ValueError: If the files are damaged, or do not have the columns.
         """
-        with self.said():
-            frame = self._read()
-            kinds = {name: _kind(type_) for name, type_ in frame.dtypes}
+        with said_by_spark(self.errors):
+            frame = read_files(self.session, self._files, self._dialect)
+            kinds = {name: kind_of(type_) for name, type_ in frame.dtypes}
             self.columns = choose_columns(frame.columns, asked)
             report(self.columns.reading())
             self._time_kind = self._open_log(frame, self.columns, kinds)
 
     def close(self) -> None:
         """Ends a session that was begun here, and leaves another as it was."""
-        if self._is_ours:
-            self.session.stop()
-            return
-        for name, value in self._previous.items():
-            if value is None:
-                self.session.conf.unset(name)
-            else:
-                self.session.conf.set(name, value)
+        self._settings.close()
 
     @property
     def of_lines(self) -> bool:
@@ -115,25 +89,6 @@ class SparkLog:
         rows = self._check_times()
         self._check_flags()
         return rows
-
-    def numbered(self) -> str:
-        """The log with the number of each row, from 0, as `row`."""
-        of_lines = self.of_lines
-        block, at = ("line", "place") if of_lines else ("0", "line")
-        found = self.session.sql(
-            f"SELECT file, {block} AS block, min({at}) AS first, count(*) AS n FROM memcom_log "
-            "GROUP BY 1, 2"
-        )
-        before, starts = 0, []
-        for file, start, first, rows in sorted(map(tuple, found.collect())):
-            starts.append((file, start, before - first))
-            before += rows
-        schema = "file INT, block BIGINT, before BIGINT"
-        self.session.createDataFrame(starts, schema).createOrReplaceTempView("memcom_blocks")
-        return (
-            f"(SELECT l.*, b.before + l.{at} AS row FROM memcom_log l JOIN memcom_blocks b "
-            f"ON l.file = b.file AND {'l.line' if of_lines else '0'} = b.block)"
-        )
 
     def label(self, label: Literal["user", "item"]) -> str:
         """The label of a `name`, once users or items are checked."""
@@ -158,51 +113,16 @@ class SparkLog:
 
     def values(self, statement: str) -> Any:
         """The only row of a statement."""
-        with self.said():
+        with said_by_spark(self.errors):
             (row,) = self.session.sql(statement).collect()
             return row
-
-    @contextmanager
-    def said(self) -> Iterator[None]:
-        """Errors of Spark as this package's."""
-        try:
-            yield
-        except self._error as error:
-            reason = " ".join(str(error).partition("JVM stacktrace")[0].split())[:500]
-            raise invalid(
-                "The log must be readable by Spark, every line with as many fields as the first.",
-                "Mend the file.",
-                error=reason,
-            ) from error
-
-    def _read(self) -> Any:
-        paths = [
-            f"file://{path.resolve()}" if isinstance(path, Path) else str(path)
-            for path in self._files.paths
-        ]
-        reader = self.session.read
-        if self._files.format == "parquet":
-            return reader.parquet(*paths)
-        names = ", ".join(f"{self._dialect.quoted(name)} STRING" for name in self._files.names)
-        return reader.csv(
-            paths,
-            schema=names,
-            header=True,
-            sep=self._files.delimiter,
-            quote='"',
-            escape='"',
-            mode="FAILFAST",
-        )
 
     def _open_log(
         self, frame: Any, columns: LogColumns, kinds: dict[str, ColumnKind]
     ) -> TimeKind | None:
         """Names the log, with what tells the order of its rows."""
         dialect = self._dialect
-        self._name_files(frame)
-        of_lines = self.of_lines
-        # Within a block of a file rows are numbered as they come.
-        line = "_metadata.file_block_start" if of_lines else "_metadata.row_index"
+        name_files(self.session, frame, self._files)
         flag = "FALSE"
         if columns.test is not None:
             flag = flag_sql(dialect, columns.test, kinds[columns.test])
@@ -212,9 +132,7 @@ class SparkLog:
             f"{dialect.quoted(columns.time) if columns.time else '0'} AS written",
             f"{dialect.quoted(columns.test) if columns.test else '0'} AS flag",
             f"{flag} AS held_out",
-            "_metadata.file_path AS path",
-            f"{line} AS line",
-            "monotonically_increasing_id() AS place",
+            *place_of_lines(self._files),
         ).createOrReplaceTempView("memcom_rows")
         text = columns.time is not None and kinds[columns.time] == "text"
         kind = kinds[columns.time] if columns.time else "integer"
@@ -224,17 +142,6 @@ class SparkLog:
             "FROM memcom_rows JOIN memcom_paths USING (path)"
         ).createOrReplaceTempView("memcom_log")
         return found
-
-    def _name_files(self, frame: Any) -> None:
-        """Numbers the files in their order, by the names that Spark gives them."""
-        place = {
-            str(path.resolve() if isinstance(path, Path) else path): number
-            for number, path in enumerate(self._files.paths)
-        }
-        found = frame.selectExpr("_metadata.file_path AS path").distinct()
-        rows = [(path, place[_plain(unquote(path))]) for (path,) in found.collect()]
-        schema = "path STRING, file INT"
-        self.session.createDataFrame(rows, schema).createOrReplaceTempView("memcom_paths")
 
     def _written(self, columns: LogColumns) -> TimeKind:
         fits = ", ".join(
@@ -285,16 +192,3 @@ class SparkLog:
                 column=column,
                 ids=replaced,
             )
-
-
-def _kind(type_: str) -> ColumnKind:
-    if type_.startswith("decimal"):
-        return "integer" if type_.endswith(",0)") else "fraction"
-    return _KINDS.get(type_, "other")
-
-
-def _plain(path: str) -> str:
-    """A path of Spark's without the scheme of files; URLs of object stores stay."""
-    if not path.startswith("file:"):
-        return path
-    return path.removeprefix("file:").replace("//", "/")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.features import Features
 from memcom_tf.models.assets import load_fields, save_fields
+from memcom_tf.models.replicas import has_several_workers
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 
 
@@ -16,6 +18,7 @@ class FieldModel(keras.Model):
     """A model of rows of fields; a subclass has `features`, and `build` that takes no shape."""
 
     features: Features
+    _call_alone: Any = None
 
     def build_once(self) -> None:
         """Creates the variables where they do not exist yet."""
@@ -28,6 +31,29 @@ class FieldModel(keras.Model):
         if adapted_layers(self):
             kwargs["callbacks"] = with_adaptation(self, kwargs.get("callbacks"))
         return super().fit(*args, **kwargs)
+
+    def outputs_of(self, inputs: dict[str, np.ndarray], batch_size: int) -> np.ndarray:
+        """The outputs for rows, as `predict` gives them; of several workers each has its own.
+
+        `predict` would wait for the others there, and gather what all of them predict.
+
+        Args:
+            inputs: As the model takes them.
+            batch_size: Rows that are computed together.
+        """
+        if not has_several_workers():
+            found: np.ndarray = self.predict(inputs, batch_size=batch_size, verbose=0)
+            return found
+        if self._call_alone is None:
+            self._call_alone = tf.function(
+                lambda rows: self(rows, training=False), reduce_retracing=True
+            )
+        count = len(next(iter(inputs.values())))
+        parts = [
+            {name: values[begin : begin + batch_size] for name, values in inputs.items()}
+            for begin in range(0, count, batch_size)
+        ]
+        return np.concatenate([self._call_alone(part).numpy() for part in parts])
 
     def get_build_config(self) -> dict[str, Any]:
         """What `build_from_config` takes: that there are variables says enough."""

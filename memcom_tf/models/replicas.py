@@ -16,6 +16,15 @@ def num_replicas() -> int:
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
+def has_several_workers() -> bool:
+    """Whether this is within the scope of a strategy of several processes."""
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return False
+    jobs = strategy.cluster_resolver.cluster_spec().as_dict()
+    return sum(map(len, jobs.values())) > 1
+
+
 def over_replicas(count: Any) -> Any:
     """The sum of a number over all replicas: of examples, say, that a mean is over."""
     context = tf.distribute.get_replica_context()

@@ -10,7 +10,7 @@ import tensorflow as tf
 from memcom_tf._keras import keras
 from memcom_tf.ops.interface import Array
 from memcom_tf.optimizers.gradients import DivisibleSlices, clip
-from memcom_tf.optimizers.replicas import in_unique_rows, summed_over_replicas
+from memcom_tf.optimizers.replicas import in_unique_rows, summed_over_replicas, without_fillers
 
 Pairs = Sequence[tuple[Array | None, Any]]
 """(gradient, `tf.Variable`) of a step; the gradient is None where nothing is left to do."""
@@ -102,6 +102,8 @@ class TfKerasHooks(Hooks):
         pairs = list(grads_and_vars)
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             pairs = [(in_unique_rows(gradient), variable) for gradient, variable in pairs]
+            summed = super().aggregate_gradients(pairs)
+            return [(without_fillers(gradient), variable) for gradient, variable in summed]
         return super().aggregate_gradients(pairs)
 
     def _distributed_apply_gradients_fn(

@@ -16,7 +16,7 @@ from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.ranks import evaluate_ranker
 from memcom_tf.training.checkpoint import Checkpoint, TrainingState
 from memcom_tf.training.settings import TrainingSettings
-from memcom_tf.training.workers import Workers
+from memcom_tf.training.workers import Workers, kept_state, values_of
 
 
 class BestEpoch(keras.callbacks.Callback):
@@ -67,7 +67,7 @@ class BestEpoch(keras.callbacks.Callback):
         """
         self._checkpoint = checkpoint
         self._state = [*self.ranker.variables, *optimizer.variables]
-        state = self._found(checkpoint)
+        state = kept_state(checkpoint, self.workers)
         if state is None:
             return 0
         for variable, value in zip(self._state, state.arrays["state"], strict=True):
@@ -80,19 +80,12 @@ class BestEpoch(keras.callbacks.Callback):
             return self.epochs
         return state.epoch
 
-    def _found(self, checkpoint: Checkpoint) -> TrainingState | None:
-        if self.workers is None:
-            return checkpoint.load()
-        # Only the chief need have the file.
-        content = self.workers.from_chief(checkpoint.read() if self.workers.is_chief else b"")
-        return checkpoint.parsed(content) if content else None
-
     def _save(self, epoch: int, finished: bool = False) -> None:
         if self._checkpoint is None:
             return
         record = {"values": self.values, "ndcg": self.ndcg, "epoch": self.epoch, "way": self.way}
         arrays = {
-            "state": [tf.convert_to_tensor(variable).numpy() for variable in self._state],
+            "state": values_of(self._state),
             "start": self._start,
             "best": self._weights,
         }

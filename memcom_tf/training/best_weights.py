@@ -89,6 +89,19 @@ class BestWeights:
         """Evaluations since the best one."""
         return sum(done > self.epochs for done in self.found)
 
+    def kept(self) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]]:
+        """What `take_up` has to know: as JSON takes it, and arrays."""
+        record = {"found": self.found, "epochs": self.epochs, "averaged": self._averaged}
+        return record, {"best": self._weights, "mean": self._mean, "others": self._others}
+
+    def take_up(self, record: dict[str, Any], arrays: dict[str, list[np.ndarray]]) -> None:
+        """Goes on where `kept` was called."""
+        self.found = {float(epochs): metrics for epochs, metrics in record["found"].items()}
+        self.epochs, self._averaged = record["epochs"], record["averaged"]
+        self._weights, self._mean, self._others = (
+            arrays[name] for name in ("best", "mean", "others")
+        )
+
     def restore(self) -> dict[str, Any]:
         """Gives the model its best weights.
 

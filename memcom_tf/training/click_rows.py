@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from memcom_tf.data.row_blocks import joined
 from memcom_tf.evaluation.rows import RowSplit
 from memcom_tf.features import Features
 from memcom_tf.models.click import ClickModel
+from memcom_tf.training.epoch_rows import EpochRows, Inputs, Piece, ends_of
 
 ROWS_AT_ONCE = 2**20
 """Rows of shards that are in memory together, and are shuffled with each other."""
@@ -21,7 +23,6 @@ MOST_HELD_OUT = 2**20
 """Rows of a data set that a model is judged by, at most: those of its first shards."""
 _PREDICTED_AT_A_TIME = 8192
 
-Inputs = dict[str, np.ndarray]
 Part = Any
 """`memcom_tf.datasets.Rows`, or rows of a prepared data set."""
 SplitRows = RowSplit | PreparedRows
@@ -29,8 +30,7 @@ SplitRows = RowSplit | PreparedRows
 
 def predictions(model: ClickModel, inputs: Inputs) -> np.ndarray:
     """Probabilities `[n]` of encoded rows."""
-    found: np.ndarray = model.predict(inputs, batch_size=_PREDICTED_AT_A_TIME, verbose=0)
-    return found.reshape(-1)
+    return model.outputs_of(inputs, _PREDICTED_AT_A_TIME).reshape(-1)
 
 
 def judged(part: Part) -> Part:
@@ -69,8 +69,8 @@ class Teaching:
         return labels
 
 
-class TrainingRows:
-    """The rows for training, in a new order every epoch.
+class TrainingRows(EpochRows):
+    """The rows for training of a click model.
 
     Those of a data set are read while others are trained on: in every epoch its shards come in a
     new order, and the rows of those that are read together are shuffled with each other. What is
@@ -84,58 +84,66 @@ class TrainingRows:
 
     def __init__(self, part: Part, features: Features, teaching: Teaching) -> None:
         self._part, self._features, self._teaching = part, features, teaching
-        self._whole: tuple[Inputs, np.ndarray] | None = None
+        self._whole = None
+        self._steps: int | None = None
         if not isinstance(part, StoredRows) or len(part) <= ROWS_AT_ONCE:
             self._whole = self._read(part)
 
-    def pieces(
-        self, rng: np.random.Generator, parts: int
-    ) -> Iterator[tuple[Inputs, np.ndarray, bool]]:
-        """The rows of one epoch.
+    def of_worker(self, index: int, count: int, batch_size: int) -> TrainingRows:
+        """Shards of its own, where there are so many.
 
-        Args:
-            rng: What the order is drawn by.
-            parts: How many parts the epoch has, as equal as can be.
-
-        Yields:
-            Inputs and targets, and whether a part ends with them.
+        Its batches are then its part of the batches of all, and an epoch has as many of them for
+        every worker: rows that are left over wait for another. What is read at once is not shared:
+        each worker reads all of it, and takes its rows of every batch.
         """
-        count = len(self._part)
-        ends = [count // parts * (part + 1) + min(part + 1, count % parts) for part in range(parts)]
-        done = 0
-        for inputs, targets in self._blocks(rng):
-            order = rng.permutation(len(targets))
-            while len(order):
-                room = next(end for end in ends if end > done) - done
-                rows, order = order[:room], order[room:]
-                done += len(rows)
-                yield (
-                    {name: values[rows] for name, values in inputs.items()},
-                    targets[rows],
-                    done in ends,
-                )
-
-    def _blocks(self, rng: np.random.Generator) -> Iterator[tuple[Inputs, np.ndarray]]:
         if self._whole is not None:
-            yield self._whole
+            return self
+        shards = [self._part.shards[worker::count] for worker in range(count)]
+        rows = [sum(shard.rows for shard in own) for own in shards]
+        begins = [worker * batch_size // count for worker in range(count + 1)]
+        sizes = [end - begin for begin, end in pairwise(begins)]
+        steps = min(held // size for held, size in zip(rows, sizes, strict=True))
+        if not steps:
+            return self
+        own = StoredRows(self._part.data, shards[index])
+        found = TrainingRows(own, self._features, self._teaching)
+        found.own_batch, found._steps = sizes[index], steps
+        return found
+
+    def _ends(self, parts: int) -> list[int]:
+        if self._steps is None:
+            return ends_of(len(self._part), parts)
+        assert self.own_batch is not None
+        return [steps * self.own_batch for steps in ends_of(self._steps, parts)]
+
+    def _blocks(self, rng: np.random.Generator, skipped: int) -> Iterator[tuple[Piece, np.ndarray]]:
+        if self._whole is not None:
+            yield from super()._blocks(rng, skipped)
             return
         sizes = np.array([shard.rows for shard in self._part.shards])
         order = rng.permutation(len(sizes))
         group = (np.cumsum(sizes[order]) - 1) // ROWS_AT_ONCE
-        groups = [np.sort(order[group == number]).tolist() for number in np.unique(group)]
+        groups = [np.sort(order[group == number]) for number in np.unique(group)]
+        while groups and (held := int(sizes[groups[0]].sum())) <= skipped:
+            rng.permutation(held)
+            skipped -= held
+            groups.pop(0)
+        if not groups:
+            return
         with ThreadPoolExecutor(1) as reader:
             coming = reader.submit(self._together, groups[0])
             for following in [*groups[1:], None]:
                 block = coming.result()
                 if following is not None:
                     coming = reader.submit(self._together, following)
-                yield self._read(block)
+                yield self._read(block), rng.permutation(len(block))[skipped:]
+                skipped = 0
 
-    def _together(self, shards: list[int]) -> Any:
-        data, found = self._part.data, [self._part.shards[shard] for shard in shards]
+    def _together(self, shards: np.ndarray) -> Any:
+        data, found = self._part.data, [self._part.shards[shard] for shard in shards.tolist()]
         return joined([data.read(shard) for shard in found])
 
-    def _read(self, block: Part) -> tuple[Inputs, np.ndarray]:
+    def _read(self, block: Part) -> Piece:
         if isinstance(block, StoredRows):
             block = joined(list(block.blocks()))
         return self._features.encode(block), self._teaching.targets(block)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from memcom_tf.cluster import require_alone
 from memcom_tf.data.prepared_rows import PreparedRows
 from memcom_tf.errors import argument, invalid
 from memcom_tf.evaluation.clicks import click_metrics
@@ -18,7 +18,7 @@ from memcom_tf.models.click_tables import MIN_ROWS, compressed_tables
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.seeding import seeded
 from memcom_tf.tables import check_positive
-from memcom_tf.training.best_weights import BestWeights
+from memcom_tf.training.checkpoint import fingerprint
 from memcom_tf.training.click_rows import (
     SplitRows,
     Teaching,
@@ -27,6 +27,9 @@ from memcom_tf.training.click_rows import (
     names_of,
     predictions,
 )
+from memcom_tf.training.epoch_rows import Piece
+from memcom_tf.training.field_training import Course, described_teacher, train_fields
+from memcom_tf.training.workers import decided_once
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def train_click_model(
     min_count: int | None = None,
     teacher: ClickModel | None = None,
     settings: ClickSettings | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> TrainedClickModel:
     """Trains a click model of the recipe, with full tables or with compressed ones.
@@ -117,6 +121,8 @@ def train_click_model(
         teacher: A trained model of these rows: a part of the target is what it predicts. A model
             of compressed tables is often as good as a full one where that is its teacher.
         settings: How to train; None takes the defaults.
+        checkpoint: A file to keep the state of the training in, and to go on from; see
+            `train_clicks`.
         report: Called with a line for every evaluation.
 
     Returns:
@@ -156,11 +162,15 @@ def train_click_model(
                 "Take one that was trained on the same columns.",
                 missing=sorted(missing),
             )
-    record = train_clicks(model, split, settings, teacher=teacher, report=report)
+    record = train_clicks(
+        model, split, settings, teacher=teacher, checkpoint=checkpoint, report=report
+    )
     test = judged(split.test)
     _say_how_many(test, split.test, "test", report)
-    found = predictions(model, features.encode(test))
-    return TrainedClickModel(model, record, click_metrics(found, test.labels))
+    metrics = decided_once(
+        lambda: click_metrics(predictions(model, features.encode(test)), test.labels)
+    )
+    return TrainedClickModel(model, record, metrics)
 
 
 def _features_of(split: SplitRows, min_count: int | None) -> Features:
@@ -187,11 +197,15 @@ def train_clicks(
     settings: ClickSettings | None = None,
     *,
     teacher: np.ndarray | ClickModel | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
     """Trains a click model, and leaves it with its best weights by log loss on validation.
 
     These are means over the last evaluations, which predict better than the weights of any one.
+
+    Within the scope of a `tf.distribute.MultiWorkerMirroredStrategy` all its workers make each step
+    together, as of `memcom_tf.training.train`, and end with the same weights.
 
     Args:
         model: The model; the weights that it comes with are a candidate where it is built.
@@ -200,18 +214,22 @@ def train_clicks(
         settings: How to train; None takes the defaults.
         teacher: Another model, or what it predicts for the rows of training: it is a part of the
             target. Of a data set it must be the model.
+        checkpoint: A file that is written after every evaluation. If it is there, training goes on
+            from it, and is at its end where it was finished: delete it afterwards. The order of
+            the rows is that of a training in one go; what is drawn at random is not.
         report: Called with a line for every evaluation.
 
     Returns:
         "log_loss": on validation by epochs trained; "best": the smallest; "epochs": when it was.
 
     Raises:
-        ValueError: If predictions for the rows of a data set are passed.
+        ValueError: If predictions for the rows of a data set are passed, or the checkpoint is that
+            of another training; of several workers as of `memcom_tf.training.train`.
+        ConnectionError: If another worker is gone.
     """
-    require_alone("Training of a click model by `train_clicks`")
     settings = settings or ClickSettings()
     with seeded(settings.seed):
-        return _train(model, split, settings, teacher, report)
+        return _train(model, split, settings, teacher, checkpoint, report)
 
 
 def _train(
@@ -219,6 +237,7 @@ def _train(
     split: SplitRows,
     settings: ClickSettings,
     teacher: np.ndarray | ClickModel | None,
+    checkpoint: str | os.PathLike[str] | None,
     report: Callable[[str], object],
 ) -> dict[str, Any]:
     if isinstance(split, PreparedRows) and isinstance(teacher, np.ndarray):
@@ -227,23 +246,42 @@ def _train(
     _say_how_many(held_out, split.validation, "validation", report)
     rows = TrainingRows(split.train, model.features, Teaching(teacher, settings.distillation))
     validation, known = model.features.encode(held_out), held_out.labels
-    model.compile(
-        LazyAdam(settings.learning_rate, weight_decay=settings.weight_decay or None),
-        "binary_crossentropy",
+    optimizer = LazyAdam(settings.learning_rate, weight_decay=settings.weight_decay or None)
+    best = train_fields(
+        model,
+        rows,
+        Course(
+            "binary_crossentropy",
+            optimizer,
+            settings.batch_size,
+            settings.epochs,
+            settings.evaluations,
+            settings.patience,
+            settings.seed,
+        ),
+        lambda: click_metrics(predictions(model, validation), known),
+        lambda: _described(split, settings, rows, (validation, known), teacher),
+        checkpoint=checkpoint,
+        report=report,
     )
-    best = BestWeights(model, lambda: click_metrics(predictions(model, validation), known), report)
-    if model.built:
-        best.evaluate(0.0)
-    model.build_once()
-    rng = np.random.default_rng(settings.seed)
-    for epoch in range(settings.epochs):
-        done = 0
-        for inputs, targets, part_ends in rows.pieces(rng, settings.evaluations):
-            model.fit(inputs, targets, batch_size=settings.batch_size, shuffle=False, verbose=0)
-            if not part_ends:
-                continue
-            done += 1
-            best.evaluate(epoch + done / settings.evaluations)
-            if best.waited >= settings.patience:
-                return best.restore()
     return best.restore()
+
+
+def _described(
+    split: SplitRows,
+    settings: ClickSettings,
+    rows: TrainingRows,
+    validation: Piece,
+    teacher: np.ndarray | ClickModel | None,
+) -> dict[str, Any]:
+    """What tells a training from others, but for the model."""
+    if isinstance(split, PreparedRows):
+        data = split.fingerprint
+    else:
+        pieces = (rows.whole, validation)
+        data = fingerprint([array for inputs, of in pieces for array in (*inputs.values(), of)])
+    return {
+        "settings": asdict(settings),
+        "data": data,
+        "teacher": described_teacher(teacher),
+    }

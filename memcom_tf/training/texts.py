@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from memcom_tf.cluster import require_alone
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.documents import DocumentSplit, class_metrics, class_numbers
 from memcom_tf.features import fit_text
@@ -17,8 +17,11 @@ from memcom_tf.models.text_classifier import TextClassifier
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.seeding import seeded
 from memcom_tf.tables import check_positive
-from memcom_tf.training.best_weights import BestWeights
+from memcom_tf.training.checkpoint import fingerprint
+from memcom_tf.training.epoch_rows import EpochRows
+from memcom_tf.training.field_training import Course, described_teacher, train_fields
 from memcom_tf.training.text_tables import Order, check_order, ordered, word_table
+from memcom_tf.training.workers import decided_once
 
 _IDS_PREDICTED_AT_A_TIME = 1 << 17
 _EPOCHS = 10, 60
@@ -109,6 +112,7 @@ def train_text_classifier(
     max_words: int = MAX_WORDS,
     teacher: TextClassifier | None = None,
     settings: TextSettings | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> TrainedTextClassifier:
     """Trains a text classifier of the recipe, with a full table of words or a compressed one.
@@ -128,6 +132,8 @@ def train_text_classifier(
         max_words: As of `memcom_tf.features.fit_text`.
         teacher: A trained model of these documents: a part of the target is what it predicts.
         settings: How to train; None takes the defaults.
+        checkpoint: A file to keep the state of the training in, and to go on from; see
+            `train_texts`.
         report: Called with a line for every epoch.
 
     Returns:
@@ -159,18 +165,15 @@ def train_text_classifier(
             table = word_table(features, width, ratio or 1.0, method)
             features = ordered(features, split, table, order, settings.seed)
         model = TextClassifier(features, split.classes, width=width, embedding=table)
-    taught = None
-    if teacher is not None:
-        if teacher.classes != model.classes:
-            raise invalid(
-                "`teacher` must have the classes of the documents.",
-                f"They are {list(model.classes)}.",
-                teacher_classes=list(teacher.classes),
-            )
-        taught = predictions(teacher, teacher.features.encode(split.train.columns))
-    record = train_texts(model, split, settings, teacher=taught, report=report)
-    found = predictions(model, model.features.encode(split.test.columns))
-    metrics = class_metrics(found, class_numbers(split.test, model.classes))
+    record = train_texts(
+        model, split, settings, teacher=teacher, checkpoint=checkpoint, report=report
+    )
+    metrics = decided_once(
+        lambda: class_metrics(
+            predictions(model, model.features.encode(split.test.columns)),
+            class_numbers(split.test, model.classes),
+        )
+    )
     return TrainedTextClassifier(model, record, metrics)
 
 
@@ -179,7 +182,8 @@ def train_texts(
     split: DocumentSplit,
     settings: TextSettings | None = None,
     *,
-    teacher: np.ndarray | None = None,
+    teacher: np.ndarray | TextClassifier | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
     """Trains a text classifier, and leaves it with its best weights by log loss on validation.
@@ -187,63 +191,83 @@ def train_texts(
     These are means over the last epochs, which predict better than the weights of any one.
     Accuracy on some hundred documents is too coarse to tell epochs apart.
 
+    Within the scope of a `tf.distribute.MultiWorkerMirroredStrategy` all its workers make each step
+    together, as of `memcom_tf.training.train`, and end with the same weights.
+
     Args:
         model: The model; the weights that it comes with are a candidate where it is built.
         split: The documents; those for test are not looked at.
         settings: How to train; None takes the defaults.
-        teacher: What another model gives for the documents of training: a part of the target.
+        teacher: Another model, or what it gives for the documents of training: a part of the
+            target.
+        checkpoint: A file that is written after every epoch, and gone on from, as of
+            `memcom_tf.training.train_clicks`.
         report: Called with a line for every epoch.
 
     Returns:
         "accuracy" and "log_loss": on validation by epochs trained; "best": the smallest log loss;
         "epochs": when it was.
+
+    Raises:
+        ValueError: If the classes are not those of the model, or the checkpoint is that of another
+            training; of several workers as of `memcom_tf.training.train`.
+        ConnectionError: If another worker is gone.
     """
-    require_alone("Training of a text classifier by `train_texts`")
     settings = settings or TextSettings()
     with seeded(settings.seed):
-        return _train(model, split, settings, teacher, report)
+        return _train(model, split, settings, teacher, checkpoint, report)
 
 
 def _train(
     model: TextClassifier,
     split: DocumentSplit,
     settings: TextSettings,
-    teacher: np.ndarray | None,
+    teacher: np.ndarray | TextClassifier | None,
+    checkpoint: str | os.PathLike[str] | None,
     report: Callable[[str], object],
 ) -> dict[str, Any]:
     ids = model.features.encode(split.train.columns)["ids"]
-    targets = _targets(model, split, teacher, settings.distillation)
+    rows = EpochRows({"ids": ids}, _targets(model, split, teacher, settings.distillation))
     validation = model.features.encode(split.validation.columns)
     numbers = class_numbers(split.validation, model.classes)
-    best = BestWeights(
-        model, lambda: class_metrics(predictions(model, validation), numbers), report
-    )
-    model.compile(LazyAdam(settings.rate_of(len(ids))), "categorical_crossentropy")
-    if model.built:
-        best.evaluate(0)
-    else:
-        model.build_once()
-    rng = np.random.default_rng(settings.seed)
     epochs = settings.epochs_of(len(ids))
-    patience = settings.patience or max(_LEAST_PATIENCE, epochs // 4)
-    for epoch in range(epochs):
-        rows = rng.permutation(len(ids))
-        model.fit(
-            {"ids": ids[rows]},
-            targets[rows],
-            batch_size=settings.batch_of(len(ids)),
-            shuffle=False,
-            verbose=0,
-        )
-        best.evaluate(epoch + 1)
-        if best.waited >= patience:
-            break
+    best = train_fields(
+        model,
+        rows,
+        Course(
+            "categorical_crossentropy",
+            LazyAdam(settings.rate_of(len(ids))),
+            settings.batch_of(len(ids)),
+            epochs,
+            1,
+            settings.patience or max(_LEAST_PATIENCE, epochs // 4),
+            settings.seed,
+        ),
+        lambda: class_metrics(predictions(model, validation), numbers),
+        lambda: {
+            "settings": asdict(settings),
+            "data": fingerprint(
+                [
+                    ids,
+                    class_numbers(split.train, model.classes),
+                    *validation.values(),
+                    numbers,
+                ]
+            ),
+            "teacher": described_teacher(teacher),
+        },
+        checkpoint=checkpoint,
+        report=report,
+    )
     accuracy = {epoch: metrics["accuracy"] for epoch, metrics in best.found.items()}
     return {"accuracy": accuracy, **best.restore()}
 
 
 def _targets(
-    model: TextClassifier, split: DocumentSplit, teacher: np.ndarray | None, share: float
+    model: TextClassifier,
+    split: DocumentSplit,
+    teacher: np.ndarray | TextClassifier | None,
+    share: float,
 ) -> np.ndarray:
     """Probabilities `[n, classes]` to learn: 1 for the class of a document, in part a teacher's."""
     numbers = class_numbers(split.train, model.classes)
@@ -254,6 +278,14 @@ def _targets(
             unknown=sorted(set(split.classes) - set(model.classes))[:10],
         )
     targets = np.eye(len(model.classes), dtype=np.float32)[numbers]
+    if isinstance(teacher, TextClassifier):
+        if teacher.classes != model.classes:
+            raise invalid(
+                "`teacher` must have the classes of the documents.",
+                f"They are {list(model.classes)}.",
+                teacher_classes=list(teacher.classes),
+            )
+        teacher = predictions(teacher, teacher.features.encode(split.train.columns))
     if teacher is not None:
         targets += np.float32(share) * (teacher - targets)
     return targets
@@ -263,5 +295,4 @@ def predictions(model: TextClassifier, inputs: dict[str, np.ndarray]) -> np.ndar
     """Probabilities `[n, classes]` of encoded documents."""
     (ids,) = inputs.values()
     batch_size = max(1, _IDS_PREDICTED_AT_A_TIME // max(ids.shape[1], 1))
-    found: np.ndarray = model.predict(inputs, batch_size=batch_size, verbose=0)
-    return found
+    return model.outputs_of(inputs, batch_size)

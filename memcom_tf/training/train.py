@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from memcom_tf._keras import keras
 from memcom_tf.data import PreparedSplit
-from memcom_tf.errors import invalid
 from memcom_tf.evaluation import Examples, Split
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.ranks import scores_at_once
@@ -20,9 +19,9 @@ from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
 from memcom_tf.seeding import seeded
 from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.best_epoch import BestEpoch
-from memcom_tf.training.checkpoint import Checkpoint, fingerprint, fingerprint_of
+from memcom_tf.training.checkpoint import Checkpoint, fingerprint
 from memcom_tf.training.distillation import DistilledRanker
-from memcom_tf.training.loop import fit_together
+from memcom_tf.training.loop import check_together, fit_together
 from memcom_tf.training.progress import TrainingProgress, forecast
 from memcom_tf.training.settings import EVALUATIONS, Schedule, TrainingSettings
 from memcom_tf.training.streaming import batches_of
@@ -132,7 +131,7 @@ def _train(
         model.build_once()
         identity = _identity(model, split, settings, epochs, teacher)
         if workers is not None:
-            _check_together(workers, model, batches, identity)
+            check_together(workers, model, batches.batch_size, identity)
         optimizer.build(trained.trainable_variables)
         if checkpoint is not None:
             done = best.keep_in(Checkpoint(checkpoint, identity), optimizer)
@@ -185,34 +184,6 @@ def _fit(
         callbacks=callbacks,
         verbose=verbose,
     )
-
-
-def _check_together(
-    workers: Workers,
-    model: CatalogueRanker,
-    batches: TrainingBatches,
-    identity: dict[str, Any],
-) -> None:
-    """Requires what training by several workers needs.
-
-    Raises:
-        ValueError: If it is not so.
-    """
-    workers.require_mirrored(model)
-    if batches.batch_size < workers.strategy.num_replicas_in_sync:
-        raise invalid(
-            "A batch must have a row for every replica.",
-            "Train with larger batches or more data, or with fewer workers.",
-            batch_size=batches.batch_size,
-            replicas=workers.strategy.num_replicas_in_sync,
-        )
-    if layers := adapted_layers(model):
-        raise invalid(
-            "Tables that change between steps must be trained by one process.",
-            "Unset TF_CONFIG, or take another method.",
-            method=type(layers[0]).__name__,
-        )
-    workers.require_same(fingerprint_of(identity))
 
 
 def _identity(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ import tensorflow as tf
 from memcom_tf.cluster import Worker, this_worker
 from memcom_tf.errors import for_reader, invalid, message
 from memcom_tf.optimizers.hooks import as_tf_variable
+from memcom_tf.training.checkpoint import Checkpoint, TrainingState
 from memcom_tf.training.interrupting import collectives_end_on_interrupt, ends_on_interrupt
 
 _AT_ONCE = 2**22
@@ -178,6 +179,29 @@ def current_workers() -> Workers | None:
             strategy=type(strategy).__name__,
         )
     return None
+
+
+def kept_state(checkpoint: Checkpoint, workers: Workers | None) -> TrainingState | None:
+    """What a checkpoint holds, if it is there; of several workers only the chief need have it.
+
+    Raises:
+        ValueError: As `Checkpoint.load`.
+    """
+    if workers is None:
+        return checkpoint.load()
+    content = workers.from_chief(checkpoint.read() if workers.is_chief else b"")
+    return checkpoint.parsed(content) if content else None
+
+
+def values_of(variables: Sequence[Any]) -> list[npt.NDArray[Any]]:
+    """The values of variables; all workers must ask for them, as some are sums over them all."""
+    return [tf.convert_to_tensor(variable).numpy() for variable in variables]
+
+
+def decided_once(value: Callable[[], Any]) -> Any:
+    """What a function gives; where several workers train, what it gives the chief."""
+    workers = current_workers()
+    return value() if workers is None else workers.decided_by_chief(value)
 
 
 @contextmanager

@@ -127,10 +127,6 @@ def test_compress(folder, trained, tmp_path, capsys):
             "missing=['nowhere']",
         ),
         (["--task", "click", *COLUMNS, *OF_SEVERAL, "--method", "None"], "`--method` must be one"),
-        (
-            ["--task", "click", *COLUMNS, "--resume"],
-            "`--resume` must be left out with --task click",
-        ),
         (["--label", "click"], "`--label` must be left out"),
     ],
 )
@@ -139,6 +135,12 @@ def test_what_is_wrong_is_said_in_words_of_the_command_line(folder, tmp_path, wo
     assert run("train", folder / "rows.csv", "-o", out, *words) == 2
     assert must in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_compression_is_not_resumed(folder, trained, tmp_path, capsys):
+    words = [trained, folder / "rows.csv", "-o", tmp_path / "m.tflite", *COLUMNS, "--ratio", 2]
+    assert run("compress", *words, "--task", "click", "--resume") == 2
+    assert "`--resume` must be left out with --task click" in capsys.readouterr().err
 
 
 def test_a_ranker_takes_no_rows(folder, converted, tmp_path, capsys):

@@ -96,8 +96,6 @@ REFUSED = {
     "a count": ("train data --task click -o m.keras --min-count 2", "Received: min_count='2'"),
     "another task": ("train data -o m.keras", "prepared for --task click"),
     "texts": ("train data --task text -o m.keras", "must be a file, or a data set for it"),
-    "spark": ("prepare rows.csv --task click --label click --categorical site -o x --engine spark",
-              "by the engine duckdb"),
     "no columns": ("prepare rows.csv --task click -o x", "which columns are what"),
     "no label": ("prepare rows.csv --task click -o x --numeric age", "column of labels must be"),
     "a label to score": ("score model.tflite data --label click", "`--label` must be left out"),

@@ -124,7 +124,6 @@ def test_compress(folder, trained, tmp_path, capsys):
         (["--task", "text", "--text", "body", "--label", "body"], "must be one thing"),
         ([*COLUMNS, "--ratio", "4", "--method", "None"], "`--method` must be one"),
         ([*COLUMNS, "--categorical", "group"], "`--categorical` must be left out with --task text"),
-        ([*COLUMNS, "--resume"], "`--resume` must be left out with --task text"),
         (["--task", "click", "--order", "documents"], "`--order` must be left out with --task cli"),
         (["--text", "body"], "`--text` must be left out with --task next-item"),
     ],

@@ -68,8 +68,8 @@ def test_refusals_load_no_tensorflow(log):
     "words",
     [
         ("compress", "n.keras", "log.csv", "-o", "n.tflite", "--ratio", "2"),
-        ("train", "log.csv", "-o", "n.keras", "--task", "click"),
-        ("train", "log.csv", "-o", "n.keras", "--task", "text"),
+        ("compress", "n.keras", "log.csv", "-o", "n.tflite", "--task", "click", "--ratio", "2"),
+        ("compress", "n.keras", "log.csv", "-o", "n.tflite", "--task", "text", "--ratio", "2"),
     ],
 )
 def test_what_is_not_shared_between_workers_is_refused(words, log, monkeypatch, capsys):
@@ -94,6 +94,29 @@ def test_one_worker_writes(log):
     assert "warning" not in chief + other
     assert [path.name for path in (log.parent / "worker_0").iterdir()] == ["n.keras"]
     assert not [*(log.parent / "worker_1").iterdir()]
+
+
+LABELLED = {
+    "click": ("--label", "click", "--categorical", "site", "--method", "MEmComEmbedding"),
+    "text": ("--label", "click", "--text", "site"),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("task", LABELLED)
+def test_one_worker_writes_and_judges_a_model_of_fields(task, tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [f"{rng.integers(0, 2)},s{rng.integers(0, 30)} x" for _ in range(300)]
+    (tmp_path / "rows.csv").write_text("\n".join(["click,site", *lines]) + "\n")
+    words = ["train", str(tmp_path / "rows.csv"), "--task", task, *LABELLED[task], "--epochs", "2"]
+    assert cli.main([*words, "-o", str(tmp_path / "teacher.keras"), "--width", "3"]) == 0
+    taught = ["--width", "4", "--ratio", "2", "--teacher", str(tmp_path / "teacher.keras")]
+    chief, other = workers.run(["-m", "memcom_tf.cli", *words, "-o", "n.keras", *taught], tmp_path)
+    assert "s for test " in chief and "after 1 epochs on validation" in chief
+    assert "worker 2 of 2: done; worker 1 writes the model" in other and "s for test " not in other
+    assert "warning" not in (chief + other).lower().replace("warning: all log messages", "")
+    assert [path.name for path in (tmp_path / "worker_0").iterdir()] == ["n.keras"]
+    assert not [*(tmp_path / "worker_1").iterdir()]
 
 
 @pytest.mark.long

@@ -308,7 +308,7 @@ REFUSED = {
     "two lines": ('1,"s\n2",3,0', Columns("click", ["site"]), {}, "line break"),
     "no time": ("1,s,soon,0", Columns("click", ["site"], time="age"), {}, "column of times"),
     "one kind": ("", Columns("click", ["site"], test="flag"), {}, "labels of both kinds"),
-    "spark": ("", Columns("click", ["site"]), {"engine": "spark"}, "by the engine duckdb"),
+    "no engine": ("", Columns("click", ["site"]), {"engine": "sql"}, "`engine` must be"),
     "no shard": ("", Columns("click", ["site"]), {"rows_per_shard": 1}, "at least 100"),
     "no count": ("", Columns("click", ["site"]), {"min_count": 0}, "`min_count` must be"),
 }

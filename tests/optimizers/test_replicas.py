@@ -20,7 +20,7 @@ from memcom_tf._keras import is_keras_3, keras
 from memcom_tf.layers import FullEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.training.distillation import DistilledRanker
-from memcom_tf.training.fine_tuning import _FineTuned
+from memcom_tf.training.with_loss import ModelWithLoss
 
 rng = np.random.default_rng(0)
 history = rng.integers(1, 30, (32, 5)).astype(np.int32)
@@ -56,7 +56,7 @@ def fine_tuned():
         return keras.Model(ids, keras.layers.Dense(1)(table(ids)))
 
     loss = keras.losses.get("mean_squared_error" if is_keras_3 else keras.losses.mean_squared_error)
-    return _FineTuned(pooled("one"), pooled("two"), loss, 0.5), (history, history[:, :1] / 30)
+    return ModelWithLoss(pooled("one"), loss, pooled("two"), 0.5), (history, history[:, :1] / 30)
 
 
 default = tf.distribute.get_strategy()

@@ -247,7 +247,7 @@ def test_a_teacher_is_a_part_of_the_target(rows):
     class Opposite:
         features = fit_features(split.train)
 
-        def predict(self, inputs, **kwargs):
+        def outputs_of(self, inputs, batch_size):
             return 1.0 - split.train.labels
 
     spreads = []

@@ -1,17 +1,24 @@
-"""Columns of times in DuckDB: how they are written, and that each of them is one."""
+"""Columns of times in SQL: how they are written, and that each of them is one."""
 
 from __future__ import annotations
 
-from memcom_tf.data.columns import EXACT_IN_FLOAT, TIME_PATTERNS, TimeKind, time_kind, unfit_time
-from memcom_tf.data.duckdb_files import DuckDBFile
+from memcom_tf.data.columns import (
+    EXACT_IN_FLOAT,
+    TIME_PATTERNS,
+    TimeKind,
+    is_finite,
+    time_kind,
+    unfit_time,
+)
 from memcom_tf.data.engine import check_labels
+from memcom_tf.data.statements import Statements
 
 
-def written_kind(duckdb: DuckDBFile, name: str, table: str) -> TimeKind:
+def written_kind(sql: Statements, name: str, table: str) -> TimeKind:
     """How the times of a column of text are written, which a table has as `written`.
 
     Args:
-        duckdb: Where the table is.
+        sql: Where the table is.
         name: The column.
         table: The table.
 
@@ -19,22 +26,22 @@ def written_kind(duckdb: DuckDBFile, name: str, table: str) -> TimeKind:
         ValueError: If some are missing, or they are not written alike.
     """
     fits = ", ".join(
-        f"count(*) FILTER ({duckdb.dialect.matches('trim(written)', pattern)})"
+        f"count(*) FILTER (WHERE {sql.dialect.matches('trim(written)', pattern)})"
         for pattern in TIME_PATTERNS.values()
     )
-    rows, missing, *found = duckdb.values(
-        "SELECT count(*), count(*) FILTER (written IS NULL OR trim(written) = ''), "
+    rows, missing, *found = sql.values(
+        "SELECT count(*), count(*) FILTER (WHERE written IS NULL OR trim(written) = ''), "
         f"{fits} FROM {table}"
     )
     check_labels(name, missing, 0, None)
     return time_kind(dict(zip(TIME_PATTERNS, found, strict=True)), rows, name)
 
 
-def check_times(duckdb: DuckDBFile, name: str, kind: TimeKind | None, table: str) -> None:
+def check_times(sql: Statements, name: str, kind: TimeKind | None, table: str) -> None:
     """Requires that a column holds times, which a table has as `written` and as `time`.
 
     Args:
-        duckdb: Where the table is.
+        sql: Where the table is.
         name: The column.
         kind: How times are written where they are text.
         table: The table.
@@ -43,9 +50,9 @@ def check_times(duckdb: DuckDBFile, name: str, kind: TimeKind | None, table: str
         ValueError: If one is missing, or is none.
     """
     exact = f" OR abs(time) >= {EXACT_IN_FLOAT}" if kind == "fraction" else ""
-    missing, unfit = duckdb.values(
-        "SELECT count(*) FILTER (written IS NULL), "
-        f"count(*) FILTER (time IS NULL OR NOT isfinite(time::DOUBLE){exact}) FROM {table}"
+    missing, unfit = sql.values(
+        "SELECT count(*) FILTER (WHERE written IS NULL), "
+        f"count(*) FILTER (WHERE time IS NULL OR NOT {is_finite('time')}{exact}) FROM {table}"
     )
     check_labels(name, missing, 0, None)
     if unfit:
