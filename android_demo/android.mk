@@ -43,8 +43,9 @@ android_demo/web/node_modules: android_demo/web/package.json android_demo/web/pa
 web-demo: android-models android_demo/web/node_modules
 	cd android_demo/web && npm --silent start
 
+# The pages alone need no browser; their tests do.
 web-test: android-models android_demo/web/node_modules
-	android_demo/tools/install.sh web
+	android_demo/tools/install.sh web_test
 	cd android_demo/web && npm --silent test
 
 # What the app's ranker costs with a catalogue of a million.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -80,3 +81,15 @@ def test_web_packages_are_pinned():
     )
     assert len(versions) == 4
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions)
+
+
+def test_serving_the_page_needs_no_browser_and_testing_it_does(tmp_path):
+    for name in ("node", "npm", "bash"):
+        (tmp_path / name).symlink_to("/bin/true" if name != "bash" else "/bin/bash")
+    script, only = APP / "tools" / "install.sh", {"PATH": str(tmp_path)}
+    command = ["/bin/bash", str(script)]
+    served = subprocess.run([*command, "web"], env=only, capture_output=True, text=True)
+    assert served.returncode == 0, served.stderr
+    tested = subprocess.run([*command, "web_test"], env=only, capture_output=True, text=True)
+    assert tested.returncode == 1
+    assert "These must be installed: chromium." in tested.stderr
