@@ -107,7 +107,8 @@ export function readDescription(content) {
   const description = parse(new TextDecoder().decode(content));
   if (description?.format !== FORMAT) throw foreign();
   if (description.format_version > FORMAT_VERSION) throw later();
-  if (description.format_version !== FORMAT_VERSION) throw damaged();
+  if (!isCount(description.format_version)) throw damaged();
+  if (description.format_version < FORMAT_VERSION) throw earlier();
   requireFields(description, FIELDS);
   if (description.kind === 'ranker') {
     requireFields(description, RANKER_FIELDS);
@@ -173,6 +174,11 @@ function damaged() {
 
 function later() {
   return new ModelFileError('A later version of memcom wrote this file. Update this page.');
+}
+
+function earlier() {
+  return new ModelFileError('An earlier version of memcom wrote this file, in a form that this page does not read. ' +
+      'Convert the model again.');
 }
 
 function foreign() {

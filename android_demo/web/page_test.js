@@ -187,6 +187,7 @@ test('another file opens, and a bad one is said', async () => {
     'cut_off.tflite': /incomplete/,
     'damaged.tflite': /damaged on its way/,
     'later_version.tflite': /Update/,
+    'earlier_version.tflite': /An earlier version of memcom/,
     'nameless.tflite': /what its items are called/,
     'titles.tflite': /gives vectors of texts, and neither ranks nor scores rows/,
   };
