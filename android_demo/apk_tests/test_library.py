@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from memcom_tf.converters import CompressedModelFile
@@ -130,8 +131,9 @@ def test_a_project_of_its_own_ranks_with_it(project):
     assert done.returncode == 0, done.stderr
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     file = CompressedModelFile(model)
-    titles = [str(title) for title in file.vocabulary.detail("title", file.vocabulary.ids)]
-    history = [file.vocabulary.first_id + titles.index(title) for title in TITLES]
+    ids_of_all = np.arange(file.vocabulary.first_id, file.vocabulary.input_dim)
+    titles = file.vocabulary.detail("title", ids_of_all)
+    history = [ids_of_all[titles == title][0] for title in TITLES]
     ids, scores = file.rank(history)
     assert [int(row[0]) for row in rows] == list(map(int, ids))
     assert [float(row[1]) for row in rows] == pytest.approx(list(map(float, scores)), abs=1e-4)
