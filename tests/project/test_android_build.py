@@ -107,6 +107,7 @@ def test_gradle_publishes_what_the_script_publishes():
     assert "<groupId>memcom</groupId>\n  <artifactId>$1</artifactId>" in script
     namespace = re.search(r'namespace = "(.*)"', (APP / "ranker/build.gradle.kts").read_text())[1]
     assert f'package="{namespace}"' in script
+    assert f"memcom:memcom-ranker:{GRADLE['versionName']}" in (APP / "README.md").read_text()
 
 
 def test_the_wrapper_says_how_its_jar_is_made_and_runs_it(tmp_path):
