@@ -6,7 +6,7 @@ MODELS ?= build/demo/memcom_int8.tflite build/demo/uncompressed_float32.tflite
 # A package whose checksum is missing or wrong ends the build.
 MAVEN := mvn --batch-mode --quiet --strict-checksums --no-transfer-progress --file android_demo/pom.xml -Dkotlin.compiler.daemon=false
 
-.PHONY: apk android-models android-test web-demo web-test bench-android android-clean
+.PHONY: apk aar android-models android-test web-demo web-test bench-android android-clean
 
 build/demo/memcom_int8.tflite build/demo/uncompressed_float32.tflite: build/demo/report.json ;
 
@@ -27,11 +27,18 @@ apk: android-models
 	$(MAVEN) package -DskipTests
 	android_demo/package.sh $(ANDROID)
 
+# The library for other apps, in a Maven repository on disk.
+aar:
+	android_demo/tools/install.sh build
+	$(MAVEN) package -DskipTests --projects ranker --also-make
+	android_demo/publish.sh $(ANDROID)/maven
+
 android-test: android-models
 	android_demo/tools/install.sh test
 	$(BIN)/python -m android_demo.tools.make_fixtures $(ANDROID)/fixtures
 	$(MAVEN) package
 	android_demo/package.sh $(ANDROID)
+	android_demo/publish.sh $(ANDROID)/maven
 	$(PYTEST) android_demo/apk_tests
 	$(MAKE) --no-print-directory web-test
 
@@ -43,8 +50,9 @@ android_demo/web/node_modules: android_demo/web/package.json android_demo/web/pa
 web-demo: android-models android_demo/web/node_modules
 	cd android_demo/web && npm --silent start
 
+# The pages alone need no browser; their tests do.
 web-test: android-models android_demo/web/node_modules
-	android_demo/tools/install.sh web
+	android_demo/tools/install.sh web_test
 	cd android_demo/web && npm --silent test
 
 # What the app's ranker costs with a catalogue of a million.

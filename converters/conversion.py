@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from memcom_tf.errors import for_reader, message
+from memcom_tf.errors import for_reader, invalid, message
 from memcom_tf.files import write_atomically
 from memcom_tf.ordering.progress import progress_bar
 from memcom_tf.tasks import Task
@@ -84,6 +84,7 @@ def convert(
     examples: Any = None,
     task: Task | None = None,
     origin: OriginDescription | None = None,
+    model_version: int | None = None,
 ) -> Conversion:
     """Converts a trained model to a `.tflite` file with integer tables.
 
@@ -132,6 +133,8 @@ def convert(
             which only rankers of memcom_tf know.
         origin: What the file is to say that it was made from: what
             `memcom_tf.converters.origin_of` returned. The commands pass it; None says nothing.
+        model_version: Which of the files of the model's name it is, a positive integer. The app of
+            android_demo refuses an older one in place of a newer. None says nothing.
 
     Returns:
         The bytes, the report and the verification; look at `verification.passed`.
@@ -139,7 +142,8 @@ def convert(
     Raises:
         TypeError: If `model` is neither a Keras model nor a path.
         ValueError: If it holds no table, is not built, computes in half precision, takes or
-            returns strings or sparse tensors, or cannot be expressed in builtin operators.
+            returns strings or sparse tensors, or cannot be expressed in builtin operators, or if
+            `model_version` is not positive.
 
     Example:
         >>> from memcom_tf import MEmComEmbedding
@@ -150,6 +154,8 @@ def convert(
         >>> conversion.verification.passed
         True
     """
+    if model_version is not None and (type(model_version) is not int or model_version < 1):
+        raise invalid("`model_version` must be a positive integer.", model_version=model_version)
     with progress_bar(None) as advance:
         advance("quantizing the tables", 0.0)
         prepared = prepare(
@@ -165,7 +171,7 @@ def convert(
         )
         advance("writing the graph", 0.3)
         graph = write_graph(prepared)
-        description = replace(describe(prepared, graph), origin=origin)
+        description = replace(describe(prepared, graph), origin=origin, model_version=model_version)
         content = append_members(
             graph, description, prepared.vocabulary, prepared.vocabularies_of_fields
         )

@@ -79,6 +79,15 @@ def test_it_is_for_the_phones_that_it_says(apk):
     assert re.findall(r"'([^']+)'", native) == ABIS[apk.stem]
 
 
+def test_it_speaks_german_and_takes_files_of_other_apps(apk):
+    badging = output_of("aapt2", "dump", "badging", apk)
+    assert re.search(r"^locales:.* 'de'", badging, re.MULTILINE)
+    manifest = output_of("aapt2", "dump", "xmltree", "--file", "AndroidManifest.xml", apk)
+    for action in ("VIEW", "SEND"):
+        assert f'"android.intent.action.{action}"' in manifest
+    assert '"application/octet-stream"' in manifest
+
+
 def test_its_code_needs_nothing_that_phones_lack(apk, tmp_path):
     with zipfile.ZipFile(apk) as archive:
         assert [name for name in archive.namelist() if name.endswith(".dex")] == ["classes.dex"]

@@ -44,7 +44,6 @@ def test_the_finished_apk_runs(tmp_path):
     listed = (APP / "app/target/test-classpath").read_text().strip().split(":")
     others = [path for path in listed if not any(part in path for part in OWN)]
     assert len(listed) - len(others) == 5, listed
-    framework = next(path for path in listed if "/android-all-14" in path)
     classpath = ":".join(map(str, [resources, tmp_path / "test", classes, *others]))
     (tmp_path / "test").mkdir()
     source = APP / "apk_tests/java/ApkTest.java"
@@ -62,7 +61,7 @@ def test_the_finished_apk_runs(tmp_path):
             ),
             f"-Djava.library.path={tmp_path}/apk/lib/x86_64",
             *("-Drobolectric.offline=true", "-Drobolectric.usePreinstrumentedJars=false"),
-            f"-Drobolectric.dependency.dir={os.path.dirname(framework)}",
+            f"-Drobolectric.dependency.dir={APP}/app/target/framework",
             *(f"-Dapk={tmp_path}/apk", f"-Dmodels={BUILD}/models", f"-Dfixtures={BUILD}/fixtures"),
             *("org.junit.runner.JUnitCore", "ApkTest"),
         ],

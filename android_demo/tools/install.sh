@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building (and with `test` or `web`, testing) needs and that are missing.
-#   install.sh build|test|web
+# Installs the Debian packages that building (and with `test` or `web_test`, testing) needs and that are missing.
+#   install.sh build|test|web|web_test
 set -euo pipefail
 build=(openjdk-17-jdk-headless:javac maven:mvn aapt:aapt2 zipalign:zipalign apksigner:apksigner
   dexdump:dexdump zip:zip gcc:gcc binutils:readelf python3:python3)
 test=("${build[@]}" qemu-user:qemu-aarch64 gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc)
-web=(nodejs:node npm:npm chromium:chromium)
+web=(nodejs:node npm:npm)
+web_test=("${web[@]}" chromium:chromium)
 declare -n wanted=$1
 missing=()
 for entry in "${wanted[@]}"; do

@@ -5,8 +5,11 @@ set -euo pipefail
 cd "$1"
 rm -rf target/generated target/resources.zip
 mkdir -p target/generated src/main/assets/models
-# Gradle takes the package from `namespace`, and refuses it in the manifest, where aapt2 wants it.
-sed 's/<manifest /<manifest package="memcom.demo" /' src/main/AndroidManifest.xml > target/AndroidManifest.xml
+# Gradle takes these from elsewhere, and refuses them in the manifest, where aapt2 and the tests want them.
+sdks="<uses-sdk android:minSdkVersion=\"$MIN_SDK\" android:targetSdkVersion=\"$TARGET_SDK\" />"
+sed -e 's/<manifest /<manifest package="memcom.demo" /' -e "s|<application\$|$sdks&|" \
+  src/main/AndroidManifest.xml > target/AndroidManifest.xml
+grep -q uses-sdk target/AndroidManifest.xml
 aapt2 compile --dir src/main/res -o target/resources.zip
 # `.tflite` with its dot: without, aapt2 compresses the models without a word.
 aapt2 link -I "$FRAMEWORK" --manifest target/AndroidManifest.xml --debug-mode \

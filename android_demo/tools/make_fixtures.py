@@ -212,9 +212,13 @@ def main() -> None:
     (folder / "no_model.tflite").write_bytes(b"not a model at all" * 9)
     archive = read_archive(intact)
     graph, description = content[: archive.graph_bytes], archive.description
-    with mock.patch.object(format_of_files, "FORMAT_VERSION", format_of_files.FORMAT_VERSION + 1):
-        later = append_members(graph, description, vocabulary)
-    (folder / "later_version.tflite").write_bytes(later)
+    for name, by in (("later", 1), ("earlier", -1)):
+        version = format_of_files.FORMAT_VERSION + by
+        with mock.patch.object(format_of_files, "FORMAT_VERSION", version):
+            other = append_members(graph, description, vocabulary)
+        (folder / f"{name}_version.tflite").write_bytes(other)
+    for version in (2, 3):
+        described_otherwise(intact, f"teas_{version}", model_version=version)
     # A vocabulary that promises more than the tables hold.
     more = Vocabulary(range(1000))
     promised = replace(

@@ -1,13 +1,15 @@
 // The page: search, history and ranked list of a ranker, or the form of a model of rows.
 
-import {element, Form} from './form.js';
+import {Combobox} from './combobox.js';
+import {Comparison} from './compare.js';
+import {byId, element, kilobytes, number} from './elements.js';
+import {Form} from './form.js';
 import {ModelFileError, readModelFile} from './model_file.js';
-import {Ranker, strongestPulls} from './ranker.js';
+import {Ranker, reasonsOf} from './ranker.js';
+import {RankedRows} from './ranking.js';
 import {Scorer} from './scorer.js';
 
 const MATCHES = 8;
-const byId = (id) => document.getElementById(id);
-const number = new Intl.NumberFormat('en');
 
 let ranker;
 let scorer;
@@ -19,16 +21,29 @@ let hidden = []; // the one hidden last at the end
 let only = ''; // words whose titles alone are ranked
 let asked = 0;
 
+const rows = new RankedRows(byId('ranking'), {
+  add: (id) => change([...history, id]),
+  hide: (id) => {
+    hidden.push(id);
+    return show();
+  },
+  leave: () => byId('search').focus(),
+});
+const matches = new Combobox(byId('search'), byId('matches'), {
+  find: (text) => ranker.file.vocabulary.search(text, MATCHES)
+      .map((id) => ({id, title: ranker.file.vocabulary.title(id), caption: ranker.file.vocabulary.caption(id)})),
+  choose: ({id}) => {
+    byId('search').value = '';
+    search();
+    return change([...history.filter((other) => other !== id), id]);
+  },
+});
+
 async function open(bytes, fileName) {
   byId('failure').hidden = true;
   let opened;
   try {
-    const file = readModelFile(bytes);
-    if (file.texts) {
-      throw new ModelFileError('This model gives vectors of texts, and neither ranks nor scores rows. ' +
-          'Convert a NextItemRanker or a ClickModel.');
-    }
-    opened = await (file.vocabulary ? Ranker.open(file) : Scorer.open(file));
+    opened = await openModel(bytes);
   } catch (error) {
     if (!(error instanceof ModelFileError)) throw error;
     byId('failure').textContent = `${fileName} cannot be used. ${error.message}`;
@@ -42,12 +57,32 @@ async function open(bytes, fileName) {
   name = fileName;
   byId('rows').hidden = !scorer;
   byId('items').hidden = !ranker;
+  byId('show-compare').hidden = !ranker; // only lists are compared
   form = new Form(opened.file.fields, byId(scorer ? 'fields' : 'query-fields'), scorer ? score : show);
   if (scorer) {
     await score();
   } else {
     await start();
   }
+}
+
+/** The model of a file, ready to use. */
+function openModel(bytes) {
+  const file = readModelFile(bytes);
+  if (file.texts) {
+    throw new ModelFileError('This model gives vectors of texts, and neither ranks nor scores rows. ' +
+        'Convert a NextItemRanker or a ClickModel.');
+  }
+  return file.vocabulary ? Ranker.open(file) : Scorer.open(file);
+}
+
+/** Opens a file to compare with, or a served one by its name. */
+async function openRanker(source) {
+  const bytes = typeof source === 'string' ? await served(source) : new Uint8Array(await source.arrayBuffer());
+  const opened = await openModel(bytes);
+  if (opened instanceof Ranker) return opened;
+  opened.close();
+  throw new ModelFileError('This model does not rank. Convert a NextItemRanker or a RetrievalModel.');
 }
 
 /** Shows a ranker that was opened. */
@@ -74,22 +109,22 @@ async function show() {
   const {vocabulary, bytes} = ranker.file;
   showChoice();
   let list;
-  let pulls = [];
+  let reasons;
   try {
     const candidates = only ? vocabulary.search(only, Infinity) : null;
     list = await ranker.rank({history, exclude: hidden, candidates, row: ranker.file.fields ? form.row : {}});
-    if (mine === asked) pulls = await strongestPulls(ranker, history, list.ids);
+    if (mine === asked && history.length > 0) reasons = await reasonsOf(ranker, history, list.ids);
   } catch (error) {
     if (mine !== asked) return; // the model may be closed by now
     if (!(error instanceof RangeError)) throw error;
     list = {ids: [], scores: [], problem: error.message};
   }
   if (mine !== asked) return;
-  const {ids, scores, milliseconds, problem} = list;
+  const {milliseconds, problem} = list;
   byId('heading').textContent = history.length > 0 || !takesHistory() ? 'Next for you' : 'To start with';
   byId('statistics').textContent = problem ?? `${number.format(vocabulary.size)} titles · ` +
-      `${number.format(Math.round(bytes.length / 1000))} kB · ranked in ${milliseconds.toFixed(2)} ms`;
-  byId('ranking').replaceChildren(...ids.map((id, place) => row(id, place, scores, pulls[place])));
+      `${kilobytes(bytes.length)} · ranked in ${milliseconds.toFixed(2)} ms`;
+  rows.show(vocabulary, list, reasons, takesHistory());
   document.body.dataset.ready = name; // for the test
 }
 
@@ -141,43 +176,8 @@ function showScore({probability, milliseconds, problem}) {
   byId('probability').textContent = problem ? '–' : `${(100 * probability).toFixed(1)} %`;
   byId('likely').style.width = problem ? 0 : `${100 * probability}%`;
   byId('row-statistics').textContent = problem ?? `${number.format(fields.all.length)} fields · ` +
-      `${number.format(Math.round(bytes.length / 1000))} kB · scored in ${milliseconds.toFixed(2)} ms`;
+      `${kilobytes(bytes.length)} · scored in ${milliseconds.toFixed(2)} ms`;
   document.body.dataset.ready = name; // for the test
-}
-
-function row(id, place, scores, pull) {
-  const {vocabulary} = ranker.file;
-  const likelihood = Math.exp(scores[place] - scores[0]);
-  const bar = element('div', {className: 'bar'});
-  bar.style.width = `${100 * likelihood}%`;
-  const details = element('div', {},
-      element('div', {className: 'title', textContent: vocabulary.title(id)}),
-      element('div', {className: 'caption', textContent: vocabulary.caption(id)}),
-      element('div', {className: 'measure'},
-          element('div', {className: 'track', ariaHidden: 'true'}, bar),
-          element('span', {className: 'caption', textContent: scores[place].toFixed(2)})));
-  if (pull !== undefined) {
-    details.append(element('div', {className: 'why', textContent: `Because of ${vocabulary.title(pull)}`}));
-  }
-  const add = element('button', {
-    className: 'add',
-    textContent: '+',
-    ariaLabel: `Add ${vocabulary.title(id)} to the history`,
-    onclick: () => change([...history, id]),
-    hidden: !takesHistory(),
-  });
-  const hide = element('button', {
-    className: 'hide',
-    textContent: '×',
-    ariaLabel: `Hide ${vocabulary.title(id)}`,
-    onclick: () => {
-      hidden.push(id);
-      return show();
-    },
-  });
-  const item = element('li', {}, element('span', {className: 'place', textContent: place + 1}), details, add, hide);
-  item.dataset.id = id;
-  return item;
 }
 
 function change(changed) {
@@ -187,17 +187,9 @@ function change(changed) {
 }
 
 function search() {
-  const {vocabulary} = ranker.file;
-  const found = vocabulary.search(byId('search').value, MATCHES);
-  byId('matches').hidden = found.length === 0;
-  byId('only-these').hidden = found.length === 0;
-  byId('matches').replaceChildren(...found.map((id) => element('li', {}, element('button', {
-    onclick: () => {
-      byId('search').value = '';
-      search();
-      change([...history.filter((other) => other !== id), id]);
-    },
-  }, vocabulary.title(id), element('div', {className: 'caption', textContent: vocabulary.caption(id)})))));
+  matches.search();
+  byId('only-these').hidden = matches.size === 0;
+  byId('no-matches').textContent = byId('search').value.trim() && matches.size === 0 ? 'No title fits.' : '';
 }
 
 async function fetched(path) {
@@ -206,8 +198,12 @@ async function fetched(path) {
   return response;
 }
 
+async function served(fileName) {
+  return new Uint8Array(await (await fetched(`/models/${fileName}`)).arrayBuffer());
+}
+
 async function openServed(fileName) {
-  await open(new Uint8Array(await (await fetched(`/models/${fileName}`)).arrayBuffer()), fileName);
+  await open(await served(fileName), fileName);
 }
 
 const names = await (await fetched('/models/')).json();
@@ -216,6 +212,11 @@ byId('models').onchange = ({target}) => openServed(target.value);
 byId('file').onchange = async ({target}) => {
   const [file] = target.files;
   await open(new Uint8Array(await file.arrayBuffer()), file.name);
+};
+const comparison = new Comparison(openRanker);
+byId('show-compare').onclick = () => {
+  const items = history.map((id) => ranker.file.vocabulary.item(id));
+  return comparison.show({name, ranker, items, row: ranker.file.fields ? form.row : {}}, names.filter((other) => other !== name));
 };
 byId('search').oninput = search;
 byId('only-these').onclick = () => {

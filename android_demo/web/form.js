@@ -1,13 +1,9 @@
 // The form of a row: a field each.
 
-const MATCHES = 6;
+import {Combobox} from './combobox.js';
+import {element} from './elements.js';
 
-/** An element with properties and children. */
-export function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
+const MATCHES = 6;
 
 /** Shows fields in an element, and tells of every change. */
 export class Form {
@@ -40,23 +36,17 @@ export class Form {
       input.oninput = () => this.changed();
       return element('div', {}, label);
     }
-    const matches = element('ul', {className: 'matches', ariaLabel: `Values of ${field.name}`, hidden: true});
-    const suggest = () => {
-      const found = suggestions(field, input.value);
-      matches.hidden = found.length === 0;
-      matches.replaceChildren(...found.map(([title, text]) => element('li', {}, element('button', {
-        type: 'button',
-        textContent: title,
-        onclick: () => {
-          input.value = text;
-          input.focus();
-          matches.hidden = true;
-          this.changed();
-        },
-      }))));
-    };
+    const matches = element('ul', {className: 'matches', ariaLabel: `Values of ${field.name}`});
+    const box = new Combobox(input, matches, {
+      find: (text) => suggestions(field, text),
+      choose: ({text}) => {
+        input.value = text;
+        box.close();
+        this.changed();
+      },
+    });
     input.oninput = () => {
-      suggest();
+      box.search();
       this.changed();
     };
     return element('div', {}, label, matches);
@@ -68,5 +58,5 @@ function suggestions({separator, vocabulary}, text) {
   const last = separator === undefined ? text : text.split(separator).at(-1);
   const before = text.slice(0, text.length - last.length);
   return vocabulary.search(last, MATCHES).map((id) => vocabulary.title(id)).filter((title) => title !== last)
-      .map((title) => [title, before + title]);
+      .map((title) => ({title, text: before + title}));
 }

@@ -1,6 +1,7 @@
 // A file of `memcom convert`: the graph, and in a zip archive behind it what describes it.
 
 import {unzipSync} from 'fflate';
+import {crc32, graphBytesOf} from './archive.js';
 import {Fields} from './fields.js';
 import {NgramField} from './ngrams.js';
 import {VocabularyError} from './sorted_texts.js';
@@ -14,18 +15,21 @@ const FORMAT_VERSION = 2;
 
 // What is read of a description, as `description.schema.json` of the converter specifies it.
 const isText = (value) => typeof value === 'string';
+const isTexts = (value) => value !== null && typeof value === 'object' && Object.values(value).every(isText);
 const isCount = (value) => Number.isSafeInteger(value) && value > 0;
 export const FIELDS = {
   kind: isText,
   signatures: (value) => Array.isArray(value) && value.every(isText),
+  weights: (value) => isText(value) || isTexts(value), // one for all, or by names
   embeddings: Array.isArray,
   vocabulary_fingerprint: (value) => value === null || isText(value),
+  graph_crc32: (value) => Number.isSafeInteger(value) && value >= 0,
 };
 export const RANKER_FIELDS = {
   k: isCount,
   history_length: (value) => (value === 0 || isCount(value)) && value <= 2 ** 20,
 };
-export const EMBEDDING_FIELDS = {input_dim: isCount};
+export const EMBEDDING_FIELDS = {method: isText, input_dim: isCount};
 export const ROW_FIELDS = {name: isText, holds: (value) => value === 'categories' || value === 'numbers'};
 export const CATEGORY_FIELDS = {
   table: isText,
@@ -59,6 +63,9 @@ export function readModelFile(bytes) {
   const members = readMembers(bytes);
   if (!members[DESCRIPTION]) throw foreign();
   const description = readDescription(members[DESCRIPTION]);
+  const graphBytes = graphBytesOf(bytes);
+  if (graphBytes === undefined) throw foreign();
+  if (crc32(bytes.subarray(0, graphBytes)) !== description.graph_crc32) throw damaged();
   if (description.fields?.some(isOfNgrams)) {
     if (members[FIELDS_OF_ROWS]) throw damaged(); // n-grams have no vocabulary
     return {bytes, description, texts: new NgramField(description.fields[0])};
@@ -77,7 +84,7 @@ export function readModelFile(bytes) {
       vocabulary.inputDim !== description.embeddings[0].input_dim) {
     throw damaged();
   }
-  return {bytes, description, vocabulary, fields};
+  return {bytes, graphBytes, description, vocabulary, fields};
 }
 
 function readMembers(bytes) {
@@ -100,7 +107,8 @@ export function readDescription(content) {
   const description = parse(new TextDecoder().decode(content));
   if (description?.format !== FORMAT) throw foreign();
   if (description.format_version > FORMAT_VERSION) throw later();
-  if (description.format_version !== FORMAT_VERSION) throw damaged();
+  if (!isCount(description.format_version)) throw damaged();
+  if (description.format_version < FORMAT_VERSION) throw earlier();
   requireFields(description, FIELDS);
   if (description.kind === 'ranker') {
     requireFields(description, RANKER_FIELDS);
@@ -166,6 +174,11 @@ function damaged() {
 
 function later() {
   return new ModelFileError('A later version of memcom wrote this file. Update this page.');
+}
+
+function earlier() {
+  return new ModelFileError('An earlier version of memcom wrote this file, in a form that this page does not read. ' +
+      'Convert the model again.');
 }
 
 function foreign() {

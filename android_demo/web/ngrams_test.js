@@ -52,11 +52,11 @@ test('rows of a converted model become what they become in Python', async () => 
 test('n-grams beside other fields are refused, and it is said what they are', async () => {
   const {readDescription} = await import('./model_file.js');
   const description = {format: 'memcom_tf.model', format_version: 2, kind: 'model', signatures: ['serving_default'],
-    embeddings: [], vocabulary_fingerprint: null, fields: [FIELD], output_dim: 8};
+    weights: 'int8', embeddings: [], vocabulary_fingerprint: null, graph_crc32: 7, fields: [FIELD], output_dim: 8};
   const readOf = (changed) => readDescription(new TextEncoder().encode(JSON.stringify({...description, ...changed})));
   assert.deepEqual(readOf({}), description);
   const others = [{output_dim: undefined}, {fields: [FIELD, {name: 'age', holds: 'numbers'}]},
-    {kind: 'ranker', k: 1, history_length: 0, embeddings: [{input_dim: 9}]}];
+    {kind: 'ranker', k: 1, history_length: 0, embeddings: [{method: 'FullEmbedding', input_dim: 9}]}];
   for (const changed of others) {
     assert.throws(() => readOf(changed), (error) => error instanceof ModelFileError && /n-grams/.test(error.message));
   }

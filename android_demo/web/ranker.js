@@ -18,9 +18,13 @@ export class Ranker {
     const candidates = Math.min(MOST_CANDIDATES, file.vocabulary.inputDim);
     const model = await compile(file.bytes, {score: candidates});
     const problem = problemOf(file, model.signatures.rank?.getInputDetails() ?? []);
-    if (!problem) return new Ranker(file, model);
-    model.delete();
-    throw new ModelFileError(problem);
+    if (problem) {
+      model.delete();
+      throw new ModelFileError(problem);
+    }
+    const ranker = new Ranker(file, model);
+    await ranker.#warmUp();
+    return ranker;
   }
 
   constructor(file, model) {
@@ -59,8 +63,23 @@ export class Ranker {
     return (await this.#runInBatches(own ? 'embed_output' : 'embed', 'ids', ids)).vectors;
   }
 
+  /** Median milliseconds of ranking the catalogue, after as many runs to warm up. */
+  async medianMilliseconds(asked, runs) {
+    for (let run = 0; run < runs; ++run) await this.rank(asked);
+    const times = [];
+    for (let run = 0; run < runs; ++run) times.push((await this.rank(asked)).milliseconds);
+    return times.sort((a, b) => a - b)[Math.floor(runs / 2)];
+  }
+
   close() {
     this.model.delete();
+  }
+
+  /** The first run of a signature prepares it, which is no part of what a list costs. */
+  async #warmUp() {
+    const query = queryOf(this.file);
+    await run(this.model, 'rank', query);
+    await this.#runInBatches('score', 'candidates', [this.file.vocabulary.firstId], query);
   }
 
   /** `input` in parts of the size that the signature was compiled for. */
@@ -96,10 +115,14 @@ function problemOf({description, fields}, found) {
   return fits ? undefined : 'The graph ranks by another query than the file says. Convert the model again.';
 }
 
-/** For each ranked id the id of the history that speaks most for it, or undefined where none does. */
-export async function strongestPulls(ranker, history, ranked) {
+/**
+ * For each ranked id the items of the history that speak for it, with their shares of all that do, largest first.
+ *
+ * @returns {Promise<{id: number, share: number}[][]>}
+ */
+export async function reasonsOf(ranker, history, ranked) {
   const seen = history.slice(-ranker.file.description.history_length);
-  if (seen.length === 0 || ranked.length === 0) return ranked.map(() => undefined);
+  if (seen.length === 0 || ranked.length === 0) return ranked.map(() => []);
   const ours = await ranker.vectors(seen);
   const theirs = await ranker.outputVectors(ranked);
   const width = theirs.length / ranked.length;
@@ -109,8 +132,8 @@ export async function strongestPulls(ranker, history, ranked) {
       for (let i = 0; i < width; ++i) sum += ours[index * width + i] * theirs[place * width + i];
       return sum;
     };
-    const pulls = seen.map((id, index) => [strength(index), id]);
-    const [best, id] = pulls.reduce((a, b) => b[0] > a[0] ? b : a);
-    return best > 0 ? id : undefined;
+    const pulls = seen.map((id, index) => ({id, strength: strength(index)})).filter((pull) => pull.strength > 0);
+    const total = pulls.reduce((sum, pull) => sum + pull.strength, 0);
+    return pulls.sort((a, b) => b.strength - a.strength).map((pull) => ({id: pull.id, share: pull.strength / total}));
   });
 }

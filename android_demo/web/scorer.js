@@ -21,7 +21,9 @@ export class Scorer {
       model.delete();
       throw new ModelFileError('The graph takes other rows than the file says. Convert the model again.');
     }
-    return new Scorer(file, model);
+    const scorer = new Scorer(file, model);
+    await scorer.score({}); // the first run prepares the graph, which is no part of what a score costs
+    return scorer;
   }
 
   constructor(file, model) {

@@ -49,6 +49,8 @@ def show_report(report: dict[str, Any], console: Console | None = None) -> None:
         f"(profile {report.get('profile', 'portable')}); "
         f"signatures: {escape(printable_list(report['signatures']))}"
     )
+    if "model_version" in report:
+        console.print(f"Version {report['model_version']:,} of {_name(report['name'])}")
     if "origin" in report:
         origin = report["origin"]
         settings = [f"{name} {value}" for name, value in origin["settings"].items()]

@@ -212,6 +212,8 @@ class FileDescription(Described):
         classes: Names of the classes whose probabilities it gives, in the order of its outputs;
             None of a model that gives others.
         output_dim: Width of the vector that it gives a row; None of a model that gives others.
+        model_version: Which of the files of the model's name it is, from 1 on; an app takes no
+            older one for a newer. None where it does not say.
         origin: What the file was made from; None where it does not say.
         min_runtime_version: The oldest TensorFlow Lite that runs it.
         scores_in_integers: Whether products of vectors are of integers.
@@ -248,6 +250,7 @@ class FileDescription(Described):
     fields: Sequence[FieldDescription] | None = checked_as(ListOf(), default=None)
     classes: Sequence[str] | None = checked_as(ListOf(Text()), default=None)
     output_dim: int | None = checked_as(Count(1), default=None)
+    model_version: int | None = checked_as(Count(1), default=None)
     origin: OriginDescription | None = None
     min_runtime_version: str = checked_as(Text())
     scores_in_integers: bool = checked_as(Truth())

@@ -94,6 +94,7 @@ def convert(options: argparse.Namespace) -> int:
             verify=not options.no_verify,
             examples=examples,
             origin=origin_of_command(options, "convert"),
+            model_version=options.model_version,
         )
     # Before anything is shown: what cannot be shown must not be lost.
     if conversion.verification is None or conversion.verification.passed:

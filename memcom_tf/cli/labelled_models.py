@@ -68,6 +68,7 @@ def compress(
         compression.model,
         samples=compression.samples,
         origin=origin_of_command(options, "compress"),
+        model_version=options.model_version,
     )
     assert conversion.verification is not None
     passed = conversion.verification.passed

@@ -28,6 +28,7 @@ from memcom_tf.cli import (
     log_options,
     model_options,
     ops_commands,
+    origins,
     prepare_command,
     quiet,
     rank_command,
@@ -210,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
         help="about how long it may take: candidates that there is no time for are left out",
     )
     task_options.add_columns(compress)
+    origins.add_model_version(compress)
     compress.add_argument("--save-model", type=Path, metavar="MODEL.keras", help="save that too")
     model_options.add_loading(compress)
     checkpoints.add_resume(compress)
@@ -263,6 +265,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a signature of a SavedModel to convert; may be repeated (all that take and give "
         "numbers)",
     )
+    origins.add_model_version(convert)
     model_options.add_options(convert)
     convert.set_defaults(run=commands.convert)
 

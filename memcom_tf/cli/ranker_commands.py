@@ -131,7 +131,10 @@ def compress(options: argparse.Namespace) -> int:
             report=say,
         )
     conversion = convert(
-        compression.model, k=options.k, origin=origin_of_command(options, "compress")
+        compression.model,
+        k=options.k,
+        origin=origin_of_command(options, "compress"),
+        model_version=options.model_version,
     )
     assert conversion.verification is not None
     # Before anything is shown: what cannot be shown must not be lost.

@@ -146,8 +146,12 @@ def error_of(done: subprocess.CompletedProcess, cwd: Path) -> str:
 
 def test_convert_verify_inspect_rank(folder, tmp_path):
     """The whole way of a user; the file is that of `convert`, and says what it was made from."""
-    done = memcom("convert", folder / "model.keras", "-o", "my.tflite", "-k", 8, cwd=tmp_path)
+    version = ("--model-version", 3)
+    done = memcom(
+        "convert", folder / "model.keras", "-o", "my.tflite", "-k", 8, *version, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
+    assert "Version 3 of" in done.stdout
     assert "signatures: rank, score, embed" in done.stdout
     assert "int16 per table" in done.stdout
     assert "FAILED" not in done.stdout
@@ -156,7 +160,8 @@ def test_convert_verify_inspect_rank(folder, tmp_path):
     file = CompressedModelFile(tmp_path / "my.tflite")
     wanted = CompressedModelFile(folder / "model.tflite")
     origin = file.description.origin
-    assert replace(file.description, origin=None) == wanted.description
+    assert file.description.model_version == 3
+    assert replace(file.description, origin=None, model_version=None) == wanted.description
     assert file.vocabulary.fingerprint == wanted.vocabulary.fingerprint
     assert (origin.model, origin.command) == ("model.keras", "convert")
     assert origin.sha256 == hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
@@ -381,6 +386,7 @@ USAGE = {
     "bake": "invalid choice",
     "convert model.keras": "-o/--output",
     "convert model.keras -o x --weights": "expected at least one argument",
+    "convert model.keras -o x --model-version 0": "must be a positive integer, not '0'",
     "convert model.keras -o x -k ten": "invalid int value: 'ten'",
     "rank model.tflite --history": "expected at least one argument",
     "inspect": "required",

@@ -48,7 +48,7 @@ def text(tmp_path_factory):
     origin = origin_of(model, "compress", {"ratio": 40.0, "data": model, "epochs": None})
     ranker = NextItemRanker(FullEmbedding(40, 6), history_length=5, name="teas")
     ranker.build((None, 5))
-    content = convert(ranker, k=3, verify=False, origin=origin).content
+    content = convert(ranker, k=3, verify=False, origin=origin, model_version=4).content
     start = content.rindex(b'{\n "format"')
     return content[start : content.index(b"\n}", start) + 2].decode()
 
@@ -95,6 +95,27 @@ def test_a_file_of_an_earlier_version_has_no_origin(text):
     description = FileDescription.from_json(earlier, PATH)
     assert description.origin is None
     assert "origin" not in description.to_json()
+
+
+def test_a_file_says_which_of_its_model_it_is(text):
+    assert FileDescription.from_json(json.loads(text), PATH).model_version == 4
+    earlier = json.loads(text)
+    del earlier["model_version"]
+    description = FileDescription.from_json(earlier, PATH)
+    assert description.model_version is None
+    assert "model_version" not in description.to_json()
+    report = json.loads(text) | {"file_bytes": 9, "graph_bytes": 9, "compressed_bytes": 9}
+    console = Console(file=io.StringIO(), width=200)
+    show_report(report, console)
+    assert "Version 4 of teas" in console.file.getvalue()
+
+
+@pytest.mark.parametrize("version", [0, -1, 1.5, True, "2"])
+def test_versions_are_positive_integers(version):
+    ranker = NextItemRanker(FullEmbedding(40, 6), history_length=5)
+    ranker.build((None, 5))
+    with pytest.raises(ValueError, match=r"`model_version` must be a positive integer"):
+        convert(ranker, model_version=version)
 
 
 def test_the_hash_of_a_saved_model_is_that_of_its_names_and_files(tmp_path):

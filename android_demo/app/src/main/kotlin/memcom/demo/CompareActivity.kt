@@ -18,12 +18,14 @@ import memcom.core.RankerFile
 class CompareActivity : Activity() {
     private val session get() = (application as DemoApplication).session
     private val texts by lazy { Texts(this) }
-    private val observer: (State) -> Unit = ::showFailure
+    private val failure by lazy { FailureBar(findViewById(R.id.failure), session, texts) }
+    private val observer: (State) -> Unit = { failure.show(it.failure) }
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
         setContentView(R.layout.compare)
         setActionBar(findViewById(R.id.toolbar))
+        drawEdgeToEdge(findViewById(R.id.root), listOf(findViewById(R.id.scroll)))
         actionBar?.setDisplayHomeAsUpEnabled(true)
         val model = session.state.ranker
         if (model == null) { // a new process, which starts with the first screen
@@ -40,7 +42,6 @@ class CompareActivity : Activity() {
 
             override fun onNothingSelected(parent: AdapterView<*>) = Unit
         }
-        findViewById<View>(R.id.failure_dismiss).setOnClickListener { session.dismissFailure() }
     }
 
     override fun onStart() {
@@ -75,7 +76,7 @@ class CompareActivity : Activity() {
 
     private fun measure(model: OpenRanker, items: List<String>, row: Map<String, String>): Side {
         val history = History(if (model.takesHistory) model.file.vocabulary.idsOf(items) else emptyList())
-        val ranked = model.recommend(history, row, exclude = emptyList(), only = null)?.rows.orEmpty().map { it.item }
+        val ranked = model.recommend(history, row)?.rows.orEmpty().map { it.item }
         return Side(model.source.name, model.file, ranked, model.medianNanoseconds(history, row, RUNS))
     }
 
@@ -112,14 +113,6 @@ class CompareActivity : Activity() {
                 if (shared) getString(R.string.in_both, line.text) else getString(R.string.in_one, line.text)
             list.addView(line)
         }
-    }
-
-    private fun showFailure(state: State) {
-        val failure = state.failure
-        findViewById<View>(R.id.failure).visible = failure != null
-        if (failure == null) return
-        findViewById<TextView>(R.id.failure_title).text = getString(R.string.cannot_open, failure.name)
-        findViewById<TextView>(R.id.failure_advice).text = texts.advice(failure)
     }
 
     private companion object {

@@ -3,6 +3,7 @@ package memcom.demo
 import android.app.Activity
 import android.app.AlertDialog
 import android.content.Intent
+import android.net.Uri
 import android.os.Bundle
 import android.view.Menu
 import android.view.MenuItem
@@ -10,7 +11,7 @@ import android.view.View
 import android.view.inputmethod.InputMethodManager
 import android.widget.EditText
 import android.widget.ListView
-import android.widget.TextView
+import java.io.IOException
 
 /** Search, history and ranked list of a ranker, or the form of a model of rows. */
 class MainActivity : Activity() {
@@ -21,7 +22,8 @@ class MainActivity : Activity() {
     private val observer: (State) -> Unit = ::show
     private lateinit var chips: HistoryChips
     private lateinit var search: EditText
-    private lateinit var header: View
+    private lateinit var header: RankingHeader
+    private val failure by lazy { FailureBar(findViewById(R.id.failure), session, texts) }
     private lateinit var form: RowForm
     private lateinit var fields: FieldInputs
     private var compare: MenuItem? = null
@@ -30,6 +32,10 @@ class MainActivity : Activity() {
         super.onCreate(savedInstanceState)
         setContentView(R.layout.main)
         setActionBar(findViewById(R.id.toolbar))
+        drawEdgeToEdge(
+            findViewById(R.id.root),
+            listOf(R.id.ranking, R.id.matches, R.id.form_scroll).map { findViewById<View>(it) },
+        )
         chips = HistoryChips(findViewById(R.id.chips), session::remove)
         setUpLists()
         form = RowForm(findViewById(R.id.form), session, texts)
@@ -44,8 +50,15 @@ class MainActivity : Activity() {
             session.only(search.text.toString())
             finishSearch()
         }
-        findViewById<View>(R.id.failure_dismiss).setOnClickListener { session.dismissFailure() }
         if (session.state.model == null && !session.state.opening) session.start()
+        // An activity that is made again, or found among the recent ones, has opened its file before.
+        val isOld = savedInstanceState != null || intent.flags and Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY != 0
+        if (!isOld) openSent(intent)
+    }
+
+    override fun onNewIntent(intent: Intent) {
+        super.onNewIntent(intent)
+        openSent(intent)
     }
 
     override fun onStart() {
@@ -88,10 +101,8 @@ class MainActivity : Activity() {
         found.emptyView = findViewById(R.id.no_matches)
         found.setOnItemClickListener { _, _, position, _ -> choose(position) }
         val ranked = findViewById<ListView>(R.id.ranking)
-        header = layoutInflater.inflate(R.layout.ranking_header, ranked, false)
-        header.findViewById<View>(R.id.show_hidden).setOnClickListener { session.showHidden() }
-        header.findViewById<View>(R.id.rank_all).setOnClickListener { session.only("") }
-        ranked.addHeaderView(header, null, false)
+        header = RankingHeader(layoutInflater.inflate(R.layout.ranking_header, ranked, false), session, texts)
+        ranked.addHeaderView(header.view, null, false)
         ranked.adapter = ranking
         ranked.setOnItemClickListener { _, _, position, _ ->
             ranking.toggle(position - ranked.headerViewsCount)
@@ -110,15 +121,37 @@ class MainActivity : Activity() {
 
     private fun chooseModel() {
         val bundled = session.models.bundled
-        val names = bundled.map { it.name } + getString(R.string.open_file)
-        val current = bundled.indexOf(session.state.model?.source)
+        val current = session.state.model?.source
+        val choices = ArrayList<Pair<String, () -> Unit>>()
+        bundled.mapTo(choices) { it.name to { session.open(it) } }
+        if (current is ModelSource.Imported) choices += current.name to { session.open(current) }
+        choices += getString(R.string.open_file) to ::pickFile
+        if (current is ModelSource.Imported && bundled.isNotEmpty()) {
+            choices += getString(R.string.remove_file, current.name) to session::forget
+        }
+        val chosen = if (current is ModelSource.Imported) bundled.size else bundled.indexOf(current)
         AlertDialog.Builder(this)
             .setTitle(R.string.choose_model)
-            .setSingleChoiceItems(names.toTypedArray(), current) { dialog, which ->
+            .setSingleChoiceItems(choices.map { it.first }.toTypedArray(), chosen) { dialog, which ->
                 dialog.dismiss()
-                if (which < bundled.size) session.open(bundled[which]) else pickFile()
+                choices[which].second()
             }
             .show()
+    }
+
+    /** Opens the file that another app opens or shares with this one, if that is why it was started. */
+    private fun openSent(intent: Intent) {
+        val uri = when (intent.action) {
+            Intent.ACTION_VIEW -> intent.data
+            @Suppress("DEPRECATION") // what stands in its place is not there before Android 13
+            Intent.ACTION_SEND -> intent.getParcelableExtra<Uri>(Intent.EXTRA_STREAM)
+            else -> return
+        }
+        if (uri == null) {
+            session.fail(getString(R.string.what_was_sent), IOException("A file must be sent. Received: $intent."))
+        } else {
+            session.open(uri)
+        }
     }
 
     private fun pickFile() {
@@ -140,8 +173,11 @@ class MainActivity : Activity() {
         matches.show(state.matches - state.history.toSet())
         ranking.show(state.recommendations?.rows.orEmpty(), state.history.isNotEmpty(), takesHistory)
         fields.show(state.ranker, state.row)
-        showHeader(state)
-        showFailure(state.failure)
+        search.hint = state.ranker?.recommender?.catalogue?.size?.let {
+            resources.getQuantityString(R.plurals.search_titles, it, it)
+        }
+        header.show(state)
+        failure.show(state.failure)
         showPanes(state)
         showCompare(state)
         findViewById<View>(R.id.ranking_screen).visible = model !is OpenScorer
@@ -151,43 +187,6 @@ class MainActivity : Activity() {
     /** Only lists are compared. */
     private fun showCompare(state: State) {
         compare?.isVisible = state.model !is OpenScorer
-    }
-
-    private fun showHeader(state: State) {
-        val model = state.ranker
-        val recommendations = state.recommendations
-        search.hint = model?.recommender?.catalogue?.size?.let {
-            resources.getQuantityString(R.plurals.search_titles, it, it)
-        }
-        val misfit = model?.fields?.misfit(state.row)
-        header.visible = recommendations != null || misfit != null
-        if (model == null) return
-        header.findViewById<TextView>(R.id.ranking_title)
-            .setText(if (state.history.isEmpty() && model.takesHistory) R.string.ranked_without_history else R.string.ranked)
-        header.findViewById<TextView>(R.id.statistics).text = when {
-            misfit != null -> getString(R.string.no_number, misfit.name)
-            recommendations != null -> texts.statistics(model.recommender.file, recommendations.nanoseconds)
-            else -> ""
-        }
-        showChoice(state)
-    }
-
-    /** What the list leaves out, and how that is undone. */
-    private fun showChoice(state: State) {
-        val last = state.hidden.lastOrNull()
-        header.findViewById<View>(R.id.hidden_bar).visible = last != null
-        header.findViewById<TextView>(R.id.hidden).text =
-            getString(R.string.hidden, state.hidden.asReversed().joinToString { it.title })
-        header.findViewById<View>(R.id.show_hidden).contentDescription = getString(R.string.show_hidden, last?.title)
-        header.findViewById<View>(R.id.only_bar).visible = state.only.isNotEmpty()
-        header.findViewById<TextView>(R.id.only).text = getString(R.string.only, state.only)
-    }
-
-    private fun showFailure(failure: Failure?) {
-        findViewById<View>(R.id.failure).visible = failure != null
-        if (failure == null) return
-        findViewById<TextView>(R.id.failure_title).text = getString(R.string.cannot_open, failure.name)
-        findViewById<TextView>(R.id.failure_advice).text = texts.advice(failure)
     }
 
     /** Matches and the ranked list share one place, unless the screen is wide. */

@@ -1,7 +1,9 @@
 package memcom.demo
 
 import android.net.Uri
+import memcom.core.Catalogue
 import memcom.core.History
+import memcom.core.Item
 import memcom.core.ModelFile
 import memcom.core.Recommendations
 import memcom.core.Recommender
@@ -21,6 +23,21 @@ sealed class ModelSource {
     /** A file that a person chose in the system's picker, to be copied into the app. */
     data class Document(override val name: String, val uri: Uri) : ModelSource()
 }
+
+/**
+ * Which list a person wants to see.
+ *
+ * @property hidden items that it leaves out, the one hidden last at the end
+ * @property only words whose titles alone are ranked; "" where all are
+ * @property groups by the name of a grouping, the value that alone is ranked, such as "Comedy" of "genres"
+ * @property length how many items; null for as many as the file says
+ */
+data class ListChoice(
+    val hidden: List<Item> = emptyList(),
+    val only: String = "",
+    val groups: Map<String, String> = emptyMap(),
+    val length: Int? = null,
+)
 
 /** A model that is ready to use. */
 sealed class OpenModel(val source: ModelSource) : AutoCloseable {
@@ -45,13 +62,26 @@ class OpenRanker(source: ModelSource, val recommender: Recommender) : OpenModel(
     override val file get() = recommender.file
     override val fields = file.fields?.let { TypedFields(it) }
 
+    /** Lengths of a list to choose from: that of the file, and round ones up to the catalogue's. */
+    val lengths: List<Int> get() = (ROUND + file.description.listLength).filter { it <= file.vocabulary.size }.distinct().sorted()
+
     /** Whether a history is part of what it ranks by. */
     val takesHistory get() = file.description.historyLength > 0
 
     /** Ranks by a history, and by what was typed; null where a text is not what its field holds. */
-    fun recommend(history: History, texts: Map<String, String>, exclude: Collection<Int>, only: Collection<Int>?): Recommendations? {
+    fun recommend(history: History, texts: Map<String, String>, choice: ListChoice = ListChoice()): Recommendations? {
         val row = values(texts) ?: return null
-        return recommender.recommend(history, exclude, only, row)
+        val k = choice.length ?: file.description.listLength
+        return recommender.recommend(history, choice.hidden.map { it.id }, choice.candidates(recommender.catalogue, k), row, k)
+    }
+
+    /** Of which candidates a choice allows to rank; null for all, where the graph itself makes so long a list. */
+    private fun ListChoice.candidates(catalogue: Catalogue, k: Int): Collection<Int>? {
+        val chosen = ArrayList<Collection<Int>>()
+        if (only.isNotEmpty()) chosen += catalogue.search(only, Int.MAX_VALUE).map { it.id }
+        for (grouping in catalogue.groupings) groups[grouping.name]?.let { chosen += grouping.ids(it) }
+        if (chosen.isEmpty()) return if (k > file.description.listLength) catalogue.ids else null
+        return chosen.drop(1).fold(chosen.first()) { left, others -> left intersect others.toSet() }
     }
 
     /** The median time of ranking, as [recommend] does. */
@@ -61,6 +91,10 @@ class OpenRanker(source: ModelSource, val recommender: Recommender) : OpenModel(
     override fun close() = recommender.close()
 
     private fun values(texts: Map<String, String>) = fields.let { if (it == null) emptyMap() else it.values(texts) }
+
+    private companion object {
+        val ROUND = listOf(5, 10, 20, 50, 100)
+    }
 }
 
 /** A model that scores rows. */

@@ -4,6 +4,7 @@ import android.content.ContentResolver
 import android.content.Context
 import android.net.Uri
 import android.provider.OpenableColumns
+import memcom.core.ModelDescription
 import memcom.core.ModelFile
 import memcom.core.ModelFileException
 import memcom.core.Problem
@@ -17,6 +18,8 @@ import java.io.File
 import java.io.FileInputStream
 import java.io.FileNotFoundException
 import java.io.IOException
+import java.io.InputStream
+import java.io.OutputStream
 import java.nio.ByteBuffer
 import java.nio.channels.FileChannel
 
@@ -33,12 +36,23 @@ interface ModelStore {
      */
     fun open(source: ModelSource): OpenModel
 
-    /** What a document is called. */
+    /**
+     * What a document is called.
+     *
+     * @throws IOException if the app that has it does not answer
+     */
     fun document(uri: Uri): ModelSource.Document
+
+    /** Deletes the copy of the file that was opened last. */
+    fun forget()
 }
 
-/** Models in the app's assets and in its own folder. */
-class FileModelStore(private val context: Context) : ModelStore {
+/**
+ * Models in the app's assets and in its own folder.
+ *
+ * @param largest bytes of the largest file that is copied: what can be mapped at once
+ */
+class FileModelStore(private val context: Context, private val largest: Long = Int.MAX_VALUE.toLong()) : ModelStore {
     private val imported = File(context.filesDir, "imported.tflite")
 
     override val bundled: List<ModelSource.Bundled> by lazy {
@@ -56,14 +70,27 @@ class FileModelStore(private val context: Context) : ModelStore {
 
     override fun document(uri: Uri): ModelSource.Document {
         val columns = arrayOf(OpenableColumns.DISPLAY_NAME)
-        val name = if (uri.scheme == ContentResolver.SCHEME_CONTENT) {
-            context.contentResolver.query(uri, columns, null, null, null)?.use { rows ->
-                if (rows.moveToFirst()) rows.getString(0) else null
-            }
-        } else {
-            null
+        val name = answer(uri) { resolver ->
+            resolver.query(uri, columns, null, null, null)?.use { rows -> if (rows.moveToFirst()) rows.getString(0) else null }
         }
         return ModelSource.Document(name ?: uri.lastPathSegment.orEmpty(), uri)
+    }
+
+    override fun forget() {
+        imported.delete()
+    }
+
+    /** What another app says of its document; whatever it throws, the document cannot be read. */
+    private fun <T> answer(uri: Uri, ask: (ContentResolver) -> T): T {
+        // A path, such as of this app's own files, is nothing that another app may hand over.
+        if (uri.scheme != ContentResolver.SCHEME_CONTENT) {
+            throw IOException("The file must come as a content URI. Received: $uri. Open it in the system's picker.")
+        }
+        return try {
+            ask(context.contentResolver)
+        } catch (error: RuntimeException) {
+            throw IOException("The app that has the file must hand it over. Received: $uri. Copy the file to the phone.", error)
+        }
     }
 
     /**
@@ -73,18 +100,62 @@ class FileModelStore(private val context: Context) : ModelStore {
     private fun import(document: ModelSource.Document): OpenModel {
         val beside = File.createTempFile("import", ".tflite", context.filesDir)
         try {
-            val input = context.contentResolver.openInputStream(document.uri)
+            val input = answer(document.uri) { it.openInputStream(document.uri) }
                 ?: throw FileNotFoundException("The file must be readable. Received: ${document.uri}.")
-            input.use { from -> beside.outputStream().use { to -> from.copyTo(to) } }
+            input.use { from -> beside.outputStream().use { to -> copy(from, to) } }
             val model = load(ModelSource.Imported(document.name), map(beside))
-            if (!beside.renameTo(imported)) {
+            try {
+                replaced()?.let { model.file.requireNoOlderThan(it) }
+                // Whoever reads the copy has the old file or the new one, and never a part.
+                if (!beside.renameTo(imported)) throw IOException("The app's folder must be writable. Received: $imported.")
+            } catch (error: Exception) {
                 model.close()
-                throw IOException("The app's folder must be writable. Received: $imported.")
+                throw error
             }
             return model
         } finally {
             beside.delete() // where it was not renamed
         }
+    }
+
+    /** Copies a file that may be none of ours, and of such a one no more than its beginning. */
+    private fun copy(from: InputStream, to: OutputStream) {
+        val head = from.head()
+        ModelFile.requireTflite(ByteBuffer.wrap(head))
+        to.write(head)
+        val chunk = ByteArray(DEFAULT_BUFFER_SIZE)
+        var copied = head.size.toLong()
+        while (true) {
+            val count = from.read(chunk)
+            if (count < 0) return
+            copied += count
+            if (copied > largest) throw tooLarge()
+            to.write(chunk, 0, count)
+        }
+    }
+
+    /** The first bytes, fewer where there are no more. */
+    private fun InputStream.head(): ByteArray {
+        val head = ByteArray(ModelFile.HEAD_BYTES)
+        var known = 0
+        while (known < head.size) {
+            val count = read(head, known, head.size - known)
+            if (count < 0) break
+            known += count
+        }
+        return head.copyOf(known)
+    }
+
+    private fun tooLarge() = ModelFileException(
+        Problem.TOO_LARGE,
+        "The file must have at most $largest bytes. Received: more. Choose a smaller one.",
+    )
+
+    /** What is said of the file that another would replace; null where there is none, or none that can be read. */
+    private fun replaced(): ModelDescription? = try {
+        if (imported.exists()) ModelFile.read(map(imported)).description else null
+    } catch (_: ModelFileException) {
+        null
     }
 
     private fun load(source: ModelSource, content: ByteBuffer): OpenModel = when (val file = ModelFile.read(content)) {

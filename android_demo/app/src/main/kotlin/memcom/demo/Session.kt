@@ -9,7 +9,7 @@ import java.io.IOException
 import java.util.concurrent.Executor
 
 /** What went wrong with the file of that name. */
-data class Failure(val name: String, val cause: Throwable)
+class Failure(val name: String, val cause: Throwable)
 
 /**
  * What the screen shows.
@@ -18,8 +18,7 @@ data class Failure(val name: String, val cause: Throwable)
  * @property history what was chosen, in order of time
  * @property recommendations the list after [history] and [row]; null until the first is ranked, and where a text
  *   of [row] is no number where it should be one
- * @property hidden items that the list leaves out, the one hidden last at the end
- * @property only words whose titles alone are ranked; "" where all are
+ * @property choice which list a person wants to see
  * @property matches titles that fit what is searched for
  * @property row what was typed, by field of the model
  * @property score what the model says of [row]; null until the first is scored
@@ -30,8 +29,7 @@ data class State(
     val model: OpenModel? = null,
     val history: List<Item> = emptyList(),
     val recommendations: Recommendations? = null,
-    val hidden: List<Item> = emptyList(),
-    val only: String = "",
+    val choice: ListChoice = ListChoice(),
     val matches: List<Item> = emptyList(),
     val row: Map<String, String> = emptyMap(),
     val score: Score? = null,
@@ -62,6 +60,7 @@ class Session(
     private val observers = LinkedHashSet<(State) -> Unit>()
     private var history = History()
     private var query = ""
+    private var lastShown: Failure? = null
 
     /** Calls [observer] now and whenever the state changes. */
     fun observe(observer: (State) -> Unit) {
@@ -79,10 +78,18 @@ class Session(
         if (source != null) open(source)
     }
 
-    /** Opens what a person chose in the system's picker. */
-    fun open(document: Uri) = inBackground(document.toString(), { models.document(document) }) { found ->
+    /** Opens what a person chose in the system's picker, or what another app handed over. */
+    fun open(document: Uri) = inBackground(document.lastPathSegment.orEmpty(), { models.document(document) }) { found ->
         if (found != null) open(found)
     }
+
+    /** Deletes the file that was opened last, and goes back to the first of the package. */
+    fun forget() = inBackground("", { models.forget() }) {
+        open(models.bundled.first())
+    }
+
+    /** Says that something cannot be used. */
+    fun fail(name: String, cause: Exception) = show(state.copy(failure = Failure(name, cause)))
 
     fun open(source: ModelSource) {
         show(state.copy(opening = true, failure = null))
@@ -121,22 +128,25 @@ class Session(
 
     /** Leaves an item out of the list. */
     fun hide(item: Item) {
-        if (item in state.hidden) return
-        show(state.copy(hidden = state.hidden + item))
-        rank()
+        if (item !in state.choice.hidden) choose(state.choice.run { copy(hidden = hidden + item) })
     }
 
     /** Takes the item that was hidden last into the list again. */
-    fun showHidden() {
-        show(state.copy(hidden = state.hidden.dropLast(1)))
-        rank()
-    }
+    fun showHidden() = choose(state.choice.run { copy(hidden = hidden.dropLast(1)) })
 
     /** Ranks only the items whose titles fit words; "" ranks all. */
-    fun only(words: String) {
-        show(state.copy(only = words.trim()))
-        rank()
-    }
+    fun only(words: String) = choose(state.choice.copy(only = words.trim()))
+
+    /** Ranks only the items that have a value of a grouping; null ranks all. */
+    fun group(name: String, value: String?) = choose(
+        state.choice.run { copy(groups = if (value == null) groups - name else groups + (name to value)) },
+    )
+
+    /** Makes the list so long. */
+    fun length(items: Int) = choose(state.choice.copy(length = items))
+
+    /** Whether a failure has not been shown yet; asking shows it. */
+    fun isNew(failure: Failure): Boolean = (failure !== lastShown).also { lastShown = failure }
 
     fun dismissFailure() = show(state.copy(failure = null))
 
@@ -183,6 +193,11 @@ class Session(
         }
     }
 
+    private fun choose(choice: ListChoice) {
+        show(state.copy(choice = choice))
+        rank()
+    }
+
     private fun change(changed: History) {
         history = changed
         rank()
@@ -194,7 +209,7 @@ class Session(
         if (model.takesHistory) memory.history = asked.ids.map { model.file.vocabulary.item(it) }
         show(state.copy(history = asked.ids.map { model.recommender.catalogue[it] }))
         val before = state
-        inBackground(model.source.name, { Listed(ranked(model, asked, before)) }) { found ->
+        inBackground(model.source.name, { Listed(model.recommend(asked, before.row, before.choice)) }) { found ->
             if (found != null && asked == history && model == state.model && before.asks(state)) {
                 show(state.copy(recommendations = found.list))
             }
@@ -203,13 +218,8 @@ class Session(
 
     private class Listed(val list: Recommendations?)
 
-    private fun ranked(model: OpenRanker, history: History, asked: State): Recommendations? {
-        val only = asked.only.ifEmpty { null }?.let { words -> model.recommender.catalogue.search(words, Int.MAX_VALUE).map { it.id } }
-        return model.recommend(history, asked.row, asked.hidden.map { it.id }, only)
-    }
-
     /** Whether two states ask for the same list after the same history. */
-    private fun State.asks(other: State) = row == other.row && hidden == other.hidden && only == other.only
+    private fun State.asks(other: State) = row == other.row && choice == other.choice
 
     private fun score() {
         val model = state.model as? OpenScorer ?: return

@@ -46,6 +46,9 @@ class Texts(private val context: Context) {
         Problem.NO_DESCRIPTION -> R.string.no_description
         Problem.DAMAGED -> R.string.damaged
         Problem.LATER_VERSION -> R.string.later_version
+        Problem.EARLIER_VERSION -> R.string.earlier_version
+        Problem.OLDER_MODEL -> R.string.older_model
+        Problem.TOO_LARGE -> R.string.too_large
         Problem.NOT_A_RANKER -> R.string.not_a_ranker
         Problem.OTHER_MODEL -> R.string.other_model
         Problem.NO_VOCABULARY -> R.string.no_vocabulary

@@ -70,7 +70,7 @@ class CompareActivityTest {
             override val bundled = listOf(files.bundled.first(), clicks)
 
             override fun open(source: ModelSource) = files.open(
-                if (source == clicks) files.document(phone.provide(Phone.fixture(clicks.name))) else source,
+                if (source == clicks) files.document(Phone.provide(Phone.fixture(clicks.name))) else source,
             )
         })
         val activity = compare()

@@ -1,12 +1,16 @@
 package memcom.demo
 
 import android.view.View
+import android.view.ViewGroup
+import android.widget.Button
 import android.widget.TextView
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.shadows.ShadowAlertDialog
 
 /** Lists that leave items out, or are of some items only. */
 @RunWith(AppTestRunner::class)
@@ -73,6 +77,67 @@ class ListChoiceTest {
         phone.tap(R.id.rank_all)
         assertEquals(all, phone.ranked)
         assertFalse(phone.isShown(R.id.only))
+    }
+
+    private val filters get() = phone.view<ViewGroup>(R.id.filters).let { row -> List(row.childCount) { row.getChildAt(it) as Button } }
+
+    /** Opens one of the buttons above the list, and takes what is called so. */
+    private fun take(button: Int, name: String): List<CharSequence> {
+        filters[button].performClick()
+        val dialog = shadowOf(ShadowAlertDialog.getLatestAlertDialog())
+        dialog.clickOnItem(dialog.items.indexOf(name).also { assertTrue("$name of ${dialog.items.toList()}", it >= 0) })
+        phone.settle()
+        return dialog.items.toList()
+    }
+
+    @Test
+    fun theListIsAsLongAsAPersonWants() {
+        phone.start().choose("Star Wars")
+        val all = phone.ranked
+        assertEquals("Show 10", filters[0].text)
+        assertEquals(listOf("Show 5", "Show 10", "Show 20", "Show 50", "Show 100"), take(0, "Show 5"))
+        assertEquals(all.take(5), phone.ranked)
+        take(0, "Show 50")
+        assertEquals("longer than the file's list", 50, phone.ranked.distinct().size)
+        assertEquals(all, phone.ranked.take(10))
+        assertFalse("Star Wars (1977)" in phone.ranked)
+        hide(0)
+        assertEquals(all.drop(1), phone.ranked.take(9))
+        assertEquals(50, phone.ranked.size)
+        phone.rotate("+land")
+        assertEquals(50, phone.ranked.size)
+        assertEquals("Show 50", filters[0].text)
+    }
+
+    @Test
+    fun aGroupAloneIsRanked() {
+        phone.start().choose("Star Wars")
+        val all = phone.ranked
+        assertEquals(listOf("Show 10", "genres: all"), filters.map { it.text })
+        val genres = take(1, "Western")
+        assertEquals("all", genres.first())
+        assertEquals(genres.drop(1).map { "$it" }.sorted(), genres.drop(1))
+        assertEquals("genres: Western", filters[1].text)
+        assertEquals(10, phone.ranked.size)
+        for (place in 0 until 10) assertTrue("Western" in phone.row(place).findViewById<TextView>(R.id.caption).text)
+        phone.search("man")
+        phone.tap(R.id.only_these)
+        assertTrue("both", phone.ranked.isNotEmpty() && phone.ranked.all { it.contains("man", ignoreCase = true) })
+        for (place in phone.ranked.indices) assertTrue("Western" in phone.row(place).findViewById<TextView>(R.id.caption).text)
+        phone.tap(R.id.rank_all)
+        phone.screenshot("group-light")
+        take(1, "all")
+        assertEquals(all, phone.ranked)
+    }
+
+    @Test
+    fun aCatalogueWithoutGroupsHasNone() {
+        phone.start()
+        take(0, "Show 5")
+        phone.pick(Phone.fixture("teas.tflite"))
+        assertEquals(listOf("Show 6"), filters.map { it.text })
+        assertEquals(listOf("Show 5", "Show 6", "Show 10", "Show 20"), take(0, "Show 20"))
+        assertEquals(20, phone.ranked.size)
     }
 
     @Test

@@ -26,7 +26,7 @@ class OpenFileTest {
         dialog.clickOnItem(dialog.items.size - 1)
         val picker = shadowOf(phone.activity).nextStartedActivityForResult
         assertEquals(Intent.ACTION_OPEN_DOCUMENT, picker.intent.action)
-        val document = Intent().setData(phone.provide(Phone.fixture("teas.tflite")))
+        val document = Intent().setData(Phone.provide(Phone.fixture("teas.tflite")))
         shadowOf(phone.activity).receiveResult(picker.intent, Activity.RESULT_OK, document)
         phone.settle()
         assertEquals("teas.tflite", phone.activity.actionBar!!.subtitle)
@@ -72,6 +72,7 @@ class OpenFileTest {
             "cut_off.tflite" to "incomplete",
             "damaged.tflite" to "damaged",
             "later_version.tflite" to "Update the app",
+            "earlier_version.tflite" to "earlier version of memcom",
             "nameless.tflite" to "what its items are called",
             "unreadable_graph.tflite" to "cannot run the file",
             "titles.tflite" to "neither ranks nor scores rows",

@@ -16,6 +16,7 @@ import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.android.controller.ActivityController
 import java.io.File
+import java.io.InputStream
 import java.util.concurrent.TimeUnit
 
 /** What a person does with the app, and sees of it. */
@@ -71,13 +72,6 @@ class Phone(private val controller: ActivityController<MainActivity> = Robolectr
         settle()
     }
 
-    /** A document of that content, as the picker hands it over. */
-    fun provide(file: File): Uri {
-        val uri = Uri.parse("content://files/${file.name}")
-        shadowOf(application.contentResolver).registerInputStreamSupplier(uri) { file.inputStream() }
-        return uri
-    }
-
     /** The fields of a form by name. */
     fun inputs(form: Int): Map<String, EditText> = view<ViewGroup>(form).let { list ->
         (0 until list.childCount step 2).associate { place ->
@@ -131,6 +125,15 @@ class Phone(private val controller: ActivityController<MainActivity> = Robolectr
             val file = File(System.getProperty("demo.screenshots")!!, "$name.png")
             file.parentFile!!.mkdirs()
             file.outputStream().use { picture.compress(Bitmap.CompressFormat.PNG, 100, it) }
+        }
+
+        /** A document of that content, as the picker or another app hands it over. */
+        fun provide(file: File): Uri = provide(file.name) { file.inputStream() }
+
+        fun provide(name: String, content: () -> InputStream): Uri {
+            val uri = Uri.parse("content://files/$name")
+            shadowOf(RuntimeEnvironment.getApplication().contentResolver).registerInputStreamSupplier(uri) { content() }
+            return uri
         }
 
         /** A file that tools/make_fixtures.py wrote. */

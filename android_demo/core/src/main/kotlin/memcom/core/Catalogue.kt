@@ -25,6 +25,12 @@ class Catalogue(private val vocabulary: Vocabulary) {
 
     val size: Int get() = vocabulary.size
 
+    /** What groups the items: details of few values, such as genres. */
+    val groupings: List<Grouping> by lazy { Grouping.of(vocabulary, vocabulary.details - TITLE) }
+
+    /** The ids of all items. */
+    val ids: List<Int> get() = vocabulary.ids.filterNot(vocabulary::isHole)
+
     /** The item of an id of the vocabulary. */
     operator fun get(id: Int): Item = Item(id, title(id), caption(id))
 

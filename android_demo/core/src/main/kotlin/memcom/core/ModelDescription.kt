@@ -15,6 +15,7 @@ import java.io.Reader
  * @property outputDim width of a vector; 0 of a model that gives none
  * @property historyLength items of a history that the model sees; 0 where it takes none
  * @property listLength items that `rank` returns
+ * @property modelVersion which of the files of the model's name it is, from 1 on; 0 where the file does not say
  * @property graphCrc32 checksum of the flatbuffer
  * @property vocabularyFingerprint the vocabulary that the model was trained with; null for none
  * @property fields those of the rows that the model takes; null of a model that takes others
@@ -29,6 +30,7 @@ data class ModelDescription(
     val outputDim: Int,
     val historyLength: Int,
     val listLength: Int,
+    val modelVersion: Int,
     val graphCrc32: Long,
     val vocabularyFingerprint: String?,
     val fields: List<FieldDescription>?,
@@ -41,6 +43,7 @@ data class ModelDescription(
         internal val FIELDS = listOf(
             "name", "kind", "signatures", "weights", "embeddings", "vocabulary_fingerprint", "graph_crc32",
         )
+        internal val OPTIONAL_FIELDS = listOf("model_version")
         internal val RANKER_FIELDS = listOf("k", "history_length")
         internal val EMBEDDING_FIELDS = listOf("method", "input_dim", "output_dim")
         private const val LONGEST_HISTORY = 1L shl 20
@@ -86,6 +89,7 @@ data class ModelDescription(
                 },
                 historyLength = if (isRanker) texts.number("history_length", LONGEST_HISTORY, least = 0) else 0,
                 listLength = if (isRanker) texts.number("k") else 0,
+                modelVersion = if ("model_version" in texts) texts.number("model_version") else 0,
                 graphCrc32 = texts.text("graph_crc32").toLong(),
                 vocabularyFingerprint = texts["vocabulary_fingerprint"],
                 fields = fields,
@@ -177,7 +181,11 @@ private fun requireFormat(format: String, version: Int, fields: Map<String, Stri
 internal fun requireVersion(what: String, version: Int, found: Long?) {
     if (found != version.toLong()) {
         throw ModelFileException(
-            if (found != null && found > version) Problem.LATER_VERSION else Problem.DAMAGED,
+            when {
+                found == null || found < 1 -> Problem.DAMAGED
+                found > version -> Problem.LATER_VERSION
+                else -> Problem.EARLIER_VERSION
+            },
             "The $what must have format version $version. Received: format_version=$found. " +
                 "Update the app, or convert the model again.",
         )

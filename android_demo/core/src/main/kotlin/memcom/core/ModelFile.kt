@@ -23,6 +23,24 @@ sealed class ModelFile(val graph: ByteBuffer, val bytes: Int, val description: M
         "The file must hold a ranker. Received: kind=${description.kind}. Convert a memcom_tf.models.NextItemRanker.",
     )
 
+    /**
+     * Requires that this file may take the place of [other]: where both are of one model, it is no older.
+     *
+     * A file that does not say its version is older than one that does.
+     *
+     * @throws ModelFileException if it is older
+     */
+    fun requireNoOlderThan(other: ModelDescription) {
+        if (description.name != other.name || description.kind != other.kind) return
+        if (description.modelVersion >= other.modelVersion) return
+        throw ModelFileException(
+            Problem.OLDER_MODEL,
+            "The file must hold version ${other.modelVersion} of ${other.name} or a later one. " +
+                "Received: model_version=${description.modelVersion}. Choose a later file.",
+            named = other.modelVersion.toString(),
+        )
+    }
+
     companion object {
         private const val IDENTIFIER = 0x334c4654 // "TFL3", little-endian
 
@@ -35,10 +53,7 @@ sealed class ModelFile(val graph: ByteBuffer, val bytes: Int, val description: M
          *   of a model of rows or of one of vectors of texts
          */
         fun read(content: ByteBuffer): ModelFile {
-            val head = content.duplicate().order(ByteOrder.LITTLE_ENDIAN)
-            if (head.limit() < 8 || head.getInt(4) != IDENTIFIER) {
-                throw ModelFileException(Problem.NOT_TFLITE, "The file must be a TensorFlow Lite file.")
-            }
+            requireTflite(content)
             val members = Members.find(content) ?: throw noDescription()
             return try {
                 read(content, members)
@@ -48,6 +63,21 @@ sealed class ModelFile(val graph: ByteBuffer, val bytes: Int, val description: M
                 throw damaged(error.message, error)
             } catch (error: IllegalArgumentException) { // numbers and sizes that are none
                 throw damaged(error.message, error)
+            }
+        }
+
+        /** How many bytes tell a TensorFlow Lite file from others. */
+        const val HEAD_BYTES = 8
+
+        /**
+         * Requires the beginning of a TensorFlow Lite file, which can be seen before the rest is there.
+         *
+         * @param head the first [HEAD_BYTES], or more
+         * @throws ModelFileException if it is another file's, or too short
+         */
+        fun requireTflite(head: ByteBuffer) {
+            if (head.limit() < HEAD_BYTES || head.duplicate().order(ByteOrder.LITTLE_ENDIAN).getInt(4) != IDENTIFIER) {
+                throw ModelFileException(Problem.NOT_TFLITE, "The file must be a TensorFlow Lite file.")
             }
         }
 

@@ -14,6 +14,15 @@ enum class Problem {
     /** Written in a later format than this code reads. */
     LATER_VERSION,
 
+    /** Written in an earlier format than this code reads. */
+    EARLIER_VERSION,
+
+    /** An older file of the model whose place it should take. */
+    OLDER_MODEL,
+
+    /** More bytes than a runtime can map. */
+    TOO_LARGE,
+
     /** A model of another kind, where one that ranks is asked for. */
     NOT_A_RANKER,
 

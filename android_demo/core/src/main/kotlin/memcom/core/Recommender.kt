@@ -39,9 +39,10 @@ class Recommender(val file: RankerFile, private val ranker: Ranker) : AutoClosea
         exclude: Collection<Int> = emptyList(),
         candidates: Collection<Int>? = null,
         row: Map<String, Any?> = emptyMap(),
+        k: Int = file.description.listLength,
     ): Recommendations {
         val start = System.nanoTime()
-        val ranking = lists.rank(history.ids, exclude = exclude, candidates = candidates, row = row)
+        val ranking = lists.rank(history.ids, k, exclude, candidates, row)
         val nanoseconds = System.nanoTime() - start
         val pulls = explainer.explain(history, ranking.ids)
         val rows = ranking.ids.indices.map { position ->

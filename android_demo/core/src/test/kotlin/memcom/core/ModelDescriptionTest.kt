@@ -36,6 +36,21 @@ class ModelDescriptionTest {
     }
 
     @Test
+    fun whatIsOptionalIsReadAsTheSchemaSpecifiesItToo() {
+        for (name in ModelDescription.OPTIONAL_FIELDS) {
+            assertTrue(name, name !in schema["required"].asJsonArray.map { it.asString })
+            val minimum = schema.part("properties", name)["minimum"].asLong
+            assertRefused(name) { it.addProperty(name, minimum - 1) }
+            assertRefused(name) { it.addProperty(name, 0.5) }
+            assertRefused(name) { it.addProperty(name, "x") }
+            assertRefused(name) { it.add(name, JsonNull.INSTANCE) }
+        }
+        assertEquals(0, ModelDescription.read(example().toString().reader()).modelVersion)
+        val fifth = example().apply { addProperty("model_version", 5) }
+        assertEquals(5, ModelDescription.read(fifth.toString().reader()).modelVersion)
+    }
+
+    @Test
     fun aFieldOfCategoriesHasATable() {
         for (name in FieldDescription.CATEGORY_FIELDS) {
             assertTrue(name, fieldSchema.part("properties").has(name))

@@ -50,8 +50,29 @@ class ModelFileTest {
     fun anotherVersionIsRefused() {
         val version = { number: Int -> TestFile.DESCRIPTION.replace("\"format_version\": 2", "\"format_version\": $number") }
         assertProblem(Problem.LATER_VERSION, TestFile(description = version(3)))
-        assertProblem(Problem.DAMAGED, TestFile(description = version(1)))
+        assertProblem(Problem.EARLIER_VERSION, TestFile(description = version(1)))
+        assertProblem(Problem.DAMAGED, TestFile(description = version(0)))
+        assertProblem(Problem.DAMAGED, TestFile(description = version(-1)))
         assertProblem(Problem.LATER_VERSION, TestFile(vocabulary = TestFile.vocabulary(version = 2)))
+    }
+
+    @Test
+    fun aFileTakesThePlaceOfNoNewerOneOfItsModel() {
+        val file = { version: String, name: String ->
+            val described = TestFile.DESCRIPTION.replace("\"films\"", "\"$name\"").replace("\"k\": 2", "\"k\": 2$version")
+            TestFile(description = described).ranker()
+        }
+        val second = file(", \"model_version\": 2", "films")
+        assertEquals(listOf(2, 0), listOf(second, file("", "films")).map { it.description.modelVersion })
+        for (newer in listOf(second, file(", \"model_version\": 3", "films"), file("", "teas"))) {
+            newer.requireNoOlderThan(second.description)
+        }
+        second.requireNoOlderThan(file("", "films").description)
+        for (older in listOf(file("", "films"), file(", \"model_version\": 1", "films"))) {
+            val error = assertThrows(ModelFileException::class.java) { older.requireNoOlderThan(second.description) }
+            assertEquals(Problem.OLDER_MODEL, error.problem)
+            assertEquals("2", error.named)
+        }
     }
 
     @Test

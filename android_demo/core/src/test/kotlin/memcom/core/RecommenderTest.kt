@@ -67,6 +67,13 @@ class RecommenderTest {
     }
 
     @Test
+    fun theListIsAsLongAsIsAsked() {
+        assertEquals(listOf(3), recommender.recommend(History(), k = 1).rows.map { it.item.id })
+        val all = recommender.recommend(History(), candidates = recommender.catalogue.ids, k = 3)
+        assertEquals("longer than the file's, of candidates", listOf(1, 2, 3), all.rows.map { it.item.id })
+    }
+
+    @Test
     fun aHistoryHoldsAnItemOnceAsTheMostRecent() {
         assertEquals(listOf(2, 1), (History(listOf(1, 2)) + 1).ids)
         assertEquals(listOf(2), (History(listOf(1, 2)) - 1).ids)
