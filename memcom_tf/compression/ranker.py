@@ -106,7 +106,11 @@ def compress_ranker(
         )
     tried.sort(key=lambda trial: -trial.ndcg_before)
     count = finalists if work.epochs else 1
-    finals = [work.final(trial) for trial in budget.trained(finalists_of(tried, count))]
+    chosen = finalists_of(tried, count)
+    while candidates is None and (beyond := [t for t in chosen if work.too_large(t, limit)]):
+        tried = [trial for trial in tried if trial not in beyond]
+        chosen = finalists_of(tried, count)
+    finals = [work.final(trial) for trial in budget.trained(chosen)]
     if budget.ended_early:
         report(ENDED_EARLY)
     best = max(finals, key=lambda final: (final.behaviour.keeps_first_list, final.ndcg))

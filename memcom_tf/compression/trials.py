@@ -163,9 +163,8 @@ class Trials:
         wanted = self._fitting(limit) if candidates is None else candidates
         for candidate in self._budget.searched(wanted):
             student, split = self.student(candidate)
-            size = graph_bytes(student)
-            if candidates is None and size > limit:
-                continue  # the converter's constants depend on values a little
+            # Of its size it is known already; its values change that a little (`too_large`).
+            size = self._sizes[candidate] if candidates is None else graph_bytes(student)
             trial = Trial(candidate, size, self._ndcg(student, split))
             found.append(trial)
             self.report(
@@ -173,6 +172,10 @@ class Trials:
                 f"nDCG {trial.ndcg_before:.4f} before training"
             )
         return found
+
+    def too_large(self, trial: Trial, limit: int) -> bool:
+        """Whether a candidate's file has too many bytes with its values, whose constants count."""
+        return graph_bytes(self._start[trial.candidate]) > limit
 
     def _fitting(self, limit: int) -> Iterable[Candidate]:
         """Candidates as large as the file may be, each by what its graph takes."""
