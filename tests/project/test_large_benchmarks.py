@@ -1,12 +1,15 @@
-"""What the benchmarks of a million items and of news day after day say of their figures."""
+"""What the benchmarks of a million items, of workers and of news say of their figures."""
 
 from __future__ import annotations
+
+from argparse import Namespace
 
 import numpy as np
 import pytest
 
+from benchmarks.common import measure
 from benchmarks.drift import updates
-from benchmarks.scale import million
+from benchmarks.scale import million, workers
 
 
 def test_a_stage_is_measured_and_a_failing_one_says_what_failed(tmp_path):
@@ -37,3 +40,29 @@ def test_a_log_has_the_last_days_and_the_next_day_is_tested():
     assert clicks.log(2, 1).item.tolist() == [12, 13, 14]
     tested = [(history.tolist(), target) for history, target in clicks.tested(2, 10)]
     assert tested == [([12], 13), ([12, 13], 14)]
+
+
+def test_workers_have_places_of_their_own_and_the_same_cluster():
+    one, two = workers.worker_configs(2)
+    assert one["cluster"] == two["cluster"] and len(set(one["cluster"]["worker"])) == 2
+    assert [config["task"]["index"] for config in (one, two)] == [0, 1]
+
+
+def test_the_largest_difference_of_a_weight_is_found(tmp_path):
+    np.savez(tmp_path / "one.npz", np.zeros(3), np.ones((2, 2)))
+    np.savez(tmp_path / "two.npz", np.zeros(3), np.array([[1, 1], [1, 1.5]]))
+    assert workers.difference(tmp_path / "one.npz", tmp_path / "two.npz") == 0.5
+
+
+def test_the_report_of_workers_has_what_was_measured(monkeypatch):
+    def run(module, arguments):
+        np.savez(arguments["weights"], np.full(2, 1.0 if "worker" in arguments else 1.25))
+        ms = 4.0 if "worker" in arguments else 6.0
+        return {"ms": ms, "bytes": 2e6, "distinct": 1000.0, "moved": 0.5}
+
+    monkeypatch.setattr(measure, "run_worker", run)
+    options = Namespace(quick=True, rounds=2)
+    found = workers.measured(options, "MEmCom, softmax over all items")
+    text = workers.report({"steps": 4, "cases": {"MEmCom, softmax over all items": found}})
+    row = "| MEmCom, softmax over all items | 2,000 | 6 | 4 | 1.5 | 2.00 | 1,000 | 5.0e-01 | 0 |"
+    assert row in text
