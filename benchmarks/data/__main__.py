@@ -35,7 +35,7 @@ WAYS = {
     "pandas": "pandas",
     "polars": "Polars",
 }
-IN_MEMORY = "spark", "loader", "pandas", "memory"
+IN_MEMORY = "spark", "loader", "pandas", "polars", "memory"
 SOURCES = {"memory": "arrays in memory", "shards": "shards of a prepared data set"}
 
 
