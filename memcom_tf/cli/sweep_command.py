@@ -14,7 +14,6 @@ from memcom_tf.cli import (
     log_options,
     prepared_data,
     task_options,
-    training_lines,
     training_options,
 )
 from memcom_tf.cli.commands import DONE, FAILED, next_is, require_one_length, say, tell
@@ -94,7 +93,7 @@ def sweep(options: argparse.Namespace) -> int:
     from memcom_tf.sweeps import EXAMPLES
     from memcom_tf.sweeps import sweep as sweep_models
 
-    with training_lines.shown(_trainings(options)), _kept(options.output):
+    with _kept(options.output):
         found = sweep_models(
             split,
             options.output,
@@ -105,7 +104,6 @@ def sweep(options: argparse.Namespace) -> int:
             settings=_settings(options),
             interaction=options.interaction,
             replace=options.force,
-            verbose=2,
             report=say,
         )
     if options.json:
@@ -153,12 +151,6 @@ def _settings(options: argparse.Namespace) -> Any:
         k=options.k,
         loss=options.loss,
     )
-
-
-def _trainings(options: argparse.Namespace) -> int:
-    """How many models train from the start: `compress` shows its work in other lines."""
-    methods = len(options.methods) - options.methods.count(_COMPRESS)
-    return len(options.seeds) * (1 + methods * len(options.ratios))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from memcom_tf.cli.checkpoints import save_or_rescue
 from memcom_tf.cli.commands import DONE, next_is, say, tell
 from memcom_tf.cli.several_workers import another_writes, training_of
 from memcom_tf.files import check_writable, write_atomically
+from memcom_tf.progress import reporting
 
 WIDTH = 64
 _OVERHEAD = 400_000
@@ -33,7 +34,7 @@ def train(options: argparse.Namespace) -> int:
         settings = replace(settings, epochs=options.epochs)
     if options.writes:
         check_writable(options.output, _OVERHEAD)
-    with training_of(options) as checkpoint:
+    with training_of(options) as checkpoint, reporting(say):
         trained = train_text_classifier(
             split,
             width=options.width or WIDTH,

@@ -17,6 +17,7 @@ from memcom_tf.errors import argument, invalid, message
 from memcom_tf.evaluation import RowSplit, Split, leave_last_out
 from memcom_tf.layers import METHODS
 from memcom_tf.models import load_model, save_model
+from memcom_tf.progress import counted, reporting
 from memcom_tf.sweeps.clicks import Clicks
 from memcom_tf.sweeps.rankers import Rankers
 from memcom_tf.sweeps.runs import FULL, Planned, Row, Runs
@@ -120,12 +121,13 @@ def sweep(
     runs = Runs(folder, *work.described, replace=replace)
     work.keep_examples(runs.folder)
     plans = _plans(methods, ratios, seeds)
-    for number, plan in enumerate(plans, start=1):
-        if runs.finished(plan):
-            report(f"run {number} of {len(plans)}: {plan}: done before")
-            continue
-        report(f"run {number} of {len(plans)}: {plan}")
-        _run(work, runs, plan, report)
+    with reporting(report):
+        for number, plan in enumerate(counted(plans, "run"), start=1):
+            if runs.finished(plan):
+                report(f"run {number} of {len(plans)}: {plan}: done before")
+                continue
+            report(f"run {number} of {len(plans)}: {plan}")
+            _run(work, runs, plan, report)
     return Sweep(runs.folder, work.metric, tuple(runs.row(plan) for plan in plans))
 
 

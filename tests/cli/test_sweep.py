@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from memcom_tf.cli import training_lines
 from memcom_tf.cli.main import main
 from memcom_tf.datasets import made_up_dishes
 
@@ -135,21 +133,3 @@ def test_an_unknown_method_is_refused_with_those_that_there_are(capsys):
     with pytest.raises(SystemExit):
         main(["sweep", "log.csv", "-o", "x", "--methods", "Magic"])
     assert "invalid choice: 'Magic'" in capsys.readouterr().err
-
-
-def test_one_bar_is_of_all_trainings(monkeypatch):
-    parts = []
-
-    @contextmanager
-    def bar(shown):
-        yield lambda description, part: parts.append((description, part))
-
-    monkeypatch.setattr(training_lines, "progress_bar", bar)
-    with training_lines.shown(2):
-        print("Epoch 1/2\nEpoch 2/2\n3/3 - 0s - val_ndcg@10: 0.5\nEpoch 1/4\nEpoch 2/4")
-    assert parts == [
-        ("epoch 1 of 2", 0.0),
-        ("epoch 2 of 2", 0.25),
-        ("epoch 1 of 4", 0.25),
-        ("epoch 2 of 4", 0.125),
-    ]
