@@ -232,6 +232,7 @@ def verify(options: argparse.Namespace) -> int:
         inputs=_inputs(options.inputs),
         allow_unsafe_deserialization=options.allow_unsafe_deserialization,
         samples=options.samples,
+        signatures=options.signatures,
         examples=load_examples(options.examples, model),
     )
     if options.json:
