@@ -14,6 +14,7 @@ from memcom_tf.cli import (
     log_options,
     prepared_data,
     task_options,
+    text_commands,
     training_options,
 )
 from memcom_tf.cli.commands import DONE, FAILED, next_is, require_one_length, say, tell
@@ -30,19 +31,13 @@ _METHODS = (
         if name.endswith("Embedding") and name != "CompressedEmbedding"
     ),
 )
-_CLICK = "click"
+_CLICK, _TEXT = "click", "text"
 _DEFAULT = "MEmComEmbedding", "QuotientRemainderEmbedding", _COMPRESS
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument(
-        "--task",
-        choices=task_options.TASKS[:2],
-        default=task_options.TASKS[0],
-        help="next-item (the default) trains rankers on interactions; click trains click models on "
-        "rows of fields",
-    )
+    task_options.add_task(parser)
     log_options.add_log(parser)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="RUNS", help="the folder of the runs"
@@ -77,7 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     task_options.add_loss(parser)
     log_options.add_details(parser)
-    task_options.add_columns(parser, texts=False)
+    task_options.add_columns(parser)
     task_options.add_interaction(parser)
 
 
@@ -136,12 +131,16 @@ def _split(options: argparse.Namespace) -> Any:
         return split_rows(
             load_rows(options.interactions, columns, format=options.format, report=say)
         )
+    if options.task == _TEXT:
+        return text_commands.split_of(options, seed=0)
     return log_options.split(options, log_options.read(options))
 
 
 def _settings(options: argparse.Namespace) -> Any:
-    from memcom_tf.training import ClickSettings, TrainingSettings
+    from memcom_tf.training import ClickSettings, TextSettings, TrainingSettings
 
+    if options.task == _TEXT:
+        return TextSettings(epochs=options.epochs)
     if options.task == _CLICK:
         return ClickSettings() if options.epochs is None else ClickSettings(epochs=options.epochs)
     return TrainingSettings(
