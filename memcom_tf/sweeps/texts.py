@@ -84,13 +84,7 @@ class Texts:
         Half of MEmCom's rows belong to single words, and which words share the others is decided
         by the classes of the documents for training that they occur in.
         """
-        sized = self._largest(METHODS[name], limit)
-        if METHODS[name] is MEmComEmbedding:
-            rows = sized.candidate.arguments["num_buckets"]
-            sharing = RowSharing(rows - rows // 2, rows // 2)
-            arguments = {**sized.candidate.arguments, **sharing.arguments()}
-            sized = sized._replace(candidate=replace(sized.candidate, arguments=arguments))
-        return self._trained(sized, seed)
+        return self._trained(_with_single_words(self._largest(METHODS[name], limit)), seed)
 
     def compressed(self, full: TextClassifier, seed: int, limit: int) -> Made:
         """A full model compressed, as `Work` has it."""
@@ -132,7 +126,7 @@ class Texts:
         """The largest table of a method with which the file takes so many bytes."""
 
         def file_bytes(sized: Mapping[str, Sized]) -> int:
-            model = self._new(_layer(sized[_NAME]), self.features)
+            model = self._new(_layer(_with_single_words(sized[_NAME])), self.features)
             fill_at_random(model)
             return int(convert(model, verify=False).report["graph_bytes"])
 
@@ -149,6 +143,16 @@ class Texts:
                 max_bytes=limit,
             )
         return found[_NAME]
+
+
+def _with_single_words(sized: Sized) -> Sized:
+    """A table of as many rows, of which half of MEmCom's belong to single words."""
+    if sized.candidate.method is not MEmComEmbedding:
+        return sized
+    rows = sized.candidate.arguments["num_buckets"]
+    sharing = RowSharing(rows - rows // 2, rows // 2)
+    arguments = {**sized.candidate.arguments, **sharing.arguments()}
+    return sized._replace(candidate=replace(sized.candidate, arguments=arguments))
 
 
 def _layer(sized: Sized) -> CompressedEmbedding:

@@ -71,7 +71,7 @@ def test_click_models_of_rows_are_swept_too(folder, run):
     found = json.loads(out)
     full, small = found["runs"]
     assert code == 0 and found["metric"] == "AUC"
-    assert small["bytes"] <= full["bytes"] / 2
+    assert small["bytes"] <= full["bytes"] / 4
     assert small["chosen"].startswith("site: QuotientRemainderEmbedding(")
     assert said[-1] == "memcom: wrote clicks; next: memcom compare clicks --html runs.html"
     assert run("inspect clicks/ratio2-QuotientRemainderEmbedding-seed0.tflite")[0] == 0
@@ -84,19 +84,19 @@ def test_text_classifiers_of_documents_are_swept_too(folder, run):
     ]
     with (folder / "texts.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("title", "kind"), *rows])
-    words = "sweep --task text texts.csv --text title --label kind --epochs 2 --width 16 -o texts"
-    methods = "--methods MEmComEmbedding compress --ratios 2"
+    words = "sweep --task text texts.csv --text title --label kind --epochs 2 --width 64 -o texts"
+    methods = "--methods MEmComEmbedding compress --ratios 4"
     code, out, said = run(f"{words} {methods} --json")
     found = json.loads(out)
     full, small, compressed = found["runs"]
     assert code == 0 and found["metric"] == "accuracy"
     for row in (small, compressed):
-        assert row["bytes"] <= full["bytes"] / 2
+        assert row["bytes"] <= full["bytes"] / 4
         assert 0 < row["accuracy"] <= 1 and row["macro F1"] > 0
     assert small["chosen"].startswith("MEmComEmbedding(")
     assert "num_dedicated=" in small["chosen"]
     assert said[-1] == "memcom: wrote texts; next: memcom compare texts --html runs.html"
-    code, out, _ = run("score texts/ratio2-MEmComEmbedding-seed0.tflite texts.csv --text title")
+    code, out, _ = run("score texts/ratio4-MEmComEmbedding-seed0.tflite texts.csv --text title")
     assert code == 0 and out.startswith("class,probability")
     assert run(f"{words} {methods} --json")[2][-1] == said[-1]
     assert run(f"{words} {methods} --loss bpr")[0] == 2
