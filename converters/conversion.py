@@ -10,7 +10,7 @@ from typing import Any
 
 from memcom_tf.errors import for_reader, invalid, message
 from memcom_tf.files import write_atomically
-from memcom_tf.ordering.progress import progress_bar
+from memcom_tf.progress import progress_bar
 from memcom_tf.tasks import Task
 from memcom_tf.text import printable_list
 

@@ -98,8 +98,8 @@ class CompressedModelFile:
 
         Args:
             signature: Its name.
-            **inputs: Arrays by name, or lists of numbers; int32 ids. Ragged ids may be a sequence
-                of rows.
+            **inputs: Arrays by name, or lists of numbers; ids of any type of integers, as far as
+                they fit int32. Ragged ids may be a sequence of rows.
 
         Returns:
             Arrays by name.
@@ -383,12 +383,12 @@ class CompressedModelFile:
         """
         query = self.query_inputs(history, row, **inputs)
         length = self.ranker.k if k is None else k
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+        if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
             raise invalid("`k` must be a positive integer.", k=k)
         return ranked_list(
             self.run,
             query,
-            k=length,
+            k=int(length),
             longest=self.ranker.k,
             items=lambda: self._items,
             exclude=self._ids(exclude),

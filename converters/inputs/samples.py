@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from memcom_tf.errors import invalid
 
+from ..model_file.arrays import integers_of
 from .files import read_columns
 from .function import Group, ModelFunction, Rows, num_rows, some_rows
 
@@ -19,6 +20,7 @@ Samples = Any
 `tf.data.Dataset` of these, or the path of an .npz, .csv or .parquet file."""
 _MOST_ROWS = 512
 _ROWS_OF_A_CALL = 64
+_SHOWN = 5
 
 
 def samples_of(samples: Samples, model: ModelFunction) -> list[Group]:
@@ -116,6 +118,14 @@ def _checked(named: Mapping[str, Any], model: ModelFunction) -> Rows:
             not np.array_equal(found.astype(np.float64), array.astype(np.float64), equal_nan=True)
             and spec.dtype.is_integer
         ):
+            if array.dtype.kind in "iu":
+                dtype = np.dtype(spec.dtype.as_numpy_dtype)
+                raise invalid(
+                    f"Samples of `{name}` must be integers that fit {dtype.name}: "
+                    f"{integers_of(dtype)}.",
+                    "Give inputs as `predict` takes them.",
+                    **{name: array[found != array].reshape(-1)[:_SHOWN].tolist()},
+                )
             raise _unfit(name, spec, array.dtype)
         if found.ndim == 1 and spec.shape.rank == 2 and spec.shape[1] == 1:
             found = found[:, None]

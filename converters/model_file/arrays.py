@@ -70,8 +70,23 @@ def _array(name: str, values: Any, wanted: np.dtype[Any]) -> np.ndarray:
         limits = np.iinfo(wanted)
         outside = array[(array < limits.min) | (array > limits.max)]
         if outside.size:
-            raise _wrong_kind(name, outside, wanted)
+            raise invalid(
+                f"`{name}` must be integers that fit {wanted.name}: {integers_of(wanted)}.",
+                "Ids of a vocabulary do: map items to ids with it.",
+                **{name: outside[:_SHOWN].tolist()},
+            )
     return array
+
+
+def integers_of(dtype: np.dtype[Any]) -> str:
+    """The integers that a type has, as a reader is told them.
+
+    Example:
+        >>> integers_of(np.dtype("int32"))
+        '-2,147,483,648 to 2,147,483,647'
+    """
+    limits = np.iinfo(dtype)
+    return f"{limits.min:,} to {limits.max:,}"
 
 
 def _wrong_kind(name: str, values: Any, wanted: np.dtype[Any]) -> ValueError:

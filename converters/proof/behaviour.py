@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,11 +15,15 @@ from .result import Verification
 
 
 def verify_functions(
-    verification: Verification, functions: TrainedModel, file: CompressedModelFile
+    verification: Verification,
+    functions: TrainedModel,
+    file: CompressedModelFile,
+    signatures: Sequence[str] | None = None,
 ) -> None:
-    """Compares every output of every signature of a model's file."""
-    several = len(functions.signature_names) > 1
-    for signature in functions.signature_names:
+    """Compares every output of every signature of a model's file, or of those that are named."""
+    names = functions.signature_names
+    several = len(names) > 1
+    for signature in names if signatures is None else signatures:
         proof = _Signature(functions, signature, file)
         proof.run()
         proof.report(verification, f"{signature}: " if several else "")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..inputs import Samples
 from ..preparation.forms import ModelForm
 from ..preparation.prepared import Prepared, prepare
 from ..runtime import CompressedModelFile
+from ..sources.saved_model import chosen_signatures
 from ..tflite.writing import write_graph
 from .behaviour import verify_functions
 from .metrics import verify_metrics
@@ -38,6 +40,7 @@ def verify(
     inputs: Any = None,
     allow_unsafe_deserialization: bool = False,
     samples: Samples = None,
+    signatures: Sequence[str] | None = None,
     examples: Any = None,
     task: Task | None = None,
 ) -> Verification:
@@ -49,6 +52,8 @@ def verify(
         inputs: What a subclassed model is called with, as `convert` takes it.
         allow_unsafe_deserialization: As for `convert`.
         samples: Inputs that the model is made for, as `convert` takes them.
+        signatures: Of a SavedModel, names of the signatures of the file that are run and compared;
+            None takes all of them. What the file stores is compared in any case.
         examples: Evaluation examples of the task; its metrics are then compared too.
         task: What the model is for, as `convert` takes it.
 
@@ -57,10 +62,16 @@ def verify(
 
     Raises:
         ValueError: If the file is foreign or damaged, or was converted from a model of other
-            shapes or with another vocabulary.
+            shapes or with another vocabulary, or has no such signature.
     """
     file = CompressedModelFile(path)
     described = file.description
+    if isinstance(model, str | os.PathLike):
+        if signatures is not None:
+            signatures = chosen_signatures(signatures, described.signatures)
+        converted: Sequence[str] | None = described.signatures
+    else:
+        converted = signatures
     prepared = prepare(
         model,
         weights=described.weights,
@@ -68,7 +79,7 @@ def verify(
         inputs=inputs,
         k=0 if described.ranker is None else described.ranker.k,
         samples=samples,
-        signatures=described.signatures if isinstance(model, str | os.PathLike) else None,
+        signatures=converted,
         allow_unsafe_deserialization=allow_unsafe_deserialization,
         described=described,
         task=task,
@@ -83,7 +94,7 @@ def verify(
             verify_graph(verification, prepared, expected, view[:size], described)
             view.release()
     verify_description(verification, prepared, expected, described)
-    _verify(verification, prepared, file, examples)
+    _verify(verification, prepared, file, examples, signatures)
     return verification
 
 
@@ -102,6 +113,7 @@ def _verify(
     prepared: Prepared,
     file: CompressedModelFile,
     examples: Any,
+    signatures: Sequence[str] | None = None,
 ) -> None:
     verify_tables(verification, prepared, file)
     shipped = prepared.shipped
@@ -110,7 +122,7 @@ def _verify(
             verify_vectors(verification, file, embedding, name)
     form = prepared.form
     if isinstance(form, ModelForm):
-        verify_functions(verification, form.functions, file)
+        verify_functions(verification, form.functions, file, signatures)
     if form.ranker is not None:
         verify_ranker(verification, prepared, file, examples)
     elif isinstance(form, ModelForm) and examples is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def _chosen(
             path=str(path),
         )
     if names is not None:
-        return _named(found, names)
+        return {name: found[name] for name in chosen_signatures(names, found)}
     if "serving_default" in found:  # as Keras exports it, under both names
         found.pop("serve", None)
     without = {name: why for name, function in found.items() if (why := _no_numbers(function))}
@@ -110,16 +110,26 @@ def _chosen(
     return {name: function for name, function in found.items() if name not in without}
 
 
-def _named(found: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+def chosen_signatures(names: Sequence[str], found: Iterable[str]) -> list[str]:
+    """The signatures that were named, once each.
+
+    Args:
+        names: Their names.
+        found: The names of those that there are.
+
+    Raises:
+        ValueError: If one is not there, or none is named.
+    """
+    found = sorted(found)
     if isinstance(names, str):
         names = [names]
     if not names or (unknown := [name for name in names if name not in found]):
         raise invalid(
-            f"The signatures must be some of {sorted(found)}.",
+            f"The signatures must be some of {found}.",
             for_reader("Pass their names in `signatures`.", "Give their names with --signature."),
             signatures=unknown if names else list(names),
         )
-    return {name: found[name] for name in names}
+    return list(dict.fromkeys(names))
 
 
 def _no_numbers(function: Any) -> tuple[str, str] | None:

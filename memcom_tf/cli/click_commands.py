@@ -13,6 +13,7 @@ from memcom_tf.cli.commands import DONE, next_is, require_file, say, tell
 from memcom_tf.cli.several_workers import another_writes, training_of
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable, write_atomically
+from memcom_tf.progress import reporting
 
 WIDTH = 16
 _OVERHEAD = 400_000
@@ -32,7 +33,7 @@ def train(options: argparse.Namespace) -> int:
         settings = replace(settings, epochs=options.epochs)
     if options.writes:
         check_writable(options.output, _OVERHEAD)
-    with training_of(options) as checkpoint:
+    with training_of(options) as checkpoint, reporting(say):
         trained = train_click_model(
             split,
             width=options.width or WIDTH,

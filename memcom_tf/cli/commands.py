@@ -11,9 +11,9 @@ from typing import Any
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cli.origins import origin_of_command
 from memcom_tf.converters.quantization.weights import parse_weights
-from memcom_tf.data.heartbeat import Heartbeat
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable
+from memcom_tf.progress import reporting
 from memcom_tf.text import printable
 
 DONE, FAILED = 0, 1
@@ -81,7 +81,7 @@ def convert(options: argparse.Namespace) -> int:
             )
         )
     examples = load_examples(options.examples, model)
-    with Heartbeat(say, "converting" if options.no_verify else "converting and proving"):
+    with reporting(say):
         conversion = convert(
             model,
             k=options.k,
@@ -199,15 +199,14 @@ def _compressed(model: Any, options: argparse.Namespace) -> Any:
                 path=str(model),
             )
         )
-    with Heartbeat(say, "making smaller tables"):
-        compression = compress_embeddings(
-            model,
-            ratio=options.ratio,
-            max_bytes=options.max_bytes,
-            method=options.method,
-            inputs=_inputs(options.inputs),
-            report=say,
-        )
+    compression = compress_embeddings(
+        model,
+        ratio=options.ratio,
+        max_bytes=options.max_bytes,
+        method=options.method,
+        inputs=_inputs(options.inputs),
+        report=say,
+    )
     if not options.json:
         print(compression)
     return compression
@@ -233,6 +232,7 @@ def verify(options: argparse.Namespace) -> int:
         inputs=_inputs(options.inputs),
         allow_unsafe_deserialization=options.allow_unsafe_deserialization,
         samples=options.samples,
+        signatures=options.signatures,
         examples=load_examples(options.examples, model),
     )
     if options.json:

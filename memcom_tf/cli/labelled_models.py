@@ -11,6 +11,7 @@ from memcom_tf.cli.commands import finish, say
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cli.origins import origin_of_command
 from memcom_tf.errors import message
+from memcom_tf.progress import reporting
 
 
 def teacher_of(options: argparse.Namespace, of_class: type, called: str) -> Any:
@@ -64,12 +65,13 @@ def compress(
         settings = replace(settings, epochs=options.epochs)
     limits = {name: getattr(options, name) for name in ("max_bytes", "ratio", "max_minutes")}
     compression = compressed(model, split, **limits, settings=settings, report=say)
-    conversion = convert(
-        compression.model,
-        samples=compression.samples,
-        origin=origin_of_command(options, "compress"),
-        model_version=options.model_version,
-    )
+    with reporting(say):
+        conversion = convert(
+            compression.model,
+            samples=compression.samples,
+            origin=origin_of_command(options, "compress"),
+            model_version=options.model_version,
+        )
     assert conversion.verification is not None
     passed = conversion.verification.passed
     if passed:

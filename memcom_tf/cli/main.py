@@ -257,14 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--method", help="the layer to put in, e.g. LowRankEmbedding (the best)")
     convert.add_argument("--force", action="store_true", help="replace the output if it exists")
     convert.add_argument("--no-verify", action="store_true", help="do not run and compare the file")
-    convert.add_argument(
-        "--signature",
-        dest="signatures",
-        action="append",
-        metavar="NAME",
-        help="a signature of a SavedModel to convert; may be repeated (all that take and give "
-        "numbers)",
-    )
+    model_options.add_signatures(convert, "to convert", "all that take and give numbers")
     origins.add_model_version(convert)
     model_options.add_options(convert)
     convert.set_defaults(run=commands.convert)
@@ -272,6 +265,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = subparsers.add_parser("verify", help="compare a .tflite file with its model")
     verify.add_argument("model", type=Path, metavar="MODEL")
     verify.add_argument("file", type=Path, metavar="MODEL.tflite")
+    model_options.add_signatures(verify, "whose outputs to compare", "all of the file")
     model_options.add_options(verify)
     verify.set_defaults(run=commands.verify)
 

@@ -26,6 +26,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_examples(parser)
 
 
+def add_signatures(parser: argparse.ArgumentParser, what: str, default: str) -> None:
+    """Adds the choice of signatures.
+
+    Args:
+        parser: The command.
+        what: What it does with them.
+        default: Those that it takes without.
+    """
+    parser.add_argument(
+        "--signature",
+        dest="signatures",
+        action="append",
+        metavar="NAME",
+        help=f"a signature of a SavedModel {what}; may be repeated ({default})",
+    )
+
+
 def add_examples(parser: argparse.ArgumentParser) -> None:
     """Adds a file of examples that metrics are computed on."""
     parser.add_argument(

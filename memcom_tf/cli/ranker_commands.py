@@ -12,7 +12,6 @@ from memcom_tf.cli import (
     log_options,
     prepared_data,
     text_commands,
-    training_lines,
 )
 from memcom_tf.cli.checkpoints import checkpoint_of, save_or_rescue
 from memcom_tf.cli.commands import (
@@ -31,6 +30,7 @@ from memcom_tf.cli.task_options import OF_COMPRESS, check_options_of_task
 from memcom_tf.cluster import require_alone
 from memcom_tf.errors import message
 from memcom_tf.files import check_writable
+from memcom_tf.progress import reporting
 
 _OVERHEAD = 16_384
 """Bytes of a ranker's file beside its table, about."""
@@ -67,14 +67,13 @@ def train(options: argparse.Namespace) -> int:
     values = split.vocabulary.input_dim * options.width
     if options.writes:
         check_writable(options.output, int(4 * values / (options.ratio or 1)) + _OVERHEAD)
-    with training_of(options) as checkpoint, training_lines.shown():
+    with training_of(options) as checkpoint, reporting(say):
         trained = train_ranker(
             split,
             width=options.width,
             ratio=options.ratio,
             settings=settings,
             checkpoint=checkpoint / "training.npz",
-            verbose=2,
             report=say,
         )
     if another_writes(options):
@@ -130,12 +129,13 @@ def compress(options: argparse.Namespace) -> int:
             max_minutes=options.max_minutes,
             report=say,
         )
-    conversion = convert(
-        compression.model,
-        k=options.k,
-        origin=origin_of_command(options, "compress"),
-        model_version=options.model_version,
-    )
+    with reporting(say):
+        conversion = convert(
+            compression.model,
+            k=options.k,
+            origin=origin_of_command(options, "compress"),
+            model_version=options.model_version,
+        )
     assert conversion.verification is not None
     # Before anything is shown: what cannot be shown must not be lost.
     if conversion.verification.passed:

@@ -14,7 +14,7 @@ from memcom_tf.cli import (
     log_options,
     prepared_data,
     task_options,
-    training_lines,
+    text_commands,
     training_options,
 )
 from memcom_tf.cli.commands import DONE, FAILED, next_is, require_one_length, say, tell
@@ -31,19 +31,13 @@ _METHODS = (
         if name.endswith("Embedding") and name != "CompressedEmbedding"
     ),
 )
-_CLICK = "click"
+_CLICK, _TEXT = "click", "text"
 _DEFAULT = "MEmComEmbedding", "QuotientRemainderEmbedding", _COMPRESS
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument(
-        "--task",
-        choices=task_options.TASKS[:2],
-        default=task_options.TASKS[0],
-        help="next-item (the default) trains rankers on interactions; click trains click models on "
-        "rows of fields",
-    )
+    task_options.add_task(parser)
     log_options.add_log(parser)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="RUNS", help="the folder of the runs"
@@ -78,7 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     task_options.add_loss(parser)
     log_options.add_details(parser)
-    task_options.add_columns(parser, texts=False)
+    task_options.add_columns(parser)
     task_options.add_interaction(parser)
 
 
@@ -94,7 +88,7 @@ def sweep(options: argparse.Namespace) -> int:
     from memcom_tf.sweeps import EXAMPLES
     from memcom_tf.sweeps import sweep as sweep_models
 
-    with training_lines.shown(_trainings(options)), _kept(options.output):
+    with _kept(options.output):
         found = sweep_models(
             split,
             options.output,
@@ -105,7 +99,6 @@ def sweep(options: argparse.Namespace) -> int:
             settings=_settings(options),
             interaction=options.interaction,
             replace=options.force,
-            verbose=2,
             report=say,
         )
     if options.json:
@@ -138,12 +131,16 @@ def _split(options: argparse.Namespace) -> Any:
         return split_rows(
             load_rows(options.interactions, columns, format=options.format, report=say)
         )
+    if options.task == _TEXT:
+        return text_commands.split_of(options, seed=0)
     return log_options.split(options, log_options.read(options))
 
 
 def _settings(options: argparse.Namespace) -> Any:
-    from memcom_tf.training import ClickSettings, TrainingSettings
+    from memcom_tf.training import ClickSettings, TextSettings, TrainingSettings
 
+    if options.task == _TEXT:
+        return TextSettings(epochs=options.epochs)
     if options.task == _CLICK:
         return ClickSettings() if options.epochs is None else ClickSettings(epochs=options.epochs)
     return TrainingSettings(
@@ -153,12 +150,6 @@ def _settings(options: argparse.Namespace) -> Any:
         k=options.k,
         loss=options.loss,
     )
-
-
-def _trainings(options: argparse.Namespace) -> int:
-    """How many models train from the start: `compress` shows its work in other lines."""
-    methods = len(options.methods) - options.methods.count(_COMPRESS)
-    return len(options.seeds) * (1 + methods * len(options.ratios))
 
 
 @contextmanager

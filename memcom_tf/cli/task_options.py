@@ -100,10 +100,9 @@ def add_loss(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_columns(parser: argparse.ArgumentParser, *, texts: bool = True) -> None:
-    """Adds the options that say which columns of a file are what, of texts too if asked for."""
-    both = "click models and text classifiers (--task click, text)"
-    labelled = parser.add_argument_group(both if texts else "labels (--task click)")
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say which columns of a file are what."""
+    labelled = parser.add_argument_group("click models and text classifiers (--task click, text)")
     labelled.add_argument(
         "--label", metavar="COLUMN", help="column of labels: 0 or 1, or of classes (label)"
     )
@@ -126,8 +125,7 @@ def add_columns(parser: argparse.ArgumentParser, *, texts: bool = True) -> None:
         choices=("criteo", "avazu"),
         help="a public format, if the file does not look like it",
     )
-    if texts:
-        add_text(parser.add_argument_group("text classifiers (--task text)"))
+    add_text(parser.add_argument_group("text classifiers (--task text)"))
 
 
 def add_text(parser: Any) -> None:

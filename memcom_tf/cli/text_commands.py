@@ -14,6 +14,7 @@ from memcom_tf.cli.checkpoints import save_or_rescue
 from memcom_tf.cli.commands import DONE, next_is, say, tell
 from memcom_tf.cli.several_workers import another_writes, training_of
 from memcom_tf.files import check_writable, write_atomically
+from memcom_tf.progress import reporting
 
 WIDTH = 64
 _OVERHEAD = 400_000
@@ -22,7 +23,7 @@ _OVERHEAD = 400_000
 
 def train(options: argparse.Namespace) -> int:
     """Trains a text classifier on documents and saves it, if this is the worker that writes."""
-    split = _split(options)
+    split = split_of(options, options.seed)
     from dataclasses import replace
 
     from memcom_tf.models import TextClassifier, save_model
@@ -33,7 +34,7 @@ def train(options: argparse.Namespace) -> int:
         settings = replace(settings, epochs=options.epochs)
     if options.writes:
         check_writable(options.output, _OVERHEAD)
-    with training_of(options) as checkpoint:
+    with training_of(options) as checkpoint, reporting(say):
         trained = train_text_classifier(
             split,
             width=options.width or WIDTH,
@@ -62,7 +63,7 @@ def train(options: argparse.Namespace) -> int:
 
 def compress(options: argparse.Namespace) -> int:
     """Compresses a trained text classifier, converts it and proves the file."""
-    split = _split(options)
+    split = split_of(options, options.seed)
     from memcom_tf.compression import TEXT_SETTINGS, compress_texts
     from memcom_tf.models import TextClassifier
 
@@ -111,7 +112,7 @@ def _shown(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
-def _split(options: argparse.Namespace) -> Any:
+def split_of(options: argparse.Namespace, seed: int) -> Any:
     """The documents, read before TensorFlow is loaded: what is wrong is said at once."""
     from memcom_tf.datasets import load_documents
     from memcom_tf.evaluation import split_documents
@@ -124,7 +125,7 @@ def _split(options: argparse.Namespace) -> Any:
         test=options.test or None,
         report=say,
     )
-    split = split_documents(documents, seed=options.seed)
+    split = split_documents(documents, seed=seed)
     held_out = "the latest" if split.by_time else "some at random"
     if documents.is_test is not None:
         held_out = "those held out"

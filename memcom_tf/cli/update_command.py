@@ -12,12 +12,12 @@ from memcom_tf.cli import (
     model_options,
     prepared_data,
     task_options,
-    training_lines,
 )
 from memcom_tf.cli.commands import DONE, check_output, next_is, require_one_length, say, tell
 from memcom_tf.cli.loading import load_model
 from memcom_tf.cluster import require_alone
 from memcom_tf.errors import message
+from memcom_tf.progress import reporting
 
 _DEFAULT = "a tenth of those from scratch, more where much is new"
 
@@ -77,7 +77,7 @@ def update(options: argparse.Namespace) -> int:
         from memcom_tf.data import open_dataset
 
         log = open_dataset(options.interactions, history_length=model.history_length)
-    with checkpoints.checkpoint_of(options) as folder, training_lines.shown():
+    with checkpoints.checkpoint_of(options) as folder, reporting(say):
         updated = update_ranker(
             model,
             log,
@@ -85,7 +85,6 @@ def update(options: argparse.Namespace) -> int:
             forget=options.forget,
             least_quality=least,
             checkpoint=folder / "training.npz",
-            verbose=2,
             report=say,
         )
     checkpoints.save_or_rescue(options.output, lambda path: save_model(updated.model, path), folder)

@@ -11,6 +11,7 @@ import numpy as np
 
 from memcom_tf.cluster import require_alone
 from memcom_tf.compression.candidates import Candidate
+from memcom_tf.compression.click_methods import STUDENTS, Student
 from memcom_tf.compression.click_options import (
     Measured,
     Option,
@@ -21,17 +22,14 @@ from memcom_tf.compression.click_options import (
     rows_of_8_bits,
 )
 from memcom_tf.compression.search import largest_file
-from memcom_tf.compression.time_budget import ENDED_EARLY, TimeBudget
+from memcom_tf.compression.time_budget import ENDED_EARLY, SEARCHING, TimeBudget
 from memcom_tf.data.prepared_rows import PreparedRows, StoredRows
 from memcom_tf.errors import invalid
 from memcom_tf.features import Features
-from memcom_tf.layers import (
-    CompressedEmbedding,
-    QuotientRemainderEmbedding,
-    TensorTrainEmbedding,
-)
+from memcom_tf.layers import CompressedEmbedding
 from memcom_tf.models.click import ClickModel
 from memcom_tf.models.click_tables import layer_name
+from memcom_tf.progress import counted, doing, reporting
 from memcom_tf.seeding import seeded
 from memcom_tf.training.click_rows import ROWS_AT_ONCE, SplitRows, judged, predictions
 from memcom_tf.training.clicks import ClickSettings, train_clicks
@@ -45,24 +43,10 @@ _SAMPLES = 256
 _MIN_ROWS = 500
 """Of fewer rows a table of its own saves little more than a layer takes in the graph."""
 _SPARE = 0.03
+_MEASURING = 0.25
+"""Share of the time in which tables are stored in several ways, about."""
 _ROWS_OF_A_METHOD = 1000
 """Tables of fewer rows are of no method, as `memcom_tf.models.compressed_tables` says."""
-
-
-class _Student(NamedTuple):
-    """A model of which all large tables are of one method.
-
-    Attributes:
-        described: What it is called.
-        candidate: The method at a number of rows, a width and a ratio of numbers.
-        taught: Share of what the original predicts in the target; the labels are the rest.
-        anew: Whether its tables begin at random, and not with what comes nearest to the original.
-    """
-
-    described: str
-    candidate: Callable[[int, int, float], Candidate]
-    taught: float
-    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,11 +131,29 @@ def compress_clicks(
     if ratio is not None and not ratio >= 1:
         raise invalid("`ratio` must be 1 or more.", ratio=ratio)
     budget = TimeBudget(max_minutes)
+    with reporting(report):
+        return _compressed(model, split, (ratio, max_bytes), min_rows, settings, budget, report)
+
+
+def _compressed(
+    model: ClickModel,
+    split: SplitRows,
+    size: tuple[float | None, int | None],
+    min_rows: int,
+    settings: ClickSettings,
+    budget: TimeBudget,
+    report: Callable[[str], object],
+) -> ClickCompression:
+    """What `compress_clicks` returns."""
+    ratio, max_bytes = size
     with seeded(settings.seed):
-        work = _Work(model, split, min_rows, settings.seed)
-        limit = max_bytes or int(work.file_bytes(model, "float32") / (ratio or 1))
-        options = {name: work.options(name, report) for name in work.names}
-        fitting = work.fitting(options, limit)
+        with doing("measuring the original"):
+            work = _Work(model, split, min_rows, settings.seed)
+            limit = max_bytes or int(work.file_bytes(model, "float32") / (ratio or 1))
+        tables = counted(work.names, "table", 0.0, _MEASURING)
+        options = {name: work.options(name, report) for name in tables}
+        with doing("making tables that fit"):
+            fitting = work.fitting(options, limit)
         if fitting is None:
             raise invalid(
                 "`max_bytes` must leave room for the smallest tables.",
@@ -159,7 +161,7 @@ def compress_clicks(
                 max_bytes=limit,
             )
         students = [(fitting, settings)]
-        for kind in _STUDENTS:
+        for kind in counted(STUDENTS, "other method", _MEASURING, SEARCHING):
             of_method = work.of_method(kind, limit)
             if of_method is not None:
                 taught = min(settings.distillation, kind.taught)
@@ -169,7 +171,7 @@ def compress_clicks(
     if not isinstance(split, PreparedRows):
         teacher = predictions(model, model.features.encode(split.train))
     sizes, found = model.features.tables, []
-    for student, how in budget.trained(students):
+    for student, how in budget.trained(counted(students, "training", SEARCHING, 1.0)):
         record = train_clicks(student.model, split, how, teacher=teacher, report=report)
         losses = original, record["log_loss"][0.0], record["best"]
         choices = [
@@ -231,7 +233,7 @@ class _Work:
         self.rest -= sum(way.bytes for way in largest.values())
         return self._filling("a way for each table", limit, lambda room: best_within(options, room))
 
-    def of_method(self, student: _Student, limit: int) -> _Fitting | None:
+    def of_method(self, student: Student, limit: int) -> _Fitting | None:
         """All large tables of one method, as many numbers as the file has bytes for."""
         sizes = {name: self.features.tables[name] for name in self.names}
         sizes = {name: rows for name, rows in sizes.items() if rows >= _ROWS_OF_A_METHOD}
@@ -306,33 +308,6 @@ class _Work:
 
         converted = convert(model, weights=weights, samples=self.samples, verify=False)
         return int(converted.report["graph_bytes"])
-
-
-def _partitions(rows: int, width: int, ratio: float) -> Candidate:
-    """The partitions of a table of so many times fewer numbers, or the smallest."""
-    # A number of each id's own, where it is no more than half of the bytes.
-    own: dict[str, Any] = {"own_dim": int(width > 1 and ratio <= width / 2)}
-    method = QuotientRemainderEmbedding
-    smallest = method(rows, width, num_buckets=method.size_range(rows, width, **own)[0], **own)
-    if smallest.compression_ratio <= ratio:
-        return Candidate(method, {"num_buckets": smallest.num_buckets, **own})
-    layer = method.for_ratio(rows, width, ratio, **own)
-    return Candidate(method, {"num_buckets": layer.num_buckets, **own})
-
-
-def _tensor_train(rows: int, width: int, ratio: float) -> Candidate:
-    """The tensor train of a table of so many times fewer numbers, or the smallest."""
-    smallest = TensorTrainEmbedding(rows, width, rank=1)
-    if smallest.compression_ratio <= ratio:
-        return Candidate(TensorTrainEmbedding, {"rank": 1})
-    layer = TensorTrainEmbedding.for_ratio(rows, width, ratio)
-    return Candidate(TensorTrainEmbedding, {"rank": layer.rank})
-
-
-_STUDENTS = (
-    _Student("partitions", _partitions, taught=0.7),
-    _Student("tensor trains", _tensor_train, taught=0.5, anew=True),
-)
 
 
 def _counts(features: Features, table: str) -> np.ndarray:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
-from memcom_tf.compression.search import largest_file
+from memcom_tf.compression.search import ROUNDS, largest_file
 from memcom_tf.compression.tables import (
     Approximation,
     approximation_of,
@@ -20,6 +21,7 @@ from memcom_tf.compression.tables import (
 from memcom_tf.errors import invalid
 from memcom_tf.layers import CompressedEmbedding, FullEmbedding
 from memcom_tf.models.rebuilding import is_table, layers_of, table_of, with_layers
+from memcom_tf.progress import counted, doing, reporting
 from memcom_tf.tasks import task_of
 
 _LEAST_SHARE = 0.01
@@ -137,11 +139,12 @@ def compress_embeddings(
     if ratio is not None and not ratio >= 1:
         raise invalid("`ratio` must be 1 or more.", ratio=ratio)
     work = _Replacement(model, method_named(method), layers, frequencies or {}, inputs, report)
-    if ratio is not None:
+    with reporting(report):
+        if ratio is None:
+            return _within(work, int(max_bytes or 0))
         work.require_reachable(ratio)
         found = work.at_bytes(work.total_bytes / ratio)
         return ModelCompression(work.rebuilt(found), found)
-    return _within(work, int(max_bytes or 0))
 
 
 def _within(work: _Replacement, max_bytes: int) -> ModelCompression:
@@ -153,16 +156,21 @@ def _within(work: _Replacement, max_bytes: int) -> ModelCompression:
         return int(conversion.report["graph_bytes"])
 
     stored = sum(_stored(layer) for layer in work.worth_it)
-    smallest = file_bytes(work.model) - stored
+    with doing("measuring the original"):
+        smallest = file_bytes(work.model) - stored
 
     def size(found: list[LayerCompression]) -> int:
         # Rebuilt once more at the end: one model at a time is in memory.
         return file_bytes(work.rebuilt(found))
 
+    attempts: Any = counted(range(ROUNDS), "attempt")
+
     def make(room: int) -> list[LayerCompression] | None:
+        next(attempts)
         return work.at_bytes(room) if room else None
 
-    fitting = largest_file(max_bytes, max_bytes - smallest, make, size, spare=_SPARE)
+    with closing(attempts):
+        fitting = largest_file(max_bytes, max_bytes - smallest, make, size, spare=_SPARE)
     if fitting is None:
         raise invalid(
             "`max_bytes` must leave room for the smallest method.",
@@ -235,7 +243,7 @@ class _Replacement:
     def at_bytes(self, room: float) -> list[LayerCompression]:
         """What becomes of each embedding where all that are replaced share so many bytes."""
         found = []
-        for layer in self.found:
+        for layer in counted(self.found, "table"):
             table = table_of(layer)
             made, reason = None, self.left.get(id(layer), "")
             if not reason:

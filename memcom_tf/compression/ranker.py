@@ -12,12 +12,13 @@ from memcom_tf.compression.behaviour import LEAST_OF_FIRST_LIST
 from memcom_tf.compression.candidates import Candidate
 from memcom_tf.compression.file_size import graph_bytes, graph_overhead
 from memcom_tf.compression.result import Compression, Trial
-from memcom_tf.compression.time_budget import ENDED_EARLY, TimeBudget
+from memcom_tf.compression.time_budget import ENDED_EARLY, SEARCHING, TimeBudget
 from memcom_tf.compression.trials import Trials
 from memcom_tf.datasets import Interactions
 from memcom_tf.errors import invalid, message
 from memcom_tf.evaluation import Split, leave_last_out
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
+from memcom_tf.progress import counted, doing, reporting
 from memcom_tf.tasks import NextItem, task_of
 from memcom_tf.training import TrainingSettings
 
@@ -94,8 +95,33 @@ def compress_ranker(
             not installed.
     """
     require_alone("Compression")
-    budget = TimeBudget(max_minutes)
-    split, limit, original_bytes = _checked(model, interactions, max_bytes, ratio)
+    with reporting(report):
+        with doing("measuring the original"):
+            wanted = _checked(model, interactions, max_bytes, ratio)
+        return _compressed(
+            model,
+            wanted,
+            settings,
+            candidates,
+            finalists,
+            checkpoints,
+            TimeBudget(max_minutes),
+            report,
+        )
+
+
+def _compressed(
+    model: CatalogueRanker,
+    wanted: tuple[Split, int, int],
+    settings: TrainingSettings,
+    candidates: Sequence[Candidate] | None,
+    finalists: int,
+    checkpoints: str | os.PathLike[str] | None,
+    budget: TimeBudget,
+    report: Callable[[str], object],
+) -> Compression:
+    """What `compress_ranker` returns."""
+    split, limit, original_bytes = wanted
     work = Trials(model, split, settings, report, checkpoints, budget)
     tried = work.in_closed_form(limit, candidates)
     if not tried:
@@ -110,7 +136,8 @@ def compress_ranker(
     while candidates is None and (beyond := [t for t in chosen if work.too_large(t, limit)]):
         tried = [trial for trial in tried if trial not in beyond]
         chosen = finalists_of(tried, count)
-    finals = [work.final(trial) for trial in budget.trained(chosen)]
+    trainings = counted(chosen, "training", SEARCHING, 1.0) if work.epochs else chosen
+    finals = [work.final(trial) for trial in budget.trained(trainings)]
     if budget.ended_early:
         report(ENDED_EARLY)
     best = max(finals, key=lambda final: (final.behaviour.keeps_first_list, final.ndcg))

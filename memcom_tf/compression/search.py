@@ -7,7 +7,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 Made = TypeVar("Made")
 
-_ROUNDS = 6
+ROUNDS = 6
+"""Attempts at most."""
 
 
 class Fitting(NamedTuple, Generic[Made]):
@@ -58,7 +59,7 @@ def largest_file(
     best: Fitting[Made] | None = None
     below: tuple[float, int] | None = None
     above: tuple[float, int] | None = None
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         made = make(max(0, int(room)))
         if str(made) in tried or (made is None and above is None):
             break

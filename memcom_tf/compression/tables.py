@@ -20,6 +20,7 @@ from memcom_tf.layers import (
     ResidualQuantizedEmbedding,
 )
 from memcom_tf.layers.contract.sizing import largest_that_fits
+from memcom_tf.progress import counted
 
 Floats = npt.NDArray[np.float32]
 _FULL = ("int8_per_row", "int4_per_row", "int2_per_row")
@@ -76,7 +77,7 @@ def approximation_of(
         found = _of_method(method, rows, width, max_bytes)
         candidates = [] if found is None else [found]
     best = None
-    for candidate in candidates:
+    for candidate in counted(candidates, "candidate"):
         layer = candidate.method.from_table(
             table, frequencies=frequencies, **candidate.arguments, **arguments
         )

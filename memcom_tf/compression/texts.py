@@ -11,13 +11,14 @@ import numpy as np
 from memcom_tf.cluster import require_alone
 from memcom_tf.compression.candidates import Candidate, Family, families, worth_trying
 from memcom_tf.compression.search import largest_file
-from memcom_tf.compression.time_budget import ENDED_EARLY, TimeBudget
+from memcom_tf.compression.time_budget import ENDED_EARLY, SEARCHING, TimeBudget
 from memcom_tf.errors import invalid
 from memcom_tf.evaluation.documents import DocumentSplit, class_metrics, class_numbers
 from memcom_tf.features import Features
 from memcom_tf.models.text_classifier import TextClassifier
 from memcom_tf.models.text_model import POOLED
 from memcom_tf.ordering import similarity_order
+from memcom_tf.progress import counted, doing, reporting
 from memcom_tf.seeding import seeded
 from memcom_tf.training.text_tables import counts_of
 from memcom_tf.training.texts import TextSettings, predictions, train_texts
@@ -129,9 +130,24 @@ def compress_texts(
     if ratio is not None and not ratio >= 1:
         raise invalid("`ratio` must be 1 or more.", ratio=ratio)
     budget = TimeBudget(max_minutes)
+    with reporting(report):
+        return _compressed(model, split, (ratio, max_bytes), settings, budget, report)
+
+
+def _compressed(
+    model: TextClassifier,
+    split: DocumentSplit,
+    size: tuple[float | None, int | None],
+    settings: TextSettings,
+    budget: TimeBudget,
+    report: Callable[[str], object],
+) -> TextCompression:
+    """What `compress_texts` returns."""
+    ratio, max_bytes = size
     with seeded(settings.seed):
-        work = _Work(model, split, settings.seed)
-        limit = max_bytes or int(work.file_bytes(model, "float32") / (ratio or 1))
+        with doing("measuring the original"):
+            work = _Work(model, split, settings.seed)
+            limit = max_bytes or int(work.file_bytes(model, "float32") / (ratio or 1))
         tried = work.in_closed_form(limit, budget, report)
     if not tried:
         raise invalid(
@@ -142,7 +158,8 @@ def compress_texts(
     tried.sort(key=lambda made: _loss(made[0].before))
     soft = predictions(model, model.features.encode(split.train.columns))
     finals = []
-    for trial, student in budget.trained(_finalists(tried)):
+    trainings = counted(_finalists(tried), "training", SEARCHING, 1.0)
+    for trial, student in budget.trained(trainings):
         train_texts(student, split, settings, teacher=soft, report=report)
         finals.append((replace(trial, after=work.metrics(student)), student))
         report(str(finals[-1][0]))
@@ -189,7 +206,8 @@ class _Work:
         """Every way that fits, with its model and what that is worth on validation."""
         rows = len(self.vectors)
         # One after the other: behind rows of all words that fit nothing is looked for.
-        wanted = (self._sized(family, limit) for family in families(rows) if _is_tried(family))
+        tried = counted([*filter(_is_tried, families(rows))], "candidate", 0.0, SEARCHING)
+        wanted = (self._sized(family, limit) for family in tried)
         found = []
         for candidate in budget.searched(worth_trying(wanted)):
             student = self.student(candidate)

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 ENDED_EARLY = "Candidates were left out: there was no time for them within the minutes asked for."
 
-_SEARCHING = 0.4
+SEARCHING = 0.4
 """Share of the time for candidates in closed form; the rest is for training them."""
 
 
@@ -51,7 +51,7 @@ class TimeBudget:
 
     def searched(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items, as far as the time for searching allows."""
-        return self._within(items, _SEARCHING)
+        return self._within(items, SEARCHING)
 
     def trained(self, items: Iterable[Item]) -> Iterator[Item]:
         """The items, as far as the time allows."""

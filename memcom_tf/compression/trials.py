@@ -21,7 +21,7 @@ from memcom_tf.compression.file_size import fill_at_random, graph_bytes, graph_o
 from memcom_tf.compression.result import Trial
 from memcom_tf.compression.search import largest_file
 from memcom_tf.compression.students import check_renumbered, queries_of, uncompressed, vectors_of
-from memcom_tf.compression.time_budget import TimeBudget
+from memcom_tf.compression.time_budget import SEARCHING, TimeBudget
 from memcom_tf.evaluation import Split
 from memcom_tf.layers import CompressedEmbedding
 from memcom_tf.layers.codebooks.codebook import CodebookEmbedding
@@ -29,6 +29,7 @@ from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.ranks import evaluate_ranker
 from memcom_tf.models.rebuilding import copy_of, ranker_with, rebuilt_ranker
 from memcom_tf.ordering import similarity_order
+from memcom_tf.progress import counted, doing
 from memcom_tf.tables import RowSharing
 from memcom_tf.training import TrainingSettings, train
 from memcom_tf.training.recipe import LARGE_CATALOGUE, NUM_NEGATIVES
@@ -93,7 +94,8 @@ class Trials:
         judges, users = most_users(split, settings), num_users(split)
         if users > judges:
             report(f"validation: {judges:,} of {users:,} users")
-        self.ndcg_of_teacher = self._ndcg(model, split)
+        with doing("measuring the original"):
+            self.ndcg_of_teacher = self._ndcg(model, split)
         self.overhead = 0
         self.epochs = settings.epochs_of(batches_of(split, batch_size=settings.batch_size))
 
@@ -160,7 +162,11 @@ class Trials:
     def in_closed_form(self, limit: int, candidates: Sequence[Candidate] | None) -> list[Trial]:
         """Every candidate that fits, in closed form."""
         found = []
-        wanted = self._fitting(limit) if candidates is None else candidates
+        wanted: Iterable[Candidate]
+        if candidates is None:
+            wanted = self._fitting(limit)
+        else:
+            wanted = counted(candidates, "candidate", 0.0, SEARCHING)
         for candidate in self._budget.searched(wanted):
             student, split = self.student(candidate)
             # Of its size it is known already; its values change that a little (`too_large`).
@@ -179,9 +185,11 @@ class Trials:
 
     def _fitting(self, limit: int) -> Iterable[Candidate]:
         """Candidates as large as the file may be, each by what its graph takes."""
-        self.overhead = graph_overhead(self.model) + self.model.item_embedding.input_dim
+        with doing("measuring the original"):
+            self.overhead = graph_overhead(self.model) + self.model.item_embedding.input_dim
         input_dim = self.model.item_embedding.input_dim
-        sized = (self._sized(family, limit) for family in families(input_dim))
+        tried = counted(families(input_dim), "candidate", 0.0, SEARCHING)
+        sized = (self._sized(family, limit) for family in tried)
         biased = self.model.item_bias_embedding is not None  # which would have to go
         return worth_trying(c for c in sized if c is None or c.item_bias or not biased)
 

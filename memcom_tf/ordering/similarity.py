@@ -10,7 +10,7 @@ from memcom_tf.errors import invalid
 from memcom_tf.ordering.assignment import Filled, choose, refined
 from memcom_tf.ordering.clustering import Centres, Floats, Integers, cluster
 from memcom_tf.ordering.order import CANDIDATES, SimilarityOrder, unit_vectors
-from memcom_tf.ordering.progress import progress_bar
+from memcom_tf.progress import progress_bar
 from memcom_tf.tables import check_positive
 
 _ITEMS_REFINED = 250_000

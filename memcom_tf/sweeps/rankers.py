@@ -83,17 +83,32 @@ class Rankers:
         Items that share rows are numbered by the similarity of who took them, and half of the rows
         belong to single items, as `train_ranker` has it.
         """
-        sized = self._largest(METHODS[name], limit)
-        sharing = getattr(sized.layer(name=_NAME), "sharing", None)
-        if sharing is None or sharing.num_rows >= len(self.split.vocabulary):
+        sized = self._with_single_items(self._largest(METHODS[name], limit))
+        sharing = self._sharing(sized)
+        if sharing is None:
             return self._trained(self.split, sized, seed)
-        if issubclass(METHODS[name], SharedRows):
-            sharing = RowSharing(sharing.num_rows - sharing.num_rows // 2, sharing.num_rows // 2)
-            arguments = {**sized.candidate.arguments, **sharing.arguments()}
-            sized = sized._replace(candidate=replace(sized.candidate, arguments=arguments))
         with seeded(seed):
             split = by_similarity(self.split, sharing, self.width)
         return self._trained(split, sized, seed)
+
+    def _sharing(self, sized: Sized) -> RowSharing | None:
+        """How items share rows of a table; None where each has a row of its own."""
+        sharing: RowSharing | None = getattr(sized.layer(name=_NAME), "sharing", None)
+        if sharing is None or sharing.num_rows >= len(self.split.vocabulary):
+            return None
+        return sharing
+
+    def _with_single_items(self, sized: Sized) -> Sized:
+        """A table of as many rows, of which half belong to single items where items share rows."""
+        sharing = self._sharing(sized)
+        if sharing is None or not issubclass(sized.candidate.method, SharedRows):
+            return sized
+        rows = sharing.num_rows
+        arguments = {
+            **sized.candidate.arguments,
+            **RowSharing(rows - rows // 2, rows // 2).arguments(),
+        }
+        return sized._replace(candidate=replace(sized.candidate, arguments=arguments))
 
     def compressed(self, full: NextItemRanker, seed: int, limit: int) -> Made:
         """What `compress_ranker` makes of a full ranker."""
@@ -130,7 +145,7 @@ class Rankers:
         """The largest table of a method with which the file of the ranker takes so many bytes."""
 
         def file_bytes(sized: Mapping[str, Sized]) -> int:
-            ranker = _new(self.split, sized[_NAME])
+            ranker = _new(self.split, self._with_single_items(sized[_NAME]))
             fill_at_random(ranker)
             return graph_bytes(ranker)
 

@@ -9,21 +9,27 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from memcom_tf.cluster import require_alone
 from memcom_tf.converters import convert, origin_of
 from memcom_tf.datasets import Interactions
 from memcom_tf.errors import argument, invalid, message
-from memcom_tf.evaluation import RowSplit, Split, leave_last_out
+from memcom_tf.evaluation import DocumentSplit, RowSplit, Split, leave_last_out
 from memcom_tf.layers import METHODS
 from memcom_tf.models import load_model, save_model
+from memcom_tf.progress import counted, reporting
 from memcom_tf.sweeps.clicks import Clicks
 from memcom_tf.sweeps.rankers import Rankers
 from memcom_tf.sweeps.runs import FULL, Planned, Row, Runs
+from memcom_tf.sweeps.texts import Texts
 from memcom_tf.sweeps.work import Made, Work
-from memcom_tf.training import ClickSettings, TrainingSettings
+from memcom_tf.training import ClickSettings, TextSettings, TrainingSettings
 
-RANKER_WIDTH, CLICK_WIDTH = 64, 16
+RANKER_WIDTH, CLICK_WIDTH, TEXT_WIDTH = 64, 16, 64
+Data = Interactions | Split | RowSplit | DocumentSplit
+Settings = TrainingSettings | ClickSettings | TextSettings
+Wanted = TypeVar("Wanted", TrainingSettings, ClickSettings, TextSettings)
 COMPRESS = "compress"
 """Beside the methods: the full model of the seed, compressed by `memcom_tf.compress`."""
 
@@ -52,14 +58,14 @@ class Sweep:
 
 
 def sweep(
-    data: Interactions | Split | RowSplit,
+    data: Data,
     folder: str | os.PathLike[str],
     *,
     methods: Sequence[str],
     ratios: Sequence[float],
     seeds: Sequence[int] = (0,),
     width: int | None = None,
-    settings: TrainingSettings | ClickSettings | None = None,
+    settings: Settings | None = None,
     interaction: str = "deepfm",
     replace: bool = False,
     verbose: int = 0,
@@ -76,15 +82,15 @@ def sweep(
 
     Args:
         data: Of rankers `Interactions`, which are split by `leave_last_out`, or a split; of click
-            models what `split_rows` returned.
+            models what `split_rows` returned, of text classifiers what `split_documents` did.
         folder: Where the runs are kept; its own folder must exist.
         methods: Names of layers, as in `memcom_tf.METHODS`, and "compress", which compresses the
             full model of the seed.
         ratios: How many times smaller than that of the full model a file is to be.
         seeds: Seeds of the trainings.
         width: Width of an embedding; None takes 64, of click models 16.
-        settings: How models are trained, but for the seed: `TrainingSettings`, or `ClickSettings`;
-            None takes the defaults. `epochs` are those of compressed models, too.
+        settings: How models are trained, but for the seed: `TrainingSettings`, `ClickSettings` or
+            `TextSettings`; None takes the defaults. `epochs` are those of compressed models, too.
         interaction: Of click models, as of `memcom_tf.models.ClickModel`.
         replace: Whether runs of other data or settings are deleted from the folder.
         verbose: As of `keras.Model.fit`.
@@ -120,39 +126,48 @@ def sweep(
     runs = Runs(folder, *work.described, replace=replace)
     work.keep_examples(runs.folder)
     plans = _plans(methods, ratios, seeds)
-    for number, plan in enumerate(plans, start=1):
-        if runs.finished(plan):
-            report(f"run {number} of {len(plans)}: {plan}: done before")
-            continue
-        report(f"run {number} of {len(plans)}: {plan}")
-        _run(work, runs, plan, report)
+    with reporting(report):
+        for number, plan in enumerate(counted(plans, "run"), start=1):
+            if runs.finished(plan):
+                report(f"run {number} of {len(plans)}: {plan}: done before")
+                continue
+            report(f"run {number} of {len(plans)}: {plan}")
+            _run(work, runs, plan, report)
     return Sweep(runs.folder, work.metric, tuple(runs.row(plan) for plan in plans))
 
 
 def _work(
-    data: Interactions | Split | RowSplit,
+    data: Data,
     width: int | None,
-    settings: TrainingSettings | ClickSettings | None,
+    settings: Settings | None,
     interaction: str,
     verbose: int,
     report: Callable[[str], object],
 ) -> Work:
     """What makes the models of the data."""
-    wanted = ClickSettings if isinstance(data, RowSplit) else TrainingSettings
-    settings = wanted() if settings is None else settings
-    if isinstance(data, RowSplit) and isinstance(settings, ClickSettings):
-        return Clicks(data, width or CLICK_WIDTH, settings, interaction, report=report)
-    if isinstance(data, RowSplit) or not isinstance(settings, TrainingSettings):
+    if isinstance(data, RowSplit):
+        clicks = _settings(settings, ClickSettings)
+        return Clicks(data, width or CLICK_WIDTH, clicks, interaction, report=report)
+    if isinstance(data, DocumentSplit):
+        return Texts(data, width or TEXT_WIDTH, _settings(settings, TextSettings), report)
+    of_rankers = _settings(settings, TrainingSettings)
+    if isinstance(data, Interactions):
+        data = leave_last_out(data, history_length=50)
+    return Rankers(data, width or RANKER_WIDTH, of_rankers, verbose, report)
+
+
+def _settings(given: Settings | None, wanted: type[Wanted]) -> Wanted:
+    """The settings, which must be those of the data, or the defaults."""
+    found = wanted() if given is None else given
+    if not isinstance(found, wanted):
         raise TypeError(
             message(
                 f"`settings` must be {wanted.__name__} for such data.",
                 "",
-                settings=type(settings).__name__,
+                settings=type(found).__name__,
             )
         )
-    if isinstance(data, Interactions):
-        data = leave_last_out(data, history_length=50)
-    return Rankers(data, width or RANKER_WIDTH, settings, verbose, report)
+    return found
 
 
 def _run(work: Work, runs: Runs, plan: Planned, report: Callable[[str], object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,6 +91,11 @@ class EpochRows:
                 left = None
                 done += len(piece[1])
                 yield *piece, done in ends
+
+    def steps(self, parts: int, batch_size: int) -> int:
+        """About how many batches an epoch of so many parts has, at least."""
+        ends, size = self._ends(parts), self.own_batch or batch_size
+        return sum(-(-(end - begin) // size) for begin, end in pairwise([0, *ends]))
 
     def _ends(self, parts: int) -> list[int]:
         """How many rows are done where each part ends."""

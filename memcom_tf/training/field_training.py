@@ -20,6 +20,7 @@ from memcom_tf.training.best_weights import BestWeights
 from memcom_tf.training.checkpoint import Checkpoint, TrainingState, fingerprint
 from memcom_tf.training.epoch_rows import EpochRows, Inputs
 from memcom_tf.training.loop import check_together, steps_together
+from memcom_tf.training.progress import TrainingProgress
 from memcom_tf.training.with_loss import ModelWithLoss
 from memcom_tf.training.workers import Workers, current_workers, kept_state, together, values_of
 
@@ -102,7 +103,10 @@ def train_fields(
     with nullcontext() if workers is None else together():
         if came_built and not best.found:
             best.evaluate(0.0)
-        fit = _fitting(model, rows, course, workers)
+        steps = rows.steps(course.evaluations, course.batch_size)
+        progress = TrainingProgress(course.epochs * steps, course.batch_size, None)
+        progress.begins_after(kept.steps_of(steps))
+        fit = _fitting(model, rows, course, workers, progress)
         for epoch in range(course.epochs):
             part = kept.parts_of(epoch)
             for inputs, targets, part_ends in rows.pieces(rng, course.evaluations, part):
@@ -120,13 +124,24 @@ def train_fields(
 
 
 def _fitting(
-    model: FieldModel, rows: EpochRows, course: Course, workers: Workers | None
+    model: FieldModel,
+    rows: EpochRows,
+    course: Course,
+    workers: Workers | None,
+    progress: TrainingProgress,
 ) -> Callable[[Inputs, npt.NDArray[Any]], None]:
     """What trains on some rows, in their order."""
     if workers is None:
 
         def fit(inputs: Inputs, targets: npt.NDArray[Any]) -> None:
-            model.fit(inputs, targets, batch_size=course.batch_size, shuffle=False, verbose=0)
+            model.fit(
+                inputs,
+                targets,
+                batch_size=course.batch_size,
+                shuffle=False,
+                verbose=0,
+                callbacks=[progress],
+            )
 
         return fit
     trained = ModelWithLoss(model, keras.losses.get(course.loss))
@@ -139,6 +154,7 @@ def _fitting(
             part = slice(begin, begin + size)
             batch = {name: tf.constant(of[part]) for name, of in inputs.items()}
             step((batch, tf.constant(targets[part])), rows.own_batch is None)
+            progress.on_train_batch_end(begin)
 
     return fit_in_step
 
@@ -184,6 +200,10 @@ class _Kept:
         if epoch < self._epoch:
             return self._evaluations
         return self._part if epoch == self._epoch else 0
+
+    def steps_of(self, steps: int) -> int:
+        """How many steps were made before, where an epoch has so many."""
+        return self._epoch * steps + self._part * steps // self._evaluations
 
     def save(self, epoch: int, part: int, finished: bool) -> None:
         """Writes the state after so many parts of an epoch."""

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from memcom_tf._keras import keras
 from memcom_tf.data import PreparedSplit
 from memcom_tf.data.memory import free_memory
 from memcom_tf.evaluation import Split
 from memcom_tf.models.catalogue_ranker import CatalogueRanker
+from memcom_tf.progress import Progress, current, duration
 from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.streaming import EXAMPLES_AT_ONCE
 
@@ -22,8 +21,9 @@ _BYTES_AN_ITEM = 250
 _COPIES_OF_SCORES = 3
 _SLOTS = 2
 _COPIES_OF_WEIGHTS = 3
-_SECONDS = 30.0
 _FIRST_SECONDS = 5.0
+_SECONDS_BETWEEN = 0.2
+"""Between two looks at how far a training is."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,15 @@ def forecast(
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """Says every half minute how far a training is, at what speed, and what time is left.
+    """Says how far a training is, at what speed, and what time is left.
+
+    It does so to the progress of the work that the training is a part of, where there is one, and
+    every half minute to `report` where there is none.
 
     Args:
-        steps: Steps of the whole training.
+        steps: Steps of the whole training, at most.
         batch_size: Rows in a step.
-        report: Called with the lines.
+        report: Called with these lines, and with one for every evaluation; None says nothing.
         clock: Seconds.
     """
 
@@ -109,55 +112,63 @@ class TrainingProgress(keras.callbacks.Callback):
         self,
         steps: int,
         batch_size: int,
-        report: Callable[[str], object],
+        report: Callable[[str], object] | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self._supports_tf_logs = True  # tf_keras: no step waits for its loss
         self._steps, self._batch_size = steps, batch_size
         self._report, self._clock = report, clock
+        self._progress: Progress | None = None
         self._done = self._timed = 0
         self._begin: float | None = None
         self._next = 0.0
 
+    def begins_after(self, steps: int) -> None:
+        """Notes how many steps were made before."""
+        self._done = steps
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes where a training that goes on begins; Keras calls this."""
-        if self._begin is None:
-            self._done = epoch * int(self.params.get("steps") or 0)
+        if self._begin is None and epoch:
+            self.begins_after(epoch * int(self.params.get("steps") or 0))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Says how far it is, if it is time; Keras calls this."""
-        self._done += 1
+        self._done = min(self._done + 1, self._steps)
         now = self._clock()
-        if self._begin is None:
+        if self._begin is None or self._progress is None:
             # The first step compiles, and is not timed.
-            self._begin, self._next = now, now + _FIRST_SECONDS
+            self._begin = now
+            self._progress = current()
+            if self._progress is None:
+                self._progress = Progress(self._report, first=_FIRST_SECONDS, clock=self._clock)
             return
         self._timed += 1
-        if now < self._next:
+        if now < self._next and self._done < self._steps:
             return
-        self._next = now + _SECONDS
+        self._next = now + _SECONDS_BETWEEN
         speed = self._timed / max(now - self._begin, 1e-9)
-        left = max(self._steps - self._done, 0) / speed
-        self._report(
-            f"step {self._done:,} of {self._steps:,}, {speed * self._batch_size:,.0f} rows a "
-            f"second, {_duration(left)} left"
+        left = (self._steps - self._done) / speed
+        self._progress.at(
+            f"step {self._done:,} of {self._steps:,}",
+            self._done / self._steps,
+            f"{speed * self._batch_size:,.0f} rows a second, {duration(left)} left",
         )
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Says what an evaluation gave; Keras calls this."""
+        found = {
+            name.removeprefix("val_"): float(value)
+            for name, value in (logs or {}).items()
+            if name.startswith("val_")
+        }
+        if self._report is not None and found:
+            shown = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
+            epochs = self.params.get("epochs")
+            within = "" if self._progress is None else self._progress.within
+            self._report(f"{within}epoch {epoch + 1} of {epochs}: on validation {shown}")
 
 
 def _bytes(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 10**8 else f"{size / 1e6:.0f} MB"
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as a reader says them: "40 s", "12 min", "3.5 h".
-
-    Example:
-        >>> _duration(40), _duration(720), _duration(12600)
-        ('40 s', '12 min', '3.5 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{np.ceil(seconds / 60):.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -16,6 +16,7 @@ from memcom_tf.models.catalogue_ranker import CatalogueRanker
 from memcom_tf.models.ranks import scores_at_once
 from memcom_tf.optimizers import LazyAdam
 from memcom_tf.optimizers.adaptation import adapted_layers, with_adaptation
+from memcom_tf.progress import current
 from memcom_tf.seeding import seeded
 from memcom_tf.training.batches import TrainingBatches
 from memcom_tf.training.best_epoch import BestEpoch
@@ -70,7 +71,7 @@ def train(
             the batches is that of a training in one go; what is drawn at random is not.
         verbose: As of `keras.Model.fit`.
         report: Called with lines on the memory that training will take, and every half minute on
-            its speed and the time left.
+            its speed and the time left, and on every evaluation.
 
     Returns:
         "ndcg": on validation by epoch, or by part of one where `settings.steps` end within it, the
@@ -140,6 +141,7 @@ def _train(
         report(forecast(model, split, batches, scores_at_once(model)).line())
         if num_users(split) > most_users(split, settings):
             report(f"validation: {len(examples):,} of {num_users(split):,} users")
+    if report is not None or current() is not None:
         callbacks.append(TrainingProgress(schedule.num_steps, batches.batch_size, report))
     if done < epochs:
         _fit(trained, batches, schedule, workers, done, callbacks, verbose)

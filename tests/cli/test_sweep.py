@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from memcom_tf.cli import training_lines
 from memcom_tf.cli.main import main
 from memcom_tf.datasets import made_up_dishes
 
@@ -73,10 +71,35 @@ def test_click_models_of_rows_are_swept_too(folder, run):
     found = json.loads(out)
     full, small = found["runs"]
     assert code == 0 and found["metric"] == "AUC"
-    assert small["bytes"] <= full["bytes"] / 2
+    assert small["bytes"] <= full["bytes"] / 4
     assert small["chosen"].startswith("site: QuotientRemainderEmbedding(")
     assert said[-1] == "memcom: wrote clicks; next: memcom compare clicks --html runs.html"
     assert run("inspect clicks/ratio2-QuotientRemainderEmbedding-seed0.tflite")[0] == 0
+
+
+def test_text_classifiers_of_documents_are_swept_too(folder, run):
+    drawn = np.random.default_rng(0).integers(0, 400, (800, 6))
+    rows = [
+        (" ".join(f"w{word}" for word in row), "odd" if row[0] % 2 else "even") for row in drawn
+    ]
+    with (folder / "texts.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("title", "kind"), *rows])
+    words = "sweep --task text texts.csv --text title --label kind --epochs 2 --width 64 -o texts"
+    methods = "--methods MEmComEmbedding compress --ratios 4"
+    code, out, said = run(f"{words} {methods} --json")
+    found = json.loads(out)
+    full, small, compressed = found["runs"]
+    assert code == 0 and found["metric"] == "accuracy"
+    for row in (small, compressed):
+        assert row["bytes"] <= full["bytes"] / 4
+        assert 0 < row["accuracy"] <= 1 and row["macro F1"] > 0
+    assert small["chosen"].startswith("MEmComEmbedding(")
+    assert "num_dedicated=" in small["chosen"]
+    assert said[-1] == "memcom: wrote texts; next: memcom compare texts --html runs.html"
+    code, out, _ = run("score texts/ratio4-MEmComEmbedding-seed0.tflite texts.csv --text title")
+    assert code == 0 and out.startswith("class,probability")
+    assert run(f"{words} {methods} --json")[2][-1] == said[-1]
+    assert run(f"{words} {methods} --loss bpr")[0] == 2
 
 
 def test_a_failure_is_said_and_ends_in_a_failure(run):
@@ -135,21 +158,3 @@ def test_an_unknown_method_is_refused_with_those_that_there_are(capsys):
     with pytest.raises(SystemExit):
         main(["sweep", "log.csv", "-o", "x", "--methods", "Magic"])
     assert "invalid choice: 'Magic'" in capsys.readouterr().err
-
-
-def test_one_bar_is_of_all_trainings(monkeypatch):
-    parts = []
-
-    @contextmanager
-    def bar(shown):
-        yield lambda description, part: parts.append((description, part))
-
-    monkeypatch.setattr(training_lines, "progress_bar", bar)
-    with training_lines.shown(2):
-        print("Epoch 1/2\nEpoch 2/2\n3/3 - 0s - val_ndcg@10: 0.5\nEpoch 1/4\nEpoch 2/4")
-    assert parts == [
-        ("epoch 1 of 2", 0.0),
-        ("epoch 2 of 2", 0.25),
-        ("epoch 1 of 4", 0.25),
-        ("epoch 2 of 4", 0.125),
-    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -206,6 +208,29 @@ def test_signatures_may_be_chosen(served, tmp_path, capsys):
     assert main(["verify", str(served / "all"), str(tmp_path / "m.tflite")]) == 0
     assert main([*words, "--force"]) == 0
     assert "left out of the file: serving_default" in capsys.readouterr().err
+
+
+def test_signatures_to_verify_may_be_chosen(served, tmp_path, capsys):
+    folder, file = served / "all", tmp_path / "m.tflite"
+    convert(folder, signatures=["a", "b"]).save(file)
+    shown = {}
+    for chosen in ([], ["a"], ["b", "a", "b"]):
+        words = [word for name in chosen for word in ("--signature", name)]
+        assert main(["verify", str(folder), str(file), *words, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)["checks"]
+        shown[len(chosen)] = {check["name"] for check in found}
+    of_b = {name for name in shown[0] if name.startswith("b: ")}
+    assert of_b and shown[0] - shown[1] == of_b
+    assert shown[3] == shown[0]
+    words = ["verify", str(folder), str(file), "--signature", "serving_default"]
+    assert main(words) == 2  # the model has it, and the file does not
+    said = capsys.readouterr().err
+    assert "must be some of ['a', 'b']. Received: signatures=['serving_default']" in said
+    assert "--signature" in said
+    with pytest.raises(ValueError, match=r"must be some of \['a', 'b'\]"):
+        verify(folder, file, signatures=[])
+    with pytest.raises(ValueError, match="must be chosen of a SavedModel"):
+        verify(harmless(), file, signatures=["a"])
 
 
 @pytest.mark.parametrize("chosen", [["c"], [], "c"])

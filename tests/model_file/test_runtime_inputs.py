@@ -7,11 +7,12 @@ import zipfile
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from memcom_tf._keras import keras
 from memcom_tf.converters import CompressedModelFile, convert
 from memcom_tf.converters.model_file.arrays import as_array
-from memcom_tf.layers import MEmComEmbedding
+from memcom_tf.layers import FullEmbedding, MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from tests.damage import Sample, sealed
 
@@ -97,7 +98,12 @@ RUNS = {
     "floats": (("embed", {"ids": [1.5]}), "`ids` must be integers of type int32"),
     "texts": (("embed", {"ids": ["a"]}), "`ids` must be integers of type int32"),
     "booleans": (("embed", {"ids": [True]}), "`ids` must be integers of type int32"),
-    "a large number": (("embed", {"ids": [2**31]}), r"int32. Received: ids=\[2147483648\]"),
+    "a large number": (
+        ("embed", {"ids": np.array([3, 2**31])}),
+        r"`ids` must be integers that fit int32: -2,147,483,648 to 2,147,483,647. "
+        r"Received: ids=\[2147483648\]",
+    ),
+    "an unsigned one": (("embed", {"ids": np.array([2**63], np.uint64)}), "must be integers that"),
     "a long id": (("embed", {"ids": [10**400]}), "`ids` must be integers of type int32"),
     "none": (("embed", {"ids": None}), "`ids` must be integers of type int32"),
     "outside": (("embed", {"ids": [ITEMS]}), "The runtime must accept the input"),
@@ -110,6 +116,38 @@ def test_what_is_no_input_is_refused(file, case):
     with pytest.raises(ValueError, match=f"(?s){words}") as refused:
         file.run(signature, **inputs)
     assert len(str(refused.value)) < 3000
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.int16, np.int32])
+def test_ids_are_of_any_type_of_integers(file, dtype):
+    history = np.array([3, 5, 8], dtype)
+    wanted = file.rank([3, 5, 8], k=2)
+    ids, scores = file.rank(history, k=dtype(2), exclude=history[:0], candidates=None)
+    assert np.array_equal(ids, wanted[0]) and np.array_equal(scores, wanted[1])
+    assert len(file.rank(list(history), exclude=ids, candidates=ids)[0]) == 0
+    found = file.run("score", history=history[None], candidates=history)["scores"]
+    expected = file.run("score", history=[[3, 5, 8]], candidates=[3, 5, 8])["scores"]
+    assert np.array_equal(found, expected)
+    with pytest.raises(ValueError, match=r"Ids must be in \[0, .* Received: id=4294967298"):
+        file.rank(np.array([2**32 + 2]))
+
+
+def test_layers_take_ids_of_any_type_of_integers():
+    layer = FullEmbedding(50, 4)
+    wanted = np.asarray(layer(np.array([3, 8], np.int32)))
+    for dtype in (np.int64, np.uint64, np.uint8):
+        assert np.array_equal(np.asarray(layer(np.array([3, 8], dtype))), wanted)
+    # An id whose last 32 bits are those of a known one is none of these.
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Received: id=4294967298"):
+        layer(np.array([2**32 + 2]))
+
+
+def test_samples_that_do_not_fit_are_refused():
+    ids = keras.Input((2,), dtype="int32", name="ids")
+    model = keras.Model(ids, FullEmbedding(50, 4)(ids))
+    assert convert(model, samples={"ids": np.array([[3, 8]])}).verification.passed
+    with pytest.raises(ValueError, match=r"that fit int32: .* Received: ids=\[4294967298\]"):
+        convert(model, samples={"ids": np.array([[3, 2**32 + 2]])})
 
 
 def test_floats_are_taken_as_floats(tmp_path):

@@ -11,7 +11,7 @@ from memcom_tf.layers import MEmComEmbedding
 from memcom_tf.models import NextItemRanker
 from memcom_tf.ordering import clustering, interaction_vectors, similarity_order
 from memcom_tf.ordering.assignment import choose
-from memcom_tf.ordering.progress import progress_bar
+from memcom_tf.progress import progress_bar
 from memcom_tf.vocabulary import Vocabulary
 
 
@@ -112,7 +112,7 @@ def test_a_bar_is_shown_where_it_was_asked_for(progress, is_terminal, shown, mon
 
 def test_the_bar_of_slow_work_appears_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr("memcom_tf.ordering.progress._SECONDS_WITHOUT", -1.0)
+    monkeypatch.setattr("memcom_tf.progress._SECONDS_WITHOUT", -1.0)
     with progress_bar(None) as advance:
         advance("clustering items", 1.0)
     assert "clustering items" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from memcom_tf.compression.file_size import fill_at_random, graph_bytes
 from memcom_tf.converters import CompressedModelFile
 from memcom_tf.datasets import Rows, made_up_dishes
 from memcom_tf.evaluation import leave_last_out, split_rows
@@ -56,6 +57,17 @@ def test_each_run_has_a_model_a_file_and_a_row(made):
     layer = load_model(folder / small["model"]).item_embedding
     assert layer.num_dedicated == layer.sharing.num_rows // 2
     assert found.failed == [failed]
+
+
+@pytest.mark.parametrize("limit", [18_000, 19_000, 20_000])
+def test_rows_of_single_items_count_in_the_bytes(limit, monkeypatch):
+    work = rankers.Rankers(SPLIT, 16, SETTINGS)
+    monkeypatch.setattr(work, "_trained", lambda split, sized, seed: sized)
+    sized = work.of_method("MEmComEmbedding", 0, limit, 4.0)
+    assert sized.candidate.arguments["num_dedicated"] > 0
+    ranker = rankers._new(SPLIT, sized)
+    fill_at_random(ranker)
+    assert 0.8 * limit < graph_bytes(ranker) <= limit
 
 
 def test_a_ratio_out_of_reach_is_a_row_with_the_reason(made):
