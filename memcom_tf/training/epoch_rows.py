@@ -30,7 +30,7 @@ class EpochRows:
         >>> rows = EpochRows({"ids": np.arange(5)}, np.zeros(5))
         >>> pieces = rows.pieces(np.random.default_rng(0), 2)
         >>> [(inputs["ids"].tolist(), ends) for inputs, _, ends in pieces]
-        [([4, 2, 3], True), ([1, 0], True)]
+        [([2, 4, 3], True), ([0, 1], True)]
     """
 
     own_batch: int | None = None
