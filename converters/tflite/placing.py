@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,14 +68,46 @@ def _put_products(model: Any, graph: Any, products: Places, scales: Mapping[int,
             weights = graph.tensors[operator.outputs[0]]
             weights.buffer = graph.tensors[read[0]].buffer
             graph.operators.remove(operator)
-    for operator in graph.operators:
+    for operator in list(graph.operators):
         code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if operator.inputs[0] in casts and _is_of_one_vector(graph, operator, code):
+            _swap_operands(model, graph, operator)
         for position, place in enumerate(operator.inputs):
             if place not in casts:
                 continue
             if code != schema.BuiltinOperator.FULLY_CONNECTED or position != 1:
                 raise _other(casts[place], code)
             _multiply_integers(model, operator, graph.tensors[place], casts[place], scales)
+
+
+def _is_of_one_vector(graph: Any, operator: Any, code: int) -> bool:
+    """Whether an operator multiplies with one vector, and adds nothing."""
+    if code != schema.BuiltinOperator.FULLY_CONNECTED or any(p >= 0 for p in operator.inputs[2:]):
+        return False
+    return list(graph.tensors[operator.inputs[1]].shape[:-1]) == [1]
+
+
+def _swap_operands(model: Any, graph: Any, operator: Any) -> None:
+    """Has an operator multiply a vector with weights, where the converter took it for the weights.
+
+    So it does with a constant, such as the state that a recurrent layer begins with. The numbers of
+    the product are the same, in one line in place of one column.
+    """
+    weights, vector = operator.inputs[:2]
+    (column,) = operator.outputs
+    line = copy.copy(graph.tensors[column])
+    line.name = line.name + b"/line"
+    line.shape, line.shapeSignature = [1, graph.tensors[weights].shape[0]], None
+    shape = schema.TensorT()
+    shape.name, shape.type = line.name + b"/shape", schema.TensorType.INT32
+    shape.shape, shape.buffer = [2], buffer_of(model, np.int32(graph.tensors[column].shape))
+    places = [len(graph.tensors), len(graph.tensors) + 1]
+    graph.tensors += [line, shape]
+    operator.inputs, operator.outputs = [vector, weights, *operator.inputs[2:]], places[:1]
+    reshape = schema.OperatorT()
+    reshape.inputs, reshape.outputs = places, [column]
+    reshape.opcodeIndex = operator_code(model, schema.BuiltinOperator.RESHAPE, 1)
+    graph.operators.insert(graph.operators.index(operator) + 1, reshape)
 
 
 def _multiply_integers(
