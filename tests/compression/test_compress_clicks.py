@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from memcom_tf.compression import ClickCompression, clicks, compress, compress_clicks
+from memcom_tf.compression.click_methods import STUDENTS
 from memcom_tf.compression.click_options import Measured, Option, best_within
 from memcom_tf.converters import convert
 from memcom_tf.datasets import Rows
@@ -133,7 +134,7 @@ def test_a_table_too_small_for_partitions_is_told_with_its_bytes(model, split, m
     options = {name: work.options(name, lambda line: None) for name in work.names}
     limit = work.file_bytes(model, "float32") // 3
     assert work.fitting(options, limit) is not None
-    partitions, trains = clicks._STUDENTS
+    partitions, trains = STUDENTS
     found = work.of_method(partitions, limit)
     assert found.file_bytes <= limit
     assert found.chosen[larger].candidate.method is QuotientRemainderEmbedding

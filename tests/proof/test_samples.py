@@ -111,7 +111,7 @@ REFUSED = {
     "another shape": ({**ROWS, "history": ROWS["history"][:, :2]}, r"`history` must be int32"),
     "text": ({**ROWS, "history": np.full((4, 3), "a")}, r"`history` must be int32"),
     "fractions": ({**ROWS, "history": ROWS["history"] + 0.5}, r"`history` must be int32"),
-    "too large": ({**ROWS, "history": np.full((4, 3), 2**40)}, r"`history` must be int32"),
+    "too large": ({**ROWS, "history": np.full((4, 3), 2**40)}, "must be integers that fit int32"),
     "fewer rows of one": ({**ROWS, "price": ROWS["price"][:2]}, "as many rows"),
     "no row": ({name: values[:0] for name, values in ROWS.items()}, "at least one"),
     "none accepted": ({**ROWS, "history": np.full((4, 3), 100)}, "must accept the samples"),
