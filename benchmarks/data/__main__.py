@@ -88,10 +88,12 @@ def figures(rounds: measure.Rounds) -> measure.Result:
 
 def report(document: measure.Result) -> str:
     """The figures in Markdown."""
+    rounds = document["rounds"]
+    medians = f"Medians of {rounds} rounds (smallest-largest)" if rounds > 1 else "One round"
     text = (
         "# Logs of any size\n\n"
-        "`python -m benchmarks.data`. Rows of string ids, in Parquet. Medians over the rounds "
-        "(smallest-largest), imports included; a process of its own for each figure. What holds "
+        f"`python -m benchmarks.data`. Rows of string ids, in Parquet. {medians}, imports "
+        "included; a process of its own for each figure. What holds "
         f"all rows in memory, and Spark in one process, has at most {_MOST_IN_MEMORY:,}.\n"
     )
     for size in document["sizes"]:
@@ -197,7 +199,8 @@ def main() -> None:
     sizes = [_QUICK_ROWS] if options.quick else options.rows
     if min(sizes) < 1000:
         parser.error("--rows must be at least 1000.")
-    document: measure.Result = {"batches": options.batches, "machine": measure.describe_machine()}
+    document: measure.Result = {"batches": options.batches, "rounds": options.rounds}
+    document["machine"] = measure.describe_machine()
     document["sizes"] = [measured(options, rows) for rows in sizes]
     measure.publish("data", options, document, report(document))
 

@@ -72,7 +72,7 @@ def test_the_report_has_what_was_measured(tmp_path, monkeypatch):
     assert {name: len(results) for name, results in rounds.items()} == dict.fromkeys(seconds, 2)
     size = {**data.figures(rounds), "rows": 1000, "file_bytes": 10**6}
     assert size["targets"]["cpu_ratio"]["found"]["median"] == 1.5
-    document = {"batches": 10, "sizes": [size, {**size, "rows": 2000}]}
+    document = {"batches": 10, "rounds": 2, "sizes": [size, {**size, "rows": 2000}]}
     text = data.report(json.loads(json.dumps(document)))
     assert "takes 1.5 times the CPU seconds" in text
     for rows in "1,000", "2,000":
