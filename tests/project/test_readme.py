@@ -215,6 +215,7 @@ def test_the_training_times_are_those_of_the_benchmark():
         "text_vectors",
         "training_fields",
         "million",
+        "workers",
     ],
 )
 def test_rows_are_those_of_the_benchmark(section):
