@@ -339,7 +339,7 @@ def test_biases_keep_items_as_likely_as_they_were(trained):
     scores = np.asarray(found.model.score_all(query))[0, ids_found]
     biases[ids_found, 0] = np.asarray(model.score_all(query))[0, ids_of_model] - scores
     layer.assign_tables({"embeddings": biases})  # so that the mean query scores alike
-    assert corrected < 0.8 * distance()
+    assert corrected < 0.7 * distance()
 
 
 def test_errors(trained, log):
